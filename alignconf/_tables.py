@@ -1,0 +1,133 @@
+"""Rows as users hand them in, arrays or pandas data frames, seen as columns.
+
+The model must see exactly what it was fitted on: raw columns, their names and their types. So a table is never
+converted; a column is read where it is needed, and a changed copy keeps every other column as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignconf._typing import Feature, IntArray, Table
+from alignconf.errors import InputError
+
+__all__ = ["as_table", "category_order", "check_columns", "column", "column_names", "locate", "replicate", "take"]
+
+
+def as_table(X: Any, *, name: str = "X") -> Table:
+    """Return ``X`` itself if it is a data frame, else as an array of shape (n_samples, n_features)."""
+    if _is_frame(X):
+        table = X
+    elif hasattr(X, "columns"):
+        raise InputError(
+            f"{name} is a {type(X).__module__}.{type(X).__qualname__}; expected a numpy array or a pandas data frame. "
+            "Convert it first, for example with .to_pandas()."
+        )
+    elif hasattr(X, "toarray"):
+        raise InputError(f"{name} is a sparse matrix; expected a dense array or a data frame. Convert it with .toarray().")
+    else:
+        table = np.asarray(X)
+    if table.ndim != 2:
+        raise InputError(
+            f"{name} has {table.ndim} dimension(s), shape {table.shape}; expected rows and columns, "
+            "(n_samples, n_features). For a single feature use X.reshape(-1, 1), for a single row X.reshape(1, -1)."
+        )
+    if table.shape[1] == 0:
+        raise InputError(f"{name} has no columns, shape {table.shape}; expected (n_samples, n_features).")
+    return table
+
+
+def column_names(table: Table) -> tuple[Any, ...] | None:
+    """Return the labels of a data frame's columns; None for an array, whose columns have none."""
+    return tuple(table.columns) if _is_frame(table) else None
+
+
+def locate(table: Table, feature: Feature) -> int:
+    """Return the position of a feature given by name or position; refuse, listing what there is."""
+    names = column_names(table)
+    n_features = table.shape[1]
+    if names is not None and feature in names:
+        if names.count(feature) > 1:
+            raise InputError(f"X has {names.count(feature)} columns named {feature!r}; give the feature by its position.")
+        return names.index(feature)
+    if isinstance(feature, (int, np.integer)) and 0 <= feature < n_features:
+        return int(feature)
+    if names is None and isinstance(feature, str):
+        known = f"X is an array without column names; give a position from 0 to {n_features - 1} or pass a data frame."
+    elif names is None:
+        known = f"X has positions 0 to {n_features - 1}."
+    else:
+        known = f"X has columns {', '.join(map(repr, names))}."
+    raise InputError(f"feature {feature!r} is not in X: {known}")
+
+
+def check_columns(table: Table, names: tuple[Any, ...] | None, n_features: int, *, name: str = "X") -> None:
+    """Refuse a table whose columns are not those seen at calibration (names are compared where both have them)."""
+    seen = column_names(table)
+    if names is not None and seen is not None and seen != names:
+        missing = [label for label in names if label not in seen]
+        unknown = [label for label in seen if label not in names]
+        difference = "; ".join(
+            [f"missing {missing}"] * bool(missing)
+            + [f"not seen before {unknown}"] * bool(unknown)
+            + ["the same columns in another order"] * (not missing and not unknown)
+        )
+        raise InputError(
+            f"{name} has other columns than at calibration ({difference}); expected {list(names)}. "
+            "Select the columns in that order."
+        )
+    if table.shape[1] != n_features:
+        raise InputError(f"{name} has {table.shape[1]} columns; expected {n_features}, as at calibration.")
+
+
+def column(table: Table, position: int) -> NDArray[Any]:
+    """Return one column as an array of its own type (object where pandas has no numpy type for it)."""
+    values = table.iloc[:, position].to_numpy() if _is_frame(table) else table[:, position]
+    return np.asarray(values)
+
+
+def category_order(table: Table, position: int) -> tuple[Any, ...] | None:
+    """Return the order that a data frame's ordered categorical column carries, if it is one."""
+    dtype = table.dtypes.iloc[position] if _is_frame(table) else None
+    return tuple(dtype.categories) if getattr(dtype, "ordered", False) else None
+
+
+def take(table: Table, rows: IntArray) -> Table:
+    """Return a new table of the given rows."""
+    return table.iloc[rows] if _is_frame(table) else table[rows]
+
+
+def replicate(table: Table, rows: IntArray, replaced: Mapping[int, NDArray[Any]]) -> Table:
+    """Return a new table of the given rows in which some columns, by position, hold other values.
+
+    Types are kept wherever they hold the values exactly, and widened otherwise. The table itself is not touched.
+    """
+    copy = take(table, rows)
+    if _is_frame(table):
+        for position, values in replaced.items():
+            copy.isetitem(position, _as_extension_array(table.iloc[:, position], values))
+        return copy
+    copy = copy.astype(np.result_type(*(_fitting_dtype(copy.dtype, values) for values in replaced.values())), copy=False)
+    for position, values in replaced.items():
+        copy[:, position] = values
+    return copy
+
+
+def _is_frame(X: Any) -> bool:
+    return hasattr(X, "iloc") and hasattr(X, "columns")
+
+
+def _as_extension_array(series: Any, values: NDArray[Any]) -> Any:
+    dtype = _fitting_dtype(series.dtype, values) if isinstance(series.dtype, np.dtype) else series.dtype
+    return type(series)(values, dtype=dtype).array
+
+
+def _fitting_dtype(dtype: np.dtype[Any], values: NDArray[Any]) -> np.dtype[Any]:
+    """Return ``dtype`` if it holds the values exactly, else a wider type."""
+    if dtype == values.dtype or dtype.kind == "O" or values.dtype.kind not in "biuf":
+        return dtype if dtype.kind == "O" else np.result_type(dtype, values.dtype)
+    return dtype if np.array_equal(values.astype(dtype), values) else np.result_type(dtype, values.dtype)

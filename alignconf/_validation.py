@@ -1,0 +1,150 @@
+"""The door: arguments are checked here, before any work, with messages that say what to do.
+
+Also the one place that says when two predictions count as equal. A model's own sums are rounded, and some models (forests
+on several threads, networks on batches of another size) round differently from call to call; differences below
+:func:`rounding` of the values involved are never violations and are never repaired.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from alignconf._tables import as_table
+from alignconf._typing import FloatArray, Model, RandomState, Table
+from alignconf.errors import InputError, PredictionError
+
+__all__ = [
+    "as_fraction",
+    "check_choice",
+    "check_count",
+    "check_level",
+    "check_model",
+    "check_rows",
+    "check_targets",
+    "generator",
+    "predictions",
+    "rounding",
+]
+
+
+def check_level(name: str, value: Any, *, zero: bool = False) -> float:
+    """Return a probability in (0, 1), or in [0, 1) if zero is allowed."""
+    real = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    if not real or not (0 < value < 1 or (zero and value == 0)):
+        raise InputError(
+            f"{name} must be a number in {'[0' if zero else '(0'}, 1), got {value!r} of type {type(value).__name__}."
+        )
+    return float(value)
+
+
+def check_count(name: str, value: Any, *, at_least: int) -> int:
+    """Return a whole number that is large enough."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral) or value < at_least:
+        raise InputError(
+            f"{name} must be a whole number of at least {at_least}, got {value!r} of type {type(value).__name__}."
+        )
+    return int(value)
+
+
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """Return one of a few words."""
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+    return value
+
+
+def check_model(name: str, model: Any) -> Model:
+    """Return an object that can predict."""
+    if isinstance(model, type) or not isinstance(model, Model):
+        raise InputError(
+            f"{name} must be a fitted regressor, an object with a predict method, got {model!r} of type "
+            f"{type(model).__name__}."
+        )
+    return model
+
+
+def check_rows(X: Any, *, name: str = "X", allow_empty: bool = False) -> Table:
+    """Return a table of rows and columns, with at least one row."""
+    table = as_table(X, name=name)
+    if table.shape[0] == 0 and not allow_empty:
+        raise InputError(f"{name} has no rows, shape {tuple(table.shape)}; expected at least one.")
+    return table
+
+
+def check_targets(y: Any, n_samples: int) -> FloatArray:
+    """Return labels as (n_samples,) finite numbers."""
+    targets = np.asarray(y)
+    if targets.shape != (n_samples,):
+        raise InputError(f"y has shape {targets.shape}; expected one label for each row of X, shape ({n_samples},).")
+    try:
+        targets = targets.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"y must be numeric, got values of type {targets.dtype}.") from error
+    if not np.isfinite(targets).all():
+        raise InputError(f"y must be finite, got {_first_not_finite(targets)}; drop or impute those rows.")
+    return targets
+
+
+def generator(random_state: RandomState, purpose: int) -> np.random.Generator:
+    """Return an own stream of random numbers for one purpose, so that different stages never share draws."""
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng([int(random_state.randint(2**31 - 1)), purpose])
+    if random_state is None:
+        return np.random.default_rng()
+    return np.random.default_rng([check_count("random_state", random_state, at_least=0), purpose])
+
+
+def as_fraction(level: float) -> Fraction:
+    """Return the decimal number that a user typed: 0.3 is 3/10, not the nearest binary fraction below it."""
+    return Fraction(repr(float(level)))
+
+
+def predictions(model: Model, table: Table) -> tuple[FloatArray, float]:
+    """Return the model's own predictions, (n_samples,), and the relative size of their rounding.
+
+    Raises
+    ------
+    PredictionError
+        If the answer is not one finite number for each row.
+    """
+    n_samples = table.shape[0]
+    answer = np.asarray(model.predict(table))
+    if answer.shape != (n_samples,):
+        raise PredictionError(
+            f"{type(model).__name__}.predict returned shape {answer.shape} for {n_samples} rows; "
+            f"expected one number for each row, shape ({n_samples},)."
+        )
+    if answer.dtype.kind not in "biuf":
+        raise PredictionError(
+            f"{type(model).__name__}.predict returned values of type {answer.dtype}; expected numbers. "
+            "A classifier has to be wrapped by its probability."
+        )
+    values = answer.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise PredictionError(
+            f"{type(model).__name__}.predict returned {_first_not_finite(values)}; expected finite numbers. "
+            "Check the model on those rows."
+        )
+    return values, _relative_rounding(answer.dtype)
+
+
+def rounding(values: FloatArray, relative: float) -> FloatArray:
+    """Return, per row, the size below which differences between ``values`` (n_samples, ...) are rounding: (n_samples,)."""
+    return relative * np.abs(values.reshape(values.shape[0], -1)).max(axis=1, initial=0.0)
+
+
+def _relative_rounding(dtype: np.dtype[Any]) -> float:
+    """Four units in the last place in single precision; 256 in double, where sums of many terms lose no more."""
+    half_or_single = dtype.kind == "f" and dtype.itemsize < 8
+    return 4 * float(np.finfo(dtype).eps) if half_or_single else 2.0**-44
+
+
+def _first_not_finite(values: FloatArray) -> str:
+    bad = np.flatnonzero(~np.isfinite(values))
+    return f"{values[bad[0]]} in row {bad[0]} ({bad.size} of {values.size} values are not finite)"

@@ -1,0 +1,232 @@
+"""Audit any fitted model against a property, without changing it.
+
+One query is asked at each row, drawn from a reference law that is read off rows which are not audited themselves, so
+that the number of violations is binomial and its interval exact.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from alignconf import _tables, scores
+from alignconf._typing import Feature, FloatArray, Model, RandomState, Table
+from alignconf._validation import check_level, check_model, check_rows, generator, predictions, rounding
+from alignconf.alignment import place_axes
+from alignconf.certificate import ViolationRate, plain
+from alignconf.contract import Property
+from alignconf.errors import InputError
+from alignconf.lines import evaluate_sites, over_blocks
+from alignconf.properties import declare
+from alignconf.queries import LineQueries, draw_queries
+from alignconf.reference import ReferenceLaw
+
+__all__ = ["Audit", "Witness", "check"]
+
+REFERENCE_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Witness:
+    """One violated query: where it is and how bad.
+
+    Parameters
+    ----------
+    row : int
+        Position in ``X`` of the row on whose line the query lies.
+    property : str
+        The part of the property that is violated, in words.
+    feature : str or int
+    values : tuple
+        The values of the feature at the points of the query, in order.
+    predictions : tuple of float
+        What the model answers there, all other features being the row's own.
+    excess : float
+        By how much the inequality fails, in the unit of the prediction.
+    """
+
+    row: int
+    property: str
+    feature: Feature
+    values: tuple[Any, ...]
+    predictions: tuple[float, ...]
+    excess: float
+
+    def __str__(self) -> str:
+        """Return the witness in words."""
+        points = ", ".join(
+            f"{prediction:.6g} at {value!r}" for value, prediction in zip(self.values, self.predictions, strict=True)
+        )
+        return f"row {self.row}, {self.property}: the model predicts {points} (too much by {self.excess:.6g})"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a tester found. ``str`` is the sentence; nothing about the model was changed.
+
+    Parameters
+    ----------
+    property : str
+    query_law : str
+    violations : ViolationRate
+        With its exact binomial interval.
+    mean_excess, median_excess, max_excess : float
+        Size of the violations: over all queries (0 where none), and over the violated ones (NaN if there are none).
+    worst : Witness or None
+        The most violated query that was found: a lower bound on the worst there is.
+    n_missing : int
+        Rows that lack a constrained feature and were not asked.
+    """
+
+    property: str
+    query_law: str
+    violations: ViolationRate
+    mean_excess: float
+    median_excess: float
+    max_excess: float
+    worst: Witness | None
+    n_missing: int
+
+    def __str__(self) -> str:
+        """Return the finding in sentences."""
+        found = self.violations
+        low, high = found.interval
+        sentence = (
+            f"{found.n_rejected} of {found.n_queries} queries violate '{self.property}': {found.rate:.2%}, with confidence "
+            f"{found.confidence:.4g} between {low:.2%} and {high:.2%} (queries are {self.query_law})."
+        )
+        if self.worst is not None:
+            sentence += f"\nMedian size of a violation {self.median_excess:.6g}. Worst found: {self.worst}."
+        return sentence
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every figure under its name, nested."""
+        figures = asdict(self)
+        figures["violations"].update(rate=self.violations.rate, interval=list(self.violations.interval))
+        return figures
+
+    def to_json(self) -> str:
+        """Return :meth:`to_dict` as strict JSON."""
+        return json.dumps(plain(self.to_dict()), indent=2, allow_nan=False)
+
+    def _repr_html_(self) -> str:
+        return "<div>" + "".join(f"<p>{escape(line)}</p>" for line in str(self).split("\n")) + "</div>"
+
+
+def check(
+    model: Model,
+    X: Table,
+    properties: Property | Sequence[Property] | Mapping[Feature, Any],
+    *,
+    confidence: float = 0.95,
+    X_reference: Table | None = None,
+    random_state: RandomState = None,
+    n_jobs: int | None = None,
+) -> Audit:
+    """Ask a fitted model whether it has a property, and say how often it has not.
+
+    Parameters
+    ----------
+    model : object with ``predict``
+        Any fitted model, aligned or not. It is not changed.
+    X : (n_samples, n_features) array or data frame
+        Rows not used to fit it. One query is asked at each.
+    properties : Property, list, or mapping
+        As for :class:`~alignconf.AlignedRegressor`, for any number of features.
+    confidence : float in (0, 1), default=0.95
+        Of the two-sided Clopper-Pearson interval.
+    X_reference : table with the same columns, optional
+        Rows that give the reference law. By default a random fifth of ``X``, which is then not asked.
+    random_state : int, Generator, RandomState or None
+    n_jobs : int, optional
+
+    Returns
+    -------
+    Audit
+
+    Notes
+    -----
+    If the rows are independent draws of one law, the interval covers the probability that a fresh query is violated with
+    at least the stated confidence. *Cost*: ``n_points`` model rows for each row and part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> model = LinearRegression().fit(X, X @ [1.0, -1.0])
+    >>> check(model, X, {0: "increasing"}, random_state=0).violations.n_rejected
+    0
+    """
+    check_model("model", model)
+    level = check_level("confidence", confidence)
+    table = check_rows(X)
+    declared = declare(properties)
+    random = generator(random_state, 0)
+    rows = np.arange(table.shape[0])
+    if X_reference is None:
+        order = random.permutation(rows)
+        n_reference = max(2, int(REFERENCE_SHARE * rows.size))
+        rows, reference_rows = np.sort(order[n_reference:]), np.sort(order[:n_reference])
+        reference = _tables.take(table, reference_rows)
+    else:
+        reference = check_rows(X_reference, name="X_reference")
+        _tables.check_columns(reference, _tables.column_names(table), table.shape[1], name="X_reference")
+    axes = place_axes(declared, table)
+    laws = [ReferenceLaw.from_table(axis, reference, 2) for axis in axes]
+    complete = ~np.isnan(np.stack([axis.places(table)[rows] for axis in axes], axis=-1)).any(axis=1)
+    asked_rows = rows[complete]
+    if not asked_rows.size:
+        raise InputError(f"X has no row to ask: {rows.size} rows besides the reference rows, all with missing values.")
+    asked = _tables.take(table, asked_rows)
+    queries = draw_queries(declared.parts, laws, asked_rows.size, 1, random)
+    answers = [_ask(model, asked, lines, n_jobs) for lines in queries.lines]
+    sizes = np.stack([excess for _, excess in answers], axis=1)
+    worst = sizes.max(axis=1)
+    violated = worst > 0
+    return Audit(
+        property=str(declared),
+        query_law=str(queries),
+        violations=ViolationRate(int(violated.sum()), violated.size, level),
+        mean_excess=float(worst.mean()),
+        median_excess=float(np.median(worst[violated])) if violated.any() else np.nan,
+        max_excess=float(worst.max()) if violated.any() else np.nan,
+        worst=_witness(asked_rows, queries.lines, [values for values, _ in answers], sizes) if violated.any() else None,
+        n_missing=int(rows.size - asked_rows.size),
+    )
+
+
+def _ask(model: Model, table: Table, lines: LineQueries, n_jobs: int | None) -> tuple[FloatArray, FloatArray]:
+    """Return the model's values at the query points, (n_samples, n_points), and the excess of each query."""
+    places = lines.places[:, 0, :, None]
+
+    def stage(block: slice) -> tuple[FloatArray, FloatArray]:
+        inside = _tables.take(table, np.arange(block.start, block.stop))
+        values, relative = evaluate_sites(model, inside, [lines.law.axis], places[block])
+        asked = LineQueries(lines.part, lines.law, lines.places[block])
+        return values, scores.excess(asked, values[:, None, :], rounding(values, relative))[:, 0]
+
+    predictions(model, _tables.take(table, np.arange(1)))
+    blocks = over_blocks(stage, table.shape, lines.part.n_points, n_jobs=n_jobs)
+    values, excesses = zip(*(result for _, result in blocks), strict=True)
+    return np.concatenate(values), np.concatenate(excesses)
+
+
+def _witness(
+    rows: Any, lines: Sequence[LineQueries], values: Sequence[FloatArray], sizes: FloatArray
+) -> Witness:
+    at, part = np.unravel_index(int(sizes.argmax()), sizes.shape)
+    asked = lines[part]
+    return Witness(
+        row=int(rows[at]),
+        property=str(asked.part),
+        feature=asked.part.feature,
+        values=tuple(asked.law.axis.values(asked.places[at, 0]).tolist()),
+        predictions=tuple(values[part][at].tolist()),
+        excess=float(sizes[at, part]),
+    )

@@ -1,0 +1,172 @@
+r"""From scores to ``lambda_``: conformal risk control, in exact ranks.
+
+Row ``i`` has ``m`` scores :math:`s_{i1}, \dots, s_{im}` and the loss
+:math:`L_i(\lambda) = \frac1m \#\{q : \lambda < s_{iq}\}`, the share of its queries that are rejected at half-width
+:math:`\lambda`. The loss does not increase in :math:`\lambda` and is at most 1.
+
+**In expectation** (``confidence=None``): the smallest :math:`\lambda` with
+:math:`\frac{1}{n+1} (\sum_i L_i(\lambda) + 1) \le \alpha`. As at most
+:math:`r = \lfloor m (\alpha (n+1) - 1) \rfloor` scores may lie above, it is the :math:`(r+1)`-th largest of the ``nm``
+scores. If the rows and a fresh one are exchangeable, the expected loss of the fresh row is at most :math:`\alpha`.
+
+**With confidence** :math:`1 - \delta` (``m = 1``): :math:`r` is the largest count with
+:math:`P(\mathrm{Bin}(n, \alpha) \le r) \le \delta`. If the rows are independent draws of one law, then with that
+probability over the calibration rows the violation rate is at most :math:`\alpha`.
+
+Ranks are computed from :math:`\alpha` as the decimal number that was typed, in rational arithmetic: no floating-point
+rank, no grid of half-widths.
+
+References
+----------
+.. [1] Angelopoulos, A. N. et al. (2024). Conformal Risk Control. ICLR 2024. arXiv:2208.02814
+.. [2] Angelopoulos, A. N. et al. (2025). Learn then Test. Annals of Applied Statistics 19(2). arXiv:2110.01052
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, floor, log
+
+import numpy as np
+from scipy.stats import binom
+
+from alignconf._typing import FloatArray
+from alignconf._validation import as_fraction
+from alignconf.errors import CalibrationError
+
+__all__ = ["Calibration", "allowed_above", "calibrate", "rows_needed"]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How ``lambda_`` was found, and what may be said of it.
+
+    Parameters
+    ----------
+    lambda_ : float
+        The half-width, in the unit of the prediction; infinite at full strength (``alpha = 0``).
+    alpha, confidence : float, float or None
+        The promise asked for.
+    loss : str
+        What is counted as a violation.
+    n_rows, n_queries : int
+        Rows that calibrated, and queries for each.
+    n_above : int
+        How many of the scores may lie above ``lambda_``: the rank.
+    n_reference, n_missing : int
+        Rows that gave the reference law, and rows left out because a constrained feature was missing.
+    query_law : str
+        The law of queries that the promise is about.
+    raw_rate : float
+        Share of the calibration scores that are positive: violations of the model before alignment.
+    unrepaired_rate : float
+        Share of infinite scores: what no half-width repairs.
+    median_score, largest_score : float
+        Of the positive finite scores; NaN if there are none.
+    """
+
+    lambda_: float
+    alpha: float
+    confidence: float | None
+    loss: str
+    n_rows: int
+    n_queries: int
+    n_above: int
+    n_reference: int
+    n_missing: int
+    query_law: str
+    raw_rate: float
+    unrepaired_rate: float
+    median_score: float
+    largest_score: float
+
+    @property
+    def statement(self) -> str:
+        """The guarantee in one sentence, assumption first."""
+        event = {
+            "delivered": f"the delivered function violates a fresh query ({self.query_law})",
+            "line": "no single function within the band has the property on the whole line of a fresh row, at the knots",
+            "displacement": "the delivered function differs at a fresh row from the one exact projection of the model",
+            "existence": (
+                f"a fresh query ({self.query_law}) is failed by every choice of values within the band "
+                "(the choice may differ from query to query: this does not bound the violations of the delivered function)"
+            ),
+        }.get(self.loss, self.loss)
+        if self.alpha == 0:
+            return "Full strength: the delivered function is the projection itself; nothing was calibrated."
+        if self.confidence is None:
+            return (
+                f"If the calibration rows and the fresh row are exchangeable, then, averaged over calibration draws, the "
+                f"probability that {event} is at most {self.alpha:g}."
+            )
+        return (
+            f"If the calibration rows and the fresh row are independent draws of one law, then with probability at least "
+            f"{self.confidence:g} over the calibration draw, the probability that {event} is at most {self.alpha:g}."
+        )
+
+
+def rows_needed(alpha: float, confidence: float | None) -> int:
+    """Return the smallest number of calibration rows that can support a promise: 9, 19, 99 for .1, .05, .01.
+
+    In expectation ``n >= (1 - alpha) / alpha``; with confidence ``(1 - alpha)^n <= 1 - confidence``
+    (29, 59, 299 for .1, .05, .01 at .95).
+    """
+    level = as_fraction(alpha)
+    if confidence is None:
+        return ceil((1 - level) / level)
+    n_rows = max(1, ceil(log(1 - confidence) / log(1 - alpha)) - 1)
+    while allowed_above(n_rows, 1, alpha, confidence) < 0:
+        n_rows += 1
+    return n_rows
+
+
+def allowed_above(n_rows: int, n_queries: int, alpha: float, confidence: float | None) -> int:
+    """Return how many of the ``n_rows * n_queries`` scores may lie above ``lambda_``; negative if even none is too many."""
+    level = as_fraction(alpha)
+    if confidence is None:
+        return floor(n_queries * (level * (n_rows + 1) - 1))
+    delta = float(1 - as_fraction(confidence))
+    count = int(binom.ppf(delta, n_rows, alpha)) + 1
+    while count >= 0 and binom.cdf(count, n_rows, alpha) > delta:
+        count -= 1
+    return count
+
+
+def calibrate(scores: FloatArray, alpha: float, confidence: float | None = None) -> tuple[float, int]:
+    """Return the half-width ``lambda_`` and the number of scores allowed above it.
+
+    Parameters
+    ----------
+    scores : (n_rows, n_queries), non-negative, infinite where no half-width helps
+    alpha : float in (0, 1)
+    confidence : float in (0, 1), optional
+        Needs ``n_queries = 1``.
+
+    Raises
+    ------
+    CalibrationError
+        If there are too few rows for ``alpha``, or more infinite scores than it allows.
+    """
+    n_rows, n_queries = scores.shape
+    above = allowed_above(n_rows, n_queries, alpha, confidence)
+    if above < 0:
+        raise CalibrationError(too_few_rows(n_rows, alpha, confidence))
+    largest = scores.size - 1 - above
+    half_width = float(np.partition(scores, largest, axis=None)[largest])
+    if np.isinf(half_width):
+        n_infinite = int(np.isinf(scores).sum())
+        raise CalibrationError(
+            f"{n_infinite} of {scores.size} calibration queries stay violated at any half-width, {above} may be for "
+            f"alpha={alpha:g}: the projection repairs lines at their knots, and these queries fall strictly between two "
+            "knots. Raise n_knots or alpha."
+        )
+    return half_width, above
+
+
+def too_few_rows(n_rows: int, alpha: float, confidence: float | None) -> str:
+    """Return the sentence that says how many rows would do."""
+    promise = f"alpha={alpha:g}" + ("" if confidence is None else f" with confidence={confidence:g}")
+    return (
+        f"{n_rows} calibration rows cannot support {promise}: at least {rows_needed(alpha, confidence)} are needed "
+        "(without labels), besides the reference rows. Give more rows or a larger alpha."
+    )

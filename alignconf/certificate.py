@@ -1,0 +1,226 @@
+r"""What can be said of a function from fresh rows: exact bounds, in sentences.
+
+A fixed function is asked one query at each of ``N`` fresh rows; ``K`` are rejected. As the queries are independent, ``K``
+is binomial, and the Clopper-Pearson bound :math:`\varepsilon_U = B^{-1}(1-\delta; K+1, N-K)` (a quantile of the beta law)
+is at least the violation rate with probability at least :math:`1-\delta`, for any function and any ``N``.
+
+**Distance to monotone.** For pairs drawn independently from a reference law along a line, a line with values in a range
+``R`` and pair rejection probability ``p`` lies within mean absolute distance :math:`R \sqrt{p}` of a monotone line. By
+Jensen's inequality the mean of distance / range over rows is at most :math:`\sqrt{\varepsilon_U}` with the same
+confidence. It is stated for one ordered feature only, where its proof holds.
+
+References
+----------
+.. [1] Clopper, C. J. and Pearson, E. S. (1934). Biometrika 26(4). doi:10.1093/biomet/26.4.404
+.. [2] Berman, P., Raskhodnikova, S. and Yaroslavtsev, G. (2014). Lp-Testing. STOC. doi:10.1145/2591796.2591887
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+from scipy.stats import beta, ttest_1samp
+
+from alignconf._typing import FloatArray
+
+__all__ = ["Certificate", "ErrorChange", "ViolationRate", "paired_change", "plain"]
+
+
+@dataclass(frozen=True)
+class ViolationRate:
+    """How often a fixed function was rejected: ``n_rejected`` of ``n_queries`` independent queries, and what follows.
+
+    Parameters
+    ----------
+    n_rejected, n_queries : int
+    confidence : float
+        Of the one-sided ``upper_bound``, and of the two-sided ``interval``.
+    """
+
+    n_rejected: int
+    n_queries: int
+    confidence: float
+
+    @property
+    def rate(self) -> float:
+        """The share that was rejected."""
+        return self.n_rejected / self.n_queries
+
+    @property
+    def upper_bound(self) -> float:
+        """The violation rate is at most this, with the stated confidence (Clopper-Pearson, one-sided)."""
+        if self.n_rejected == self.n_queries:
+            return 1.0
+        return float(beta.ppf(self.confidence, self.n_rejected + 1, self.n_queries - self.n_rejected))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Clopper-Pearson interval for the violation rate, two-sided."""
+        tail = (1 - self.confidence) / 2
+        k, n = self.n_rejected, self.n_queries
+        low = 0.0 if k == 0 else float(beta.ppf(tail, k, n - k + 1))
+        high = 1.0 if k == n else float(beta.ppf(1 - tail, k + 1, n - k))
+        return low, high
+
+    def __str__(self) -> str:
+        """Return the rate with its interval."""
+        low, high = self.interval
+        return f"{self.rate:.2%} [{low:.2%}, {high:.2%}]"
+
+
+@dataclass(frozen=True)
+class ErrorChange:
+    """Mean squared error before and after alignment on the same rows.
+
+    ``change = after - before``, with its paired interval (Student's t on row-wise differences: approximate, the only
+    number here that is).
+    """
+
+    before: float
+    after: float
+    change: float
+    interval: tuple[float, float]
+    confidence: float
+
+    def __str__(self) -> str:
+        """Return the change with its interval."""
+        low, high = self.interval
+        return (
+            f"mean squared error {self.before:.6g} before, {self.after:.6g} after: change {self.change:+.4g} "
+            f"[{low:+.4g}, {high:+.4g}] ({self.confidence:.0%}, paired, approximate)"
+        )
+
+
+def paired_change(y: FloatArray, before: FloatArray, after: FloatArray, confidence: float) -> ErrorChange:
+    """Return the change of mean squared error from predictions ``before`` to ``after``, all of shape (n_samples,)."""
+    errors_before, errors_after = (before - y) ** 2, (after - y) ** 2
+    differences = errors_after - errors_before
+    change = float(differences.mean())
+    low = high = change
+    if np.ptp(differences) > 0:
+        interval = ttest_1samp(differences, 0.0).confidence_interval(confidence)
+        low, high = float(interval.low), float(interval.high)
+    return ErrorChange(float(errors_before.mean()), float(errors_after.mean()), change, (low, high), confidence)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What fresh rows show of a delivered function. ``str`` is the sentence that a reviewer can check.
+
+    Parameters
+    ----------
+    property : str
+        The property, in words.
+    alpha, lambda_ : float
+        What was asked for, and the half-width that calibration gave (unit of the prediction).
+    confidence : float
+        Of every bound below.
+    query_law, reference_law : str
+        The laws that the claim is about.
+    delivered : ViolationRate
+        Of the function that users call.
+    before, full_strength : ViolationRate
+        Of the model before alignment and of the exact projection (``lambda_ = inf``), on the same queries.
+    distance_bound : float or None
+        Bound on the mean absolute distance to a monotone line, as a share of the line's range; None where not proved.
+    rms_displacement, max_displacement : float
+        Of ``g_lambda - f`` at the rows, in the unit of the prediction.
+    n_missing : int
+        Rows returned unchanged because a constrained feature is missing; they ask no query.
+    error : ErrorChange or None
+        Given labels.
+    """
+
+    property: str
+    alpha: float
+    lambda_: float
+    confidence: float
+    query_law: str
+    reference_law: str
+    delivered: ViolationRate
+    before: ViolationRate
+    full_strength: ViolationRate
+    distance_bound: float | None
+    rms_displacement: float
+    max_displacement: float
+    n_missing: int
+    error: ErrorChange | None
+
+    @property
+    def n_queries(self) -> int:
+        """Queries asked, one at each row that has a place on its line."""
+        return self.delivered.n_queries
+
+    @property
+    def n_rejected(self) -> int:
+        """Queries that the delivered function failed."""
+        return self.delivered.n_rejected
+
+    @property
+    def upper_bound(self) -> float:
+        """The violation rate of the delivered function is at most this, with the stated confidence."""
+        return self.delivered.upper_bound
+
+    @property
+    def sentence(self) -> str:
+        """The claim alone."""
+        claim = (
+            f"With confidence at least {self.confidence:.4g} over the {self.n_queries} rows certified, at most "
+            f"{self.upper_bound:.2%} of queries to the delivered model violate '{self.property}' "
+            f"({self.n_rejected} of {self.n_queries} observed; queries are {self.query_law})."
+        )
+        if self.distance_bound is None:
+            return claim
+        return (
+            f"{claim} Hence, averaged over rows, the line of the delivered model lies within mean absolute distance "
+            f"{self.distance_bound:.2%} of its own range of a line that has the property exactly."
+        )
+
+    def __str__(self) -> str:
+        """Return the claim and the facts next to it, a line each."""
+        facts = [
+            self.sentence,
+            f"Before alignment: {self.before}. Delivered: {self.delivered}. Full strength: {self.full_strength}.",
+            f"Half-width lambda_ = {self.lambda_:.6g} (alpha = {self.alpha:g}); displacement "
+            f"{self.rms_displacement:.4g} root mean square, {self.max_displacement:.4g} at most.",
+        ]
+        if self.n_missing:
+            facts.append(f"{self.n_missing} rows lack a constrained feature: returned unchanged and not covered.")
+        if self.error is not None:
+            facts.append(f"{str(self.error)[0].upper()}{str(self.error)[1:]}.")
+        return "\n".join(facts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every figure under its name, nested, with the derived bounds and the sentence."""
+        figures = asdict(self)
+        for name in ("delivered", "before", "full_strength"):
+            rate: ViolationRate = getattr(self, name)
+            figures[name].update(rate=rate.rate, upper_bound=rate.upper_bound, interval=list(rate.interval))
+        return figures | {
+            "n_queries": self.n_queries,
+            "n_rejected": self.n_rejected,
+            "upper_bound": self.upper_bound,
+            "sentence": self.sentence,
+        }
+
+    def to_json(self) -> str:
+        """Return :meth:`to_dict` as strict JSON; an infinite half-width becomes null."""
+        return json.dumps(plain(self.to_dict()), indent=2, allow_nan=False)
+
+    def _repr_html_(self) -> str:
+        claim, *facts = str(self).split("\n")
+        items = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+        return f"<div><p><strong>{escape(claim)}</strong></p><ul>{items}</ul></div>"
+
+
+def plain(value: Any) -> Any:
+    """Return nested figures as JSON can hold them: tuples as lists, infinities and NaN as null."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

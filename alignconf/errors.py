@@ -1,0 +1,43 @@
+"""Everything that can be refused, under one root.
+
+Every error derives from :class:`AlignConfError` and from the standard exception that scikit-learn users already
+catch (``ValueError`` or ``NotFittedError``). A message is a sentence with the name and the value at fault, what was
+expected and what to do; it is raised before any work is done and leaves every object as it was.
+"""
+
+from __future__ import annotations
+
+from sklearn.exceptions import NotFittedError
+
+__all__ = [
+    "AlignConfError",
+    "CalibrationError",
+    "InputError",
+    "NotCalibratedError",
+    "PredictionError",
+    "PropertyWarning",
+]
+
+
+class AlignConfError(Exception):
+    """Root of every error of alignconf."""
+
+
+class InputError(AlignConfError, ValueError):
+    """An argument (a parameter, a property, a table of rows) is not what it should be."""
+
+
+class PredictionError(AlignConfError, ValueError):
+    """The wrapped model answered with something that is not one finite number per row."""
+
+
+class CalibrationError(AlignConfError, ValueError):
+    """The rows cannot support the promise that was asked for: too few of them, or too many that nothing repairs."""
+
+
+class NotCalibratedError(AlignConfError, NotFittedError):
+    """A method that needs ``lambda_`` was called before ``fit`` or ``calibrate``."""
+
+
+class PropertyWarning(UserWarning):
+    """A declared property is legal but means something that its author may not have intended."""

@@ -1,0 +1,138 @@
+r"""From the knots to every point: clip-to-knots, on lines and on grids.
+
+The projection fixes :math:`g` at the knots. At any other point the delivered value is the model's own, moved only as far
+as its neighbouring knots demand. On a line, for ``x`` strictly between the knots ``t_c`` and ``t_{c+1}``,
+
+.. math:: g(x) = \mathrm{clip}(f(x), \; lo(G_c, G_{c+1}), \; hi(G_c, G_{c+1})),
+
+with the interval that the property allows between its neighbours (for an increasing property
+:math:`[G_c, G_{c+1}]`), one-sided outside the knots, and :math:`g(t_c) = G_c` at a knot. Hence :math:`g = f` on members,
+and an order property can fail only for two points strictly inside the same cell.
+
+On a grid a point has some coordinates of its own and sees the knots along each of the others. Values are built up by the
+number of own coordinates. Let ``S`` be the axes with an own coordinate; on the knots of the other axes
+
+.. math:: W_S = \mathrm{repair}_{\notin S}\big(\mathrm{clip}(f_S, \max_{j \in S} lo_j, \min_{j \in S} hi_j)\big),
+
+where :math:`lo_j, hi_j` come from :math:`W_{S \setminus j}` at the two neighbouring knots of axis ``j``,
+:math:`W_\emptyset = G`, and :math:`g(x) = W_{\text{all}}`.
+
+*Why this is right for order properties.* The limits never cross: a lower limit from axis ``j`` and an upper limit from
+axis ``k`` are both bounded by :math:`W_{S \setminus \{j, k\}}` at the same corner. Repairs are order preserving, so they
+keep a value between limits that are themselves monotone along the repaired axes. For two points that differ along axis
+``j`` and are separated by a knot, ``g`` at the smaller is at most :math:`W_{S \setminus j}` at its upper knot, which is at
+most the value at the lower knot of the larger, which is at most ``g`` there. So no pair across cells is ever violated,
+and members are returned unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+
+from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
+from alignconf.lines import evaluate_sites
+from alignconf.projection import Projection, Projector
+from alignconf.reference import ReferenceLaw
+
+__all__ = ["count_margin_sites", "extend"]
+
+
+def extend(
+    model: Model,
+    table: Table,
+    projector: Projector,
+    projection: Projection,
+    places: FloatArray,
+    own: FloatArray | None = None,
+) -> tuple[FloatArray, FloatArray]:
+    """Return ``f`` and ``g`` at sites of each row, two arrays of shape (n_samples, n_sites).
+
+    Parameters
+    ----------
+    model, table : the model and the rows, n_samples of them
+    projector, projection : how the rows' lines were repaired, and the result
+    places : (n_samples, n_sites, n_axes)
+        The sites: where each row's constrained features are moved to.
+    own : (n_samples, n_sites), optional
+        The model's predictions at the sites, where they are already known.
+    """
+    n_samples, n_sites, n_axes = places.shape
+    margins = _evaluate_margins(model, table, projector.laws, places, own)
+    row = np.repeat(np.arange(n_samples), n_sites)
+    size = projection.lines.rounding[row]
+    corners = [_neighbours(law.knots, places[:, :, axis].ravel()) for axis, law in enumerate(projector.laws)]
+    built: dict[tuple[int, ...], FloatArray] = {(): projection.values}
+    axes = tuple(range(n_axes))
+    for count in range(1, n_axes + 1):
+        for moved in combinations(axes, count):
+            f = margins[moved]
+            low, high = np.full(f.shape, -np.inf), np.full(f.shape, np.inf)
+            for part in projector.parts:
+                if part.axis in moved:
+                    inner = tuple(axis for axis in moved if axis != part.axis)
+                    rest = tuple(axis for axis in axes if axis not in inner)
+                    grid = built[inner] if inner else built[inner][row]
+                    left, right = _at_neighbours(grid, 1 + rest.index(part.axis), corners[part.axis])
+                    lowest, highest = part.declared.between(left, right)
+                    low, high = np.maximum(low, lowest), np.minimum(high, highest)
+            clipped = np.minimum(np.maximum(f, low), high)
+            fixed = tuple(axis for axis in axes if axis not in moved)
+            repaired = projector.repair(clipped, fixed) if fixed else clipped
+            shape = (-1, *(1,) * len(fixed))
+            built[moved] = np.where(np.abs(repaired - f) > size.reshape(shape), repaired, f)
+    shape = (n_samples, n_sites)
+    return margins[axes].reshape(shape), built[axes].reshape(shape)
+
+
+def count_margin_sites(laws: Sequence[ReferenceLaw]) -> int:
+    """Return how many model rows one site costs: all combinations of knots and own coordinate, less the knots' own."""
+    with_own = np.prod([law.knots.size + 1 for law in laws])
+    return int(with_own - np.prod([law.knots.size for law in laws]))
+
+
+def _evaluate_margins(
+    model: Model, table: Table, laws: Sequence[ReferenceLaw], places: FloatArray, own: FloatArray | None
+) -> dict[tuple[int, ...], FloatArray]:
+    """Return, for each set of axes with an own coordinate, ``f`` on the knots of the others: (n_sites_in_all, ...)."""
+    n_samples, n_sites, n_axes = places.shape
+    axes = tuple(range(n_axes))
+    margins = {}
+    for count in range(1, n_axes + 1):
+        for moved in combinations(axes, count):
+            if moved == axes and own is not None:
+                margins[moved] = own.ravel()
+                continue
+            fixed = [axis for axis in axes if axis not in moved]
+            knots = np.meshgrid(*(laws[axis].knots for axis in fixed), indexing="ij")
+            shape = knots[0].shape if fixed else ()
+            sites = np.empty((n_samples, n_sites, *shape, n_axes))
+            for axis in moved:
+                sites[..., axis] = places[:, :, axis].reshape(n_samples, n_sites, *(1,) * len(shape))
+            for axis, grid in zip(fixed, knots, strict=True):
+                sites[..., axis] = grid
+            values, _ = evaluate_sites(model, table, [law.axis for law in laws], sites.reshape(n_samples, -1, n_axes))
+            margins[moved] = values.reshape(-1, *shape)
+    return margins
+
+
+def _neighbours(knots: FloatArray, places: FloatArray) -> tuple[IntArray, IntArray, BoolArray, BoolArray]:
+    """Return the knots on the left and right of each place (the knot itself on both sides), and where there is none."""
+    right = np.searchsorted(knots, places)
+    at_knot = knots[np.minimum(right, knots.size - 1)] == places
+    left = np.where(at_knot, right, right - 1)
+    return np.maximum(left, 0), np.minimum(right, knots.size - 1), left < 0, right >= knots.size
+
+
+def _at_neighbours(
+    grid: FloatArray, dimension: int, corner: tuple[IntArray, IntArray, BoolArray, BoolArray]
+) -> tuple[FloatArray, FloatArray]:
+    left, right, none_left, none_right = corner
+    moved = np.moveaxis(grid, dimension, 1)
+    every = np.arange(len(moved))
+    at_left, at_right = moved[every, left], moved[every, right]
+    at_left[none_left] = np.nan
+    at_right[none_right] = np.nan
+    return at_left, at_right

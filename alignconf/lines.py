@@ -1,0 +1,95 @@
+"""Values of the model along the lines of rows, from nothing but its ``predict``.
+
+The line of a row along a feature is ``f`` with only that feature varied (the row's ICE curve). With several constrained
+features the line becomes a grid: all combinations of their knots. A **site** of a row is the row with its constrained
+features moved to given places. Evaluating ``n_sites`` sites of ``n_samples`` rows costs ``n_samples * n_sites`` model
+rows, all in one call of ``predict``; callers cut the rows into blocks (:func:`over_blocks`) so that memory stays bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from alignconf import _tables
+from alignconf._typing import FloatArray, Model, Table
+from alignconf._validation import predictions, rounding
+from alignconf.reference import Axis, ReferenceLaw
+
+__all__ = ["Lines", "evaluate_lines", "evaluate_sites", "over_blocks"]
+
+Result = TypeVar("Result")
+
+#: A block of rows is cut so that the model is handed at most this many rows, and at most this many bytes, at once.
+BLOCK_ROWS = 2**18
+BLOCK_BYTES = 2**26
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Values of a function at the knots of each row's line, or grid.
+
+    Parameters
+    ----------
+    values : (n_samples, n_knots_1, ..., n_knots_p)
+    rounding : (n_samples,)
+        Differences below this are rounding of the model's own sums.
+    """
+
+    values: FloatArray
+    rounding: FloatArray
+
+
+def evaluate_sites(model: Model, table: Table, axes: Sequence[Axis], places: FloatArray) -> tuple[FloatArray, float]:
+    """Return the model's values at sites, (n_samples, n_sites), and their relative rounding.
+
+    Parameters
+    ----------
+    model : Model
+    table : Table of n_samples rows
+    axes : one for each constrained feature
+    places : (n_samples or 1, n_sites, n_axes)
+        Where to move the constrained features to.
+    """
+    n_samples, n_sites = table.shape[0], places.shape[1]
+    rows = np.repeat(np.arange(n_samples), n_sites)
+    moved = np.broadcast_to(places, (n_samples, n_sites, len(axes))).reshape(-1, len(axes))
+    replaced = {axis.position: axis.values(moved[:, i]) for i, axis in enumerate(axes)}
+    values, relative = predictions(model, _tables.replicate(table, rows, replaced))
+    return values.reshape(n_samples, n_sites), relative
+
+
+def evaluate_lines(model: Model, table: Table, laws: Sequence[ReferenceLaw]) -> Lines:
+    """Return the model's values at every combination of the knots of the constrained features."""
+    grid = np.meshgrid(*(law.knots for law in laws), indexing="ij")
+    places = np.stack([axis.ravel() for axis in grid], axis=-1)[None]
+    values, relative = evaluate_sites(model, table, [law.axis for law in laws], places)
+    return Lines(values.reshape(-1, *grid[0].shape), rounding(values, relative))
+
+
+def over_blocks(
+    stage: Callable[[slice], Result],
+    shape: tuple[int, int],
+    sites_per_row: int,
+    *,
+    n_jobs: int | None = None,
+    verbose: bool = False,
+    label: str = "",
+) -> list[tuple[slice, Result]]:
+    """Run a stage over blocks of the rows of a table of some shape and return each block with its result, in order.
+
+    The cuts depend on the shape and the number of sites only, never on ``n_jobs``: results are the same, bit for bit,
+    for any number of jobs. Jobs are threads unless a joblib backend is chosen from outside.
+    """
+    n_samples, n_features = shape
+    rows_at_once = min(BLOCK_ROWS, BLOCK_BYTES // (8 * n_features))
+    step = max(1, rows_at_once // sites_per_row)
+    blocks = [slice(start, min(start + step, n_samples)) for start in range(0, n_samples, step)]
+    shown = tqdm(blocks, desc=label, unit="block", disable=not verbose or len(blocks) == 1)
+    results = Parallel(n_jobs=n_jobs, prefer="threads")(delayed(stage)(block) for block in shown)
+    return list(zip(blocks, results, strict=True))

@@ -1,0 +1,19 @@
+"""The vocabulary: how a model can be asked to behave, one small class in each file.
+
+Every class is a frozen :class:`alignconf.contract.Property`. It says what a tester would ask (queries: a few points of
+a line and linear inequalities on the values there) and how a line is repaired; everything else is derived.
+:func:`declare` turns what people type (``{"age": -1}``, ``"increasing"``) into properties.
+"""
+
+if __name__ != "alignconf.properties":
+    raise ImportError(
+        f"this package was imported as {__name__!r}, which would give every class a second identity; import it as "
+        "'alignconf.properties'."
+    )
+
+from alignconf.properties.all_of import AllOf
+from alignconf.properties.declare import declare
+from alignconf.properties.decreasing import Decreasing
+from alignconf.properties.increasing import Increasing
+
+__all__ = ["AllOf", "Decreasing", "Increasing", "declare"]

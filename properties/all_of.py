@@ -1,0 +1,68 @@
+"""AllOf: a conjunction, all of whose members must hold for the same function.
+
+Members are repaired one after another on the product grid of their features. Monotone repairs are order preserving, so
+each keeps what the ones before it reached, and the result is an exact member of the conjunction. Increasing and
+decreasing in one feature is legal: it means constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alignconf.contract import LineProperty, Property
+from alignconf.errors import InputError
+
+__all__ = ["AllOf"]
+
+
+@dataclass(frozen=True, repr=False, init=False)
+class AllOf(Property):
+    """All of several properties at once, e.g. increasing in one feature and decreasing in another.
+
+    Parameters
+    ----------
+    *members : Property
+        At least one; nested conjunctions are flattened, repetitions dropped.
+
+    Examples
+    --------
+    >>> from alignconf.properties import Decreasing, Increasing
+    >>> both = AllOf(Increasing("income"), Decreasing("debt"))
+    >>> both
+    AllOf(Increasing('income'), Decreasing('debt'))
+    >>> print(both)
+    increasing in 'income' and decreasing in 'debt'
+    >>> print(AllOf(Increasing("age"), Decreasing("age")))
+    increasing in 'age' and decreasing in 'age' (that is, constant in 'age')
+    """
+
+    members: tuple[LineProperty, ...]
+
+    def __init__(self, *members: Property) -> None:
+        if not members:
+            raise InputError(
+                "AllOf needs at least one property, got none; write for example AllOf(Increasing('a'), Decreasing('b'))."
+            )
+        for member in members:
+            if not isinstance(member, Property):
+                raise InputError(
+                    f"AllOf takes properties, got {member!r} of type {type(member).__name__}; "
+                    "write for example AllOf(Increasing('a'), Decreasing('b'))."
+                )
+        parts = dict.fromkeys(part for member in members for part in member.parts)
+        object.__setattr__(self, "members", tuple(parts))
+
+    @property
+    def parts(self) -> tuple[LineProperty, ...]:
+        """The distinct one-feature properties of all members, in the order given."""
+        return self.members
+
+    def __repr__(self) -> str:
+        """Return the call that builds this conjunction."""
+        return f"AllOf({', '.join(map(repr, self.members))})"
+
+    def __str__(self) -> str:
+        """Return the conjunction in words."""
+        words = " and ".join(map(str, self.members))
+        constant = ", ".join(map(repr, self.constant_features))
+        return f"{words} (that is, constant in {constant})" if constant else words

@@ -1,0 +1,88 @@
+"""From what people type to properties: the spellings of scikit-learn, XGBoost and plain words.
+
+``{"v": -1}`` (scikit-learn, XGBoost, LightGBM), ``{"v": "decreasing"}`` and ``Decreasing("v")`` say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from alignconf._typing import Feature
+from alignconf.contract import LineProperty, Property
+from alignconf.errors import InputError
+from alignconf.properties.all_of import AllOf
+from alignconf.properties.decreasing import Decreasing
+from alignconf.properties.increasing import Increasing
+
+__all__ = ["declare"]
+
+_WORDS: dict[Any, Callable[[Feature], LineProperty]] = {
+    "increasing": Increasing,
+    "decreasing": Decreasing,
+    1: Increasing,
+    -1: Decreasing,
+}
+
+
+def declare(properties: Property | Sequence[Property] | Mapping[Feature, Any]) -> Property:
+    """Return one property from any spelling that users know.
+
+    Parameters
+    ----------
+    properties : Property, sequence of Property, or mapping
+        A sequence means that all must hold. A mapping goes from a feature to ``+1`` or ``"increasing"``, ``-1`` or
+        ``"decreasing"``, ``0`` (nothing is asked of the feature), a property of that feature, or a list of these.
+
+    Returns
+    -------
+    Property
+
+    Raises
+    ------
+    InputError
+        If nothing is declared, or a spelling is not known.
+
+    Examples
+    --------
+    >>> declare({"age": -1, "income": "increasing"})
+    AllOf(Decreasing('age'), Increasing('income'))
+    """
+    if isinstance(properties, Property):
+        return properties
+    if isinstance(properties, Mapping):
+        members = [member for feature, spec in properties.items() for member in _of_feature(feature, spec)]
+    elif isinstance(properties, Sequence) and not isinstance(properties, str):
+        members = list(properties)
+    else:
+        raise InputError(
+            f"properties must be a property, a list of properties, or a mapping such as {{'v': 'decreasing'}}, "
+            f"got {properties!r} of type {type(properties).__name__}."
+        )
+    if not members:
+        raise InputError(f"properties declares nothing, got {properties!r}; write for example {{'v': 'decreasing'}}.")
+    return members[0] if len(members) == 1 and isinstance(members[0], Property) else AllOf(*members)
+
+
+def _of_feature(feature: Feature, spec: Any) -> list[Property]:
+    if isinstance(spec, (list, tuple)):
+        return [member for item in spec for member in _of_feature(feature, item)]
+    if isinstance(spec, Property):
+        elsewhere = [part for part in spec.parts if part.feature != feature]
+        if elsewhere:
+            raise InputError(
+                f"properties maps feature {feature!r} to {spec!r}, which is about {elsewhere[0].feature!r}; "
+                "use the same feature in both places."
+            )
+        return [spec]
+    if isinstance(spec, (str, int, float)) and not isinstance(spec, bool):
+        word = spec.lower() if isinstance(spec, str) else spec
+        if word == 0:
+            return []
+        if word in _WORDS:
+            return [_WORDS[word](feature)]
+    known = ", ".join(repr(word) for word in _WORDS)
+    raise InputError(
+        f"properties asks {spec!r} of feature {feature!r}; expected one of {known}, 0 for nothing, "
+        "or a property such as Increasing."
+    )

@@ -1,0 +1,66 @@
+r"""Decreasing: predictions never rise as the feature grows, the other features fixed.
+
+The mirror image of :class:`~alignconf.properties.Increasing`: :math:`g` is decreasing iff :math:`-g` is increasing, and
+every answer below is that of the increasing lines with the signs turned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from alignconf._kernels import isotonic_least_squares, isotonic_midpoint
+from alignconf._typing import FloatArray
+from alignconf.contract import LineProperty
+
+__all__ = ["Decreasing"]
+
+
+@dataclass(frozen=True, repr=False)
+class Decreasing(LineProperty):
+    """Predictions never rise as the feature grows while everything else stays fixed.
+
+    ``g(x) >= g(x')`` whenever ``x'`` differs from ``x`` only by a larger value (a later category) of the feature.
+
+    Parameters
+    ----------
+    feature : str or int
+        Column name, or position, in the raw input of the model.
+    order : sequence, optional
+        The categories of a categorical feature, from first to last.
+
+    Examples
+    --------
+    >>> Decreasing("v")
+    Decreasing('v')
+    """
+
+    adjective: ClassVar[str] = "decreasing"
+    n_points: ClassVar[int] = 2
+
+    def inequalities(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """``g(u') - g(u) <= 0``; see :meth:`LineProperty.inequalities`."""
+        shape = positions.shape[:-1]
+        return np.broadcast_to([[-1.0, 1.0]], (*shape, 1, 2)), np.zeros((*shape, 1))
+
+    def least_squares(self, lines: FloatArray, weights: FloatArray) -> FloatArray:
+        """Antitonic regression of each line."""
+        return -isotonic_least_squares(-lines, weights)
+
+    def upper(self, lines: FloatArray) -> FloatArray:
+        """Running maximum from the right."""
+        return np.maximum.accumulate(lines[:, ::-1], axis=1)[:, ::-1]
+
+    def lower(self, lines: FloatArray) -> FloatArray:
+        """Running minimum from the left."""
+        return np.minimum.accumulate(lines, axis=1)
+
+    def midpoint(self, lines: FloatArray) -> FloatArray:
+        """Midway between the envelopes, in one pass."""
+        return -isotonic_midpoint(-lines)
+
+    def between(self, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Nothing below the right neighbour, nothing above the left one."""
+        return np.where(np.isnan(right), -np.inf, right), np.where(np.isnan(left), np.inf, left)

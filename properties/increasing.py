@@ -1,0 +1,69 @@
+r"""Increasing: predictions never fall as the feature grows, the other features fixed.
+
+A tester asks pairs :math:`u < u'` of a line and demands :math:`g(u) - g(u') \le 0`. The least-squares repair is isotonic
+regression; the repair of smallest band lies midway between the running maximum from the left and the running minimum
+from the right. Both are order preserving, so repairing along one feature keeps what was reached along others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from alignconf._kernels import isotonic_least_squares, isotonic_midpoint
+from alignconf._typing import FloatArray
+from alignconf.contract import LineProperty
+
+__all__ = ["Increasing"]
+
+
+@dataclass(frozen=True, repr=False)
+class Increasing(LineProperty):
+    """Predictions never fall as the feature grows while everything else stays fixed.
+
+    ``g(x) <= g(x')`` whenever ``x'`` differs from ``x`` only by a larger value (a later category) of the feature.
+
+    Parameters
+    ----------
+    feature : str or int
+        Column name, or position, in the raw input of the model.
+    order : sequence, optional
+        The categories of a categorical feature, from first to last.
+
+    Examples
+    --------
+    >>> Increasing("cut", order=["Fair", "Good", "Ideal"])
+    Increasing('cut', order=['Fair', 'Good', 'Ideal'])
+    >>> print(Increasing("bmi"))
+    increasing in 'bmi'
+    """
+
+    adjective: ClassVar[str] = "increasing"
+    n_points: ClassVar[int] = 2
+
+    def inequalities(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """``g(u) - g(u') <= 0``; see :meth:`LineProperty.inequalities`."""
+        shape = positions.shape[:-1]
+        return np.broadcast_to([[1.0, -1.0]], (*shape, 1, 2)), np.zeros((*shape, 1))
+
+    def least_squares(self, lines: FloatArray, weights: FloatArray) -> FloatArray:
+        """Isotonic regression of each line."""
+        return isotonic_least_squares(lines, weights)
+
+    def upper(self, lines: FloatArray) -> FloatArray:
+        """Running maximum from the left."""
+        return np.maximum.accumulate(lines, axis=1)
+
+    def lower(self, lines: FloatArray) -> FloatArray:
+        """Running minimum from the right."""
+        return np.minimum.accumulate(lines[:, ::-1], axis=1)[:, ::-1]
+
+    def midpoint(self, lines: FloatArray) -> FloatArray:
+        """Midway between the envelopes, in one pass."""
+        return isotonic_midpoint(lines)
+
+    def between(self, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Nothing below the left neighbour, nothing above the right one."""
+        return np.where(np.isnan(left), -np.inf, left), np.where(np.isnan(right), np.inf, right)
