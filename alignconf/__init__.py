@@ -1,4 +1,4 @@
-"""Make a fitted model behave: declare a property, keep the model, get it back obeying, with a number that says how surely.
+"""Make a fitted model behave: declare a property, keep the model, get it back with a number that says how surely.
 
 >>> from alignconf import AlignedRegressor
 >>> AlignedRegressor  # doctest: +ELLIPSIS

@@ -28,7 +28,9 @@ def as_table(X: Any, *, name: str = "X") -> Table:
             "Convert it first, for example with .to_pandas()."
         )
     elif hasattr(X, "toarray"):
-        raise InputError(f"{name} is a sparse matrix; expected a dense array or a data frame. Convert it with .toarray().")
+        raise InputError(
+            f"{name} is a sparse matrix; expected a dense array or a data frame. Convert it with .toarray()."
+        )
     else:
         table = np.asarray(X)
     if table.ndim != 2:
@@ -52,7 +54,9 @@ def locate(table: Table, feature: Feature) -> int:
     n_features = table.shape[1]
     if names is not None and feature in names:
         if names.count(feature) > 1:
-            raise InputError(f"X has {names.count(feature)} columns named {feature!r}; give the feature by its position.")
+            raise InputError(
+                f"X has {names.count(feature)} columns named {feature!r}; give the feature by its position."
+            )
         return names.index(feature)
     if isinstance(feature, (int, np.integer)) and 0 <= feature < n_features:
         return int(feature)
@@ -92,7 +96,7 @@ def column(table: Table, position: int) -> NDArray[Any]:
 
 def category_order(table: Table, position: int) -> tuple[Any, ...] | None:
     """Return the order that a data frame's ordered categorical column carries, if it is one."""
-    dtype = table.dtypes.iloc[position] if _is_frame(table) else None
+    dtype: Any = table.dtypes.iloc[position] if _is_frame(table) else None
     return tuple(dtype.categories) if getattr(dtype, "ordered", False) else None
 
 
@@ -111,7 +115,9 @@ def replicate(table: Table, rows: IntArray, replaced: Mapping[int, NDArray[Any]]
         for position, values in replaced.items():
             copy.isetitem(position, _as_extension_array(table.iloc[:, position], values))
         return copy
-    copy = copy.astype(np.result_type(*(_fitting_dtype(copy.dtype, values) for values in replaced.values())), copy=False)
+    copy = copy.astype(
+        np.result_type(*(_fitting_dtype(copy.dtype, values) for values in replaced.values())), copy=False
+    )
     for position, values in replaced.items():
         copy[:, position] = values
     return copy

@@ -1,7 +1,7 @@
 """The door: arguments are checked here, before any work, with messages that say what to do.
 
-Also the one place that says when two predictions count as equal. A model's own sums are rounded, and some models (forests
-on several threads, networks on batches of another size) round differently from call to call; differences below
+Also the one place that says when two predictions count as equal. A model's own sums are rounded, and some models
+(forests on several threads, networks on batches of another size) round differently from call to call; differences below
 :func:`rounding` of the values involved are never violations and are never repaired.
 """
 
@@ -135,8 +135,9 @@ def predictions(model: Model, table: Table) -> tuple[FloatArray, float]:
 
 
 def rounding(values: FloatArray, relative: float) -> FloatArray:
-    """Return, per row, the size below which differences between ``values`` (n_samples, ...) are rounding: (n_samples,)."""
-    return relative * np.abs(values.reshape(values.shape[0], -1)).max(axis=1, initial=0.0)
+    """Return, per row of ``values`` (n_samples, ...), the size below which differences are rounding: (n_samples,)."""
+    largest: FloatArray = np.abs(values.reshape(values.shape[0], -1)).max(axis=1, initial=0.0)
+    return relative * largest
 
 
 def _relative_rounding(dtype: np.dtype[Any]) -> float:

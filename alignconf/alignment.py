@@ -28,6 +28,7 @@ from alignconf.reference import Axis, ReferenceLaw, place_axis
 __all__ = ["Alignment", "clip_to_band", "place_axes", "prepare"]
 
 Result = TypeVar("Result")
+Reduced = TypeVar("Reduced", FloatArray, BoolArray)
 
 #: With several features their knots multiply: a grid has at most this many times ``n_knots`` points.
 GRID_FACTOR = 4
@@ -64,7 +65,7 @@ class Alignment:
 
     def complete(self, table: Table) -> BoolArray:
         """Return which rows have a place on their lines, i.e. no constrained feature missing: (n_samples,)."""
-        return ~np.isnan(self.places(table)).any(axis=1)
+        return np.isfinite(self.places(table).sum(axis=1))
 
     def draw(self, n_samples: int, n_queries: int, random: np.random.Generator) -> Queries:
         """Draw the tester's queries; see :func:`alignconf.queries.draw_queries`."""
@@ -108,8 +109,8 @@ class Alignment:
         self,
         table: Table,
         queries: Queries,
-        reduce: Callable[[LineQueries, FloatArray, FloatArray, FloatArray], FloatArray],
-    ) -> list[FloatArray]:
+        reduce: Callable[[LineQueries, FloatArray, FloatArray, FloatArray], Reduced],
+    ) -> list[Reduced]:
         """Evaluate ``f`` and ``g`` at queries and reduce them block by block, so that only the results are kept.
 
         Parameters
@@ -126,7 +127,7 @@ class Alignment:
         """
         places = self.places(table)
 
-        def stage(block: slice) -> list[FloatArray]:
+        def stage(block: slice) -> list[Reduced]:
             inside, lines = self._lines(table, np.arange(block.start, block.stop))
             projection = self.projector.project(lines)
             reduced = []
@@ -163,7 +164,7 @@ class Alignment:
 
 
 def clip_to_band(f: FloatArray, g: FloatArray, half_width: float) -> FloatArray:
-    """Return ``f + clip(g - f, -half_width, half_width)``, never further from ``f`` than the half-width, in floats too."""
+    """Return ``f + clip(g - f, -half_width, half_width)``, within the half-width of ``f`` in floats too."""
     if np.isinf(half_width):
         return g
     d = g - f

@@ -97,8 +97,8 @@ class Audit:
         found = self.violations
         low, high = found.interval
         sentence = (
-            f"{found.n_rejected} of {found.n_queries} queries violate '{self.property}': {found.rate:.2%}, with confidence "
-            f"{found.confidence:.4g} between {low:.2%} and {high:.2%} (queries are {self.query_law})."
+            f'{found.n_rejected} of {found.n_queries} queries are violations of "{self.property}": {found.rate:.2%}, '
+            f"with confidence {found.confidence:.4g} between {low:.2%} and {high:.2%} (queries are {self.query_law})."
         )
         if self.worst is not None:
             sentence += f"\nMedian size of a violation {self.median_excess:.6g}. Worst found: {self.worst}."
@@ -151,8 +151,8 @@ def check(
 
     Notes
     -----
-    If the rows are independent draws of one law, the interval covers the probability that a fresh query is violated with
-    at least the stated confidence. *Cost*: ``n_points`` model rows for each row and part.
+    If the rows are independent draws of one law, the interval covers the probability that a fresh query is violated
+    with at least the stated confidence. *Cost*: ``n_points`` model rows for each row and part.
 
     Examples
     --------
@@ -217,10 +217,8 @@ def _ask(model: Model, table: Table, lines: LineQueries, n_jobs: int | None) -> 
     return np.concatenate(values), np.concatenate(excesses)
 
 
-def _witness(
-    rows: Any, lines: Sequence[LineQueries], values: Sequence[FloatArray], sizes: FloatArray
-) -> Witness:
-    at, part = np.unravel_index(int(sizes.argmax()), sizes.shape)
+def _witness(rows: Any, lines: Sequence[LineQueries], values: Sequence[FloatArray], sizes: FloatArray) -> Witness:
+    at, part = divmod(int(sizes.argmax()), sizes.shape[1])
     asked = lines[part]
     return Witness(
         row=int(rows[at]),

@@ -25,7 +25,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, floor, log
+from math import ceil, floor, inf, log, nan
 
 import numpy as np
 from scipy.stats import binom
@@ -34,7 +34,7 @@ from alignconf._typing import FloatArray
 from alignconf._validation import as_fraction
 from alignconf.errors import CalibrationError
 
-__all__ = ["Calibration", "allowed_above", "calibrate", "rows_needed"]
+__all__ = ["Calibration", "allowed_above", "calibrate", "critical_half_width", "rows_needed", "too_few_rows"]
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,16 @@ class Calibration:
         The promise asked for.
     loss : str
         What is counted as a violation.
+    event : str
+        The same in words: what the promise is about.
     n_rows, n_queries : int
-        Rows that calibrated, and queries for each.
+        Rows that calibrated, and scores for each.
     n_above : int
         How many of the scores may lie above ``lambda_``: the rank.
     n_reference, n_missing : int
         Rows that gave the reference law, and rows left out because a constrained feature was missing.
-    query_law : str
-        The law of queries that the promise is about.
     raw_rate : float
-        Share of the calibration scores that are positive: violations of the model before alignment.
+        Share of positive scores: violations before alignment. NaN at full strength, like the next three.
     unrepaired_rate : float
         Share of infinite scores: what no half-width repairs.
     median_score, largest_score : float
@@ -69,12 +69,12 @@ class Calibration:
     alpha: float
     confidence: float | None
     loss: str
+    event: str
     n_rows: int
     n_queries: int
     n_above: int
     n_reference: int
     n_missing: int
-    query_law: str
     raw_rate: float
     unrepaired_rate: float
     median_score: float
@@ -83,26 +83,64 @@ class Calibration:
     @property
     def statement(self) -> str:
         """The guarantee in one sentence, assumption first."""
-        event = {
-            "delivered": f"the delivered function violates a fresh query ({self.query_law})",
-            "line": "no single function within the band has the property on the whole line of a fresh row, at the knots",
-            "displacement": "the delivered function differs at a fresh row from the one exact projection of the model",
-            "existence": (
-                f"a fresh query ({self.query_law}) is failed by every choice of values within the band "
-                "(the choice may differ from query to query: this does not bound the violations of the delivered function)"
-            ),
-        }.get(self.loss, self.loss)
         if self.alpha == 0:
             return "Full strength: the delivered function is the projection itself; nothing was calibrated."
         if self.confidence is None:
             return (
-                f"If the calibration rows and the fresh row are exchangeable, then, averaged over calibration draws, the "
-                f"probability that {event} is at most {self.alpha:g}."
+                f"If the calibration rows and the fresh row are exchangeable, then, averaged over calibration draws, "
+                f"the probability that {self.event} is at most {self.alpha:g}."
             )
         return (
-            f"If the calibration rows and the fresh row are independent draws of one law, then with probability at least "
-            f"{self.confidence:g} over the calibration draw, the probability that {event} is at most {self.alpha:g}."
+            f"If the calibration rows and the fresh row are independent draws of one law, then with probability at "
+            f"least {self.confidence:g} over the calibration draw, the probability that {self.event} is at most {self.alpha:g}."
         )
+
+    def __str__(self) -> str:
+        """Return the statement and the figures behind it."""
+        if self.alpha == 0:
+            return self.statement
+        return (
+            f"{self.statement}\nlambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self.n_queries} score(s) "
+            f"each, {self.n_above} of which may lie above; {self.raw_rate:.2%} were positive and {self.unrepaired_rate:.2%} "
+            f"infinite. Reference law from {self.n_reference} rows."
+        )
+
+
+def calibrate(
+    scores: FloatArray,
+    alpha: float,
+    confidence: float | None = None,
+    *,
+    loss: str = "",
+    event: str = "",
+    n_reference: int = 0,
+    n_missing: int = 0,
+) -> Calibration:
+    """Return the calibration that scores (n_rows, n_queries) give; the words are kept for the statement.
+
+    Raises
+    ------
+    CalibrationError
+        As :func:`critical_half_width`.
+    """
+    half_width, above = (inf, 0) if alpha == 0 else critical_half_width(scores, alpha, confidence)
+    repaired = scores[(scores > 0) & np.isfinite(scores)]
+    return Calibration(
+        lambda_=half_width,
+        alpha=float(alpha),
+        confidence=confidence,
+        loss=loss,
+        event=event,
+        n_rows=scores.shape[0],
+        n_queries=scores.shape[1],
+        n_above=above,
+        n_reference=n_reference,
+        n_missing=n_missing,
+        raw_rate=float((scores > 0).mean()) if scores.size else nan,
+        unrepaired_rate=float(np.isinf(scores).mean()) if scores.size else nan,
+        median_score=float(np.median(repaired)) if repaired.size else nan,
+        largest_score=float(repaired.max()) if repaired.size else nan,
+    )
 
 
 def rows_needed(alpha: float, confidence: float | None) -> int:
@@ -121,7 +159,7 @@ def rows_needed(alpha: float, confidence: float | None) -> int:
 
 
 def allowed_above(n_rows: int, n_queries: int, alpha: float, confidence: float | None) -> int:
-    """Return how many of the ``n_rows * n_queries`` scores may lie above ``lambda_``; negative if even none is too many."""
+    """Return how many of the ``n_rows * n_queries`` scores may lie above ``lambda_``; negative if none may."""
     level = as_fraction(alpha)
     if confidence is None:
         return floor(n_queries * (level * (n_rows + 1) - 1))
@@ -132,7 +170,7 @@ def allowed_above(n_rows: int, n_queries: int, alpha: float, confidence: float |
     return count
 
 
-def calibrate(scores: FloatArray, alpha: float, confidence: float | None = None) -> tuple[float, int]:
+def critical_half_width(scores: FloatArray, alpha: float, confidence: float | None = None) -> tuple[float, int]:
     """Return the half-width ``lambda_`` and the number of scores allowed above it.
 
     Parameters

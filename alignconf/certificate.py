@@ -1,8 +1,8 @@
 r"""What can be said of a function from fresh rows: exact bounds, in sentences.
 
-A fixed function is asked one query at each of ``N`` fresh rows; ``K`` are rejected. As the queries are independent, ``K``
-is binomial, and the Clopper-Pearson bound :math:`\varepsilon_U = B^{-1}(1-\delta; K+1, N-K)` (a quantile of the beta law)
-is at least the violation rate with probability at least :math:`1-\delta`, for any function and any ``N``.
+A fixed function is asked one query at each of ``N`` fresh rows; ``K`` are rejected. As the queries are independent,
+``K`` is binomial, and the Clopper-Pearson bound :math:`\varepsilon_U = B^{-1}(1-\delta; K+1, N-K)` (a quantile of the
+beta law) is at least the violation rate with probability at least :math:`1-\delta`, for any function and any ``N``.
 
 **Distance to monotone.** For pairs drawn independently from a reference law along a line, a line with values in a range
 ``R`` and pair rejection probability ``p`` lies within mean absolute distance :math:`R \sqrt{p}` of a monotone line. By
@@ -17,17 +17,24 @@ References
 
 from __future__ import annotations
 
+import builtins
 import json
 from dataclasses import asdict, dataclass
 from html import escape
+from math import sqrt
 from typing import Any
 
 import numpy as np
 from scipy.stats import beta, ttest_1samp
 
-from alignconf._typing import FloatArray
+from alignconf import _tables
+from alignconf._typing import BoolArray, FloatArray, Table
+from alignconf.alignment import Alignment, clip_to_band
+from alignconf.errors import InputError
+from alignconf.queries import LineQueries
+from alignconf.scores import excess
 
-__all__ = ["Certificate", "ErrorChange", "ViolationRate", "paired_change", "plain"]
+__all__ = ["Certificate", "ErrorChange", "ViolationRate", "certify", "paired_change", "plain"]
 
 
 @dataclass(frozen=True)
@@ -45,19 +52,19 @@ class ViolationRate:
     n_queries: int
     confidence: float
 
-    @property
+    @builtins.property
     def rate(self) -> float:
         """The share that was rejected."""
         return self.n_rejected / self.n_queries
 
-    @property
+    @builtins.property
     def upper_bound(self) -> float:
         """The violation rate is at most this, with the stated confidence (Clopper-Pearson, one-sided)."""
         if self.n_rejected == self.n_queries:
             return 1.0
         return float(beta.ppf(self.confidence, self.n_rejected + 1, self.n_queries - self.n_rejected))
 
-    @property
+    @builtins.property
     def interval(self) -> tuple[float, float]:
         """Clopper-Pearson interval for the violation rate, two-sided."""
         tail = (1 - self.confidence) / 2
@@ -150,27 +157,27 @@ class Certificate:
     n_missing: int
     error: ErrorChange | None
 
-    @property
+    @builtins.property
     def n_queries(self) -> int:
         """Queries asked, one at each row that has a place on its line."""
         return self.delivered.n_queries
 
-    @property
+    @builtins.property
     def n_rejected(self) -> int:
         """Queries that the delivered function failed."""
         return self.delivered.n_rejected
 
-    @property
+    @builtins.property
     def upper_bound(self) -> float:
         """The violation rate of the delivered function is at most this, with the stated confidence."""
         return self.delivered.upper_bound
 
-    @property
+    @builtins.property
     def sentence(self) -> str:
         """The claim alone."""
         claim = (
             f"With confidence at least {self.confidence:.4g} over the {self.n_queries} rows certified, at most "
-            f"{self.upper_bound:.2%} of queries to the delivered model violate '{self.property}' "
+            f'{self.upper_bound:.2%} of queries to the delivered model are violations of "{self.property}" '
             f"({self.n_rejected} of {self.n_queries} observed; queries are {self.query_law})."
         )
         if self.distance_bound is None:
@@ -185,8 +192,10 @@ class Certificate:
         facts = [
             self.sentence,
             f"Before alignment: {self.before}. Delivered: {self.delivered}. Full strength: {self.full_strength}.",
-            f"Half-width lambda_ = {self.lambda_:.6g} (alpha = {self.alpha:g}); displacement "
-            f"{self.rms_displacement:.4g} root mean square, {self.max_displacement:.4g} at most.",
+            (
+                f"Half-width lambda_ = {self.lambda_:.6g} (alpha = {self.alpha:g}); displacement "
+                f"{self.rms_displacement:.4g} root mean square, {self.max_displacement:.4g} at most."
+            ),
         ]
         if self.n_missing:
             facts.append(f"{self.n_missing} rows lack a constrained feature: returned unchanged and not covered.")
@@ -215,6 +224,60 @@ class Certificate:
         claim, *facts = str(self).split("\n")
         items = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
         return f"<div><p><strong>{escape(claim)}</strong></p><ul>{items}</ul></div>"
+
+
+def certify(
+    alignment: Alignment,
+    lambda_: float,
+    alpha: float,
+    table: Table,
+    targets: FloatArray | None,
+    confidence: float,
+    random: np.random.Generator,
+) -> Certificate:
+    """Ask the delivered function one fresh query at each row, and state what follows.
+
+    Parameters
+    ----------
+    alignment : Alignment
+    lambda_, alpha : float
+        The half-width of the delivered function, and the promise that it came from.
+    table : Table of n_samples rows that neither trained nor calibrated
+    targets : (n_samples,) or None
+    confidence : float
+    random : numpy.random.Generator
+        Draws the queries.
+    """
+    complete = alignment.complete(table)
+    asked = _tables.take(table, np.flatnonzero(complete))
+    if not asked.shape[0]:
+        raise InputError("X has no row with all constrained features present; nothing can be certified.")
+    queries = alignment.draw(asked.shape[0], 1, random)
+
+    def rejected(lines: LineQueries, f: FloatArray, g: FloatArray, rounding: FloatArray) -> BoolArray:
+        functions = (clip_to_band(f, g, lambda_), f, g)
+        return np.stack([excess(lines, values, rounding)[:, 0] > 0 for values in functions], axis=1)
+
+    counts = np.any(alignment.at_queries(asked, queries, rejected), axis=0).sum(axis=0)
+    delivered, before, full = (ViolationRate(int(count), asked.shape[0], confidence) for count in counts)
+    f, g = alignment.predict(table)
+    aligned = clip_to_band(f, g, lambda_)
+    return Certificate(
+        property=str(alignment.declared),
+        alpha=alpha,
+        lambda_=lambda_,
+        confidence=confidence,
+        query_law=str(queries),
+        reference_law=" and ".join(map(str, alignment.projector.laws)),
+        delivered=delivered,
+        before=before,
+        full_strength=full,
+        distance_bound=sqrt(delivered.upper_bound) if alignment.declared.is_order else None,
+        rms_displacement=float(np.sqrt(np.mean((aligned - f) ** 2))),
+        max_displacement=float(np.abs(aligned - f).max()),
+        n_missing=int(table.shape[0] - asked.shape[0]),
+        error=None if targets is None else paired_change(targets, f, aligned, confidence),
+    )
 
 
 def plain(value: Any) -> Any:

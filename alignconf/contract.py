@@ -97,7 +97,7 @@ class LineProperty(Property):
 
     @property
     def parts(self) -> tuple[LineProperty, ...]:
-        """This property alone."""
+        """The property itself."""
         return (self,)
 
     @abstractmethod

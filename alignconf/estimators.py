@@ -1,14 +1,13 @@
 """Estimators that keep a fitted model and make it behave.
 
-The scikit-learn face of the package. Its methods check what they are given and hand on: the rows that fix reference laws
-and knots (:mod:`alignconf.alignment`), the rows that calibrate (:mod:`alignconf.scores`, :mod:`alignconf.calibration`) and
-the rows that certify (:mod:`alignconf.certificate`) are never the same.
+The scikit-learn face of the package. Its methods check what they are given and hand on: the rows that fix reference
+laws and knots (:mod:`alignconf.alignment`), the rows that calibrate (:mod:`alignconf.scores`,
+:mod:`alignconf.calibration`) and the rows that certify (:mod:`alignconf.certificate`) are never the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf, sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -16,8 +15,8 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clon
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 
-from alignconf import _tables, scores
-from alignconf._typing import BoolArray, Feature, FloatArray, Model, RandomState, Table
+from alignconf import _tables
+from alignconf._typing import Feature, FloatArray, Model, RandomState, Table
 from alignconf._validation import (
     check_choice,
     check_count,
@@ -28,16 +27,15 @@ from alignconf._validation import (
     generator,
 )
 from alignconf.alignment import Alignment, clip_to_band, prepare
-from alignconf.calibration import Calibration, calibrate, rows_needed, too_few_rows
-from alignconf.certificate import Certificate, ViolationRate, paired_change
+from alignconf.calibration import calibrate, rows_needed, too_few_rows
+from alignconf.certificate import Certificate, certify
 from alignconf.contract import Property
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
+from alignconf.losses import LOSSES
 from alignconf.properties import declare
-from alignconf.queries import LineQueries
 
 __all__ = ["AlignedRegressor"]
 
-LOSSES = ("delivered", "line", "displacement", "existence")
 PROJECTIONS = ("l2", "sup")
 
 #: One stream of random numbers for each purpose.
@@ -72,10 +70,10 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         None: the violation rate is at most ``alpha`` on average over calibration draws. A number: it is at most
         ``alpha`` with this probability over the calibration draw.
     loss : {"delivered", "line", "displacement", "existence"}, default="delivered"
-        What counts as a violation. ``"delivered"``: a query that the delivered function fails. ``"line"``: a fresh row on
-        whose line no single function within the band has the property. ``"displacement"``: a fresh row at which the
-        delivered function is not the projection. ``"existence"``: a query for which no values within the band pass; this
-        is the published construction [2]_, kept for comparison, and says nothing of the delivered function.
+        What counts as a violation. ``"delivered"``: a query that the delivered function fails. ``"line"``: a fresh row
+        on whose line no single function within the band has the property. ``"displacement"``: a fresh row at which the
+        delivered function is not the projection. ``"existence"``: a query for which no values within the band pass;
+        this is the published construction [2]_, kept for comparison, and says nothing of the delivered function.
     projection : {"l2", "sup"}, default="l2"
         Least squares under the reference law, or the smallest band.
     n_knots : int, default=64
@@ -102,9 +100,10 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    *Guarantee* (``loss="delivered"``, proof in the documentation): if calibration rows and the fresh row are exchangeable,
-    and the model, knots and reference law were fixed without them, then the probability that ``g_lambda`` fails a fresh
-    query is at most ``alpha``, averaged over calibration draws. It is not the statement that ``g_lambda`` has the property.
+    *Guarantee* (``loss="delivered"``, proof in the documentation): if calibration rows and the fresh row are
+    exchangeable, and the model, knots and reference law were fixed without them, then the probability that ``g_lambda``
+    fails a fresh query is at most ``alpha``, averaged over calibration draws. It is not the statement that ``g_lambda``
+    has the property.
 
     *Cost*: ``n_knots`` model rows for each row predicted.
 
@@ -258,50 +257,22 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         level = check_level("confidence", confidence)
         alignment, table = self._ready(X)
         targets = None if y is None else check_targets(y, table.shape[0])
-        complete = alignment.complete(table)
-        asked = _tables.take(table, np.flatnonzero(complete))
-        if not asked.shape[0]:
-            raise InputError("X has no row with all constrained features present; nothing can be certified.")
-        queries = alignment.draw(asked.shape[0], 1, generator(self.random_state, CERTIFY))
-
-        def rejected(lines: LineQueries, f: FloatArray, g: FloatArray, size: FloatArray) -> BoolArray:
-            functions = (clip_to_band(f, g, self.lambda_), f, g)
-            return np.stack([scores.excess(lines, values, size)[:, 0] > 0 for values in functions], axis=1)
-
-        counts = np.any(alignment.at_queries(asked, queries, rejected), axis=0).sum(axis=0)
-        rates = [ViolationRate(int(count), asked.shape[0], level) for count in counts]
-        f, g = alignment.predict(table)
-        aligned = clip_to_band(f, g, self.lambda_)
-        return Certificate(
-            property=str(alignment.declared),
-            alpha=float(self.calibration_.alpha),
-            lambda_=self.lambda_,
-            confidence=level,
-            query_law=str(queries),
-            reference_law=" and ".join(map(str, alignment.projector.laws)),
-            delivered=rates[0],
-            before=rates[1],
-            full_strength=rates[2],
-            distance_bound=sqrt(rates[0].upper_bound) if alignment.declared.is_order else None,
-            rms_displacement=float(np.sqrt(np.mean((aligned - f) ** 2))),
-            max_displacement=float(np.abs(aligned - f).max()),
-            n_missing=int(table.shape[0] - asked.shape[0]),
-            error=None if targets is None else paired_change(targets, f, aligned, level),
-        )
+        random = generator(self.random_state, CERTIFY)
+        return certify(alignment, self.lambda_, self.calibration_.alpha, table, targets, level, random)
 
     def _check_parameters(self) -> None:
         check_model("estimator", self.estimator)
         check_level("alpha", self.alpha, zero=True)
         if self.confidence is not None:
             check_level("confidence", self.confidence)
-        check_choice("loss", self.loss, LOSSES)
+        check_choice("loss", self.loss, tuple(LOSSES))
         check_choice("projection", self.projection, PROJECTIONS)
         check_count("n_knots", self.n_knots, at_least=2)
         check_count("n_queries", self.n_queries, at_least=1)
         declare(self.properties)
 
     def _set_reference_aside(self, n_samples: int) -> tuple[Any, Any]:
-        """Return the rows that calibrate and the rows that give the reference law; at full strength the latter are all."""
+        """Return the rows that calibrate and those that give the reference law; at full strength all are reference."""
         order = generator(self.random_state, SPLIT).permutation(n_samples)
         if self.alpha == 0:
             return order[:0], np.sort(order)
@@ -318,7 +289,14 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         )  # fmt: skip
         alignment.predict_model(_tables.take(reference, np.arange(1)))
         complete = alignment.complete(table)
-        calibration = self._calibration(alignment, _tables.take(table, np.flatnonzero(complete)), int((~complete).sum()))
+        calibrating = _tables.take(table, np.flatnonzero(complete))
+        found = self._scores(alignment, calibrating) if self.alpha > 0 else np.zeros((0, 1))
+        loss = LOSSES[self.loss]
+        law = str(alignment.draw(1, 1, np.random.default_rng(0)))
+        calibration = calibrate(
+            found, self.alpha, self.confidence, loss=loss.name, event=loss.event.format(law=law),
+            n_reference=alignment.laws[0].sample.size, n_missing=int((~complete).sum()),
+        )  # fmt: skip
         names = _tables.column_names(table)
         self.estimator_ = model
         self.alignment_ = alignment
@@ -332,53 +310,19 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             del self.feature_names_in_
         return self
 
-    def _calibration(self, alignment: Alignment, table: Table, n_missing: int) -> Calibration:
-        n_rows = table.shape[0]
-        per_query = self.loss in ("delivered", "existence")
-        n_queries = self.n_queries if per_query and self.confidence is None else 1
-        found = np.zeros((0, n_queries))
-        half_width, above = inf, 0
-        if self.alpha > 0:
-            if n_rows < rows_needed(self.alpha, self.confidence):
-                raise CalibrationError(too_few_rows(n_rows, self.alpha, self.confidence))
-            found = self._scores(alignment, table, n_queries)
-            half_width, above = calibrate(found, self.alpha, self.confidence)
-        repaired = found[(found > 0) & np.isfinite(found)]
-        return Calibration(
-            lambda_=half_width,
-            alpha=float(self.alpha),
-            confidence=self.confidence,
-            loss=self.loss,
-            n_rows=found.shape[0],
-            n_queries=n_queries,
-            n_above=above,
-            n_reference=alignment.laws[0].sample.size,
-            n_missing=n_missing,
-            query_law=str(alignment.draw(1, 1, np.random.default_rng(0))),
-            raw_rate=float((found > 0).mean()) if found.size else np.nan,
-            unrepaired_rate=float(np.isinf(found).mean()) if found.size else np.nan,
-            median_score=float(np.median(repaired)) if repaired.size else np.nan,
-            largest_score=float(repaired.max()) if repaired.size else np.nan,
-        )
-
-    def _scores(self, alignment: Alignment, table: Table, n_queries: int) -> FloatArray:
-        """Return the critical half-widths that calibrate, (n_rows, n_queries)."""
-        if self.loss == "line":
-            return alignment.half_widths(table)[:, None]
-        if self.loss == "displacement":
-            f, g = alignment.predict(table)
-            return np.abs(g - f)[:, None]
-        queries = alignment.draw(table.shape[0], n_queries, generator(self.random_state, CALIBRATE))
-
-        def score(lines: LineQueries, f: FloatArray, g: FloatArray, size: FloatArray) -> FloatArray:
-            return scores.existence(lines, f, size) if self.loss == "existence" else scores.delivered(lines, f, g, size)
-
-        return np.max(alignment.at_queries(table, queries, score), axis=0)
+    def _scores(self, alignment: Alignment, table: Table) -> FloatArray:
+        """Return the critical half-widths that calibrate, (n_rows, n_queries); refuse early where rows are too few."""
+        if table.shape[0] < rows_needed(self.alpha, self.confidence):
+            raise CalibrationError(too_few_rows(table.shape[0], self.alpha, self.confidence))
+        loss = LOSSES[self.loss]
+        n_queries = self.n_queries if loss.per_query and self.confidence is None else 1
+        return loss.scores(alignment, table, n_queries, generator(self.random_state, CALIBRATE))
 
     def _ready(self, X: Table) -> tuple[Alignment, Table]:
         if not hasattr(self, "calibration_"):
             raise NotCalibratedError(
-                f"this {type(self).__name__} has no lambda_ yet; call calibrate(X) for a fitted estimator, or fit(X, y)."
+                f"this {type(self).__name__} has no lambda_ yet; call calibrate(X) for a fitted estimator, or "
+                "fit(X, y)."
             )
         table = check_rows(X)
         _tables.check_columns(table, self.column_names_, self.n_features_in_)

@@ -1,16 +1,16 @@
 r"""From the knots to every point: clip-to-knots, on lines and on grids.
 
-The projection fixes :math:`g` at the knots. At any other point the delivered value is the model's own, moved only as far
-as its neighbouring knots demand. On a line, for ``x`` strictly between the knots ``t_c`` and ``t_{c+1}``,
+The projection fixes :math:`g` at the knots. At any other point the delivered value is the model's own, moved only as
+far as its neighbouring knots demand. On a line, for ``x`` strictly between the knots ``t_c`` and ``t_{c+1}``,
 
 .. math:: g(x) = \mathrm{clip}(f(x), \; lo(G_c, G_{c+1}), \; hi(G_c, G_{c+1})),
 
 with the interval that the property allows between its neighbours (for an increasing property
-:math:`[G_c, G_{c+1}]`), one-sided outside the knots, and :math:`g(t_c) = G_c` at a knot. Hence :math:`g = f` on members,
-and an order property can fail only for two points strictly inside the same cell.
+:math:`[G_c, G_{c+1}]`), one-sided outside the knots, and :math:`g(t_c) = G_c` at a knot. Hence :math:`g = f` on
+members, and an order property can fail only for two points strictly inside the same cell.
 
-On a grid a point has some coordinates of its own and sees the knots along each of the others. Values are built up by the
-number of own coordinates. Let ``S`` be the axes with an own coordinate; on the knots of the other axes
+On a grid a point has some coordinates of its own and sees the knots along each of the others. Values are built up by
+the number of own coordinates. Let ``S`` be the axes with an own coordinate; on the knots of the other axes
 
 .. math:: W_S = \mathrm{repair}_{\notin S}\big(\mathrm{clip}(f_S, \max_{j \in S} lo_j, \min_{j \in S} hi_j)\big),
 
@@ -18,11 +18,11 @@ where :math:`lo_j, hi_j` come from :math:`W_{S \setminus j}` at the two neighbou
 :math:`W_\emptyset = G`, and :math:`g(x) = W_{\text{all}}`.
 
 *Why this is right for order properties.* The limits never cross: a lower limit from axis ``j`` and an upper limit from
-axis ``k`` are both bounded by :math:`W_{S \setminus \{j, k\}}` at the same corner. Repairs are order preserving, so they
-keep a value between limits that are themselves monotone along the repaired axes. For two points that differ along axis
-``j`` and are separated by a knot, ``g`` at the smaller is at most :math:`W_{S \setminus j}` at its upper knot, which is at
-most the value at the lower knot of the larger, which is at most ``g`` there. So no pair across cells is ever violated,
-and members are returned unchanged.
+axis ``k`` are both bounded by :math:`W_{S \setminus \{j, k\}}` at the same corner. Repairs are order preserving, so
+they keep a value between limits that are themselves monotone along the repaired axes. For two points that differ along
+axis ``j`` and are separated by a knot, ``g`` at the smaller is at most :math:`W_{S \setminus j}` at its upper knot,
+which is at most the value at the lower knot of the larger, which is at most ``g`` there. So no pair across cells is
+ever violated, and members are returned unchanged.
 """
 
 from __future__ import annotations

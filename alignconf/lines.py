@@ -3,7 +3,8 @@
 The line of a row along a feature is ``f`` with only that feature varied (the row's ICE curve). With several constrained
 features the line becomes a grid: all combinations of their knots. A **site** of a row is the row with its constrained
 features moved to given places. Evaluating ``n_sites`` sites of ``n_samples`` rows costs ``n_samples * n_sites`` model
-rows, all in one call of ``predict``; callers cut the rows into blocks (:func:`over_blocks`) so that memory stays bounded.
+rows, all in one call of ``predict``; callers cut the rows into blocks (:func:`over_blocks`) so that memory stays
+bounded.
 """
 
 from __future__ import annotations

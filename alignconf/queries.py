@@ -50,7 +50,8 @@ class LineQueries:
             The query is accepted iff none is positive.
         """
         coefficients, bounds = self.part.inequalities(self.places)
-        return np.einsum("...ik,...k->...i", coefficients, values) - bounds
+        demanded: FloatArray = np.einsum("...ik,...k->...i", coefficients, values)
+        return demanded - bounds
 
     def __str__(self) -> str:
         """Return the query law in words."""

@@ -84,8 +84,8 @@ class Axis:
             places = np.array([np.nan if _is_missing(value) else ranks[value] for value in values.tolist()])
         except KeyError as error:
             raise InputError(
-                f"feature {self.feature!r} has the category {error.args[0]!r}, which order={list(ranks)} does not list; "
-                "add it at its place."
+                f"feature {self.feature!r} has the category {error.args[0]!r}, which order={list(ranks)} does not "
+                "list; add it at its place."
             ) from error
         return places.astype(np.float64)
 
@@ -118,7 +118,9 @@ class ReferenceLaw:
         sample = np.sort(places[~np.isnan(places)])
         distinct = np.unique(sample)
         if not np.isfinite(sample).all():
-            raise InputError(f"feature {axis.feature!r} has infinite values in the reference rows; expected finite ones.")
+            raise InputError(
+                f"feature {axis.feature!r} has infinite values in the reference rows; expected finite ones."
+            )
         if distinct.size < 2:
             held = f"only the value {axis.values(distinct)[0]!r}" if distinct.size else "no value at all"
             raise InputError(

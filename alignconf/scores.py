@@ -2,8 +2,8 @@ r"""From queries to scores: the half-width at which the tester stops rejecting.
 
 With :math:`f` the model, :math:`g` its projection and :math:`d = g - f`, the delivered function is
 :math:`g_\lambda = f + \mathrm{clip}(d, -\lambda, \lambda)`. For an inequality :math:`\sum_k a_k g(x_k) \le b` let
-:math:`v = \sum_k a_k f(x_k) - b` be its excess at :math:`f`. A **score** is the critical half-width of a query, so that the
-loss at half-width :math:`\lambda` is :math:`1\{\lambda < s\}`:
+:math:`v = \sum_k a_k f(x_k) - b` be its excess at :math:`f`. A **score** is the critical half-width of a query, so that
+the loss at half-width :math:`\lambda` is :math:`1\{\lambda < s\}`:
 
 * *delivered*: the query is rejected for :math:`g_\lambda` iff :math:`\lambda < s` (:func:`delivered`);
 * *existence*: iff no choice of values within :math:`f \pm \lambda` is accepted,
@@ -47,14 +47,15 @@ def excess(queries: LineQueries, values: FloatArray, rounding: FloatArray) -> Fl
 def existence(queries: LineQueries, f: FloatArray, rounding: FloatArray) -> FloatArray:
     """Return the scores of the published construction, per query: (n_samples, n_queries).
 
-    ``v_+ / sum_k |a_k|`` is the smallest half-width at which *some* values in the band satisfy an inequality. The values
-    may differ from query to query, so nothing follows for one function; see :func:`delivered`. Parameters as for
+    ``v_+ / sum_k |a_k|`` is the smallest half-width at which *some* values in the band satisfy an inequality. The
+    values may differ from query to query, so nothing follows for one function; see :func:`delivered`. Parameters as for
     :func:`excess`.
     """
     coefficients, _ = queries.part.inequalities(queries.places)
     v = queries.excess(f)
     score = np.where(v > rounding[:, None, None], v, 0.0) / np.abs(coefficients).sum(axis=-1)
-    return score.max(axis=-1)
+    largest: FloatArray = score.max(axis=-1)
+    return largest
 
 
 def delivered(queries: LineQueries, f: FloatArray, g: FloatArray, rounding: FloatArray) -> FloatArray:
@@ -85,4 +86,5 @@ def delivered(queries: LineQueries, f: FloatArray, g: FloatArray, rounding: Floa
     same_sign = (d[..., 0] * d[..., 1] > 0)[..., None]
     apart = np.where(v <= 2 * smaller, v / 2, v - smaller)
     score = np.where(v > size, np.where(same_sign, v + smaller, apart), 0.0)
-    return np.where(v_full > size, np.inf, score).max(axis=-1)
+    largest: FloatArray = np.where(v_full > size, np.inf, score).max(axis=-1)
+    return largest

@@ -41,7 +41,8 @@ class AllOf(Property):
     def __init__(self, *members: Property) -> None:
         if not members:
             raise InputError(
-                "AllOf needs at least one property, got none; write for example AllOf(Increasing('a'), Decreasing('b'))."
+                "AllOf needs at least one property, got none; write for example "
+                "AllOf(Increasing('a'), Decreasing('b'))."
             )
         for member in members:
             if not isinstance(member, Property):

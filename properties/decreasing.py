@@ -47,7 +47,8 @@ class Decreasing(LineProperty):
 
     def least_squares(self, lines: FloatArray, weights: FloatArray) -> FloatArray:
         """Antitonic regression of each line."""
-        return -isotonic_least_squares(-lines, weights)
+        nearest: FloatArray = -isotonic_least_squares(-lines, weights)
+        return nearest
 
     def upper(self, lines: FloatArray) -> FloatArray:
         """Running maximum from the right."""
@@ -59,7 +60,8 @@ class Decreasing(LineProperty):
 
     def midpoint(self, lines: FloatArray) -> FloatArray:
         """Midway between the envelopes, in one pass."""
-        return -isotonic_midpoint(-lines)
+        midpoint: FloatArray = -isotonic_midpoint(-lines)
+        return midpoint
 
     def between(self, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Nothing below the right neighbour, nothing above the left one."""

@@ -1,8 +1,8 @@
 r"""Increasing: predictions never fall as the feature grows, the other features fixed.
 
-A tester asks pairs :math:`u < u'` of a line and demands :math:`g(u) - g(u') \le 0`. The least-squares repair is isotonic
-regression; the repair of smallest band lies midway between the running maximum from the left and the running minimum
-from the right. Both are order preserving, so repairing along one feature keeps what was reached along others.
+A tester asks pairs :math:`u < u'` of a line and demands :math:`g(u) - g(u') \le 0`. The least-squares repair is
+isotonic regression; the repair of smallest band lies midway between the running maximum from the left and the running
+minimum from the right. Both are order preserving, so repairing along one feature keeps what was reached along others.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Increasing(LineProperty):
 
     def least_squares(self, lines: FloatArray, weights: FloatArray) -> FloatArray:
         """Isotonic regression of each line."""
-        return isotonic_least_squares(lines, weights)
+        nearest: FloatArray = isotonic_least_squares(lines, weights)
+        return nearest
 
     def upper(self, lines: FloatArray) -> FloatArray:
         """Running maximum from the left."""
@@ -62,7 +63,8 @@ class Increasing(LineProperty):
 
     def midpoint(self, lines: FloatArray) -> FloatArray:
         """Midway between the envelopes, in one pass."""
-        return isotonic_midpoint(lines)
+        midpoint: FloatArray = isotonic_midpoint(lines)
+        return midpoint
 
     def between(self, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Nothing below the left neighbour, nothing above the right one."""
