@@ -8,8 +8,9 @@ knots, and how lines are repaired. Calibration chooses one number on top of it, 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TypeVar
 
 import numpy as np
@@ -30,8 +31,10 @@ __all__ = ["Alignment", "clip_to_band", "place_axes", "prepare"]
 Result = TypeVar("Result")
 Reduced = TypeVar("Reduced", FloatArray, BoolArray)
 
-#: With several features their knots multiply: a grid has at most this many times ``n_knots`` points.
+#: With several features their knots multiply: a grid has about this many times ``n_knots`` points, and no fewer than
+#: ``MIN_KNOTS`` knots along a numeric feature.
 GRID_FACTOR = 4
+MIN_KNOTS = 6
 MAX_FEATURES = 3
 
 
@@ -65,7 +68,8 @@ class Alignment:
 
     def complete(self, table: Table) -> BoolArray:
         """Return which rows have a place on their lines, i.e. no constrained feature missing: (n_samples,)."""
-        return np.isfinite(self.places(table).sum(axis=1))
+        complete: BoolArray = np.logical_not(np.isnan(self.places(table)).any(axis=1))
+        return complete
 
     def draw(self, n_samples: int, n_queries: int, random: np.random.Generator) -> Queries:
         """Draw the tester's queries; see :func:`alignconf.queries.draw_queries`."""
@@ -219,9 +223,23 @@ def prepare(
             f"the property constrains {len(positions)} features jointly ({declared}); at most {MAX_FEATURES} can be "
             "repaired exactly on a common grid. Declare fewer features."
         )
-    budget = n_knots if len(positions) == 1 else int((GRID_FACTOR * n_knots) ** (1 / len(positions)) + 1e-9)
     distinct = {axis.position: axis for axis in axes}
-    laws = tuple(ReferenceLaw.from_table(distinct[position], reference, max(2, budget)) for position in positions)
+    laws = _laws([distinct[position] for position in positions], reference, n_knots)
     index = [positions.index(axis.position) for axis in axes]
     parts = tuple(Part(part, i, laws[i]) for part, i in zip(declared.parts, index, strict=True))
     return Alignment(model, declared, Projector(laws, parts, norm), n_jobs, verbose)
+
+
+def _laws(axes: Sequence[Axis], reference: Table, n_knots: int) -> tuple[ReferenceLaw, ...]:
+    """Return the reference laws of the axes, their knots shared out so that the grid stays small.
+
+    An ordered category has all its categories as knots; numeric features share what remains of the grid equally.
+    """
+    numeric = [axis for axis in axes if axis.order is None]
+    n_categories = prod(len(axis.order) for axis in axes if axis.order is not None)
+    grid = n_knots if len(axes) == 1 else GRID_FACTOR * n_knots
+    share = max(MIN_KNOTS, int((grid / n_categories) ** (1 / len(numeric)) + 1e-9)) if numeric else 0
+    per_axis = n_knots if len(axes) == 1 else share
+    return tuple(
+        ReferenceLaw.from_table(axis, reference, per_axis if axis.order is None else len(axis.order)) for axis in axes
+    )

@@ -92,7 +92,8 @@ class Calibration:
             )
         return (
             f"If the calibration rows and the fresh row are independent draws of one law, then with probability at "
-            f"least {self.confidence:g} over the calibration draw, the probability that {self.event} is at most {self.alpha:g}."
+            f"least {self.confidence:g} over the calibration draw, the probability that {self.event} is at most "
+            f"{self.alpha:g}."
         )
 
     def __str__(self) -> str:
@@ -100,8 +101,8 @@ class Calibration:
         if self.alpha == 0:
             return self.statement
         return (
-            f"{self.statement}\nlambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self.n_queries} score(s) "
-            f"each, {self.n_above} of which may lie above; {self.raw_rate:.2%} were positive and {self.unrepaired_rate:.2%} "
+            f"{self.statement}\nlambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self.n_queries} score(s) each, "
+            f"{self.n_above} of which may lie above; {self.raw_rate:.2%} were positive, {self.unrepaired_rate:.2%} "
             f"infinite. Reference law from {self.n_reference} rows."
         )
 
@@ -195,16 +196,18 @@ def critical_half_width(scores: FloatArray, alpha: float, confidence: float | No
         n_infinite = int(np.isinf(scores).sum())
         raise CalibrationError(
             f"{n_infinite} of {scores.size} calibration queries stay violated at any half-width, {above} may be for "
-            f"alpha={alpha:g}: the projection repairs lines at their knots, and these queries fall strictly between two "
-            "knots. Raise n_knots or alpha."
+            f"alpha={alpha:g}: the projection repairs lines at their knots, and these queries fall between two knots. "
+            "Raise n_knots or alpha."
         )
     return half_width, above
 
 
-def too_few_rows(n_rows: int, alpha: float, confidence: float | None) -> str:
-    """Return the sentence that says how many rows would do."""
+def too_few_rows(n_rows: int, alpha: float, confidence: float | None, *, n_reference: int = 0) -> str:
+    """Return the sentence that says how many rows would do, ``n_reference`` of which give the reference law."""
+    needed = rows_needed(alpha, confidence)
     promise = f"alpha={alpha:g}" + ("" if confidence is None else f" with confidence={confidence:g}")
+    reference = f", and {n_reference} more for the reference law" if n_reference else ""
     return (
-        f"{n_rows} calibration rows cannot support {promise}: at least {rows_needed(alpha, confidence)} are needed "
-        "(without labels), besides the reference rows. Give more rows or a larger alpha."
+        f"{n_rows} rows cannot support {promise}: at least {needed} calibration rows are needed{reference} (no labels). "
+        "Give more rows or a larger alpha."
     )

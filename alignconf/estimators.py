@@ -279,7 +279,7 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         needed = rows_needed(self.alpha, self.confidence)
         n_reference = min(max(2, int(REFERENCE_SHARE * n_samples)), MAX_REFERENCE, n_samples - needed)
         if n_reference < 2:
-            raise CalibrationError(too_few_rows(n_samples, self.alpha, self.confidence))
+            raise CalibrationError(too_few_rows(n_samples, self.alpha, self.confidence, n_reference=2))
         return np.sort(order[n_reference:]), np.sort(order[:n_reference])
 
     def _calibrate(self, model: Model, table: Table, reference: Table) -> Self:

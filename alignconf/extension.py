@@ -113,8 +113,10 @@ def _evaluate_margins(
                 sites[..., axis] = places[:, :, axis].reshape(n_samples, n_sites, *(1,) * len(shape))
             for axis, grid in zip(fixed, knots, strict=True):
                 sites[..., axis] = grid
-            values, _ = evaluate_sites(model, table, [law.axis for law in laws], sites.reshape(n_samples, -1, n_axes))
-            margins[moved] = values.reshape(-1, *shape)
+            asked = sites[:, :1] if np.array_equal(sites, np.broadcast_to(sites[:, :1], sites.shape)) else sites
+            values, _ = evaluate_sites(model, table, [law.axis for law in laws], asked.reshape(n_samples, -1, n_axes))
+            values = values.reshape(n_samples, -1, *shape)
+            margins[moved] = np.broadcast_to(values, (n_samples, n_sites, *shape)).reshape(-1, *shape)
     return margins
 
 
