@@ -7,7 +7,7 @@ that the number of violations is binomial and its interval exact.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
@@ -19,7 +19,7 @@ from alignconf._typing import Feature, FloatArray, Model, RandomState, Table
 from alignconf._validation import check_level, check_model, check_rows, generator, predictions, rounding
 from alignconf.alignment import place_axes
 from alignconf.certificate import ViolationRate, plain
-from alignconf.contract import Property
+from alignconf.contract import Declaration
 from alignconf.errors import InputError
 from alignconf.lines import evaluate_sites, over_blocks
 from alignconf.properties import declare
@@ -121,7 +121,7 @@ class Audit:
 def check(
     model: Model,
     X: Table,
-    properties: Property | Sequence[Property] | Mapping[Feature, Any],
+    properties: Declaration,
     *,
     confidence: float = 0.95,
     X_reference: Table | None = None,

@@ -101,9 +101,10 @@ class Calibration:
         if self.alpha == 0:
             return self.statement
         return (
-            f"{self.statement}\nlambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self.n_queries} score(s) each, "
-            f"{self.n_above} of which may lie above; {self.raw_rate:.2%} were positive, {self.unrepaired_rate:.2%} "
-            f"infinite. Reference law from {self.n_reference} rows."
+            f"{self.statement}\n"
+            f"lambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self.n_queries} score(s) each, {self.n_above} "
+            f"of which may lie above; {self.raw_rate:.2%} were positive, {self.unrepaired_rate:.2%} infinite. "
+            f"Reference law from {self.n_reference} rows."
         )
 
 
@@ -208,6 +209,6 @@ def too_few_rows(n_rows: int, alpha: float, confidence: float | None, *, n_refer
     promise = f"alpha={alpha:g}" + ("" if confidence is None else f" with confidence={confidence:g}")
     reference = f", and {n_reference} more for the reference law" if n_reference else ""
     return (
-        f"{n_rows} rows cannot support {promise}: at least {needed} calibration rows are needed{reference} (no labels). "
-        "Give more rows or a larger alpha."
+        f"{n_rows} rows cannot support {promise}: at least {needed} calibration rows are needed{reference}, without "
+        "labels. Give more rows or a larger alpha."
     )

@@ -17,16 +17,16 @@ once. A conjunction is a :class:`Property` with several ``parts``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from alignconf._typing import Feature, FloatArray
 from alignconf.errors import InputError
 
-__all__ = ["LineProperty", "Property"]
+__all__ = ["Declaration", "LineProperty", "Property"]
 
 
 class Property(ABC):
@@ -139,6 +139,10 @@ class LineProperty(Property):
         Beyond the first (last) knot ``left`` (``right``) is NaN: nothing is known on that side. The arrays are
         (n_points,), and so are the lower and upper limits returned; a limit that does not exist is infinite.
         """
+
+
+#: What users may write for the properties of a model; see :func:`alignconf.properties.declare`.
+Declaration: TypeAlias = Property | Sequence[Property] | Mapping[Any, Any]
 
 
 def _checked_order(feature: Feature, order: Sequence[Any]) -> tuple[Any, ...]:

@@ -7,7 +7,6 @@ laws and knots (:mod:`alignconf.alignment`), the rows that calibrate (:mod:`alig
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 
 from alignconf import _tables
-from alignconf._typing import Feature, FloatArray, Model, RandomState, Table
+from alignconf._typing import FloatArray, Model, RandomState, Table
 from alignconf._validation import (
     check_choice,
     check_count,
@@ -29,7 +28,7 @@ from alignconf._validation import (
 from alignconf.alignment import Alignment, clip_to_band, prepare
 from alignconf.calibration import calibrate, rows_needed, too_few_rows
 from alignconf.certificate import Certificate, certify
-from alignconf.contract import Property
+from alignconf.contract import Declaration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.losses import LOSSES
 from alignconf.properties import declare
@@ -127,7 +126,7 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     def __init__(
         self,
         estimator: Any,
-        properties: Property | Sequence[Property] | Mapping[Feature, Any],
+        properties: Declaration,
         *,
         alpha: float = 0.1,
         confidence: float | None = None,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from alignconf._typing import Feature
-from alignconf.contract import LineProperty, Property
+from alignconf.contract import Declaration, LineProperty, Property
 from alignconf.errors import InputError
 from alignconf.properties.all_of import AllOf
 from alignconf.properties.decreasing import Decreasing
@@ -25,7 +25,7 @@ _WORDS: dict[Any, Callable[[Feature], LineProperty]] = {
 }
 
 
-def declare(properties: Property | Sequence[Property] | Mapping[Feature, Any]) -> Property:
+def declare(properties: Declaration) -> Property:
     """Return one property from any spelling that users know.
 
     Parameters

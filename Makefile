@@ -1,0 +1,37 @@
+# `make demo` and `make test` need Python 3.11 or newer and make; everything else is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+# One thread for numerical libraries in each test process: more only fight each other for the cores.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test validity lint wheel-test clean
+
+demo: $(VENV)/installed
+	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks demo --output results
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+validity: $(VENV)/installed
+	$(BIN)/python -m pytest -n $(JOBS) -m slow -s
+
+lint: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet -e ".[lint]"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The same tests against the built wheel, from another directory, with the oldest supported dependencies.
+wheel-test: $(VENV)/installed
+	bash tests/wheel.sh "$(PYTHON)" "$(JOBS)"
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "alignconf needs Python 3.11 or newer, found " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test,benchmarks]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist results *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,43 @@
+"""``python -m benchmarks demo | dial | projection``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from benchmarks.problems import PROBLEMS
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read the command line and run one benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="offline: a forest on the diabetes data, increasing in bmi")
+    demo.add_argument("--seed", type=int, default=0)
+    dial = commands.add_parser("dial", help="error against violations over alpha, next to the rivals")
+    dial.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
+    dial.add_argument("--dataset", choices=sorted(PROBLEMS), default="power_plant")
+    dial.add_argument("--models", nargs="+", default=["xgboost", "hist_gradient_boosting", "random_forest", "mlp"])
+    dial.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    projection = commands.add_parser("projection", help="speed of the projections, as ratios")
+    for command in (demo, dial, projection):
+        command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
+    given = parser.parse_args(arguments)
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    if given.command == "demo":
+        from benchmarks.demo import run as run_demo
+
+        run_demo(given.output, seed=given.seed)
+    elif given.command == "dial":
+        from benchmarks.dial import run as run_dial
+
+        run_dial(given.data, given.dataset, given.models, given.seeds, given.output)
+    else:
+        from benchmarks.projection import run as run_projection
+
+        run_projection(given.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Data sets with a shape property, as data frames.
+
+``diabetes`` comes with scikit-learn. The others are read from a directory of CSV files, one for each data set, with
+lower-case headers and the target in the last column (the UCI repository's Combined Cycle Power Plant, for example).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_diabetes
+
+__all__ = ["PROBLEMS", "Problem", "Rows", "Split", "load", "split"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A regression problem and the property that its predictions should have.
+
+    ``signs`` maps a feature to +1 or -1; ``stated_by`` says who asks for it.
+    """
+
+    name: str
+    target: str
+    signs: dict[str, int]
+    stated_by: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of a problem."""
+
+    X: pd.DataFrame
+    y: np.ndarray
+
+
+@dataclass(frozen=True)
+class Split:
+    """Disjoint rows: they train, calibrate, certify and test."""
+
+    train: Rows
+    calibrate: Rows
+    certify: Rows
+    test: Rows
+
+
+PROBLEMS = {
+    problem.name: problem
+    for problem in (
+        Problem("diabetes", "progression", {"bmi": +1}, "domain knowledge"),
+        Problem(
+            "power_plant",
+            "pe",
+            {"v": -1},
+            "Overman, Vallon and Bayati (2024), Table 1: decreasing in exhaust vacuum",
+            "MW",
+        ),
+        Problem("abalone", "rings", {"shell_weight": +1}, "Overman, Vallon and Bayati (2024), Table 2", "rings"),
+        Problem(
+            "concrete", "compressive_strength", {"cement": +1}, "Overman, Vallon and Bayati (2024), Table 3", "MPa"
+        ),
+    )
+}
+
+
+def load(problem: Problem, directory: Path | None) -> Rows:
+    """Return all rows; text columns become numeric codes, so that every model reads the same table."""
+    if problem.name == "diabetes":
+        X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+        return Rows(X, y.to_numpy(dtype=float))
+    if directory is None:
+        raise SystemExit(f"{problem.name} is not bundled: pass --data DIR, a directory that holds {problem.name}.csv")
+    path = directory / f"{problem.name}.csv"
+    if not path.is_file():
+        raise SystemExit(
+            f"{path} does not exist: --data must hold {problem.name}.csv with the target {problem.target!r}"
+        )
+    table = pd.read_csv(path)
+    X = table.drop(columns=problem.target)
+    for name in X.columns[~X.dtypes.map(pd.api.types.is_numeric_dtype)]:
+        X[name] = X[name].astype("category").cat.codes
+    return Rows(X, table[problem.target].to_numpy(dtype=float))
+
+
+def split(rows: Rows, shares: tuple[float, float, float, float], seed: int) -> Split:
+    """Cut shuffled rows into shares that train, calibrate, certify and test."""
+    order = np.random.default_rng(seed).permutation(len(rows.y))
+    cuts = np.round(np.cumsum(shares)[:-1] * len(order)).astype(int)
+    return Split(*(Rows(rows.X.iloc[part], rows.y[part]) for part in np.split(order, cuts)))

@@ -1,0 +1,86 @@
+"""Speed of the projections, as ratios measured in one run: against a loop over scipy, and against copying the memory.
+
+Lines are random walks with a trend (plateaus and long violations), noise around a trend (short violations everywhere)
+and steps (what tree ensembles give).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from scipy.optimize import isotonic_regression
+
+from alignconf._kernels import isotonic_least_squares, isotonic_midpoint
+from benchmarks.tables import markdown, write_json
+
+__all__ = ["ratios", "run"]
+
+N_KNOTS = 64
+
+
+def lines_of_each_kind(n_lines: int, seed: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    trend = np.linspace(0, 3, N_KNOTS)
+    return {
+        "walk": 0.3 * random.normal(size=(n_lines, N_KNOTS)).cumsum(axis=1) + trend,
+        "noise": random.normal(size=(n_lines, N_KNOTS)) + trend,
+        "steps": np.repeat(random.normal(size=(n_lines, N_KNOTS // 4)).cumsum(axis=1), 4, axis=1),
+    }
+
+
+def scipy_loop(lines: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+    return [isotonic_regression(line, weights=weights).x for line in lines]
+
+
+def ratios(n_lines: int = 100_000, *, n_runs: int = 7, seed: int = 0) -> list[dict[str, float | str]]:
+    """Return, for each kind of line, the median time per cell of each projection relative to scipy and to a copy."""
+    weights = np.random.default_rng(seed).dirichlet(np.full(N_KNOTS, 5.0))
+    results: list[dict[str, float | str]] = []
+    for kind, lines in lines_of_each_kind(n_lines, seed).items():
+        few = lines[: max(1, n_lines // 20)]
+        copy, l2, sup, loop = _medians(
+            [
+                (partial(np.copy, lines), lines.size),
+                (partial(isotonic_least_squares, lines, weights), lines.size),
+                (partial(isotonic_midpoint, lines), lines.size),
+                (partial(scipy_loop, few, weights), few.size),
+            ],
+            n_runs,
+        )
+        results.append(
+            {
+                "lines": kind,
+                "copy_ns": copy,
+                "l2_ns": l2,
+                "sup_ns": sup,
+                "scipy_over_l2": loop / l2,
+                "sup_over_copy": sup / copy,
+            }
+        )
+    return results
+
+
+def run(output: Path) -> None:
+    """Print the ratios and write them to ``output``."""
+    results = ratios()
+    header = ("lines", "copy, ns/cell", "l2, ns/cell", "sup, ns/cell", "scipy loop / l2", "sup / copy")
+    rows = [(str(row["lines"]), *(f"{value:.2f}" for value in list(row.values())[1:])) for row in results]
+    print(f"100,000 lines of {N_KNOTS} knots, one thread, medians of one run\n")
+    print(markdown(header, rows))
+    write_json(output / "projection.json", results)
+
+
+def _medians(stages: list[tuple[Callable[[], object], int]], n_runs: int) -> list[float]:
+    """Return the median nanoseconds per cell of each stage, the stages taken in turn so that drift hits all alike."""
+    times = np.empty((n_runs + 1, len(stages)))
+    for run_index in range(n_runs + 1):
+        for i, (stage, n_cells) in enumerate(stages):
+            start = perf_counter()
+            stage()
+            times[run_index, i] = (perf_counter() - start) * 1e9 / n_cells
+    medians: list[float] = np.median(times[1:], axis=0).tolist()
+    return medians

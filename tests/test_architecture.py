@@ -1,0 +1,114 @@
+"""The shape of the package, checked against its own imports and files."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import alignconf
+import alignconf.properties
+
+PACKAGE = Path(alignconf.__file__).parent
+ROOT = Path(__file__).parent.parent
+
+#: From the bottom up; modules of one rung do not import each other.
+LADDER = (
+    {"_typing", "errors"},
+    {"_tables", "_kernels"},
+    {"_validation", "contract"},
+    {"reference", "calibration"},
+    {"queries", "lines"},
+    {"projection", "scores"},
+    {"extension"},
+    {"alignment"},
+    {"losses", "certificate"},
+    {"properties"},
+    {"estimators", "audit"},
+    {"plotting", "__init__"},
+)
+RUNG = {module: rung for rung, modules in enumerate(LADDER) for module in modules}
+
+
+def imported(path: Path) -> set[str]:
+    """Return the modules of alignconf that a file imports, properties as one."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "alignconf":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("alignconf."):
+            names.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("alignconf.")}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+    return names
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
+def test_imports_go_up_one_ladder(path: Path) -> None:
+    assert path.stem in RUNG, f"{path.stem} has no place on the ladder"
+    for name in imported(path):
+        assert RUNG[name] < RUNG[path.stem], f"{path.stem} imports {name}, which is not below it"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "properties").glob("*.py")), ids=lambda path: path.stem)
+def test_properties_import_the_contract_and_pure_helpers_only(path: Path) -> None:
+    assert imported(path) <= {"contract", "errors", "_typing", "_kernels", "properties"}
+
+
+def test_every_property_file_is_exported_and_nothing_else() -> None:
+    files = {path.stem for path in (PACKAGE / "properties").glob("*.py")} - {"__init__"}
+    modules = {
+        getattr(alignconf.properties, name).__module__.rsplit(".", 1)[1] for name in alignconf.properties.__all__
+    }
+    assert modules == files
+
+
+def test_public_names_resolve() -> None:
+    for name in alignconf.__all__:
+        assert getattr(alignconf, name).__doc__
+
+
+def test_the_folder_of_properties_refuses_a_second_identity(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE)}
+    done = subprocess.run(
+        [sys.executable, "-c", "import properties"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "import it as 'alignconf.properties'" in done.stderr
+
+
+def test_importing_changes_no_global_state(tmp_path: Path) -> None:
+    program = (
+        "import warnings, numpy as np\n"
+        "import sklearn.base, scipy.stats, numba, joblib, tqdm\n"
+        "before = (list(warnings.filters), np.random.get_state()[1].tobytes(), np.geterr())\n"
+        "import alignconf\n"
+        "assert before == (list(warnings.filters), np.random.get_state()[1].tobytes(), np.geterr())\n"
+        "import sys\n"
+        "assert not {'xgboost', 'lightgbm', 'matplotlib.pyplot'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_oldest_versions_are_the_lower_bounds() -> None:
+    declared = dict(re.findall(r'"([a-z-]+)>=([\d.]+)"', (ROOT / "pyproject.toml").read_text()))
+    pinned = dict(
+        re.findall(r"^([a-z-]+)==([\d.]+)$", (Path(__file__).parent / "oldest.txt").read_text(), re.MULTILINE)
+    )
+    for name in pinned:
+        width = declared[name].count(".") + 1
+        assert ".".join(pinned[name].split(".")[:width]) == declared[name], name
+    assert set(declared) - set(pinned) <= {"mypy", "ruff", "setuptools"}

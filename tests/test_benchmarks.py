@@ -1,0 +1,91 @@
+"""The benchmarks run as printed, on bundled or made-up data, and what they print is what they measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.__main__ import main
+from benchmarks.measures import pairs, violated, violated_by_aligned
+from benchmarks.methods import IceLoop
+from benchmarks.projection import ratios
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A directory with a small stand-in for the concrete data: strength rises with cement up to a wave."""
+    random = np.random.default_rng(0)
+    X = pd.DataFrame(random.uniform(0, 1, (1000, 3)), columns=["cement", "water", "age"])
+    strength = X.cement + np.sin(12 * X.cement) / 4 - X.water + random.normal(0, 0.1, 1000)
+    X.assign(compressive_strength=strength).to_csv(tmp_path / "concrete.csv", index=False)
+    return tmp_path
+
+
+def test_demo_prints_the_table_and_saves_the_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["demo", "--output", str(tmp_path / "results")])
+    printed = capsys.readouterr().out
+    results = json.loads((tmp_path / "results" / "demo.json").read_text())["results"]
+    assert [result["alpha"] for result in results] == [0.2, 0.1, 0.05, 0.0]
+    for result in results:
+        assert result["sentence"] in printed
+    assert results[-1]["lambda_"] is None
+    assert results[-1]["n_rejected"] == 0
+    assert results[2]["delivered"]["rate"] < results[2]["before"]["rate"]
+    assert (tmp_path / "results" / "demo_line.png").stat().st_size > 10_000
+
+
+def test_dial_reports_every_method(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = data / "results"
+    arguments = ["--data", str(data), "--dataset", "concrete", "--seeds", "2", "--output", str(output)]
+    main(["dial", *arguments, "--models", "hist_gradient_boosting", "mlp"])
+    printed = capsys.readouterr().out
+    table = pd.read_csv(output / "dial_concrete.csv")
+    methods = {"unaligned", "retrained", "retrained + calibration rows", "ICE loop", "aligned", "existence band"}
+    boosted = table[table.model == "hist_gradient_boosting"]
+    assert set(boosted.method) == methods
+    assert set(table[table.model == "mlp"].method) == methods - {"retrained", "retrained + calibration rows"}
+    full = boosted[(boosted.method == "aligned") & (boosted.alpha == 0)]
+    assert (full.violations < boosted[boosted.method == "unaligned"].violations.to_numpy()).all()
+    assert (boosted[boosted.method == "retrained"].violations == 0).all()
+    assert "### mlp" in printed
+    assert (output / "dial_concrete.png").stat().st_size > 10_000
+
+
+def test_dial_says_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="pass --data DIR"):
+        main(["dial", "--dataset", "abalone"])
+    with pytest.raises(SystemExit, match=r"abalone\.csv does not exist"):
+        main(["dial", "--dataset", "abalone", "--data", str(tmp_path)])
+
+
+def test_both_ways_of_counting_violations_agree() -> None:
+    from sklearn.tree import DecisionTreeRegressor
+
+    from alignconf import AlignedRegressor
+
+    random = np.random.default_rng(1)
+    X = pd.DataFrame(random.normal(size=(400, 2)), columns=["a", "b"])
+    model = DecisionTreeRegressor(max_leaf_nodes=30, random_state=0).fit(X, X.a + random.normal(size=400))
+    aligned = AlignedRegressor(model, {"a": 1}, alpha=0.1, random_state=0).calibrate(X[:200], X_reference=X[200:])
+    asked = pairs(X[:50], X[200:], "a", 6, 0)
+    np.testing.assert_array_equal(violated(aligned, X[:50], "a", 1, asked), violated_by_aligned(aligned, X[:50], asked))
+
+
+def test_ice_loop_is_monotone_on_its_grid() -> None:
+    class Wave:
+        def predict(self, X: pd.DataFrame) -> np.ndarray:
+            return np.sin(X.a.to_numpy() * 3)
+
+    X = pd.DataFrame({"a": np.linspace(-1, 1, 200), "b": 0.0})
+    for sign in (1, -1):
+        assert (sign * np.diff(IceLoop(Wave(), "a", sign, X).predict(X)) >= 0).all()
+
+
+def test_ratios_have_the_right_order() -> None:
+    for row in ratios(2000, n_runs=3):
+        assert row["scipy_over_l2"] > 1
+        assert row["sup_over_copy"] > 0
