@@ -24,11 +24,9 @@ from alignconf.errors import InputError
 from alignconf.lines import evaluate_sites, over_blocks
 from alignconf.properties import declare
 from alignconf.queries import LineQueries, draw_queries
-from alignconf.reference import ReferenceLaw
+from alignconf.reference import ReferenceLaw, set_aside
 
 __all__ = ["Audit", "Witness", "check"]
-
-REFERENCE_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -170,9 +168,7 @@ def check(
     random = generator(random_state, 0)
     rows = np.arange(table.shape[0])
     if X_reference is None:
-        order = random.permutation(rows)
-        n_reference = max(2, int(REFERENCE_SHARE * rows.size))
-        rows, reference_rows = np.sort(order[n_reference:]), np.sort(order[:n_reference])
+        rows, reference_rows = set_aside(rows.size, random, keep=1)
         reference = _tables.take(table, reference_rows)
     else:
         reference = check_rows(X_reference, name="X_reference")

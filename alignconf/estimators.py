@@ -15,7 +15,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 
 from alignconf import _tables
-from alignconf._typing import FloatArray, Model, RandomState, Table
+from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
 from alignconf._validation import (
     check_choice,
     check_count,
@@ -32,6 +32,7 @@ from alignconf.contract import Declaration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.losses import LOSSES
 from alignconf.properties import declare
+from alignconf.reference import set_aside
 
 __all__ = ["AlignedRegressor"]
 
@@ -40,10 +41,8 @@ PROJECTIONS = ("l2", "sup")
 #: One stream of random numbers for each purpose.
 SPLIT, CALIBRATE, CERTIFY = range(3)
 
-#: ``fit`` sets this share of the rows aside to calibrate; ``calibrate`` takes this share of its rows for reference.
+#: ``fit`` sets this share of the rows aside to calibrate.
 CALIBRATION_SHARE = 0.25
-REFERENCE_SHARE = 0.2
-MAX_REFERENCE = 2000
 
 
 class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
@@ -175,11 +174,10 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             raise InputError(f"y has shape {labels.shape}; expected one label for each of the {rows.size} rows of X.")
         train, held_out = rows, rows[:0]
         if self.alpha > 0:
-            needed = rows_needed(self.alpha, self.confidence)
-            if round(CALIBRATION_SHARE * rows.size) < needed:
-                raise CalibrationError(too_few_rows(round(CALIBRATION_SHARE * rows.size), self.alpha, self.confidence))
-            seed = int(generator(self.random_state, SPLIT).integers(2**31))
             n_held_out = round(CALIBRATION_SHARE * rows.size)
+            if n_held_out < rows_needed(self.alpha, self.confidence):
+                raise CalibrationError(too_few_rows(n_held_out, self.alpha, self.confidence))
+            seed = int(generator(self.random_state, SPLIT).integers(2**31))
             train, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed)
         training = _tables.take(table, train)
         model = clone(self.estimator).fit(training, labels[train])
@@ -270,16 +268,15 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         check_count("n_queries", self.n_queries, at_least=1)
         declare(self.properties)
 
-    def _set_reference_aside(self, n_samples: int) -> tuple[Any, Any]:
+    def _set_reference_aside(self, n_samples: int) -> tuple[IntArray, IntArray]:
         """Return the rows that calibrate and those that give the reference law; at full strength all are reference."""
-        order = generator(self.random_state, SPLIT).permutation(n_samples)
         if self.alpha == 0:
-            return order[:0], np.sort(order)
+            return np.arange(0), np.arange(n_samples)
         needed = rows_needed(self.alpha, self.confidence)
-        n_reference = min(max(2, int(REFERENCE_SHARE * n_samples)), MAX_REFERENCE, n_samples - needed)
-        if n_reference < 2:
+        rows, reference_rows = set_aside(n_samples, generator(self.random_state, SPLIT), keep=needed)
+        if reference_rows.size < 2:
             raise CalibrationError(too_few_rows(n_samples, self.alpha, self.confidence, n_reference=2))
-        return np.sort(order[n_reference:]), np.sort(order[:n_reference])
+        return rows, reference_rows
 
     def _calibrate(self, model: Model, table: Table, reference: Table) -> Self:
         alignment = prepare(
@@ -294,7 +291,7 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         law = str(alignment.draw(1, 1, np.random.default_rng(0)))
         calibration = calibrate(
             found, self.alpha, self.confidence, loss=loss.name, event=loss.event.format(law=law),
-            n_reference=alignment.laws[0].sample.size, n_missing=int((~complete).sum()),
+            n_reference=int(reference.shape[0]), n_missing=int((~complete).sum()),
         )  # fmt: skip
         names = _tables.column_names(table)
         self.estimator_ = model

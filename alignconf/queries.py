@@ -56,7 +56,7 @@ class LineQueries:
     def __str__(self) -> str:
         """Return the query law in words."""
         points = {2: "pairs"}.get(self.part.n_points, f"{self.part.n_points}-tuples")
-        return f"iid {points} from {self.law}, along the line of a fresh row"
+        return f"iid {points} from {self.law}"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,10 @@ class Queries:
 
     def __str__(self) -> str:
         """Return the query law in words."""
-        return " and ".join(map(str, self.lines))
+        asked = " and ".join(map(str, self.lines))
+        if len(self.lines) == 1:
+            return f"{asked}, along the line of a fresh row"
+        return f"{asked}, each along its line of a fresh row, failed if any of them is"
 
 
 def draw_queries(

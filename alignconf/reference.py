@@ -15,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignconf import _tables
-from alignconf._typing import Feature, FloatArray, Table
+from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.contract import LineProperty
 from alignconf.errors import InputError
 
-__all__ = ["Axis", "ReferenceLaw", "place_axis"]
+__all__ = ["Axis", "ReferenceLaw", "place_axis", "set_aside"]
+
+REFERENCE_SHARE = 0.2
+MAX_REFERENCE = 2000
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,16 @@ class ReferenceLaw:
     def __str__(self) -> str:
         """Return the law in words, as certificates print it."""
         return f"the marginal law of {self.axis.feature!r} in {self.sample.size} reference rows"
+
+
+def set_aside(n_samples: int, random: np.random.Generator, *, keep: int) -> tuple[IntArray, IntArray]:
+    """Return the rows to work with and a random fifth of all rows, at most 2,000, that gives the reference law.
+
+    At least ``keep`` rows remain to work with, and the law gets at least two; where both cannot be had, it gets fewer.
+    """
+    order = random.permutation(n_samples)
+    n_reference = min(max(2, int(REFERENCE_SHARE * n_samples)), MAX_REFERENCE, max(0, n_samples - keep))
+    return np.sort(order[n_reference:]), np.sort(order[:n_reference])
 
 
 def place_axis(part: LineProperty, table: Table) -> Axis:
