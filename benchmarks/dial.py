@@ -160,7 +160,8 @@ def _figure(models: dict[str, dict[tuple[str, float | None], list[Result]]], pro
                 ax.plot(100 * rate, error, marker, label=method)
         ax.set(title=name.replace("_", " "), xlabel="violated fresh pairs, %")
     axes[0][0].set_ylabel("test MSE" + (f", {problem.unit}²" if problem.unit else ""))
-    axes[0][-1].legend(frameon=False, fontsize=8)
+    handles = {handle.get_label(): handle for ax in axes[0] for handle in ax.get_lines()}
+    figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=len(handles), frameon=False)
     ((feature, sign),) = problem.signs.items()
     figure.suptitle(f"{problem.name}: {'increasing' if sign > 0 else 'decreasing'} in {feature}; labels are alpha")
     figure.savefig(path, dpi=130)
