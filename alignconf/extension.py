@@ -34,7 +34,7 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf.lines import evaluate_sites
-from alignconf.projection import Projection, Projector
+from alignconf.projection import SNAP, Projection, Projector
 from alignconf.reference import ReferenceLaw
 
 __all__ = ["count_margin_sites", "extend"]
@@ -62,7 +62,7 @@ def extend(
     n_samples, n_sites, n_axes = places.shape
     margins = _evaluate_margins(model, table, projector.laws, places, own)
     row = np.repeat(np.arange(n_samples), n_sites)
-    size = projection.lines.rounding[row]
+    size = SNAP * projection.lines.rounding[row]
     corners = [_neighbours(law.knots, places[:, :, axis].ravel()) for axis, law in enumerate(projector.laws)]
     built: dict[tuple[int, ...], FloatArray] = {(): projection.values}
     axes = tuple(range(n_axes))

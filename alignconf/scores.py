@@ -83,7 +83,7 @@ def delivered(queries: LineQueries, f: FloatArray, g: FloatArray, rounding: Floa
     v_full = queries.excess(g) / np.abs(slope)
     d = g - f
     smaller = np.abs(d).min(axis=-1)[..., None]
-    same_sign = (d[..., 0] * d[..., 1] > 0)[..., None]
+    same_sign = (np.sign(d[..., 0]) * np.sign(d[..., 1]) > 0)[..., None]
     apart = np.where(v <= 2 * smaller, v / 2, v - smaller)
     score = np.where(v > size, np.where(same_sign, v + smaller, apart), 0.0)
     largest: FloatArray = np.where(v_full > size, np.inf, score).max(axis=-1)
