@@ -91,8 +91,10 @@ def check_columns(table: Table, names: tuple[Any, ...] | None, n_features: int, 
 
 def column(table: Table, position: int) -> NDArray[Any]:
     """Return one column as an array of its own type (object where pandas has no numpy type for it)."""
-    values = table.iloc[:, position].to_numpy() if _is_frame(table) else table[:, position]
-    return np.asarray(values)
+    if not _is_frame(table):
+        return np.asarray(table[:, position])
+    series = table.iloc[:, position]
+    return np.asarray((series.astype(object) if hasattr(series.dtype, "categories") else series).to_numpy())
 
 
 def category_order(table: Table, position: int) -> tuple[Any, ...] | None:
