@@ -37,7 +37,7 @@ class LineQueries:
     places: FloatArray
 
     def excess(self, values: FloatArray) -> FloatArray:
-        r"""Return the excess :math:`\\sum_k a_k g(x_k) - b` of each inequality.
+        r"""Return the excess :math:`\sum_k a_k g(x_k) - b` of each inequality.
 
         Parameters
         ----------

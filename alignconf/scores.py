@@ -5,7 +5,7 @@ With :math:`f` the model, :math:`g` its projection and :math:`d = g - f`, the de
 :math:`v = \sum_k a_k f(x_k) - b` be its excess at :math:`f`. A **score** is the critical half-width of a query, so that
 the loss at half-width :math:`\lambda` is :math:`1\{\lambda < s\}`:
 
-* *delivered*: the query is rejected for :math:`g_\lambda` iff :math:`\lambda < s` (:func:`delivered`);
+* *delivered*: the query is rejected for :math:`g_\lambda` only if :math:`\lambda < s` (:func:`delivered`);
 * *existence*: iff no choice of values within :math:`f \pm \lambda` is accepted,
   :math:`s = v_+ / \sum_k |a_k|` (:func:`existence`).
 
@@ -68,7 +68,8 @@ def delivered(queries: LineQueries, f: FloatArray, g: FloatArray, rounding: Floa
     .. math:: s = v/2 \; (d_1 d_2 \le 0, v \le 2\mu), \qquad v - \mu \; (d_1 d_2 \le 0, v > 2\mu), \qquad
               v + \mu \; (d_1 d_2 > 0).
 
-    ``s = 0`` if ``f`` passes and infinite if even ``g`` fails, which points strictly between two knots can.
+    ``s = 0`` if ``f`` and ``g`` pass, and infinite if ``g`` fails, which points strictly between the same two knots can
+    (with several features also where ``f`` passes). So the loss is at most :math:`1\{\lambda < s\}`.
 
     Parameters
     ----------
