@@ -149,9 +149,13 @@ def test_the_model_is_kept_where_its_line_is_right_and_the_band_elsewhere(name, 
     [
         pytest.param(LinearRegression(), {0: 1, 2: "increasing"}, id="linear"),
         pytest.param(HistGradientBoostingRegressor(max_iter=30, monotonic_cst=[1, 0, 0, 0]), {0: 1}, id="boosting"),
-        pytest.param(RandomForestRegressor(10, n_jobs=2, monotonic_cst=[1, 0, 0, 0], random_state=0), {0: 1}, id="forest"),
         pytest.param(
-            XGBRegressor(n_estimators=30, max_depth=4, n_jobs=1, monotone_constraints=(1, 0, 0, 0)), {0: 1}, id="xgboost"
+            RandomForestRegressor(10, n_jobs=2, monotonic_cst=[1, 0, 0, 0], random_state=0), {0: 1}, id="forest"
+        ),
+        pytest.param(
+            XGBRegressor(n_estimators=30, max_depth=4, n_jobs=1, monotone_constraints=(1, 0, 0, 0)),
+            {0: 1},
+            id="xgboost",
         ),
     ],
 )
@@ -520,7 +524,9 @@ def test_joint_properties_hold_in_every_feature_at_full_strength(properties, pro
         feature = part.declared.feature
         sign = 1 if isinstance(part.declared, Increasing) else -1
         lines = across(aligned, fresh, feature, part.law.axis.values(part.law.knots).tolist())
-        assert worst_fall(sign * across(frame_model(), fresh, feature, part.law.axis.values(part.law.knots))).max() > 0.1
+        assert (
+            worst_fall(sign * across(frame_model(), fresh, feature, part.law.axis.values(part.law.knots))).max() > 0.1
+        )
         assert worst_fall(sign * lines).max() <= 100 * DOUBLE, feature
 
 
@@ -754,7 +760,9 @@ def test_spellings(spelling, meaning):
 
 
 @pytest.mark.parametrize(
-    "spelling", [{0: -1}, {0: "decreasing"}, {0: Decreasing(0)}, [Decreasing(0)], Decreasing(0), {0: -1, 1: 0}], ids=repr
+    "spelling",
+    [{0: -1}, {0: "decreasing"}, {0: Decreasing(0)}, [Decreasing(0)], Decreasing(0), {0: -1, 1: 0}],
+    ids=repr,
 )
 def test_spellings_give_the_same_model(spelling):
     expected = AlignedRegressor(Swing(), {0: -1}, random_state=0).calibrate(X_CAL)
@@ -896,7 +904,9 @@ def test_without_reference_rows_a_fifth_is_set_aside_and_does_not_calibrate():
 
 
 def test_at_most_two_thousand_rows_are_set_aside():
-    aligned = AlignedRegressor(Swing(), {0: 1}, n_knots=4, n_queries=1, random_state=0).calibrate(make_rows(12_000, 40)[0])
+    aligned = AlignedRegressor(Swing(), {0: 1}, n_knots=4, n_queries=1, random_state=0).calibrate(
+        make_rows(12_000, 40)[0]
+    )
     assert (aligned.calibration_.n_rows, aligned.calibration_.n_reference) == (10_000, 2_000)
 
 
