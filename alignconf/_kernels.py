@@ -110,8 +110,10 @@ def isotonic_midpoint(lines: FloatArray) -> FloatArray:
             projected[i, k] = upper
         lower = np.inf
         for k in range(n_knots - 1, -1, -1):
-            lower = min(lower, lines[i, k])
-            projected[i, k] = lower + (0.5 * projected[i, k] - 0.5 * lower)
+            value = lines[i, k]
+            lower = min(lower, value)
+            upper = projected[i, k]
+            projected[i, k] = value if upper == lower else lower + (0.5 * upper - 0.5 * lower)
     return projected
 
 

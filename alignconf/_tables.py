@@ -78,7 +78,8 @@ def check_columns(table: Table, names: tuple[Any, ...] | None, n_features: int, 
         difference = "; ".join(
             [f"missing {missing}"] * bool(missing)
             + [f"not seen before {unknown}"] * bool(unknown)
-            + ["the same columns in another order"] * (not missing and not unknown)
+            + ["the same columns in another order"] * (not missing and not unknown and len(seen) == len(names))
+            + ["repeated columns"] * (not missing and not unknown and len(seen) != len(names))
         )
         raise InputError(
             f"{name} has other columns than at calibration ({difference}); expected {list(names)}. "
@@ -90,8 +91,10 @@ def check_columns(table: Table, names: tuple[Any, ...] | None, n_features: int, 
 
 def column(table: Table, position: int) -> NDArray[Any]:
     """Return one column as an array of its own type (object where pandas has no numpy type for it)."""
-    values = table.iloc[:, position].to_numpy() if _is_frame(table) else table[:, position]
-    return np.asarray(values)
+    if not _is_frame(table):
+        return np.asarray(table[:, position])
+    series = table.iloc[:, position]
+    return np.asarray((series.astype(object) if hasattr(series.dtype, "categories") else series).to_numpy())
 
 
 def category_order(table: Table, position: int) -> tuple[Any, ...] | None:
@@ -128,12 +131,25 @@ def _is_frame(X: Any) -> bool:
 
 
 def _as_extension_array(series: Any, values: NDArray[Any]) -> Any:
-    dtype = _fitting_dtype(series.dtype, values) if isinstance(series.dtype, np.dtype) else series.dtype
-    return type(series)(values, dtype=dtype).array
+    """Return the values as an array of the series' type, or of their own where that cannot hold them exactly."""
+    dtype = series.dtype
+    if isinstance(dtype, np.dtype):
+        return type(series)(values, dtype=_fitting_dtype(dtype, values)).array
+    if hasattr(dtype, "categories"):
+        fits = set(values.tolist()) <= set(dtype.categories)
+        return type(series)(values, dtype=dtype if fits else None).array
+    try:
+        typed = type(series)(values, dtype=dtype)
+    except (TypeError, ValueError):
+        return type(series)(values).array
+    fits = np.array_equal(typed.to_numpy(dtype=object), values.astype(object))
+    return (typed if fits else type(series)(values)).array
 
 
 def _fitting_dtype(dtype: np.dtype[Any], values: NDArray[Any]) -> np.dtype[Any]:
     """Return ``dtype`` if it holds the values exactly, else a wider type."""
     if dtype == values.dtype or dtype.kind == "O" or values.dtype.kind not in "biuf":
         return dtype if dtype.kind == "O" else np.result_type(dtype, values.dtype)
-    return dtype if np.array_equal(values.astype(dtype), values) else np.result_type(dtype, values.dtype)
+    with np.errstate(invalid="ignore", over="ignore"):
+        held = np.array_equal(values.astype(dtype), values)
+    return dtype if held else np.result_type(dtype, values.dtype)

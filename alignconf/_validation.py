@@ -7,8 +7,11 @@ Also the one place that says when two predictions count as equal. A model's own 
 
 from __future__ import annotations
 
+import sys
+import warnings
 from fractions import Fraction
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,11 +27,13 @@ __all__ = [
     "check_level",
     "check_model",
     "check_number",
+    "check_random_state",
     "check_rows",
     "check_targets",
     "generator",
     "predictions",
     "rounding",
+    "warn",
 ]
 
 
@@ -108,6 +113,21 @@ def generator(random_state: RandomState, purpose: int) -> np.random.Generator:
     if random_state is None:
         return np.random.default_rng()
     return np.random.default_rng([check_count("random_state", random_state, at_least=0), purpose])
+
+
+def check_random_state(random_state: RandomState) -> None:
+    """Refuse a seed that is not one, also where nothing will be drawn."""
+    if not isinstance(random_state, (np.random.Generator, np.random.RandomState, type(None))):
+        check_count("random_state", random_state, at_least=0)
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line outside this package that made the call, however deep inside the cause was found."""
+    package = str(Path(__file__).parent)
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def as_fraction(level: float) -> Fraction:

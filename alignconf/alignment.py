@@ -7,9 +7,9 @@ knots, and how lines are repaired. Calibration chooses one number on top of it, 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import prod
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
-from alignconf._validation import predictions
+from alignconf._validation import predictions, warn
 from alignconf.contract import Property
 from alignconf.errors import InputError, PropertyWarning
 from alignconf.extension import count_margin_sites, extend
@@ -171,9 +171,9 @@ def clip_to_band(f: FloatArray, g: FloatArray, half_width: float) -> FloatArray:
     """Return ``f + clip(g - f, -half_width, half_width)``, within the half-width of ``f`` in floats too."""
     if np.isinf(half_width):
         return g
-    d = g - f
-    moved = np.where(np.abs(d) > half_width, f + np.clip(d, -half_width, half_width), g)
-    return np.where(np.abs(moved - f) > half_width, np.nextafter(moved, f), moved)
+    with np.errstate(over="ignore"):
+        clipped = np.clip(g, f - half_width, f + half_width)
+        return np.where(np.abs(clipped - f) > half_width, np.nextafter(clipped, f), clipped)
 
 
 def place_axes(declared: Property, table: Table) -> list[Axis]:
@@ -187,11 +187,11 @@ def place_axes(declared: Property, table: Table) -> list[Axis]:
                 "give one order."
             )
         axis.places(table)
-    for feature in declared.constant_features:
-        warnings.warn(
+    pairs = combinations(zip(declared.parts, axes, strict=True), 2)
+    for feature in {a.feature for (one, a), (other, b) in pairs if a.position == b.position and one.opposes(other)}:
+        warn(
             f"{declared}: this is legal and means that the prediction must not depend on {feature!r} at all.",
             PropertyWarning,
-            stacklevel=5,
         )
     return axes
 

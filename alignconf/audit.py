@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from html import escape
 from typing import Any
 
@@ -18,7 +19,7 @@ from alignconf import _tables, scores
 from alignconf._typing import Feature, FloatArray, Model, RandomState, Table
 from alignconf._validation import check_level, check_model, check_rows, generator, predictions, rounding
 from alignconf.alignment import place_axes
-from alignconf.certificate import ViolationRate, plain
+from alignconf.certificate import ViolationRate, percent, plain
 from alignconf.contract import Declaration
 from alignconf.errors import InputError
 from alignconf.lines import evaluate_sites, over_blocks
@@ -96,7 +97,8 @@ class Audit:
         low, high = found.interval
         sentence = (
             f'{found.n_rejected} of {found.n_queries} queries are violations of "{self.property}": {found.rate:.2%}, '
-            f"with confidence {found.confidence:.4g} between {low:.2%} and {high:.2%} (queries are {self.query_law})."
+            f"with confidence {found.confidence:.4g} between {percent(low, ROUND_FLOOR)} and "
+            f"{percent(high, ROUND_CEILING)} (queries are {self.query_law})."
         )
         if self.worst is not None:
             sentence += f"\nMedian size of a violation {self.median_excess:.6g}. Worst found: {self.worst}."

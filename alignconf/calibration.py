@@ -25,7 +25,8 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, floor, inf, log, nan
+from fractions import Fraction
+from math import ceil, comb, floor, inf, isclose, log, log1p, nan
 
 import numpy as np
 from scipy.stats import binom
@@ -35,6 +36,10 @@ from alignconf._validation import as_fraction
 from alignconf.errors import CalibrationError
 
 __all__ = ["Calibration", "allowed_above", "calibrate", "critical_half_width", "rows_needed", "too_few_rows"]
+
+
+#: Up to this many rows binomial probabilities are compared exactly where floating point cannot tell.
+EXACT_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,9 @@ class Calibration:
         How many of the scores may lie above ``lambda_``: the rank.
     n_reference, n_missing : int
         Rows that gave the reference law, and rows left out because a constrained feature was missing.
-    raw_rate : float
-        Share of positive scores: violations before alignment. NaN at full strength, like the next three.
+    positive_rate : float
+        Share of positive scores: what fails without a band, or at full strength. NaN if nothing was calibrated, like
+        the next three.
     unrepaired_rate : float
         Share of infinite scores: what no half-width repairs.
     median_score, largest_score : float
@@ -75,7 +81,7 @@ class Calibration:
     n_above: int
     n_reference: int
     n_missing: int
-    raw_rate: float
+    positive_rate: float
     unrepaired_rate: float
     median_score: float
     largest_score: float
@@ -103,7 +109,7 @@ class Calibration:
         return (
             f"{self.statement}\n"
             f"lambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self.n_queries} score(s) each, {self.n_above} "
-            f"of which may lie above; {self.raw_rate:.2%} were positive, {self.unrepaired_rate:.2%} infinite. "
+            f"of which may lie above; {self.positive_rate:.2%} were positive, {self.unrepaired_rate:.2%} infinite. "
             f"Reference law from {self.n_reference} rows."
         )
 
@@ -138,7 +144,7 @@ def calibrate(
         n_above=above,
         n_reference=n_reference,
         n_missing=n_missing,
-        raw_rate=float((scores > 0).mean()) if scores.size else nan,
+        positive_rate=float((scores > 0).mean()) if scores.size else nan,
         unrepaired_rate=float(np.isinf(scores).mean()) if scores.size else nan,
         median_score=float(np.median(repaired)) if repaired.size else nan,
         largest_score=float(repaired.max()) if repaired.size else nan,
@@ -154,9 +160,13 @@ def rows_needed(alpha: float, confidence: float | None) -> int:
     level = as_fraction(alpha)
     if confidence is None:
         return ceil((1 - level) / level)
-    n_rows = max(1, ceil(log(1 - confidence) / log(1 - alpha)) - 1)
-    while allowed_above(n_rows, 1, alpha, confidence) < 0:
-        n_rows += 1
+    delta = 1 - as_fraction(confidence)
+    n_rows = max(1, ceil(log(delta) / log1p(-alpha)))
+    if n_rows <= EXACT_ROWS:
+        while n_rows > 1 and (1 - level) ** (n_rows - 1) <= delta:
+            n_rows -= 1
+        while (1 - level) ** n_rows > delta:
+            n_rows += 1
     return n_rows
 
 
@@ -165,11 +175,21 @@ def allowed_above(n_rows: int, n_queries: int, alpha: float, confidence: float |
     level = as_fraction(alpha)
     if confidence is None:
         return floor(n_queries * (level * (n_rows + 1) - 1))
-    delta = float(1 - as_fraction(confidence))
-    count = int(binom.ppf(delta, n_rows, alpha)) + 1
-    while count >= 0 and binom.cdf(count, n_rows, alpha) > delta:
+    delta = 1 - as_fraction(confidence)
+    count = int(binom.ppf(float(delta), n_rows, alpha)) + 1
+    while count >= 0 and not _binomial_at_most(count, n_rows, level, delta):
         count -= 1
     return count
+
+
+def _binomial_at_most(count: int, n_rows: int, level: Fraction, delta: Fraction) -> bool:
+    """Return whether ``P(Bin(n_rows, level) <= count) <= delta``, in exact arithmetic where floats cannot tell."""
+    probability = float(binom.cdf(count, n_rows, float(level)))
+    if not isclose(probability, float(delta), rel_tol=1e-9) or n_rows > EXACT_ROWS:
+        return probability <= float(delta)
+    p, q = level.numerator, level.denominator
+    total = sum(comb(n_rows, k) * p**k * (q - p) ** (n_rows - k) for k in range(count + 1))
+    return bool(total * delta.denominator <= delta.numerator * q**n_rows)
 
 
 def critical_half_width(scores: FloatArray, alpha: float, confidence: float | None = None) -> tuple[float, int]:

@@ -20,8 +20,9 @@ from __future__ import annotations
 import builtins
 import json
 from dataclasses import asdict, dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from html import escape
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ from alignconf.errors import InputError
 from alignconf.queries import LineQueries
 from alignconf.scores import excess
 
-__all__ = ["Certificate", "ErrorChange", "ViolationRate", "certify", "paired_change", "plain"]
+__all__ = ["Certificate", "ErrorChange", "ViolationRate", "certify", "paired_change", "percent", "plain"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class ViolationRate:
     def __str__(self) -> str:
         """Return the rate with its interval."""
         low, high = self.interval
-        return f"{self.rate:.2%} [{low:.2%}, {high:.2%}]"
+        return f"{self.rate:.2%} [{percent(low, ROUND_FLOOR)}, {percent(high, ROUND_CEILING)}]"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def paired_change(y: FloatArray, before: FloatArray, after: FloatArray, confiden
     errors_before, errors_after = (before - y) ** 2, (after - y) ** 2
     differences = errors_after - errors_before
     change = float(differences.mean())
-    low = high = change
+    low, high = (change, change) if y.size > 1 else (-inf, inf)
     if np.ptp(differences) > 0:
         interval = ttest_1samp(differences, 0.0).confidence_interval(confidence)
         low, high = float(interval.low), float(interval.high)
@@ -177,14 +178,15 @@ class Certificate:
         """The claim alone."""
         claim = (
             f"With confidence at least {self.confidence:.4g} over the {self.n_queries} rows certified, at most "
-            f'{self.upper_bound:.2%} of queries to the delivered model are violations of "{self.property}" '
+            f"{percent(self.upper_bound, ROUND_CEILING)} of queries to the delivered model are violations of "
+            f'"{self.property}" '
             f"({self.n_rejected} of {self.n_queries} observed; queries are {self.query_law})."
         )
         if self.distance_bound is None:
             return claim
         return (
             f"{claim} Hence, averaged over rows, the line of the delivered model lies within mean absolute distance "
-            f"{self.distance_bound:.2%} of its own range of a line that has the property exactly."
+            f"{percent(self.distance_bound, ROUND_CEILING)} of its own range of a line that has the property exactly."
         )
 
     def __str__(self) -> str:
@@ -280,10 +282,19 @@ def certify(
     )
 
 
+def percent(value: float, direction: str) -> str:
+    """Return a probability in percent, rounded in one direction: a printed bound is never more than was proved."""
+    exact = 100 * Decimal(value)
+    digits = 2 if exact == 0 or exact >= Decimal("0.1") else 1 - exact.adjusted()
+    return f"{exact.quantize(Decimal(1).scaleb(-digits), rounding=direction):f}%"
+
+
 def plain(value: Any) -> Any:
-    """Return nested figures as JSON can hold them: tuples as lists, infinities and NaN as null."""
+    """Return nested figures as JSON can hold them: tuples as lists, infinities and NaN as null, others as text."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if isinstance(value, (str, int, type(None))) else str(value)

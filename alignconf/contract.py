@@ -21,9 +21,10 @@ once. A conjunction is a :class:`Property` with several ``parts``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from itertools import combinations
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -54,14 +55,12 @@ class Property(ABC):
     @property
     def constant_features(self) -> tuple[Feature, ...]:
         """Features in which two parts demand opposite things of every pair, so that only a constant satisfies both."""
-        pair = np.array([0.0, 1.0])
-        ordered = [part for part in self.parts if part.is_order]
-        demands = [(part.feature, part.demands(pair)[0]) for part in ordered]
-        return tuple(
-            feature
-            for i, (feature, demand) in enumerate(demands)
-            if any(other == feature and np.array_equal(demand, -opposite) for other, opposite in demands[:i])
+        opposed = (
+            one.feature
+            for one, other in combinations(self.parts, 2)
+            if one.feature == other.feature and one.opposes(other)
         )
+        return tuple(dict.fromkeys(opposed))
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,6 +92,7 @@ class LineProperty(Property):
                 f"feature must be a column name or a column position, got {self.feature!r} of type "
                 f"{type(self.feature).__name__}; for several features combine one property each with AllOf."
             )
+        object.__setattr__(self, "feature", _python_scalar(self.feature))
         if self.order is not None:
             object.__setattr__(self, "order", _checked_order(self.feature, self.order))
         check_number("tol", self.tol, at_least=0)
@@ -121,6 +121,13 @@ class LineProperty(Property):
     def parts(self) -> tuple[LineProperty, ...]:
         """The property itself."""
         return (self,)
+
+    def opposes(self, other: LineProperty) -> bool:
+        """Whether this and another property of one feature demand opposite orders, so that only a constant has both."""
+        pair = np.array([0.0, 1.0])
+        if not (self.is_order and other.is_order):
+            return False
+        return np.array_equal(self.demands(pair)[0], -other.demands(pair)[0])
 
     @abstractmethod
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -248,9 +255,19 @@ def _checked_order(feature: Feature, order: Sequence[Any]) -> tuple[Any, ...]:
             f"order of feature {feature!r} must list the categories from first to last, got {order!r}; "
             "write for example order=['low', 'mid', 'high']."
         )
-    categories = tuple(order)
+    categories = tuple(_python_scalar(category) for category in order)
+    if not all(isinstance(category, Hashable) for category in categories):
+        raise InputError(
+            f"order of feature {feature!r} must list single values, got {list(categories)!r}; "
+            "write for example order=['low', 'mid', 'high']."
+        )
     if len(categories) < 2 or len(set(categories)) != len(categories):
         raise InputError(
             f"order of feature {feature!r} must name at least two categories, each once, got {list(categories)!r}."
         )
     return categories
+
+
+def _python_scalar(value: Any) -> Any:
+    """Return a plain number or text for a numpy scalar, so that the ``repr`` of a property builds it anywhere."""
+    return value.item() if isinstance(value, np.generic) else value

@@ -7,6 +7,7 @@ laws and knots (:mod:`alignconf.alignment`), the rows that calibrate (:mod:`alig
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +22,7 @@ from alignconf._validation import (
     check_count,
     check_level,
     check_model,
+    check_random_state,
     check_rows,
     check_targets,
     generator,
@@ -165,13 +167,13 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         self
         """
         self._check_parameters()
-        if isinstance(self.estimator, FrozenEstimator):
-            return self.calibrate(X)
         table = check_rows(X)
         rows = np.arange(table.shape[0])
         labels = np.asarray(y)
         if labels.shape[:1] != rows.shape:
             raise InputError(f"y has shape {labels.shape}; expected one label for each of the {rows.size} rows of X.")
+        if isinstance(self.estimator, FrozenEstimator):
+            return self.calibrate(X)
         train, held_out = rows, rows[:0]
         if self.alpha > 0:
             n_held_out = round(CALIBRATION_SHARE * rows.size)
@@ -179,9 +181,10 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
                 raise CalibrationError(too_few_rows(n_held_out, self.alpha, self.confidence))
             seed = int(generator(self.random_state, SPLIT).integers(2**31))
             train, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed)
-        training = _tables.take(table, train)
+        training, calibrating = _tables.take(table, train), _tables.take(table, held_out)
+        alignment = self._prepare(self.estimator, table, training)
         model = clone(self.estimator).fit(training, labels[train])
-        return self._calibrate(model, _tables.take(table, held_out), training)
+        return self._calibrate(replace(alignment, model=model), calibrating, training)
 
     def calibrate(self, X: Table, *, X_reference: Table | None = None) -> Self:
         """Find ``lambda_`` for the fitted estimator. No labels are needed.
@@ -212,9 +215,10 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         if X_reference is not None:
             reference = check_rows(X_reference, name="X_reference")
             _tables.check_columns(reference, _tables.column_names(table), table.shape[1], name="X_reference")
-            return self._calibrate(self.estimator, table, reference)
-        rows, reference_rows = self._set_reference_aside(table.shape[0])
-        return self._calibrate(self.estimator, _tables.take(table, rows), _tables.take(table, reference_rows))
+        else:
+            rows, reference_rows = self._set_reference_aside(table.shape[0])
+            table, reference = _tables.take(table, rows), _tables.take(table, reference_rows)
+        return self._calibrate(self._prepare(self.estimator, table, reference), table, reference)
 
     def predict(self, X: Table) -> FloatArray:
         """Return the delivered function at the rows of ``X``, (n_samples,).
@@ -266,6 +270,7 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
         check_choice("projection", self.projection, PROJECTIONS)
         check_count("n_knots", self.n_knots, at_least=2)
         check_count("n_queries", self.n_queries, at_least=1)
+        check_random_state(self.random_state)
         declare(self.properties)
 
     def _set_reference_aside(self, n_samples: int) -> tuple[IntArray, IntArray]:
@@ -278,11 +283,14 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             raise CalibrationError(too_few_rows(n_samples, self.alpha, self.confidence, n_reference=2))
         return rows, reference_rows
 
-    def _calibrate(self, model: Model, table: Table, reference: Table) -> Self:
-        alignment = prepare(
+    def _prepare(self, model: Model, table: Table, reference: Table) -> Alignment:
+        """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
+        return prepare(
             model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots,
             n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
+
+    def _calibrate(self, alignment: Alignment, table: Table, reference: Table) -> Self:
         alignment.predict_model(_tables.take(reference, np.arange(1)))
         complete = alignment.complete(table)
         calibrating = _tables.take(table, np.flatnonzero(complete))
@@ -294,7 +302,7 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
             n_reference=int(reference.shape[0]), n_missing=int((~complete).sum()),
         )  # fmt: skip
         names = _tables.column_names(table)
-        self.estimator_ = model
+        self.estimator_ = alignment.model
         self.alignment_ = alignment
         self.calibration_ = calibration
         self.lambda_ = calibration.lambda_

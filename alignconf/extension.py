@@ -35,7 +35,7 @@ import numpy as np
 from alignconf._typing import FloatArray, Model, Table
 from alignconf.contract import Cells
 from alignconf.lines import evaluate_sites
-from alignconf.projection import Part, Projection, Projector
+from alignconf.projection import SNAP, Part, Projection, Projector
 from alignconf.reference import ReferenceLaw
 
 __all__ = ["count_margin_sites", "extend"]
@@ -64,7 +64,7 @@ def extend(
     margins = _evaluate_margins(model, table, projector.laws, places, own)
     row = np.repeat(np.arange(n_samples), n_sites)
     sites = places.reshape(-1, n_axes)
-    size = projection.lines.rounding[row]
+    size = SNAP * projection.lines.rounding[row]
     axes = tuple(range(n_axes))
     plain: dict[tuple[int, ...], FloatArray] = {(): projection.lines.values[row], **margins}
     built: dict[tuple[int, ...], FloatArray] = {(): projection.values[row]}

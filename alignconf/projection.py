@@ -27,7 +27,10 @@ from alignconf.contract import LineProperty, centred
 from alignconf.lines import Lines
 from alignconf.reference import ReferenceLaw
 
-__all__ = ["Part", "Projection", "Projector"]
+__all__ = ["SNAP", "Part", "Projection", "Projector"]
+
+#: Differences below this share of the rounding are not repaired; a query weighs at most four points.
+SNAP = 0.25
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Projector:
         repaired = self._midpoint(lines.values, tuple(range(len(self.laws))))
         deviation = np.abs(repaired - lines.values)
         largest: FloatArray = deviation.reshape(len(deviation), -1).max(axis=1)
-        return np.where(largest > lines.rounding, largest, 0.0)
+        return np.where(2 * largest > lines.rounding, largest, 0.0)
 
     def repair(self, values: FloatArray, axes: tuple[int, ...]) -> FloatArray:
         """Repair grids (n_grids, ...) whose dimensions after the first are the given axes of the property."""
@@ -140,6 +143,9 @@ def _along(values: FloatArray, dimension: int, stage: Callable[[FloatArray], Any
 
 
 def _snap(values: FloatArray, original: FloatArray, size: FloatArray) -> FloatArray:
-    """Return ``values``, with ``original`` wherever the two differ by no more than rounding."""
-    size = size.reshape(-1, *(1,) * (values.ndim - 1))
+    """Return ``values``, with ``original`` wherever the two differ by a fraction of rounding.
+
+    The fraction is small enough that what stays unrepaired at several points of a query is no violation.
+    """
+    size = SNAP * size.reshape(-1, *(1,) * (values.ndim - 1))
     return np.where(np.abs(values - original) > size, values, original)

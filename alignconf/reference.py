@@ -60,21 +60,26 @@ class Axis:
             return places
         categories = np.empty(len(self.order), dtype=object)
         categories[:] = self.order
-        typed = np.asarray(self.order)
-        lookup = typed if typed.dtype.kind in "iufU" and typed.shape == categories.shape else categories
+        of_one_type = {type(category) for category in self.order} in ({int}, {float}, {str})
+        lookup = np.asarray(self.order) if of_one_type else categories
         return lookup[places.astype(np.intp)]
 
     def _numbers(self, values: NDArray[Any]) -> FloatArray:
         if values.dtype.kind in "biuf":
             return values.astype(np.float64)
+        if values.dtype.kind in "mM":
+            raise InputError(
+                f"feature {self.feature!r} holds dates or durations ({values.dtype}); expected numbers. Turn them into "
+                "numbers first, for example days since a start."
+            )
+        missing = np.array([_is_missing(value) for value in values], dtype=bool)
         try:
-            missing = np.array([_is_missing(value) for value in values])
             if any(isinstance(value, (str, bytes)) for value in values[~missing]):
                 raise TypeError("text")
             numbers = np.full(values.shape, np.nan)
             numbers[~missing] = values[~missing].astype(np.float64)
         except (TypeError, ValueError) as error:
-            example = next((value for value in values if not _is_missing(value)), values[0])
+            example = values[~missing][0]
             raise InputError(
                 f"feature {self.feature!r} has values such as {example!r}, which have no order; "
                 f"list the categories from first to last, order=[...], in the property."
@@ -125,7 +130,7 @@ class ReferenceLaw:
                 f"feature {axis.feature!r} has infinite values in the reference rows; expected finite ones."
             )
         if distinct.size < 2:
-            held = f"only the value {axis.values(distinct)[0]!r}" if distinct.size else "no value at all"
+            held = f"only the value {axis.values(distinct).tolist()[0]!r}" if distinct.size else "no value at all"
             raise InputError(
                 f"feature {axis.feature!r} has {held} in the {len(places)} reference rows: along a constant feature "
                 "there is nothing to ask. Give reference rows in which it varies, or drop the property."

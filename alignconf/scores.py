@@ -98,7 +98,8 @@ def pair_score(slope: FloatArray, v: FloatArray, v_full: FloatArray, d: FloatArr
     v, v_full, size = v / scale, v_full / scale, size / scale
     smaller = np.abs(d).min(axis=-1)
     apart = np.where(v <= 2 * smaller, v / 2, v - smaller)
-    score = np.where(v > size, np.where(d[..., 0] * d[..., 1] > 0, v + smaller, apart), 0.0)
+    same_sign = np.sign(d[..., 0]) * np.sign(d[..., 1]) > 0
+    score = np.where(v > size, np.where(same_sign, v + smaller, apart), 0.0)
     return np.where(v_full > size, np.inf, score)
 
 
@@ -127,9 +128,8 @@ def last_rejection(
     for piece in range(ends.shape[-1]):
         end = ends[..., piece]
         at_end = v + (coefficients * np.clip(d, -end[..., None], end[..., None])).sum(axis=-1)
-        fall = at_start - at_end
         with np.errstate(divide="ignore", invalid="ignore"):
-            root = start + (end - start) * np.clip(at_start / fall, 0.0, 1.0)
+            root = start + (end - start) * np.clip(at_start / (at_start - at_end), 0.0, 1.0)
         first = np.where(at_start > size, start, np.where(at_end > size, root, np.inf)).max(axis=-1)
         last = np.where(at_end > size, end, np.where(at_start > size, root, -np.inf)).min(axis=-1)
         score = np.where(last > first, last, score)

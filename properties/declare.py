@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from alignconf._typing import Feature
@@ -83,7 +84,7 @@ def _of_feature(feature: Feature, spec: Any) -> list[Property]:
                 "use the same feature in both places."
             )
         return [spec]
-    if isinstance(spec, (str, int, float)) and not isinstance(spec, bool):
+    if isinstance(spec, (str, Real)) and not isinstance(spec, bool):
         word = spec.lower() if isinstance(spec, str) else spec
         if word == 0:
             return []

@@ -1,0 +1,357 @@
+"""One set of laws that every property obeys; a new property joins ``CASES``, or the first test fails."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import pickle
+import pkgutil
+from itertools import combinations
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.optimize import linprog
+
+import alignconf.properties
+from alignconf import scores
+from alignconf.contract import LineProperty, Property
+from alignconf.lines import Lines
+from alignconf.projection import Part, Projector
+from alignconf.properties import AllOf, Decreasing, Increasing
+from alignconf.queries import LineQueries
+from alignconf.reference import Axis, ReferenceLaw
+
+CASES = [
+    Increasing("a"),
+    Increasing(3),
+    Increasing("grade", order=["low", "mid", "high"]),
+    Decreasing("a"),
+    Decreasing("rank", order=(1, 2, 5)),
+    AllOf(Decreasing("a")),
+    AllOf(Increasing("a"), Decreasing("a")),
+    AllOf(Increasing("a"), Decreasing("b")),
+    AllOf(Increasing("a"), Increasing("b"), Decreasing("c")),
+    AllOf(Decreasing("a"), Increasing("b"), Decreasing("b")),
+]
+ONE_FEATURE = [case for case in CASES if len({part.feature for part in case.parts}) == 1]
+PARTS = list(dict.fromkeys(part for case in CASES for part in case.parts))
+SHAPES = {1: (7,), 2: (5, 4), 3: (4, 3, 3)}
+
+every_case = pytest.mark.parametrize("declared", CASES, ids=repr)
+every_one_feature_case = pytest.mark.parametrize("declared", ONE_FEATURE, ids=repr)
+every_part = pytest.mark.parametrize("part", PARTS, ids=repr)
+both_norms = pytest.mark.parametrize("norm", ["l2", "sup"])
+many = settings(derandomize=True, deadline=None, max_examples=50)
+
+scales = st.sampled_from([1.0, 1e-3, 1e300, 1e-300])
+elements = st.one_of(st.floats(-1e3, 1e3), st.integers(-3, 3).map(float))
+
+
+def law_of(feature: int | str, n_knots: int) -> ReferenceLaw:
+    """A law with the knots 0, 1, ..., of unequal weights."""
+    sample = np.concatenate([np.arange(n_knots), np.random.default_rng(n_knots).integers(0, n_knots, 40)])
+    return ReferenceLaw.from_table(Axis(feature, 0, None), sample[:, None], n_knots)
+
+
+def projector_of(declared: Property, norm: str) -> Projector:
+    features = list(dict.fromkeys(part.feature for part in declared.parts))
+    laws = tuple(law_of(feature, k) for feature, k in zip(features, SHAPES[len(features)], strict=True))
+    at = [features.index(part.feature) for part in declared.parts]
+    return Projector(laws, tuple(Part(part, i, laws[i]) for part, i in zip(declared.parts, at, strict=True)), norm)
+
+
+def lines_of(values: np.ndarray) -> Lines:
+    """Lines of a model whose sums are rounded as double precision does."""
+    return Lines(values, 2.0**-44 * np.abs(values).reshape(len(values), -1).max(axis=1))
+
+
+def draw_values(data: st.DataObject, declared: Property) -> np.ndarray:
+    """Two grids of values: any, tied, constant, huge or tiny."""
+    shape = SHAPES[len({part.feature for part in declared.parts})]
+    return data.draw(scales) * data.draw(arrays(np.float64, (2, *shape), elements=elements))
+
+
+def along(values: np.ndarray, axis: int, stage) -> np.ndarray:
+    moved = np.moveaxis(values, 1 + axis, -1)
+    return np.moveaxis(stage(moved.reshape(-1, moved.shape[-1])).reshape(moved.shape), -1, 1 + axis)
+
+
+def envelope(projector: Projector, values: np.ndarray, name: str) -> np.ndarray:
+    """The smallest member above the values, or the largest below: maxima and minima only, so exact in floats."""
+    for part in projector.parts:
+        values = along(values, part.axis, getattr(part.declared, name))
+    return values
+
+
+def largest_excess(projector: Projector, values: np.ndarray, rounding: np.ndarray) -> float:
+    """The largest excess that a tester finds who asks at all knots: 0 exactly for members."""
+    worst = 0.0
+    for part in projector.parts:
+        chosen = np.array(list(combinations(range(part.law.knots.size), part.declared.n_points)))
+        asked = np.moveaxis(values, 1 + part.axis, -1)[..., chosen].reshape(len(values), -1, part.declared.n_points)
+        places = np.broadcast_to(np.tile(part.law.knots[chosen], (asked.shape[1] // len(chosen), 1)), asked.shape)
+        worst = max(worst, scores.excess(LineQueries(part.declared, part.law, places), asked, rounding).max())
+    return worst
+
+
+# The catalogue ------------------------------------------------------------------------------------------------------
+
+
+def test_every_exported_property_is_put_to_the_laws() -> None:
+    exported = [getattr(alignconf.properties, name) for name in alignconf.properties.__all__]
+    assert {it for it in exported if isinstance(it, type) and issubclass(it, Property)} == {type(it) for it in CASES}
+
+
+def test_every_property_file_is_exported() -> None:
+    package = alignconf.properties
+    modules = [
+        importlib.import_module(f"{package.__name__}.{it.name}") for it in pkgutil.iter_modules(package.__path__)
+    ]
+    defined = {
+        name
+        for module in modules
+        for name, it in vars(module).items()
+        if isinstance(it, type) and issubclass(it, Property) and it.__module__ == module.__name__
+    }
+    assert len(defined) >= 3
+    assert defined <= set(package.__all__)
+
+
+# Projection ---------------------------------------------------------------------------------------------------------
+
+
+@every_case
+@both_norms
+@many
+@given(data=st.data())
+def test_the_projection_is_a_member(declared: Property, norm: str, data: st.DataObject) -> None:
+    projector, lines = projector_of(declared, norm), lines_of(draw_values(data, declared))
+    assert largest_excess(projector, projector.project(lines).values, lines.rounding) == 0
+
+
+@every_case
+@both_norms
+def test_what_is_left_unrepaired_as_rounding_is_no_violation(declared: Property, norm: str) -> None:
+    projector = projector_of(declared, norm)
+    shape = (100, *(law.knots.size for law in projector.laws))
+    size, noise = 2.0**-44, np.random.default_rng(0).integers(0, 2, shape)
+    for drop in (0.5, 0.9, 1.1, 1.5, 1.9, 2.1, 3.0):
+        lines = Lines(1.0 + drop * size * noise, np.full(100, size))
+        assert largest_excess(projector, projector.project(lines).values, lines.rounding) == 0, drop
+
+
+@every_case
+@both_norms
+@many
+@given(data=st.data())
+def test_a_member_is_its_own_projection_bit_for_bit(declared: Property, norm: str, data: st.DataObject) -> None:
+    projector = projector_of(declared, norm)
+    member = envelope(projector, draw_values(data, declared), data.draw(st.sampled_from(["upper", "lower"])))
+    assert largest_excess(projector, member, np.zeros(len(member))) == 0
+    lines = lines_of(member)
+    assert projector.project(lines).values.tobytes() == member.tobytes()
+    assert not projector.half_width(lines).any()
+
+
+@every_case
+@both_norms
+@many
+@given(data=st.data())
+def test_projecting_twice_changes_nothing(declared: Property, norm: str, data: st.DataObject) -> None:
+    projector, lines = projector_of(declared, norm), lines_of(draw_values(data, declared))
+    once = projector.project(lines).values
+    assert projector.project(Lines(once, lines.rounding)).values.tobytes() == once.tobytes()
+
+
+@every_case
+@many
+@given(data=st.data())
+def test_half_width_is_zero_exactly_for_members(declared: Property, data: st.DataObject) -> None:
+    projector, lines = projector_of(declared, "sup"), lines_of(draw_values(data, declared))
+    accepted = [not largest_excess(projector, lines.values[i : i + 1], lines.rounding[i : i + 1]) for i in (0, 1)]
+    np.testing.assert_array_equal(projector.half_width(lines) == 0, accepted)
+
+
+@every_one_feature_case
+def test_half_width_and_tester_agree_on_what_is_rounding(declared: Property) -> None:
+    projector, size = projector_of(declared, "sup"), 2.0**-44
+    for drop in (0.5, 0.9, 1.1, 1.5, 1.9, 2.1):
+        lines = Lines(1.0 + drop * size * np.array([[0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.0]]), np.array([size]))
+        assert (projector.half_width(lines)[0] == 0) == (largest_excess(projector, lines.values, lines.rounding) == 0)
+
+
+@every_one_feature_case
+@many
+@given(data=st.data())
+def test_least_squares_never_moves_two_lines_apart(declared: Property, data: st.DataObject) -> None:
+    projector, values = projector_of(declared, "l2"), draw_values(data, declared)
+    projected = projector.project(lines_of(values)).values
+    scale = np.abs(values).max() or 1.0
+    weights = projector.laws[0].weights
+    before, after = (np.sqrt(weights @ ((it[0] - it[1]) / scale) ** 2) for it in (values, projected))
+    assert after <= before + 1e-12
+
+
+@every_one_feature_case
+@many
+@given(data=st.data())
+def test_least_squares_is_nearest_among_all_members(declared: Property, data: st.DataObject) -> None:
+    """``<y - Py, z - Py> <= 0`` for every member ``z``: that is what it means for ``Py`` to be nearest."""
+    projector, y = projector_of(declared, "l2"), draw_values(data, declared)
+    z = envelope(projector, draw_values(data, declared), data.draw(st.sampled_from(["upper", "lower"])))
+    projected = projector.project(lines_of(y)).values
+    scale = max(np.abs(y).max(), np.abs(z).max()) or 1.0
+    inner = ((y - projected) / scale * ((z - projected) / scale)) @ projector.laws[0].weights
+    assert (inner <= 1e-12).all()
+
+
+@every_case
+@many
+@given(data=st.data())
+def test_sup_moves_by_the_half_width_and_no_more(declared: Property, data: st.DataObject) -> None:
+    projector, lines = projector_of(declared, "sup"), lines_of(draw_values(data, declared))
+    moved = np.abs(projector.project(lines).values - lines.values).reshape(2, -1).max(axis=1)
+    np.testing.assert_array_equal(moved, projector.half_width(lines))
+
+
+@every_case
+def test_no_member_is_nearer_than_the_half_width(declared: Property) -> None:
+    """Against a linear programme: the smallest ``t`` with ``|z - f| <= t`` and every inequality at the knots."""
+    projector = projector_of(declared, "sup")
+    shape = tuple(law.knots.size for law in projector.laws)
+    values = np.random.default_rng(1).normal(size=(6, *shape))
+    values[5] = np.round(values[5])
+    size = values[0].size
+    demands = []
+    for part in projector.parts:
+        positions = np.moveaxis(np.arange(size).reshape(shape), part.axis, -1).reshape(-1, shape[part.axis])
+        for chosen in combinations(range(shape[part.axis]), part.declared.n_points):
+            coefficients, bounds = part.declared.inequalities(part.law.knots[list(chosen)])
+            assert not bounds.any()
+            for line in positions:
+                row = np.zeros((len(coefficients), size + 1))
+                row[:, line[list(chosen)]] = coefficients
+                demands.append(row)
+    identity, ones = np.eye(size), np.ones((size, 1))
+    A = np.vstack([np.hstack([identity, -ones]), np.hstack([-identity, -ones]), *demands])
+    widths = projector.half_width(lines_of(values))
+    for line, width in zip(values.reshape(6, -1), widths, strict=True):
+        b = np.concatenate([line, -line, np.zeros(len(A) - 2 * size)])
+        best = linprog(np.eye(size + 1)[size], A_ub=A, b_ub=b, bounds=(None, None))
+        assert best.status == 0
+        assert width == pytest.approx(best.fun, abs=1e-9)
+
+
+@every_case
+@both_norms
+def test_projecting_leaves_its_input_alone(declared: Property, norm: str) -> None:
+    projector = projector_of(declared, norm)
+    lines = lines_of(np.random.default_rng(2).normal(size=(3, *(law.knots.size for law in projector.laws))))
+    arrays_seen = [lines.values, lines.rounding, *(it for law in projector.laws for it in (law.knots, law.weights))]
+    before = [it.tobytes() for it in arrays_seen]
+    projector.project(lines)
+    projector.half_width(lines)
+    assert [it.tobytes() for it in arrays_seen] == before
+
+
+# The answers of one part --------------------------------------------------------------------------------------------
+
+
+@every_part
+@many
+@given(data=st.data())
+def test_envelopes_are_the_nearest_members_above_and_below(part: LineProperty, data: st.DataObject) -> None:
+    projector, values = projector_of(part, "sup"), draw_values(data, part)
+    z = envelope(projector, draw_values(data, part), data.draw(st.sampled_from(["upper", "lower"])))
+    nothing = np.zeros(len(values))
+    for name, sign, inside in (("upper", 1, np.minimum(values, z)), ("lower", -1, np.maximum(values, z))):
+        found = envelope(projector, values, name)
+        assert largest_excess(projector, found, nothing) == 0
+        assert (sign * found >= sign * values).all()
+        assert (sign * envelope(projector, inside, name) <= sign * z).all()
+
+
+@every_part
+@many
+@given(data=st.data())
+def test_what_may_lie_between_two_neighbours_is_what_a_tester_accepts(part: LineProperty, data: st.DataObject) -> None:
+    left, right = envelope(projector_of(part, "sup"), draw_values(data, part), "upper")[:, :2].T
+    asked = LineQueries(part, law_of(part.feature, 2), np.broadcast_to([0.0, 1.0], (2, 1, 2)))
+
+    def accepted(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return scores.excess(asked, np.stack([first, second], axis=-1)[:, None], np.zeros(2))[:, 0] == 0
+
+    nothing = np.full(2, np.nan)
+    share = data.draw(st.floats(0, 1))
+    for value in (left, right, left + share * (right - left), np.full(2, -1e305), np.zeros(2), np.full(2, 1e305)):
+        for knots in ((left, right), (nothing, right), (left, nothing)):
+            low, high = part.between(*knots)
+            fits_left = accepted(left, value) if knots[0] is left else True
+            fits_right = accepted(value, right) if knots[1] is right else True
+            np.testing.assert_array_equal((low <= value) & (value <= high), fits_left & fits_right)
+
+
+@pytest.mark.parametrize(("declared", "sign"), [(Increasing("a"), 1.0), (Decreasing("a"), -1.0)], ids=repr)
+def test_the_words_mean_what_they_say(declared: Property, sign: float) -> None:
+    member = sign * np.array([[1.0, 2.0, 2.0, 5.0, 6.0, 6.0, 7.0]])
+    projector = projector_of(declared, "sup")
+    assert largest_excess(projector, member, np.zeros(1)) == 0
+    assert largest_excess(projector, -member, np.zeros(1)) == 6
+    assert projector.half_width(lines_of(-member)) == 3
+    np.testing.assert_array_equal(projector.project(lines_of(-member)).values, np.full((1, 7), -4.0 * sign))
+
+
+@both_norms
+def test_decreasing_is_the_mirror_image_of_increasing(norm: str) -> None:
+    values = np.random.default_rng(3).normal(size=(50, 7))
+    up, down = (projector_of(declared, norm) for declared in (Increasing("a"), Decreasing("a")))
+    mirrored = -up.project(lines_of(-values)).values
+    assert down.project(lines_of(values)).values.tobytes() == mirrored.tobytes()
+
+
+# Values -------------------------------------------------------------------------------------------------------------
+
+TYPED_BY_NUMPY = [
+    Increasing(np.int64(3)),
+    Increasing("grade", order=np.array(["low", "high"])),
+    Decreasing("rank", order=np.array([1, 2])),
+]
+
+
+@pytest.mark.parametrize("declared", CASES + TYPED_BY_NUMPY, ids=repr)
+def test_repr_is_the_call_that_builds_it(declared: Property) -> None:
+    assert eval(repr(declared), dict(vars(alignconf.properties))) == declared
+
+
+@every_case
+def test_copies_are_equal_and_hash_alike(declared: Property) -> None:
+    for other in (pickle.loads(pickle.dumps(declared)), copy.copy(declared), copy.deepcopy(declared)):
+        assert other == declared
+        assert hash(other) == hash(declared)
+        assert repr(other) == repr(declared)
+        assert str(other) == str(declared)
+
+
+def test_different_declarations_differ() -> None:
+    assert len({*CASES, *CASES}) == len(CASES)
+    assert Increasing("a") != Decreasing("a")
+    assert Increasing("a") != Increasing("b")
+    assert Increasing("a", order=["x", "y"]) != Increasing("a", order=["y", "x"])
+
+
+@every_case
+def test_a_property_cannot_be_changed(declared: Property) -> None:
+    name = next(iter(vars(declared)))
+    with pytest.raises(AttributeError):
+        setattr(declared, name, SimpleNamespace())
+
+
+def test_a_conjunction_is_flat_and_keeps_its_order() -> None:
+    a, b, c = Increasing("a"), Decreasing("b"), Increasing("c")
+    assert AllOf(AllOf(a, b), c, a).parts == (a, b, c)
+    assert AllOf(AllOf(a, b), c, a) == AllOf(a, b, c)
+    assert AllOf(b, a) != AllOf(a, b)

@@ -1,0 +1,215 @@
+"""Critical half-widths against the path of the delivered function, walked in full."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import linprog
+
+from alignconf import scores
+from alignconf.alignment import clip_to_band
+from alignconf.contract import LineProperty
+from alignconf.properties import Decreasing, Increasing
+from alignconf.queries import LineQueries
+from alignconf.reference import Axis, ReferenceLaw
+
+N_PAIRS = 10_000
+LAW = ReferenceLaw.from_table(Axis("a", 0, None), np.linspace(0, 1, 11)[:, None], 11)
+both_signs = pytest.mark.parametrize("part", [Increasing("a"), Decreasing("a")], ids=str)
+
+
+class Concave(LineProperty):
+    """A query of three points with unequal coefficients and a bound of its own; nothing here repairs it."""
+
+    n_points = 3
+
+    def inequalities(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        low, middle, high = np.moveaxis(positions, -1, 0)
+        share = (high - middle) / (high - low)
+        return np.stack([share, -np.ones_like(share), 1 - share], axis=-1)[..., None, :], 0.1 * (high - low)[..., None]
+
+    least_squares = upper = lower = between = None
+
+
+Concave.__abstractmethods__ = frozenset()
+
+
+def queries_of(part: LineProperty, n_samples: int, n_queries: int = 1) -> LineQueries:
+    shape = (n_samples, n_queries, part.n_points)
+    return LineQueries(part, LAW, np.sort(np.random.default_rng(0).random(shape), axis=-1))
+
+
+def random_pairs(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """``f`` and ``g`` at pairs, (N_PAIRS, 1, 2): displacements of all signs, equal ones, none, and on a coarse grid."""
+    rng = np.random.default_rng(seed)
+    f = rng.normal(size=(N_PAIRS, 1, 2))
+    d = rng.normal(size=f.shape) * rng.choice([0.1, 1.0, 3.0], f.shape)
+    kind = rng.integers(0, 6, N_PAIRS)
+    d[kind == 0] = d[kind == 0][..., :1]
+    d[kind == 1, :, 0] = 0
+    d[kind == 2, :, 1] = 0
+    d[kind == 3] = 0
+    coarse = rng.random(N_PAIRS) < 0.5
+    f[coarse], d[coarse] = np.round(4 * f[coarse]) / 4, np.round(4 * d[coarse]) / 4
+    return f, f + d
+
+
+def last_rejection(v: float, d: np.ndarray) -> float:
+    """``sup {lambda : v + clip(d_1) - clip(d_2) > 0}``, from the pieces of the path between 0, |d_1| and |d_2|."""
+
+    def excess(half_width: float) -> float:
+        return v + np.clip(d[0], -half_width, half_width) - np.clip(d[1], -half_width, half_width)
+
+    knots = [0.0, *sorted(np.abs(d))]
+    if excess(knots[-1]) > 0:
+        return np.inf
+    for left, right in ((knots[1], knots[2]), (knots[0], knots[1])):
+        if excess(left) > 0:
+            return left + (right - left) * excess(left) / (excess(left) - excess(right))
+    return 0.0
+
+
+@both_signs
+def test_delivered_is_the_last_rejection_on_the_exact_path(part: LineProperty) -> None:
+    f, g = random_pairs()
+    found = scores.delivered(queries_of(part, N_PAIRS), f, g, np.zeros(N_PAIRS))[:, 0]
+    sign = 1 if isinstance(part, Increasing) else -1
+    v, d = sign * (f[:, 0, 0] - f[:, 0, 1]), sign * (g - f)[:, 0]
+    expected = np.array([last_rejection(*pair) for pair in zip(v, d, strict=True)])
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-14)
+    assert 0.2 < np.isinf(expected).mean() < 0.5
+    assert 0.3 < (expected == 0).mean() < 0.6
+    assert ((expected > 0) & np.isfinite(expected)).mean() > 0.05
+
+
+@both_signs
+def test_a_query_is_rejected_below_its_score_and_accepted_from_it_on(part: LineProperty) -> None:
+    """On a fine grid of half-widths up to full strength.
+
+    Where the model passes and the projection fails, which points of one cell can, the score is infinite: it then
+    dominates the loss, which is what a last rejection has to do. Everywhere else it is the loss.
+    """
+    queries, (f, g), rounding = queries_of(part, N_PAIRS), random_pairs(1), np.full(N_PAIRS, 1e-13)
+    score = scores.delivered(queries, f, g, rounding)[:, 0]
+    passes_f, passes_g = (scores.excess(queries, it, rounding)[:, 0] == 0 for it in (f, g))
+    spoilt = passes_f & ~passes_g
+    assert 0.02 < spoilt.mean() < 0.2
+    before = np.ones(N_PAIRS, dtype=bool)
+    for half_width in np.linspace(0, 1.01 * np.abs(g - f).max(), 401):
+        rejected = scores.excess(queries, clip_to_band(f, g, half_width), rounding)[:, 0] > 0
+        decided = (np.abs(half_width - score) > 1e-12) & ~spoilt
+        np.testing.assert_array_equal(rejected[decided], (half_width < score)[decided])
+        assert not rejected[~decided & ~spoilt].any()
+        assert (rejected <= before)[~spoilt].all()
+        before = rejected
+    np.testing.assert_array_equal(before, np.isinf(score))
+    np.testing.assert_array_equal(np.isinf(score), ~passes_g)
+
+
+@both_signs
+def test_each_query_at_its_own_score_and_just_below(part: LineProperty) -> None:
+    queries, (f, g), rounding = queries_of(part, N_PAIRS), random_pairs(2), np.full(N_PAIRS, 1e-13)
+    score = scores.delivered(queries, f, g, rounding)[:, 0]
+    positive = np.flatnonzero((score > 0) & np.isfinite(score))
+    for i in positive[:1500]:
+        one = LineQueries(part, LAW, queries.places[i : i + 1])
+        at, below = (clip_to_band(f[i : i + 1], g[i : i + 1], share * score[i]) for share in (1.0, 1 - 1e-9))
+        assert scores.excess(one, at, rounding[:1]) == 0
+        assert scores.excess(one, below, np.zeros(1)) > 0
+    accepted = np.flatnonzero(score == 0)
+    assert not scores.excess(queries, f, rounding)[accepted].any()
+
+
+@both_signs
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e-160, 1e-100, 1e100, 1e150, 1e200, 1e300])
+def test_scores_scale_with_the_unit_of_the_prediction(part: LineProperty, scale: float) -> None:
+    f, g = (it[:500] for it in random_pairs(3))
+    queries, nothing = queries_of(part, 500), np.zeros(500)
+    expected = scores.delivered(queries, f, g, nothing)
+    np.testing.assert_allclose(scores.delivered(queries, scale * f, scale * g, nothing) / scale, expected, rtol=1e-9)
+    expected = scores.existence(queries, f, nothing)
+    np.testing.assert_allclose(scores.existence(queries, scale * f, nothing) / scale, expected, rtol=1e-9)
+
+
+def test_the_formulas_of_a_pair_by_hand() -> None:
+    f = np.array([[[2.0, 0.0]]])
+    cases = {
+        (1.0, 1.0): 1.0,  # meet half way: v/2
+        (0.5, 0.5): np.inf,  # both move, not far enough
+        (0.5, 1.5): 1.5,  # the first stops at .5: v - .5
+        (2.0, 0.0): 2.0,  # only one moves
+        (3.0, -1.0): 3.0,  # both fall; they part company at 1: v + 1
+        (-1.0, 3.0): 3.0,  # both rise
+        (-1.0, -1.0): np.inf,  # the wrong way
+        (0.0, 0.0): np.inf,
+    }
+    queries = LineQueries(Increasing("a"), LAW, np.array([[[0.1, 0.9]]]))
+    for (fall, rise), expected in cases.items():
+        g = f + np.array([-fall, rise])
+        assert scores.delivered(queries, f, g, np.zeros(1)) == expected, (fall, rise)
+
+
+def test_scores_are_per_row_and_query() -> None:
+    rng = np.random.default_rng(4)
+    queries = queries_of(Increasing("a"), 6, 5)
+    f, g, rounding = rng.normal(size=(6, 5, 2)), rng.normal(size=(6, 5, 2)), rng.random(6)
+    for function, arguments in ((scores.delivered, (f, g)), (scores.existence, (f,)), (scores.excess, (f,))):
+        together = function(queries, *arguments, rounding)
+        assert together.shape == (6, 5)
+        for i in range(6):
+            for q in range(5):
+                one = LineQueries(queries.part, LAW, queries.places[i : i + 1, q : q + 1])
+                alone = function(one, *(it[i : i + 1, q : q + 1] for it in arguments), rounding[i : i + 1])
+                assert alone == together[i, q]
+
+
+@both_signs
+def test_excesses_of_the_size_of_rounding_count_as_none(part: LineProperty) -> None:
+    sign = 1 if isinstance(part, Increasing) else -1
+    queries, size = LineQueries(part, LAW, np.array([[[0.1, 0.9]]])), np.array([0.25])
+    f = np.array([[[0.0, 0.0]]])
+    for drop, counts in ((0.1, False), (0.25, False), (0.5, True)):
+        violated = sign * np.array([[[drop, 0.0]]])
+        assert (scores.excess(queries, violated, size) > 0) == counts
+        assert scores.excess(queries, violated, size) == (drop if counts else 0)
+        assert scores.existence(queries, violated, size) == (drop / 2 if counts else 0)
+        assert scores.delivered(queries, violated, f, size) == (drop if counts else 0)
+        assert np.isinf(scores.delivered(queries, sign * np.array([[[3.0, 0.0]]]), violated, size)) == counts
+        assert scores.delivered(queries, violated, violated, size) == (np.inf if counts else 0)
+
+
+@pytest.mark.parametrize("part", [Increasing("a"), Decreasing("a"), Concave("a")], ids=lambda it: type(it).__name__)
+def test_existence_is_the_smallest_band_that_holds_passing_values(part: LineProperty) -> None:
+    """Against a linear programme: the smallest ``t`` with ``|z - f| <= t`` and the query's inequality on ``z``."""
+    queries, k = queries_of(part, 40), part.n_points
+    f = np.random.default_rng(5).normal(size=(40, 1, k))
+    found = scores.existence(queries, f, np.zeros(40))[:, 0]
+    coefficients, bounds = part.inequalities(queries.places)
+    for values, row, bound, score in zip(f[:, 0], coefficients[:, 0, 0], bounds[:, 0, 0], found, strict=True):
+        identity, ones = np.eye(k), np.ones((k, 1))
+        A = np.vstack([np.hstack([identity, -ones]), np.hstack([-identity, -ones]), [[*row, 0.0]]])
+        limits = [*[(None, None)] * k, (0, None)]
+        best = linprog(np.eye(k + 1)[k], A_ub=A, b_ub=[*values, *-values, bound], bounds=limits)
+        assert best.status == 0
+        assert score == pytest.approx(best.fun, abs=1e-9)
+    assert 5 < (found > 0).sum() < 35
+
+
+@both_signs
+def test_existence_never_exceeds_delivered(part: LineProperty) -> None:
+    """What the delivered function achieves within a band, some values within the band achieve."""
+    queries, (f, g), nothing = queries_of(part, N_PAIRS), random_pairs(6), np.zeros(N_PAIRS)
+    some, one = scores.existence(queries, f, nothing), scores.delivered(queries, f, g, nothing)
+    assert (some <= one * (1 + 1e-15)).all()
+    repaired = np.isfinite(one)
+    np.testing.assert_array_equal(some[repaired] > 0, one[repaired] > 0)
+    assert (some < 0.9 * one).mean() > 0.1
+
+
+def test_scores_leave_their_input_alone() -> None:
+    queries, (f, g), rounding = queries_of(Increasing("a"), N_PAIRS), random_pairs(), np.full(N_PAIRS, 1e-3)
+    before = [it.tobytes() for it in (queries.places, f, g, rounding)]
+    scores.delivered(queries, f, g, rounding)
+    scores.existence(queries, f, rounding)
+    scores.excess(queries, f, rounding)
+    assert [it.tobytes() for it in (queries.places, f, g, rounding)] == before
