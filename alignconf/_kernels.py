@@ -279,6 +279,19 @@ def _fit_spline(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _is_concave(line: FloatArray, knots: FloatArray) -> bool:
+    """Whether no point lies below the chord of its neighbours by more than rounding."""
+    size = 0.0
+    for k in range(line.size):
+        size = max(size, abs(line[k]))
+    for k in range(1, line.size - 1):
+        share = (knots[k] - knots[k - 1]) / (knots[k + 1] - knots[k - 1])
+        if (1 - share) * line[k - 1] + share * line[k + 1] - line[k] > 1e-15 * size:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def concave_least_squares(lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
     """Weighted least-squares projection of each line onto the concave lines.
 
@@ -303,7 +316,7 @@ def concave_least_squares(lines: FloatArray, knots: FloatArray, weights: FloatAr
     bends = np.zeros(n_knots, np.bool_)
     for i in range(n_lines):
         line, fit = lines[i], projected[i]
-        if n_knots < 3:
+        if _is_concave(line, knots):
             fit[:] = line
             continue
         bends[:] = False
@@ -384,6 +397,8 @@ def best_peaks(lines: FloatArray, weights: FloatArray) -> IntArray:
     n_lines = lines.shape[0]
     rising = np.empty(n_lines, np.intp)
     for i in range(n_lines):
-        errors = _prefix_errors(lines[i], weights) + _prefix_errors(lines[i, ::-1].copy(), weights[::-1].copy())[::-1]
+        size = np.abs(lines[i]).max()
+        line = lines[i] / size if size > 0 else lines[i]
+        errors = _prefix_errors(line, weights) + _prefix_errors(line[::-1].copy(), weights[::-1].copy())[::-1]
         rising[i] = np.argmin(errors)
     return rising
