@@ -136,8 +136,10 @@ def _as_extension_array(series: Any, values: NDArray[Any]) -> Any:
     if isinstance(dtype, np.dtype):
         return type(series)(values, dtype=_fitting_dtype(dtype, values)).array
     if hasattr(dtype, "categories"):
-        fits = set(values.tolist()) <= set(dtype.categories)
-        return type(series)(values, dtype=dtype if fits else None).array
+        known = dtype.categories
+        missing = [value for value in dict.fromkeys(values.tolist()) if value not in known]
+        wider = type(dtype)([*known, *missing], ordered=dtype.ordered) if missing else dtype
+        return type(series)(values, dtype=wider).array
     try:
         typed = type(series)(values, dtype=dtype)
     except (TypeError, ValueError):

@@ -168,12 +168,13 @@ class Alignment:
 
 
 def clip_to_band(f: FloatArray, g: FloatArray, half_width: float) -> FloatArray:
-    """Return ``f + clip(g - f, -half_width, half_width)``, within the half-width of ``f`` in floats too."""
+    """Return ``f + clip(g - f, -half_width, half_width)``: in floats too within it, and ``g`` where ``g`` is."""
     if np.isinf(half_width):
         return g
     with np.errstate(over="ignore"):
         clipped = np.clip(g, f - half_width, f + half_width)
-        return np.where(np.abs(clipped - f) > half_width, np.nextafter(clipped, f), clipped)
+        clipped = np.where(np.abs(clipped - f) > half_width, np.nextafter(clipped, f), clipped)
+        return np.where(np.abs(g - f) <= half_width, g, clipped)
 
 
 def place_axes(declared: Property, table: Table) -> list[Axis]:

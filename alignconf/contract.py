@@ -250,7 +250,7 @@ Declaration: TypeAlias = Property | Sequence[Property] | Mapping[Any, Any]
 
 
 def _checked_order(feature: Feature, order: Sequence[Any]) -> tuple[Any, ...]:
-    if isinstance(order, str) or not isinstance(order, (Sequence, np.ndarray)):
+    if isinstance(order, str) or not (isinstance(order, Sequence) or hasattr(order, "tolist")):
         raise InputError(
             f"order of feature {feature!r} must list the categories from first to last, got {order!r}; "
             "write for example order=['low', 'mid', 'high']."

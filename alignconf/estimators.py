@@ -232,12 +232,13 @@ class AlignedRegressor(MetaEstimatorMixin, RegressorMixin, BaseEstimator):
     def predict_interval(self, X: Table) -> FloatArray:
         """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2).
 
-        It holds every delivered value. At full strength it is infinite. It is a band for the aligned function and not a
-        prediction interval for the outcome.
+        Rounded outwards, so that it holds every delivered value. At full strength it is infinite. It is a band for the
+        aligned function and not a prediction interval for the outcome.
         """
         alignment, table = self._ready(X)
         f, _ = alignment.predict_model(table)
-        return np.stack([f - self.lambda_, f + self.lambda_], axis=1)
+        outwards = np.finfo(np.float64).eps * (np.abs(f) + self.lambda_) if self.lambda_ > 0 else 0.0
+        return np.stack([f - self.lambda_ - outwards, f + self.lambda_ + outwards], axis=1)
 
     def certify(self, X: Table, y: Any = None, *, confidence: float = 0.95) -> Certificate:
         """State from fresh rows how often the delivered function fails the tester.

@@ -29,8 +29,9 @@ from alignconf.reference import ReferenceLaw
 
 __all__ = ["SNAP", "Part", "Projection", "Projector"]
 
-#: Differences below this share of the rounding are not repaired; a query weighs at most four points.
-SNAP = 0.25
+#: Differences below this share of the rounding are not repaired. They can add up over the points of a query and over
+#: the levels at which values between knots are built (one for each constrained feature, at most three).
+SNAP = 0.125
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ With :math:`f` the model, :math:`g` its projection and :math:`d = g - f`, the de
 :math:`v = \sum_k a_k f(x_k) - b` be its excess at :math:`f`. A **score** is the critical half-width of a query, so that
 the loss at half-width :math:`\lambda` is :math:`1\{\lambda < s\}`:
 
-* *delivered*: the query is rejected for :math:`g_\lambda` iff :math:`\lambda < s` (:func:`delivered`);
+* *delivered*: the query is rejected for :math:`g_\lambda` only if :math:`\lambda < s` (:func:`delivered`);
 * *existence*: iff no choice of values within :math:`f \pm \lambda` is accepted,
   :math:`s = v_+ / \sum_k |a_k|` (:func:`existence`).
 

@@ -319,6 +319,14 @@ def test_the_delivered_value_stays_in_the_band_in_floats(f: np.ndarray, g: np.nd
     assert (f.tobytes(), g.tobytes()) == before
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e300])
+def test_a_half_width_equal_to_the_displacement_delivers_the_projection(scale: float) -> None:
+    """A calibrated half-width is some row's own displacement, so this is no rare coincidence."""
+    f, g = np.random.default_rng(16).normal(size=(2, 2000)) * np.array([[1.0], [scale]])
+    delivered_at_own = [clip_to_band(f[i : i + 1], g[i : i + 1], abs(g[i] - f[i]))[0] for i in range(2000)]
+    np.testing.assert_array_equal(delivered_at_own, g)
+
+
 @settings(derandomize=True, deadline=None)
 @given(f=arrays(np.float64, 6, elements=numbers), g=arrays(np.float64, 6, elements=numbers))
 def test_the_ends_of_the_path_are_model_and_projection(f: np.ndarray, g: np.ndarray) -> None:

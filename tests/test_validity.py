@@ -68,9 +68,10 @@ def draw_grid_rows(n_samples, random):
 def projected(law):
     """Return ``h`` and its projection at the places of a reference sample: isotonic at knots, clipped between them."""
     h, at_knots = (LINE[np.searchsorted(PLACES, places)] for places in (law.sample, law.knots))
-    g = isotonic_regression(at_knots, weights=law.weights).x
     right = np.searchsorted(law.knots, law.sample)
     left = np.where(law.knots[right] == law.sample, right, right - 1)
+    # The mass of a place between two knots is split between them; that of a place at a knot is counted twice for it.
+    g = isotonic_regression(at_knots, weights=np.bincount(np.concatenate([left, right])).astype(float)).x
     return h, np.clip(h, g[left], g[right])
 
 

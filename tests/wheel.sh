@@ -11,7 +11,7 @@ trap 'rm -rf "$away"' EXIT
 wheel="$(ls "$away"/dist/*.whl)"
 "$away/env/bin/python" -m pip install --quiet -c tests/oldest.txt "${wheel}[test,benchmarks]"
 mkdir "$away/run"
-cp -r tests benchmarks pyproject.toml README.md docs "$away/run/"
+cp -r tests benchmarks pyproject.toml README.md CHANGELOG.md docs "$away/run/"
 cd "$away/run"
 "$away/env/bin/python" -c 'import alignconf, alignconf.properties; assert "site-packages" in alignconf.__file__, alignconf.__file__'
 "$away/env/bin/python" -m pytest -n "$jobs" -m "not slow"
