@@ -16,9 +16,17 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from alignconf._typing import FloatArray
+from alignconf._typing import FloatArray, IntArray
 
-__all__ = ["isotonic_least_squares", "isotonic_midpoint"]
+__all__ = [
+    "best_peaks",
+    "concave_least_squares",
+    "concave_upper",
+    "increments_least_squares",
+    "increments_upper",
+    "isotonic_least_squares",
+    "isotonic_midpoint",
+]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -107,3 +115,290 @@ def isotonic_midpoint(lines: FloatArray) -> FloatArray:
             upper = projected[i, k]
             projected[i, k] = value if upper == lower else lower + (0.5 * upper - 0.5 * lower)
     return projected
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def increments_least_squares(
+    lines: FloatArray, lowest: FloatArray, highest: FloatArray, weights: FloatArray
+) -> FloatArray:
+    """Weighted least-squares projection of each line onto the lines with bounded increments.
+
+    Minimises ``sum_k weights[k] (g[k] - line[k])^2`` subject to ``lowest[k] <= g[k+1] - g[k] <= highest[k]``. Let
+    ``M_k(y)`` be the least cost of the first ``k`` knots with ``g[k] = y``; its derivative is piecewise linear and
+    increasing. Passing to ``k + 1`` shifts what lies left of its zero by ``lowest[k]`` and what lies right of it by
+    ``highest[k]``, and adds one linear term. The breakpoints on both sides are kept on two stacks; the zeros, traced
+    back, are the solution. Infinite bounds are allowed.
+
+    Parameters
+    ----------
+    lines : (n_lines, n_knots)
+    lowest, highest : (n_knots - 1,)
+    weights : (n_knots,), positive
+
+    Returns
+    -------
+    (n_lines, n_knots)
+    """
+    n_lines, n_knots = lines.shape
+    projected = np.empty_like(lines)
+    # Breakpoints left (right) of the zero, nearest last: place less the common offset, and change of slope there.
+    left_at, left_change = np.empty(3 * n_knots), np.empty(3 * n_knots)
+    right_at, right_change = np.empty(3 * n_knots), np.empty(3 * n_knots)
+    zeros = np.empty(n_knots)
+    for i in range(n_lines):
+        line = lines[i]
+        zero, slope_left, slope_right = line[0], weights[0], weights[0]
+        n_left, n_right, offset_left, offset_right = 0, 0, 0.0, 0.0
+        zeros[0] = zero
+        for k in range(1, n_knots):
+            start, end = zero + lowest[k - 1], zero + highest[k - 1]
+            offset_left += lowest[k - 1]
+            offset_right += highest[k - 1]
+            if np.isinf(start):
+                n_left, offset_left = 0, 0.0
+            else:
+                left_at[n_left], left_change[n_left] = start - offset_left, slope_left
+                n_left += 1
+            if np.isinf(end):
+                n_right, offset_right = 0, 0.0
+            else:
+                right_at[n_right], right_change[n_right] = end - offset_right, slope_right
+                n_right += 1
+            weight, value = weights[k], line[k]
+            slope_left = slope_right = weight
+            zero = value
+            if value > end:
+                at, height = end, weight * (end - value)
+                while True:
+                    # Pass the nearest breakpoint on the right: it now lies left of the zero, its slope change reversed.
+                    n_right -= 1
+                    change = right_change[n_right]
+                    left_at[n_left], left_change[n_left] = at - offset_left, -change
+                    n_left += 1
+                    slope_left = slope_left + change
+                    zero = at - height / slope_left
+                    if n_right == 0 or zero <= right_at[n_right - 1] + offset_right:
+                        break
+                    following = right_at[n_right - 1] + offset_right
+                    height += slope_left * (following - at)
+                    at = following
+                slope_right = slope_left
+            elif value < start:
+                at, height = start, weight * (start - value)
+                while True:
+                    n_left -= 1
+                    change = left_change[n_left]
+                    right_at[n_right], right_change[n_right] = at - offset_right, -change
+                    n_right += 1
+                    slope_right = slope_right + change
+                    zero = at - height / slope_right
+                    if n_left == 0 or zero >= left_at[n_left - 1] + offset_left:
+                        break
+                    following = left_at[n_left - 1] + offset_left
+                    height += slope_right * (following - at)
+                    at = following
+                slope_left = slope_right
+            zeros[k] = zero
+        projected[i, n_knots - 1] = zeros[n_knots - 1]
+        for k in range(n_knots - 2, -1, -1):
+            following = projected[i, k + 1]
+            projected[i, k] = min(max(zeros[k], following - highest[k]), following - lowest[k])
+    return projected
+
+
+@njit(cache=True, nogil=True)
+def increments_upper(lines: FloatArray, lowest: FloatArray, highest: FloatArray) -> FloatArray:
+    """The smallest lines above the given ones whose increments lie within bounds (n_knots - 1,); O(n_knots) each."""
+    n_lines, n_knots = lines.shape
+    upper = lines.copy()
+    for i in range(n_lines):
+        for k in range(1, n_knots):
+            upper[i, k] = max(upper[i, k], upper[i, k - 1] + lowest[k - 1])
+        for k in range(n_knots - 2, -1, -1):
+            upper[i, k] = max(upper[i, k], upper[i, k + 1] - highest[k])
+    return upper
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def concave_upper(lines: FloatArray, knots: FloatArray) -> FloatArray:
+    """The smallest concave lines above the given ones: the upper hull of their points; O(n_knots) per line."""
+    n_lines, n_knots = lines.shape
+    upper = np.empty_like(lines)
+    corner = np.empty(n_knots, np.intp)
+    for i in range(n_lines):
+        line = lines[i]
+        top = -1
+        for k in range(n_knots):
+            while top >= 1:
+                a, b = corner[top - 1], corner[top]
+                if (line[b] - line[a]) * (knots[k] - knots[a]) > (line[k] - line[a]) * (knots[b] - knots[a]):
+                    break
+                top -= 1
+            top += 1
+            corner[top] = k
+        for piece in range(top):
+            a, b = corner[piece], corner[piece + 1]
+            upper[i, a] = line[a]
+            if b > a + 1:
+                slope = (line[b] - line[a]) / (knots[b] - knots[a])
+                for k in range(a + 1, b):
+                    upper[i, k] = max(line[k], line[a] + slope * (knots[k] - knots[a]))
+        upper[i, n_knots - 1] = line[n_knots - 1]
+    return upper
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fit_spline(
+    line: FloatArray, knots: FloatArray, weights: FloatArray, node: IntArray, n_nodes: int, fit: FloatArray
+) -> None:
+    """Least-squares fit of a linear spline that may bend at the given nodes, by a tridiagonal system; O(n_knots)."""
+    diagonal, beside, value = np.zeros(n_nodes), np.zeros(n_nodes), np.zeros(n_nodes)
+    for s in range(n_nodes - 1):
+        a, b = node[s], node[s + 1]
+        for k in range(a, b + 1 if s == n_nodes - 2 else b):
+            right = (knots[k] - knots[a]) / (knots[b] - knots[a])
+            left = 1.0 - right
+            diagonal[s] += weights[k] * left * left
+            beside[s] += weights[k] * left * right
+            diagonal[s + 1] += weights[k] * right * right
+            value[s] += weights[k] * left * line[k]
+            value[s + 1] += weights[k] * right * line[k]
+    for s in range(1, n_nodes):
+        ratio = beside[s - 1] / diagonal[s - 1]
+        diagonal[s] -= ratio * beside[s - 1]
+        value[s] -= ratio * value[s - 1]
+    value[n_nodes - 1] /= diagonal[n_nodes - 1]
+    for s in range(n_nodes - 2, -1, -1):
+        value[s] = (value[s] - beside[s] * value[s + 1]) / diagonal[s]
+    for s in range(n_nodes - 1):
+        a, b = node[s], node[s + 1]
+        slope = (value[s + 1] - value[s]) / (knots[b] - knots[a])
+        for k in range(a, b):
+            fit[k] = value[s] + slope * (knots[k] - knots[a])
+    fit[node[n_nodes - 1]] = value[n_nodes - 1]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _is_concave(line: FloatArray, knots: FloatArray) -> bool:
+    """Whether no point lies below the chord of its neighbours by more than rounding."""
+    size = 0.0
+    for k in range(line.size):
+        size = max(size, abs(line[k]))
+    for k in range(1, line.size - 1):
+        share = (knots[k] - knots[k - 1]) / (knots[k + 1] - knots[k - 1])
+        if (1 - share) * line[k - 1] + share * line[k + 1] - line[k] > 1e-15 * size:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def concave_least_squares(lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
+    """Weighted least-squares projection of each line onto the concave lines.
+
+    A concave line is a linear spline whose slope falls at each of its kinks. Kinks are added one at a time where the
+    residual asks for one most, and dropped when their slope would rise, as in Lawson and Hanson's algorithm for
+    non-negative least squares; each step is one tridiagonal system.
+
+    Parameters
+    ----------
+    lines : (n_lines, n_knots)
+    knots : (n_knots,), increasing
+    weights : (n_knots,), positive
+
+    Returns
+    -------
+    (n_lines, n_knots)
+    """
+    n_lines, n_knots = lines.shape
+    projected = np.empty_like(lines)
+    node = np.empty(n_knots, np.intp)
+    kink, wanted, trial = np.zeros(n_knots), np.zeros(n_knots), np.empty(n_knots)
+    bends = np.zeros(n_knots, np.bool_)
+    for i in range(n_lines):
+        line, fit = lines[i], projected[i]
+        if _is_concave(line, knots):
+            fit[:] = line
+            continue
+        bends[:] = False
+        bends[0] = bends[n_knots - 1] = True
+        kink[:] = 0.0
+        node[0], node[1] = 0, n_knots - 1
+        _fit_spline(line, knots, weights, node, 2, fit)
+        size = 0.0
+        for k in range(n_knots):
+            size += weights[k] * abs(line[k] - fit[k])
+        least_gain = 1e-12 * size * (knots[n_knots - 1] - knots[0])
+        for _ in range(10 * n_knots):
+            # The gain of bending at k is minus the sum over j > k of weight * residual * (knots[j] - knots[k]).
+            residual, moment, best, at = 0.0, 0.0, -least_gain, -1
+            for k in range(n_knots - 2, 0, -1):
+                residual += weights[k + 1] * (line[k + 1] - fit[k + 1])
+                moment += residual * (knots[k + 1] - knots[k])
+                if moment < best and not bends[k]:
+                    best, at = moment, k
+            if at < 0:
+                break
+            bends[at] = True
+            for _ in range(3 * n_knots):
+                n_nodes = 0
+                for k in range(n_knots):
+                    if bends[k]:
+                        node[n_nodes] = k
+                        n_nodes += 1
+                _fit_spline(line, knots, weights, node, n_nodes, trial)
+                step, dropped = 1.0, -1
+                for s in range(1, n_nodes - 1):
+                    a, b, c = node[s - 1], node[s], node[s + 1]
+                    before = (trial[b] - trial[a]) / (knots[b] - knots[a])
+                    wanted[b] = before - (trial[c] - trial[b]) / (knots[c] - knots[b])
+                    if wanted[b] <= 0:
+                        ratio = kink[b] / (kink[b] - wanted[b]) if kink[b] > 0 else 0.0
+                        if dropped < 0 or ratio < step:
+                            step, dropped = ratio, b
+                fit += step * (trial - fit) if dropped >= 0 else trial - fit
+                for s in range(1, n_nodes - 1):
+                    b = node[s]
+                    kink[b] += step * (wanted[b] - kink[b])
+                    if b == dropped or kink[b] <= 0:
+                        kink[b], bends[b] = 0.0, False
+                if dropped < 0:
+                    fit[:] = trial
+                    break
+    return projected
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _prefix_errors(line: FloatArray, weights: FloatArray) -> FloatArray:
+    """Least squared error of a non-decreasing fit to the first ``k`` values, for k = 0, ..., n_knots."""
+    n_knots = line.size
+    errors = np.zeros(n_knots + 1)
+    mean, mass, square = np.empty(n_knots), np.empty(n_knots), np.empty(n_knots + 1)
+    square[0] = 0.0  # error of all blocks before the given one
+    error_of = np.empty(n_knots)
+    top = -1
+    for k in range(n_knots):
+        value, weight, error = line[k], weights[k], 0.0
+        while top >= 0 and mean[top] > value:
+            both = mass[top] + weight
+            error += error_of[top] + mass[top] * weight / both * (mean[top] - value) ** 2
+            value = (mean[top] * mass[top] + value * weight) / both
+            weight = both
+            top -= 1
+        top += 1
+        mean[top], mass[top], error_of[top] = value, weight, error
+        square[top + 1] = square[top] + error
+        errors[k + 1] = square[top + 1]
+    return errors
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def best_peaks(lines: FloatArray, weights: FloatArray) -> IntArray:
+    """How many knots lie on the rising side of the least-squares unimodal fit of each line: (n_lines,)."""
+    n_lines = lines.shape[0]
+    rising = np.empty(n_lines, np.intp)
+    for i in range(n_lines):
+        size = np.abs(lines[i]).max()
+        line = lines[i] / size if size > 0 else lines[i]
+        errors = _prefix_errors(line, weights) + _prefix_errors(line[::-1].copy(), weights[::-1].copy())[::-1]
+        rising[i] = np.argmin(errors)
+    return rising

@@ -26,6 +26,7 @@ __all__ = [
     "check_count",
     "check_level",
     "check_model",
+    "check_number",
     "check_random_state",
     "check_rows",
     "check_targets",
@@ -53,6 +54,15 @@ def check_count(name: str, value: Any, *, at_least: int) -> int:
             f"{name} must be a whole number of at least {at_least}, got {value!r} of type {type(value).__name__}."
         )
     return int(value)
+
+
+def check_number(name: str, value: Any, *, at_least: float = -np.inf, above: float = -np.inf) -> float:
+    """Return a finite number that is large enough."""
+    real = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    if not real or not np.isfinite(value) or value < at_least or value <= above:
+        bound = f" of at least {at_least:g}" if at_least > -np.inf else f" above {above:g}" if above > -np.inf else ""
+        raise InputError(f"{name} must be a finite number{bound}, got {value!r} of type {type(value).__name__}.")
+    return float(value)
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:

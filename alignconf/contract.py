@@ -4,10 +4,14 @@ A property of one feature constrains a function along **lines**: all points that
 feature (the row's ICE curve). Lines partition the input space, so a function that is repaired line by line is one
 well-defined function. A :class:`LineProperty` answers three questions:
 
-* *what would a tester ask?* A **query**: ``n_points`` positions on a line and inequalities
-  :math:`\sum_k a_k g(x_k) \le b` on the values there (:meth:`LineProperty.inequalities`);
-* *how is a line repaired?* By the nearest member in weighted least squares, or through the smallest member above and
-  the largest below (:meth:`LineProperty.least_squares`, :meth:`LineProperty.upper`, :meth:`LineProperty.lower`);
+* *what would a tester ask?* A **query**: ``n_points`` places on a line, and demands on the values there. A demand is
+one
+  linear inequality :math:`\sum_k a_k g(x_k) \le b`, or a choice of several of which one must hold
+  (:meth:`LineProperty.demands`);
+* *how is a line repaired?* By the nearest member in weighted least squares (:meth:`LineProperty.least_squares`), or
+from
+  the smallest member above it or the largest below, where there is one (:meth:`LineProperty.upper`,
+  :meth:`LineProperty.lower`);
 * *what may lie between two repaired knots?* An interval of values (:meth:`LineProperty.between`).
 
 How bad a query is, whether a line is a member and every guarantee follow from these answers and are derived elsewhere,
@@ -18,16 +22,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from itertools import combinations
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from alignconf._typing import Feature, FloatArray
+from alignconf._typing import BoolArray, Feature, FloatArray, IntArray
+from alignconf._validation import check_number
 from alignconf.errors import InputError
 
-__all__ = ["Declaration", "LineProperty", "Property"]
+__all__ = ["Cells", "Declaration", "LineProperty", "Property", "centred", "limit_above", "limit_below"]
 
 
 class Property(ABC):
@@ -41,9 +47,9 @@ class Property(ABC):
     @property
     def is_order(self) -> bool:
         """Whether this is exactly a demand that one of two points of a line be no larger than the other."""
-        if len(self.parts) != 1 or self.parts[0].n_points != 2:
+        if len(self.parts) != 1 or self.parts[0].n_points != 2 or self.parts[0].tol:
             return False
-        coefficients, bounds = self.parts[0].inequalities(np.array([0.0, 1.0]))
+        coefficients, bounds = self.parts[0].demands(np.array([0.0, 1.0]))
         return coefficients.shape[0] == 1 and not bounds.any() and not coefficients.sum()
 
     @property
@@ -68,12 +74,15 @@ class LineProperty(Property):
     order : sequence, optional
         For a categorical feature: its categories, from first to last. Numeric features need none; for an ordered
         pandas categorical the order of its dtype is used.
+    tol : float, default=0
+        Slack granted to every demand, in the unit of the prediction.
     """
 
     feature: Feature
     order: Sequence[Any] | None = field(default=None, kw_only=True)
+    tol: float = field(default=0.0, kw_only=True)
 
-    adjective: ClassVar[str]
+    adjective: ClassVar[str] = ""
     n_points: ClassVar[int]
 
     def __post_init__(self) -> None:
@@ -86,15 +95,27 @@ class LineProperty(Property):
         object.__setattr__(self, "feature", _python_scalar(self.feature))
         if self.order is not None:
             object.__setattr__(self, "order", _checked_order(self.feature, self.order))
+        check_number("tol", self.tol, at_least=0)
 
     def __repr__(self) -> str:
-        """Return the call that builds this property."""
-        order = "" if self.order is None else f", order={list(self.order)!r}"
-        return f"{type(self).__name__}({self.feature!r}{order})"
+        """Return the call that builds this property: what differs from the defaults, in the order of declaration."""
+        written = []
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.kw_only and value == one.default:
+                continue
+            shown = repr(list(value)) if isinstance(value, tuple) else repr(value)
+            written.append(f"{one.name}={shown}" if one.kw_only else shown)
+        return f"{type(self).__name__}({', '.join(written)})"
 
     def __str__(self) -> str:
         """Return the property in words, e.g. ``increasing in 'age'``."""
-        return f"{self.adjective} in {self.feature!r}"
+        return f"{self.description} in {self.feature!r}" + (f" up to {self.tol:g}" if self.tol else "")
+
+    @property
+    def description(self) -> str:
+        """The property in words, without its feature."""
+        return self.adjective
 
     @property
     def parts(self) -> tuple[LineProperty, ...]:
@@ -106,47 +127,122 @@ class LineProperty(Property):
         pair = np.array([0.0, 1.0])
         if not (self.is_order and other.is_order):
             return False
-        return np.array_equal(self.inequalities(pair)[0], -other.inequalities(pair)[0])
+        return np.array_equal(self.demands(pair)[0], -other.demands(pair)[0])
 
     @abstractmethod
-    def inequalities(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
-        r"""Return what a tester demands of the values at some positions of a line.
+    def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        r"""Return what a tester demands of the values at some places of a line.
 
         Parameters
         ----------
-        positions : (..., n_points), non-decreasing along the last axis
+        places : (..., n_points), non-decreasing along the last axis
 
         Returns
         -------
-        coefficients : (..., n_inequalities, n_points)
-        bounds : (..., n_inequalities)
-            The query is accepted iff :math:`\sum_k a_{ik} g(x_k) \le b_i` for every inequality ``i``.
+        coefficients : (..., n_demands, n_alternatives, n_points)
+        bounds : (..., n_demands, n_alternatives)
+            The query is accepted iff every demand ``i`` has an alternative ``j`` with
+            :math:`\sum_k a_{ijk} g(x_k) \le b_{ij}` (plus ``tol``, which is added elsewhere).
         """
 
     @abstractmethod
-    def least_squares(self, lines: FloatArray, weights: FloatArray) -> FloatArray:
+    def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
         """Return the members nearest to ``lines`` (n_lines, n_knots) in squared error weighted by (n_knots,)."""
 
-    @abstractmethod
-    def upper(self, lines: FloatArray) -> FloatArray:
-        """Return the smallest members that lie nowhere below ``lines`` (n_lines, n_knots)."""
+    def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray | None:  # noqa: ARG002
+        """Return the smallest members nowhere below ``lines`` (n_lines, n_knots); None if there is none in general."""
+        return None
+
+    def lower(self, lines: FloatArray, knots: FloatArray) -> FloatArray | None:  # noqa: ARG002
+        """Return the largest members nowhere above ``lines`` (n_lines, n_knots); None if there is none in general."""
+        return None
+
+    def midpoint(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
+        """Return members nearest to ``lines`` (n_lines, n_knots) in the largest deviation; see :func:`centred`."""
+        return centred(lines, self.upper(lines, knots), self.lower(lines, knots))
 
     @abstractmethod
-    def lower(self, lines: FloatArray) -> FloatArray:
-        """Return the largest members that lie nowhere above ``lines`` (n_lines, n_knots)."""
+    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+        """Return the interval of values, two arrays (n_places,), that repaired lines allow at given places.
 
-    def midpoint(self, lines: FloatArray) -> FloatArray:
-        """Return members nearest to ``lines`` (n_lines, n_knots) in the largest deviation: midway between envelopes."""
-        lower = self.lower(lines)
-        return lower + (0.5 * self.upper(lines) - 0.5 * lower)
-
-    @abstractmethod
-    def between(self, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the interval of values allowed between two neighbouring knots with values ``left`` and ``right``.
-
-        Beyond the first (last) knot ``left`` (``right``) is NaN: nothing is known on that side. The arrays are
-        (n_points,), and so are the lower and upper limits returned; a limit that does not exist is infinite.
+        At a knot the interval is the value there. A limit that does not exist is infinite.
         """
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Places on repaired lines, one for each line, and what lies around them.
+
+    Parameters
+    ----------
+    places : (n_places,)
+    knots : (n_knots,)
+    lines : (n_places, n_knots)
+        Values of the repaired line at the knots.
+    changed : (n_places,)
+        Whether the repair changed anything on the line.
+    """
+
+    places: FloatArray
+    knots: FloatArray
+    lines: FloatArray
+    changed: BoolArray
+
+    @cached_property
+    def index(self) -> tuple[IntArray, IntArray]:
+        """Positions of the knots on the left and on the right; -1 and n_knots where there is none, equal at a knot."""
+        right = np.searchsorted(self.knots, self.places)
+        at_knot = self.knots[np.minimum(right, self.knots.size - 1)] == self.places
+        return np.where(at_knot, right, right - 1), right
+
+    @cached_property
+    def left(self) -> FloatArray:
+        """Value at the knot on the left (at the place itself if it is a knot); NaN where there is none."""
+        return self._at(self.index[0])
+
+    @cached_property
+    def right(self) -> FloatArray:
+        """Value at the knot on the right (at the place itself if it is a knot); NaN where there is none."""
+        return self._at(self.index[1])
+
+    @cached_property
+    def gaps(self) -> tuple[FloatArray, FloatArray]:
+        """Distances to the knots on the left and on the right, finite everywhere."""
+        left, right = (np.clip(index, 0, self.knots.size - 1) for index in self.index)
+        return self.places - self.knots[left], self.knots[right] - self.places
+
+    def _at(self, index: IntArray) -> FloatArray:
+        inside = (index >= 0) & (index < self.knots.size)
+        values = self.lines[np.arange(len(index)), np.clip(index, 0, self.knots.size - 1)]
+        return np.where(inside, values, np.nan)
+
+
+def centred(lines: FloatArray, upper: FloatArray | None, lower: FloatArray | None) -> FloatArray:
+    """Return the members nearest to ``lines`` (n_lines, ...) in the largest deviation, from their envelopes.
+
+    With both, midway between them. With the smallest member ``U`` above alone, ``U - max(U - f) / 2``, and likewise
+    from below: right for properties that a constant can be added to.
+    """
+    axes = tuple(range(1, lines.ndim))
+    if upper is not None and lower is not None:
+        return lower + (0.5 * upper - 0.5 * lower)
+    if upper is not None:
+        above: FloatArray = (upper - lines).max(axis=axes, keepdims=True)
+        return upper - 0.5 * above
+    if lower is not None:
+        below: FloatArray = (lines - lower).max(axis=axes, keepdims=True)
+        return lower + 0.5 * below
+    raise TypeError("a property must have an upper envelope, a lower one, or a midpoint of its own")
+
+
+def limit_below(values: FloatArray) -> FloatArray:
+    """Return limits from below: ``values``, with minus infinity where NaN says that nothing is known."""
+    return np.where(np.isnan(values), -np.inf, values)
+
+
+def limit_above(values: FloatArray) -> FloatArray:
+    """Return limits from above: ``values``, with infinity where NaN says that nothing is known."""
+    return np.where(np.isnan(values), np.inf, values)
 
 
 #: What users may write for the properties of a model; see :func:`alignconf.properties.declare`.

@@ -32,9 +32,10 @@ from itertools import combinations
 
 import numpy as np
 
-from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
+from alignconf._typing import FloatArray, Model, Table
+from alignconf.contract import Cells
 from alignconf.lines import evaluate_sites
-from alignconf.projection import SNAP, Projection, Projector
+from alignconf.projection import SNAP, Part, Projection, Projector
 from alignconf.reference import ReferenceLaw
 
 __all__ = ["count_margin_sites", "extend"]
@@ -62,10 +63,11 @@ def extend(
     n_samples, n_sites, n_axes = places.shape
     margins = _evaluate_margins(model, table, projector.laws, places, own)
     row = np.repeat(np.arange(n_samples), n_sites)
+    sites = places.reshape(-1, n_axes)
     size = SNAP * projection.lines.rounding[row]
-    corners = [_neighbours(law.knots, places[:, :, axis].ravel()) for axis, law in enumerate(projector.laws)]
-    built: dict[tuple[int, ...], FloatArray] = {(): projection.values}
     axes = tuple(range(n_axes))
+    plain: dict[tuple[int, ...], FloatArray] = {(): projection.lines.values[row], **margins}
+    built: dict[tuple[int, ...], FloatArray] = {(): projection.values[row]}
     for count in range(1, n_axes + 1):
         for moved in combinations(axes, count):
             f = margins[moved]
@@ -73,11 +75,10 @@ def extend(
             for part in projector.parts:
                 if part.axis in moved:
                     inner = tuple(axis for axis in moved if axis != part.axis)
-                    rest = tuple(axis for axis in axes if axis not in inner)
-                    grid = built[inner] if inner else built[inner][row]
-                    left, right = _at_neighbours(grid, 1 + rest.index(part.axis), corners[part.axis])
-                    lowest, highest = part.declared.between(left, right)
-                    low, high = np.maximum(low, lowest), np.minimum(high, highest)
+                    dimension = 1 + [axis for axis in axes if axis not in inner].index(part.axis)
+                    limits = _limits(part, sites[:, part.axis], built[inner], plain[inner], dimension)
+                    slack = part.slack if moved == axes else 0.0
+                    low, high = np.maximum(low, limits[0] - slack), np.minimum(high, limits[1] + slack)
             clipped = np.minimum(np.maximum(f, low), high)
             fixed = tuple(axis for axis in axes if axis not in moved)
             repaired = projector.repair(clipped, fixed) if fixed else clipped
@@ -120,21 +121,17 @@ def _evaluate_margins(
     return margins
 
 
-def _neighbours(knots: FloatArray, places: FloatArray) -> tuple[IntArray, IntArray, BoolArray, BoolArray]:
-    """Return the knots on the left and right of each place (the knot itself on both sides), and where there is none."""
-    right = np.searchsorted(knots, places)
-    at_knot = knots[np.minimum(right, knots.size - 1)] == places
-    left = np.where(at_knot, right, right - 1)
-    return np.maximum(left, 0), np.minimum(right, knots.size - 1), left < 0, right >= knots.size
-
-
-def _at_neighbours(
-    grid: FloatArray, dimension: int, corner: tuple[IntArray, IntArray, BoolArray, BoolArray]
+def _limits(
+    part: Part, places: FloatArray, grid: FloatArray, plain: FloatArray, dimension: int
 ) -> tuple[FloatArray, FloatArray]:
-    left, right, none_left, none_right = corner
-    moved = np.moveaxis(grid, dimension, 1)
-    every = np.arange(len(moved))
-    at_left, at_right = moved[every, left], moved[every, right]
-    at_left[none_left] = np.nan
-    at_right[none_right] = np.nan
-    return at_left, at_right
+    """Return what a part allows at places along one dimension of its repaired grids (n_sites, ...), that one dropped.
+
+    ``plain`` is the same grid before the repair.
+    """
+    lines = np.moveaxis(grid, dimension, -1)
+    before = np.moveaxis(plain, dimension, -1)
+    shape = lines.shape[:-1]
+    repeated = np.broadcast_to(places.reshape(-1, *(1,) * (len(shape) - 1)), shape).ravel()
+    changed = (lines != before).any(axis=-1).ravel()
+    low, high = part.declared.between(Cells(repeated, part.law.knots, lines.reshape(len(repeated), -1), changed))
+    return low.reshape(shape), high.reshape(shape)

@@ -18,11 +18,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.contract import LineProperty
+from alignconf.contract import LineProperty, centred
 from alignconf.lines import Lines
 from alignconf.reference import ReferenceLaw
 
@@ -40,6 +41,14 @@ class Part:
     declared: LineProperty
     axis: int
     law: ReferenceLaw
+
+    @property
+    def slack(self) -> float:
+        """How far values may lie from an exact member so that every demand holds up to the declared tolerance."""
+        if not self.declared.tol:
+            return 0.0
+        coefficients, _ = self.declared.demands(self.law.knots[: self.declared.n_points])
+        return float(self.declared.tol / np.abs(coefficients).sum(axis=-1).max())
 
 
 @dataclass(frozen=True)
@@ -97,28 +106,41 @@ class Projector:
 
     def _least_squares(self, values: FloatArray, axes: tuple[int, ...]) -> FloatArray:
         for part, dimension in self._acting(axes):
-            values = _along(values, dimension, partial(part.declared.least_squares, weights=part.law.weights))
+            values = _along(
+                values, dimension, partial(part.declared.least_squares, knots=part.law.knots, weights=part.law.weights)
+            )
         return values
 
     def _midpoint(self, values: FloatArray, axes: tuple[int, ...]) -> FloatArray:
         acting = self._acting(axes)
-        if len(acting) == 1:
-            part, dimension = acting[0]
-            return _along(values, dimension, part.declared.midpoint)
-        upper = lower = values
+        if len(acting) > 1:
+            upper = self._envelope(values, acting, "upper")
+            lower = self._envelope(values, acting, "lower")
+            if upper is not None or lower is not None:
+                return centred(values, upper, lower)
         for part, dimension in acting:
-            upper = _along(upper, dimension, part.declared.upper)
-            lower = _along(lower, dimension, part.declared.lower)
-        return lower + (0.5 * upper - 0.5 * lower)
+            values = _along(values, dimension, partial(part.declared.midpoint, knots=part.law.knots))
+        return values
+
+    def _envelope(self, values: FloatArray, acting: list[tuple[Part, int]], side: str) -> FloatArray | None:
+        """Return the envelope of all parts one after the other; None if one of them has none on this side."""
+        for part, dimension in acting:
+            stage = getattr(part.declared, side)
+            enveloped = _along(values, dimension, partial(stage, knots=part.law.knots))
+            if enveloped is None:
+                return None
+            values = enveloped
+        return values
 
     def _acting(self, axes: tuple[int, ...]) -> list[tuple[Part, int]]:
         return [(part, 1 + axes.index(part.axis)) for part in self.parts if part.axis in axes]
 
 
-def _along(values: FloatArray, dimension: int, stage: Callable[[FloatArray], FloatArray]) -> FloatArray:
+def _along(values: FloatArray, dimension: int, stage: Callable[[FloatArray], Any]) -> Any:
+    """Apply a stage on lines (n_lines, n_knots) along one dimension of grids; None where the stage has no answer."""
     moved = np.moveaxis(values, dimension, -1)
-    lines = np.ascontiguousarray(moved).reshape(-1, moved.shape[-1])
-    return np.moveaxis(stage(lines).reshape(moved.shape), -1, dimension)
+    lines = stage(np.ascontiguousarray(moved).reshape(-1, moved.shape[-1]))
+    return None if lines is None else np.moveaxis(lines.reshape(moved.shape), -1, dimension)
 
 
 def _snap(values: FloatArray, original: FloatArray, size: FloatArray) -> FloatArray:

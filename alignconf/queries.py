@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -36,8 +37,14 @@ class LineQueries:
     law: ReferenceLaw
     places: FloatArray
 
+    @cached_property
+    def demands(self) -> tuple[FloatArray, FloatArray]:
+        """Coefficients (n_samples, n_queries, n_demands, n_alternatives, n_points) and bounds, tolerance included."""
+        coefficients, bounds = self.part.demands(self.places)
+        return coefficients, bounds + self.part.tol
+
     def excess(self, values: FloatArray) -> FloatArray:
-        r"""Return the excess :math:`\sum_k a_k g(x_k) - b` of each inequality.
+        r"""Return the excess :math:`\sum_k a_k g(x_k) - b` of each alternative of each demand.
 
         Parameters
         ----------
@@ -46,16 +53,16 @@ class LineQueries:
 
         Returns
         -------
-        (n_samples, n_queries, n_inequalities)
-            The query is accepted iff none is positive.
+        (n_samples, n_queries, n_demands, n_alternatives)
+            The query is accepted iff every demand has an alternative that is not positive.
         """
-        coefficients, bounds = self.part.inequalities(self.places)
-        demanded: FloatArray = np.einsum("...ik,...k->...i", coefficients, values)
+        coefficients, bounds = self.demands
+        demanded: FloatArray = np.einsum("...k,...k->...", coefficients, values[:, :, None, None, :])
         return demanded - bounds
 
     def __str__(self) -> str:
         """Return the query law in words."""
-        points = {2: "pairs"}.get(self.part.n_points, f"{self.part.n_points}-tuples")
+        points = {1: "points", 2: "pairs", 3: "triples"}.get(self.part.n_points, f"{self.part.n_points}-tuples")
         return f"iid {points} from {self.law}"
 
 

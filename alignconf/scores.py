@@ -26,7 +26,7 @@ import numpy as np
 from alignconf._typing import FloatArray
 from alignconf.queries import LineQueries
 
-__all__ = ["delivered", "excess", "existence"]
+__all__ = ["delivered", "excess", "existence", "last_rejection", "pair_score"]
 
 
 def excess(queries: LineQueries, values: FloatArray, rounding: FloatArray) -> FloatArray:
@@ -40,7 +40,7 @@ def excess(queries: LineQueries, values: FloatArray, rounding: FloatArray) -> Fl
     rounding : (n_samples,)
         Excesses up to this are rounding.
     """
-    worst = queries.excess(values).max(axis=-1)
+    worst = queries.excess(values).min(axis=-1).max(axis=-1)
     return np.where(worst > rounding[:, None], worst, 0.0)
 
 
@@ -51,41 +51,87 @@ def existence(queries: LineQueries, f: FloatArray, rounding: FloatArray) -> Floa
     values may differ from query to query, so nothing follows for one function; see :func:`delivered`. Parameters as for
     :func:`excess`.
     """
-    coefficients, _ = queries.part.inequalities(queries.places)
+    coefficients, _ = queries.demands
     v = queries.excess(f)
-    score = np.where(v > rounding[:, None, None], v, 0.0) / np.abs(coefficients).sum(axis=-1)
-    largest: FloatArray = score.max(axis=-1)
+    score = np.where(v > rounding[:, None, None, None], v, 0.0) / np.abs(coefficients).sum(axis=-1)
+    largest: FloatArray = score.min(axis=-1).max(axis=-1)
     return largest
 
 
 def delivered(queries: LineQueries, f: FloatArray, g: FloatArray, rounding: FloatArray) -> FloatArray:
-    r"""Return the half-width from which the delivered function passes each query: (n_samples, n_queries).
+    r"""Return the half-width beyond which the delivered function passes each query: (n_samples, n_queries).
 
-    For a pair :math:`a (g(x_1) - g(x_2)) \le b`, :math:`a > 0`, the excess of :math:`g_\lambda` is monotone in
-    :math:`\lambda`, because :math:`\mathrm{clip}(d_1) - \mathrm{clip}(d_2)` is. With :math:`v` the excess of ``f``
-    divided by ``a`` and :math:`\mu = \min(|d_1|, |d_2|)` it reaches zero at
-
-    .. math:: s = v/2 \; (d_1 d_2 \le 0, v \le 2\mu), \qquad v - \mu \; (d_1 d_2 \le 0, v > 2\mu), \qquad
-              v + \mu \; (d_1 d_2 > 0).
-
-    ``s = 0`` if ``f`` and ``g`` pass, and infinite if ``g`` fails, which points strictly between the same two knots can
-    (with several features also where ``f`` passes). So the loss is at most :math:`1\{\lambda < s\}`.
+    For a pair it has a closed form (:func:`pair_score`). In general the loss need not be monotone in :math:`\lambda`,
+    and the score is the *last* rejection along the path, :math:`\sup \{\lambda : \text{the query is rejected for }
+    g_\lambda\}`; then :math:`1\{\lambda < s\}` is at least the loss, for every :math:`\lambda`. ``s = 0`` if the path
+    is never rejected, and infinite if even ``g`` is, which points strictly between two knots can be.
 
     Parameters
     ----------
-    queries : LineQueries of pairs
-    f, g : (n_samples, n_queries, 2)
+    queries : LineQueries
+    f, g : (n_samples, n_queries, n_points)
     rounding : (n_samples,)
     """
-    coefficients, _ = queries.part.inequalities(queries.places)
-    slope = coefficients[..., 0]
-    size = rounding[:, None, None] / np.abs(slope)
-    v = queries.excess(f) / np.abs(slope)
-    v_full = queries.excess(g) / np.abs(slope)
-    d = g - f
-    smaller = np.abs(d).min(axis=-1)[..., None]
-    same_sign = (np.sign(d[..., 0]) * np.sign(d[..., 1]) > 0)[..., None]
-    apart = np.where(v <= 2 * smaller, v / 2, v - smaller)
-    score = np.where(v > size, np.where(same_sign, v + smaller, apart), 0.0)
-    largest: FloatArray = np.where(v_full > size, np.inf, score).max(axis=-1)
+    coefficients, _ = queries.demands
+    size = rounding[:, None, None, None]
+    v, v_full = queries.excess(f), queries.excess(g)
+    is_pair = f.shape[-1] == 2 and coefficients.shape[-2] == 1 and not coefficients.sum(axis=-1).any()
+    if is_pair:
+        score = pair_score(coefficients[..., 0], v, v_full, (g - f)[:, :, None, None, :], size)[..., 0]
+    else:
+        score = last_rejection(coefficients, v, v_full, (g - f)[:, :, None, None, :], size)
+    largest: FloatArray = score.max(axis=-1)
     return largest
+
+
+def pair_score(slope: FloatArray, v: FloatArray, v_full: FloatArray, d: FloatArray, size: FloatArray) -> FloatArray:
+    r"""Return the critical half-width of pair inequalities :math:`a (g(x_1) - g(x_2)) \le b`, of the shape of ``v``.
+
+    The excess of :math:`g_\lambda` is monotone in :math:`\lambda`, because :math:`\mathrm{clip}(d_1) -
+    \mathrm{clip}(d_2)` is. With :math:`v` the excess of ``f`` divided by :math:`|a|` and
+    :math:`\mu = \min(|d_1|, |d_2|)` it reaches zero at
+
+    .. math:: s = v/2 \; (d_1 d_2 \le 0, v \le 2\mu), \qquad v - \mu \; (d_1 d_2 \le 0, v > 2\mu), \qquad
+              v + \mu \; (d_1 d_2 > 0).
+    """
+    scale = np.abs(slope)
+    v, v_full, size = v / scale, v_full / scale, size / scale
+    smaller = np.abs(d).min(axis=-1)
+    apart = np.where(v <= 2 * smaller, v / 2, v - smaller)
+    same_sign = np.sign(d[..., 0]) * np.sign(d[..., 1]) > 0
+    score = np.where(v > size, np.where(same_sign, v + smaller, apart), 0.0)
+    return np.where(v_full > size, np.inf, score)
+
+
+def last_rejection(
+    coefficients: FloatArray, v: FloatArray, v_full: FloatArray, d: FloatArray, size: FloatArray
+) -> FloatArray:
+    r"""Return the last half-width at which a demand fails along the clip path, (..., n_demands).
+
+    The excess of an alternative, :math:`V(\lambda) = v + \sum_k a_k \mathrm{clip}(d_k, -\lambda, \lambda)`, is linear
+    between neighbouring values of :math:`|d_k|`, and a demand fails where all its alternatives are positive. On each of
+    these pieces the alternatives are positive on intervals; the last point of their intersection is exact.
+
+    Parameters
+    ----------
+    coefficients : (..., n_demands, n_alternatives, n_points)
+    v, v_full : (..., n_demands, n_alternatives)
+        Excess of ``f`` and of ``g``.
+    d : broadcastable to the coefficients
+        ``g - f`` at the points.
+    size : broadcastable to ``v``
+        Excesses up to this are rounding.
+    """
+    ends = np.sort(np.abs(d), axis=-1)
+    score = np.zeros(v.shape[:-1])
+    start, at_start = np.zeros_like(ends[..., 0]), v
+    for piece in range(ends.shape[-1]):
+        end = ends[..., piece]
+        at_end = v + (coefficients * np.clip(d, -end[..., None], end[..., None])).sum(axis=-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            root = start + (end - start) * np.clip(at_start / (at_start - at_end), 0.0, 1.0)
+        first = np.where(at_start > size, start, np.where(at_end > size, root, np.inf)).max(axis=-1)
+        last = np.where(at_end > size, end, np.where(at_start > size, root, -np.inf)).min(axis=-1)
+        score = np.where(last > first, last, score)
+        start, at_start = end, at_end
+    return np.where(np.all(v_full > size, axis=-1), np.inf, score)

@@ -12,8 +12,29 @@ if __name__ != "alignconf.properties":
     )
 
 from alignconf.properties.all_of import AllOf
+from alignconf.properties.concave import Concave
+from alignconf.properties.convex import Convex
 from alignconf.properties.declare import declare
 from alignconf.properties.decreasing import Decreasing
 from alignconf.properties.increasing import Increasing
+from alignconf.properties.invariant import Invariant
+from alignconf.properties.lipschitz import Lipschitz
+from alignconf.properties.ordered import Ordered
+from alignconf.properties.slope_at_least import SlopeAtLeast
+from alignconf.properties.slope_at_most import SlopeAtMost
+from alignconf.properties.unimodal import Unimodal
 
-__all__ = ["AllOf", "Decreasing", "Increasing", "declare"]
+__all__ = [
+    "AllOf",
+    "Concave",
+    "Convex",
+    "Decreasing",
+    "Increasing",
+    "Invariant",
+    "Lipschitz",
+    "Ordered",
+    "SlopeAtLeast",
+    "SlopeAtMost",
+    "Unimodal",
+    "declare",
+]

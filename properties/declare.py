@@ -13,14 +13,22 @@ from alignconf._typing import Feature
 from alignconf.contract import Declaration, LineProperty, Property
 from alignconf.errors import InputError
 from alignconf.properties.all_of import AllOf
+from alignconf.properties.concave import Concave
+from alignconf.properties.convex import Convex
 from alignconf.properties.decreasing import Decreasing
 from alignconf.properties.increasing import Increasing
+from alignconf.properties.invariant import Invariant
+from alignconf.properties.unimodal import Unimodal
 
 __all__ = ["declare"]
 
 _WORDS: dict[Any, Callable[[Feature], LineProperty]] = {
     "increasing": Increasing,
     "decreasing": Decreasing,
+    "convex": Convex,
+    "concave": Concave,
+    "constant": Invariant,
+    "unimodal": Unimodal,
     1: Increasing,
     -1: Decreasing,
 }

@@ -13,7 +13,7 @@ import numpy as np
 
 from alignconf._kernels import isotonic_least_squares, isotonic_midpoint
 from alignconf._typing import FloatArray
-from alignconf.contract import LineProperty
+from alignconf.contract import Cells, LineProperty, limit_above, limit_below
 
 __all__ = ["Decreasing"]
 
@@ -40,29 +40,29 @@ class Decreasing(LineProperty):
     adjective: ClassVar[str] = "decreasing"
     n_points: ClassVar[int] = 2
 
-    def inequalities(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """``g(u') - g(u) <= 0``; see :meth:`LineProperty.inequalities`."""
-        shape = positions.shape[:-1]
-        return np.broadcast_to([[-1.0, 1.0]], (*shape, 1, 2)), np.zeros((*shape, 1))
+    def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """``g(u') - g(u) <= 0``; see :meth:`LineProperty.demands`."""
+        shape = places.shape[:-1]
+        return np.broadcast_to([-1.0, 1.0], (*shape, 1, 1, 2)), np.zeros((*shape, 1, 1))
 
-    def least_squares(self, lines: FloatArray, weights: FloatArray) -> FloatArray:
+    def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
         """Antitonic regression of each line."""
         nearest: FloatArray = -isotonic_least_squares(-lines, weights)
         return nearest
 
-    def upper(self, lines: FloatArray) -> FloatArray:
+    def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
         """Running maximum from the right."""
         return np.maximum.accumulate(lines[:, ::-1], axis=1)[:, ::-1]
 
-    def lower(self, lines: FloatArray) -> FloatArray:
+    def lower(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
         """Running minimum from the left."""
         return np.minimum.accumulate(lines, axis=1)
 
-    def midpoint(self, lines: FloatArray) -> FloatArray:
+    def midpoint(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
         """Midway between the envelopes, in one pass."""
         midpoint: FloatArray = -isotonic_midpoint(-lines)
         return midpoint
 
-    def between(self, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Nothing below the right neighbour, nothing above the left one."""
-        return np.where(np.isnan(right), -np.inf, right), np.where(np.isnan(left), np.inf, left)
+        return limit_below(cells.right), limit_above(cells.left)

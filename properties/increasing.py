@@ -14,7 +14,7 @@ import numpy as np
 
 from alignconf._kernels import isotonic_least_squares, isotonic_midpoint
 from alignconf._typing import FloatArray
-from alignconf.contract import LineProperty
+from alignconf.contract import Cells, LineProperty, limit_above, limit_below
 
 __all__ = ["Increasing"]
 
@@ -43,29 +43,29 @@ class Increasing(LineProperty):
     adjective: ClassVar[str] = "increasing"
     n_points: ClassVar[int] = 2
 
-    def inequalities(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """``g(u) - g(u') <= 0``; see :meth:`LineProperty.inequalities`."""
-        shape = positions.shape[:-1]
-        return np.broadcast_to([[1.0, -1.0]], (*shape, 1, 2)), np.zeros((*shape, 1))
+    def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """``g(u) - g(u') <= 0``; see :meth:`LineProperty.demands`."""
+        shape = places.shape[:-1]
+        return np.broadcast_to([1.0, -1.0], (*shape, 1, 1, 2)), np.zeros((*shape, 1, 1))
 
-    def least_squares(self, lines: FloatArray, weights: FloatArray) -> FloatArray:
+    def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
         """Isotonic regression of each line."""
         nearest: FloatArray = isotonic_least_squares(lines, weights)
         return nearest
 
-    def upper(self, lines: FloatArray) -> FloatArray:
+    def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
         """Running maximum from the left."""
         return np.maximum.accumulate(lines, axis=1)
 
-    def lower(self, lines: FloatArray) -> FloatArray:
+    def lower(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
         """Running minimum from the right."""
         return np.minimum.accumulate(lines[:, ::-1], axis=1)[:, ::-1]
 
-    def midpoint(self, lines: FloatArray) -> FloatArray:
+    def midpoint(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
         """Midway between the envelopes, in one pass."""
         midpoint: FloatArray = isotonic_midpoint(lines)
         return midpoint
 
-    def between(self, left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Nothing below the left neighbour, nothing above the right one."""
-        return np.where(np.isnan(left), -np.inf, left), np.where(np.isnan(right), np.inf, right)
+        return limit_below(cells.left), limit_above(cells.right)

@@ -304,4 +304,4 @@ def test_excess_is_what_the_inequality_fails_by() -> None:
     for part, sign in ((Increasing("a"), 1), (Decreasing("a"), -1)):
         lines = draw_queries([part], [law], 20, 4, np.random.default_rng(9)).lines[0]
         expected = sign * (values[..., :1] - values[..., 1:])
-        np.testing.assert_array_equal(lines.excess(values), expected)
+        np.testing.assert_array_equal(lines.excess(values), expected[..., None])

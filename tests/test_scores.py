@@ -23,10 +23,11 @@ class Concave(LineProperty):
 
     n_points = 3
 
-    def inequalities(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        low, middle, high = np.moveaxis(positions, -1, 0)
+    def demands(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        low, middle, high = np.moveaxis(places, -1, 0)
         share = (high - middle) / (high - low)
-        return np.stack([share, -np.ones_like(share), 1 - share], axis=-1)[..., None, :], 0.1 * (high - low)[..., None]
+        coefficients = np.stack([share, -np.ones_like(share), 1 - share], axis=-1)
+        return coefficients[..., None, None, :], 0.1 * (high - low)[..., None, None]
 
     least_squares = upper = lower = between = None
 
@@ -184,8 +185,9 @@ def test_existence_is_the_smallest_band_that_holds_passing_values(part: LineProp
     queries, k = queries_of(part, 40), part.n_points
     f = np.random.default_rng(5).normal(size=(40, 1, k))
     found = scores.existence(queries, f, np.zeros(40))[:, 0]
-    coefficients, bounds = part.inequalities(queries.places)
-    for values, row, bound, score in zip(f[:, 0], coefficients[:, 0, 0], bounds[:, 0, 0], found, strict=True):
+    coefficients, bounds = queries.demands
+    cases = zip(f[:, 0], coefficients[:, 0, 0, 0], bounds[:, 0, 0, 0], found, strict=True)
+    for values, row, bound, score in cases:
         identity, ones = np.eye(k), np.ones((k, 1))
         A = np.vstack([np.hstack([identity, -ones]), np.hstack([-identity, -ones]), [[*row, 0.0]]])
         limits = [*[(None, None)] * k, (0, None)]

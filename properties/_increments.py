@@ -1,0 +1,63 @@
+r"""Bounded increments: the family of Lipschitz continuity and of bounded slopes.
+
+:math:`lo(h) \le g(u + h) - g(u) \le hi(h)` for any two places a distance :math:`h > 0` apart, with ``lo`` and ``hi``
+proportional to ``h``. A member of the family is one formula, :meth:`Increments.increments`; everything else is derived.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from alignconf._kernels import increments_least_squares, increments_upper
+from alignconf._typing import FloatArray
+from alignconf.contract import Cells, LineProperty, limit_above, limit_below
+
+
+@dataclass(frozen=True, repr=False)
+class Increments(LineProperty):
+    """A property that bounds how much the prediction may change over a distance."""
+
+    n_points: ClassVar[int] = 2
+
+    @abstractmethod
+    def increments(self, distances: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the least and the largest change over given distances, two arrays of their shape, infinite if free."""
+
+    def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """``g(u') - g(u) <= hi`` and ``g(u) - g(u') <= -lo``, where they say anything."""
+        low, high = self.increments(np.diff(places, axis=-1)[..., 0])
+        sides = [([-1.0, 1.0], high)] * self._bounded(1) + [([1.0, -1.0], -low)] * self._bounded(0)
+        coefficients = np.array([[pair] for pair, _ in sides])
+        bounds = np.stack([bound for _, bound in sides], axis=-1)[..., None]
+        return np.broadcast_to(coefficients, (*bounds.shape, 2)), bounds
+
+    def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
+        """Exact, by dynamic programming over the derivative of the cost."""
+        nearest: FloatArray = increments_least_squares(lines, *self.increments(np.diff(knots)), weights)
+        return nearest
+
+    def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
+        """Envelope of the cones that stand on the points."""
+        upper: FloatArray = increments_upper(lines, *self.increments(np.diff(knots)))
+        return upper
+
+    def lower(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
+        """Envelope of the cones that hang from the points: the upper one of ``-g``."""
+        low, high = self.increments(np.diff(knots))
+        lower: FloatArray = -increments_upper(-lines, -high, -low)
+        return lower
+
+    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+        """What both neighbours allow over the distance to them."""
+        before, after = cells.gaps
+        (low_before, high_before), (low_after, high_after) = self.increments(before), self.increments(after)
+        low = np.maximum(limit_below(cells.left + low_before), limit_below(cells.right - high_after))
+        high = np.minimum(limit_above(cells.left + high_before), limit_above(cells.right - low_after))
+        return low, high
+
+    def _bounded(self, side: int) -> bool:
+        return bool(np.isfinite(self.increments(np.ones(1))[side][0]))

@@ -1,0 +1,52 @@
+r"""SlopeAtMost: predictions rise by at most ``slope`` per unit of the feature.
+
+:math:`g(u') - g(u) \le m (u' - u)` for :math:`u < u'` along every line; ``m = 0`` is :class:`Decreasing`, a positive
+``m`` allows a bounded rise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignconf._typing import FloatArray
+from alignconf._validation import check_number
+from alignconf.properties._increments import Increments
+
+__all__ = ["SlopeAtMost"]
+
+
+@dataclass(frozen=True, repr=False)
+class SlopeAtMost(Increments):
+    """Predictions rise by at most ``slope`` per unit of the feature, all else equal.
+
+    Parameters
+    ----------
+    feature : str or int
+        Column name, or position, in the raw input of the model.
+    slope : float
+        In the unit of the prediction per unit of the feature.
+    order, tol
+        See :class:`~alignconf.contract.LineProperty`.
+
+    Examples
+    --------
+    >>> print(SlopeAtMost("area", 2))
+    of slope at most 2 in 'area'
+    """
+
+    slope: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("slope", self.slope)
+
+    def increments(self, distances: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Up to ``slope * h``."""
+        return np.full(distances.shape, -np.inf), self.slope * distances
+
+    @property
+    def description(self) -> str:
+        """The property in words, without its feature."""
+        return f"of slope at most {self.slope:g}"

@@ -1,0 +1,141 @@
+r"""Unimodal: predictions rise up to a peak and fall from there on.
+
+A tester asks triples :math:`x_1 \le x_2 \le x_3`. With a known peak it demands order between neighbours on the same
+side of it; with an unknown one it demands :math:`g(x_2) \ge \min(g(x_1), g(x_3))`: one of two inequalities must hold.
+The lines with an unknown peak are not a convex set; the least-squares repair tries every place for the peak and is
+exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from alignconf._kernels import best_peaks, isotonic_least_squares
+from alignconf._typing import FloatArray
+from alignconf._validation import check_number
+from alignconf.contract import Cells, LineProperty, limit_above, limit_below
+
+__all__ = ["Unimodal"]
+
+
+@dataclass(frozen=True, repr=False)
+class Unimodal(LineProperty):
+    """Predictions rise up to a peak and fall from there on, all else equal.
+
+    Parameters
+    ----------
+    feature : str or int
+        Column name, or position, in the raw input of the model.
+    peak : float, optional
+        Where the peak is (the rank, for ordered categories). None: anywhere, and at different places in different rows.
+    order, tol
+        See :class:`~alignconf.contract.LineProperty`.
+
+    Examples
+    --------
+    >>> print(Unimodal("temperature"), "/", Unimodal("temperature", peak=21))
+    unimodal in 'temperature' / unimodal with its peak at 21 in 'temperature'
+    """
+
+    peak: float | None = field(default=None, kw_only=True)
+
+    n_points: ClassVar[int] = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.peak is not None:
+            check_number("peak", self.peak)
+
+    @property
+    def description(self) -> str:
+        """The property in words, without its feature."""
+        return "unimodal" if self.peak is None else f"unimodal with its peak at {self.peak:g}"
+
+    def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The middle is no lower than one of its neighbours; with a known peak, points on one side are ordered."""
+        shape = places.shape[:-1]
+        if self.peak is None:
+            alternatives = [[1.0, -1.0, 0.0], [0.0, -1.0, 1.0]]
+            return np.broadcast_to(alternatives, (*shape, 1, 2, 3)), np.zeros((*shape, 1, 2))
+        rising, falling = places[..., 1:] <= self.peak, places[..., :-1] >= self.peak
+        sign = np.where(rising, 1.0, -1.0)[..., None]
+        coefficients = sign * np.array([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]])
+        bounds = np.where(rising | falling, 0.0, np.inf)
+        return coefficients[..., :, None, :], bounds[..., None]
+
+    def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
+        """Rising and falling isotonic regression on the two sides of the peak."""
+        if self.peak is None:
+            split = best_peaks(lines, weights)
+            result = np.empty_like(lines)
+            for rising in np.unique(split):
+                chosen = split == rising
+                result[chosen] = _two_sides(lines[chosen], weights, rising)
+            return result
+        if self.peak in knots:
+            return _with_summit(lines, weights, int(np.searchsorted(knots, self.peak)))
+        return _two_sides(lines, weights, int(np.searchsorted(knots, self.peak)))
+
+    def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
+        """Smallest unimodal line above: the lower one of the running maxima from both sides."""
+        rising = np.maximum.accumulate(lines, axis=1)
+        falling = np.maximum.accumulate(lines[:, ::-1], axis=1)[:, ::-1]
+        if self.peak is None:
+            return np.minimum(rising, falling)
+        upper = np.where(knots <= self.peak, rising, falling)
+        return np.where(knots == self.peak, lines.max(axis=1, keepdims=True), upper)
+
+    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+        """Between the neighbours on either side of the peak; no upper limit next to it."""
+        left, right = cells.left, cells.right
+        lower, higher = np.fmin(left, right), np.fmax(left, right)
+        if self.peak is None:
+            top = cells.lines.argmax(axis=1)
+            rising, falling = cells.index[1] <= top, cells.index[0] >= top
+            beside = (cells.index[1] == top) | (cells.index[0] == top)
+            open_above = beside & ~cells.changed & (cells.index[0] != cells.index[1])
+        else:
+            rising, falling = cells.places <= self.peak, cells.places >= self.peak
+            before, after = cells.knots[np.maximum(cells.index[0], 0)], cells.index[1]
+            after_place = cells.knots[np.minimum(after, cells.knots.size - 1)]
+            open_above = (before <= self.peak) & (self.peak <= after_place) & (cells.index[0] != cells.index[1])
+            open_above |= (cells.index[0] < 0) & (self.peak <= after_place)
+            open_above |= (after >= cells.knots.size) & (self.peak >= before)
+        low = np.where(rising & ~falling, limit_below(left), np.where(falling & ~rising, limit_below(right), lower))
+        high = np.where(rising & ~falling, limit_above(right), np.where(falling & ~rising, limit_above(left), higher))
+        return limit_below(low), np.where(open_above, np.inf, limit_above(high))
+
+
+def _two_sides(lines: FloatArray, weights: FloatArray, rising: int) -> FloatArray:
+    """Return the fit that rises over the first knots and falls over the others, unrelated where they meet."""
+    first = isotonic_least_squares(np.ascontiguousarray(lines[:, :rising]), weights[:rising])
+    rest = -isotonic_least_squares(np.ascontiguousarray(-lines[:, rising:]), weights[rising:])
+    return np.concatenate([first, rest], axis=1)
+
+
+def _with_summit(lines: FloatArray, weights: FloatArray, summit: int) -> FloatArray:
+    """Return the fit with its peak at a knot: both sides are cut off at the height that balances summit and blocks."""
+    fit = _two_sides(lines, weights, summit)
+    fit[:, summit:] = np.concatenate(
+        [
+            lines[:, summit : summit + 1],
+            _two_sides(np.ascontiguousarray(lines[:, summit + 1 :]), weights[summit + 1 :], 0),
+        ],
+        axis=1,
+    )
+    sides = np.delete(np.arange(lines.shape[1]), summit)
+    order = np.argsort(-fit[:, sides], axis=1)
+    heights = np.take_along_axis(fit[:, sides], order, axis=1)
+    mass = weights[sides][order]
+    total = np.cumsum(np.concatenate([np.full((len(lines), 1), weights[summit]), mass], axis=1), axis=1)
+    moment = np.cumsum(np.concatenate([weights[summit] * lines[:, [summit]], mass * heights], axis=1), axis=1)
+    means = moment / total
+    # Pool from the highest value down for as long as it exceeds the mean of all pooled before it.
+    pooled = np.cumprod(heights > means[:, :-1], axis=1).sum(axis=1)
+    height = np.where(pooled > 0, means[np.arange(len(lines)), pooled], lines[:, summit])
+    fit = np.minimum(fit, height[:, None])
+    fit[:, summit] = height
+    return fit
