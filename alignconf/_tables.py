@@ -33,6 +33,8 @@ def as_table(X: Any, *, name: str = "X") -> Table:
         )
     else:
         table = np.asarray(X)
+        if table.dtype.kind == "c":
+            raise InputError(f"{name} holds complex numbers; expected real ones. Take their real part.")
     if table.ndim != 2:
         raise InputError(
             f"{name} has {table.ndim} dimension(s), shape {table.shape}; expected rows and columns, "

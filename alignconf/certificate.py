@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import builtins
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from html import escape
@@ -35,7 +36,16 @@ from alignconf.errors import InputError
 from alignconf.queries import LineQueries
 from alignconf.scores import excess
 
-__all__ = ["Certificate", "ErrorChange", "ViolationRate", "certify", "paired_change", "percent", "plain"]
+__all__ = [
+    "Certificate",
+    "ErrorChange",
+    "RowErrors",
+    "ViolationRate",
+    "certify",
+    "paired_change",
+    "percent",
+    "plain",
+]
 
 
 @dataclass(frozen=True)
@@ -81,13 +91,22 @@ class ViolationRate:
 
 
 @dataclass(frozen=True)
+class RowErrors:
+    """How wrong values of a function are at labelled rows: ``of`` maps (n_samples,) values to (n_samples,) errors."""
+
+    measure: str
+    of: Callable[[FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
 class ErrorChange:
-    """Mean squared error before and after alignment on the same rows.
+    """Mean error before and after alignment on the same rows.
 
     ``change = after - before``, with its paired interval (Student's t on row-wise differences: approximate, the only
     number here that is).
     """
 
+    measure: str
     before: float
     after: float
     change: float
@@ -98,21 +117,20 @@ class ErrorChange:
         """Return the change with its interval."""
         low, high = self.interval
         return (
-            f"mean squared error {self.before:.6g} before, {self.after:.6g} after: change {self.change:+.4g} "
+            f"{self.measure} {self.before:.6g} before, {self.after:.6g} after: change {self.change:+.4g} "
             f"[{low:+.4g}, {high:+.4g}] ({self.confidence:.0%}, paired, approximate)"
         )
 
 
-def paired_change(y: FloatArray, before: FloatArray, after: FloatArray, confidence: float) -> ErrorChange:
-    """Return the change of mean squared error from predictions ``before`` to ``after``, all of shape (n_samples,)."""
-    errors_before, errors_after = (before - y) ** 2, (after - y) ** 2
-    differences = errors_after - errors_before
+def paired_change(measure: str, before: FloatArray, after: FloatArray, confidence: float) -> ErrorChange:
+    """Return the change of the mean of row-wise errors ``before`` and ``after``, both of shape (n_samples,)."""
+    differences = after - before
     change = float(differences.mean())
-    low, high = (change, change) if y.size > 1 else (-inf, inf)
+    low, high = (change, change) if differences.size > 1 else (-inf, inf)
     if np.ptp(differences) > 0:
         interval = ttest_1samp(differences, 0.0).confidence_interval(confidence)
         low, high = float(interval.low), float(interval.high)
-    return ErrorChange(float(errors_before.mean()), float(errors_after.mean()), change, (low, high), confidence)
+    return ErrorChange(measure, float(before.mean()), float(after.mean()), change, (low, high), confidence)
 
 
 @dataclass(frozen=True)
@@ -233,9 +251,9 @@ def certify(
     lambda_: float,
     alpha: float,
     table: Table,
-    targets: FloatArray | None,
     confidence: float,
     random: np.random.Generator,
+    errors: RowErrors | None = None,
 ) -> Certificate:
     """Ask the delivered function one fresh query at each row, and state what follows.
 
@@ -245,10 +263,11 @@ def certify(
     lambda_, alpha : float
         The half-width of the delivered function, and the promise that it came from.
     table : Table of n_samples rows that neither trained nor calibrated
-    targets : (n_samples,) or None
     confidence : float
     random : numpy.random.Generator
         Draws the queries.
+    errors : RowErrors, optional
+        How values compare with labels, where there are labels.
     """
     complete = alignment.complete(table)
     asked = _tables.take(table, np.flatnonzero(complete))
@@ -278,7 +297,7 @@ def certify(
         rms_displacement=float(np.sqrt(np.mean((aligned - f) ** 2))),
         max_displacement=float(np.abs(aligned - f).max()),
         n_missing=int(table.shape[0] - asked.shape[0]),
-        error=None if targets is None else paired_change(targets, f, aligned, confidence),
+        error=None if errors is None else paired_change(errors.measure, errors.of(f), errors.of(aligned), confidence),
     )
 
 

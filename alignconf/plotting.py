@@ -15,13 +15,13 @@ from alignconf.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from alignconf.estimators import AlignedRegressor
+    from alignconf.aligned import AlignedEstimator
 
 __all__ = ["line"]
 
 
 def line(
-    aligned: AlignedRegressor,
+    aligned: AlignedEstimator,
     X: Table,
     feature: Feature | None = None,
     *,
@@ -33,7 +33,7 @@ def line(
 
     Parameters
     ----------
-    aligned : AlignedRegressor, calibrated
+    aligned : AlignedRegressor or AlignedClassifier, calibrated
     X : (n_samples, n_features)
     feature : str or int, optional
         Which constrained feature to vary; the first one by default.

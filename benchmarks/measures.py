@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from alignconf import AlignedRegressor
 from alignconf.alignment import clip_to_band
-from alignconf.estimators import AlignedRegressor
 from alignconf.queries import LineQueries
 from alignconf.scores import excess
 

@@ -30,8 +30,9 @@ LADDER = (
     {"alignment"},
     {"losses", "certificate"},
     {"properties"},
-    {"estimators", "audit"},
-    {"plotting", "__init__"},
+    {"aligned", "audit"},
+    {"regressor", "classifier", "plotting"},
+    {"__init__"},
 )
 RUNG = {module: rung for rung, modules in enumerate(LADDER) for module in modules}
 

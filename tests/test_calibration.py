@@ -22,9 +22,9 @@ from scipy.stats import binom
 
 from alignconf import AlignedRegressor, scores
 from alignconf._validation import generator
+from alignconf.aligned import CALIBRATE
 from alignconf.calibration import allowed_above, calibrate, critical_half_width, rows_needed, too_few_rows
 from alignconf.errors import CalibrationError
-from alignconf.estimators import CALIBRATE
 from alignconf.properties import AllOf, Increasing
 from alignconf.queries import LineQueries
 

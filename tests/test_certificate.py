@@ -11,9 +11,9 @@ from scipy.stats import binom, binomtest, ttest_rel
 
 from alignconf import AlignedRegressor, Certificate
 from alignconf._validation import generator
+from alignconf.aligned import CERTIFY
 from alignconf.certificate import ErrorChange, ViolationRate, paired_change
 from alignconf.errors import PropertyWarning
-from alignconf.estimators import CERTIFY
 from alignconf.properties import Decreasing, Increasing
 
 RANDOM = np.random.default_rng(0)
@@ -104,7 +104,7 @@ def test_fields(aligned, certificate):
     assert certificate.full_strength.n_rejected <= certificate.n_rejected < certificate.before.n_rejected
     assert certificate.rms_displacement == pytest.approx(np.sqrt(np.mean((g - f) ** 2)))
     assert certificate.max_displacement == np.abs(g - f).max() <= aligned.lambda_
-    assert certificate.error == paired_change(Y_NEW, f, g, 0.95)
+    assert certificate.error == paired_change("mean squared error", (f - Y_NEW) ** 2, (g - Y_NEW) ** 2, 0.95)
     assert certificate.n_missing == 0
     assert aligned.certify(X_NEW).error is None
 
@@ -347,7 +347,7 @@ def test_paired_change_agrees_with_scipy(n, confidence):
     random = np.random.default_rng(n)
     y, before = random.normal(size=n), random.normal(size=n)
     after = before + 0.1 * random.normal(size=n)
-    found = paired_change(y, before, after, confidence)
+    found = paired_change("mean squared error", (before - y) ** 2, (after - y) ** 2, confidence)
     exact = ttest_rel((after - y) ** 2, (before - y) ** 2).confidence_interval(confidence)
     assert found.interval == pytest.approx((exact.low, exact.high), rel=1e-9)
     assert (found.before, found.after) == pytest.approx((np.mean((before - y) ** 2), np.mean((after - y) ** 2)))
@@ -357,8 +357,8 @@ def test_paired_change_agrees_with_scipy(n, confidence):
 
 
 def test_no_change_is_no_change():
-    found = paired_change(np.arange(5.0), np.zeros(5), np.zeros(5), 0.95)
-    assert found == ErrorChange(6.0, 6.0, 0.0, (0.0, 0.0), 0.95)
+    found = paired_change("mean squared error", np.arange(5.0) ** 2, np.arange(5.0) ** 2, 0.95)
+    assert found == ErrorChange("mean squared error", 6.0, 6.0, 0.0, (0.0, 0.0), 0.95)
 
 
 def test_one_row_says_nothing_of_the_change(aligned):

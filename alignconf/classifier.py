@@ -1,0 +1,265 @@
+r"""AlignedClassifier: keep a fitted classifier and make one class's probability behave.
+
+The aligned function is the probability :math:`p` of one class, or its logit. The delivered probability :math:`p'` lies
+in a band around it; the other classes keep their proportions, :math:`p_k' = p_k (1 - p')/(1 - p)`, so that
+probabilities stay probabilities. Any number of classes, any of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from sklearn.base import ClassifierMixin
+
+from alignconf._typing import FloatArray, Model, RandomState, Table
+from alignconf._validation import check_choice, check_level, check_rows
+from alignconf.aligned import AlignedEstimator
+from alignconf.certificate import Certificate, RowErrors
+from alignconf.contract import Declaration
+from alignconf.errors import InputError, PredictionError
+
+__all__ = ["AlignedClassifier", "ClassFunction"]
+
+SCALES = ("probability", "logit")
+
+#: Probabilities are kept this far from 0 and 1 on the logit scale and in the log-loss.
+EDGE = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class ClassFunction:
+    """One class's probability or logit, as a function with one number for each row.
+
+    Parameters
+    ----------
+    estimator : object with ``predict_proba``
+    column : int
+        The class's column in ``predict_proba``.
+    scale : {"probability", "logit"}
+    """
+
+    estimator: Any
+    column: int
+    scale: str
+
+    def predict(self, X: Table) -> NDArray[Any]:
+        """Return the values of the class, (n_samples,), on the scale."""
+        p = probabilities(self.estimator, X)[:, self.column]
+        return p if self.scale == "probability" else logit(np.clip(p, EDGE, 1 - EDGE))
+
+    def to_probability(self, values: FloatArray) -> FloatArray:
+        """Return probabilities, (n_samples,), from values on the scale."""
+        p: FloatArray = np.clip(values, 0, 1) if self.scale == "probability" else expit(values)
+        return p
+
+
+class AlignedClassifier(ClassifierMixin, AlignedEstimator):
+    """A fitted classifier with one class's probability moved within a calibrated band so that it has a property.
+
+    Parameters
+    ----------
+    estimator : object
+        Any classifier with ``predict_proba``: an estimator, a Pipeline, a search, a ``FrozenEstimator``.
+    properties : Property, list of Property, or mapping
+        What must hold for the probability of the class; see :class:`~alignconf.AlignedRegressor`.
+    pos_label : label, optional
+        The class whose probability is aligned. With two classes the second one by default; with more it must be given.
+    scale : {"probability", "logit"}, default="probability"
+        Where the band lives. Order properties mean the same on both; curvature and slopes do not.
+    alpha, confidence, loss, projection, n_knots, n_queries, random_state, n_jobs, verbose
+        See :class:`~alignconf.AlignedRegressor`.
+
+    Attributes
+    ----------
+    estimator_ : object
+        The fitted classifier, unchanged.
+    classes_ : ndarray of shape (n_classes,)
+    lambda_ : float
+        Half-width of the band, on the scale.
+    calibration_ : Calibration
+    n_features_in_, feature_names_in_
+        As for :class:`~alignconf.AlignedRegressor`.
+
+    Notes
+    -----
+    The guarantee is that of :class:`~alignconf.AlignedRegressor`, for the function on the scale. With
+    ``scale="probability"`` values that a repair puts outside [0, 1] (extrapolated curvature can) are delivered at 0 or
+    1; the certificate is about the function before that cut.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    >>> model = RandomForestClassifier(50, random_state=0).fit(X[:300], y[:300])
+    >>> aligned = AlignedClassifier(model, {"worst area": "decreasing"}, alpha=0.05, random_state=0)
+    >>> aligned.calibrate(X[300:450]).predict_proba(X[450:]).shape
+    (119, 2)
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        properties: Declaration,
+        *,
+        pos_label: Any = None,
+        scale: str = "probability",
+        alpha: float = 0.1,
+        confidence: float | None = None,
+        loss: str = "delivered",
+        projection: str = "l2",
+        n_knots: int = 64,
+        n_queries: int = 10,
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            estimator,
+            properties,
+            alpha=alpha,
+            confidence=confidence,
+            loss=loss,
+            projection=projection,
+            n_knots=n_knots,
+            n_queries=n_queries,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
+        self.pos_label = pos_label
+        self.scale = scale
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The labels, in the order of the columns of ``predict_proba``."""
+        return np.asarray(self.estimator_.classes_)
+
+    def predict_proba(self, X: Table) -> FloatArray:
+        """Return the delivered probabilities of all classes, (n_samples, n_classes), rows summing to 1.
+
+        A row whose class value did not move keeps the classifier's own probabilities, bit for bit.
+        """
+        table, f, delivered = self._delivered(X)
+        return self._rescaled(probabilities(self.estimator_, table).astype(np.float64), f, delivered)
+
+    def predict(self, X: Table) -> NDArray[Any]:
+        """Return the label of the largest delivered probability, (n_samples,)."""
+        labels: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
+
+    def predict_interval(self, X: Table) -> FloatArray:
+        """Return the ends of the band around the class's probability, (n_samples, 2), within [0, 1]."""
+        function = self._function()
+        band = function.to_probability(self._band(X))
+        own = probabilities(function.estimator, X)[:, [function.column]]
+        return np.column_stack([np.minimum(band[:, :1], own), np.maximum(band[:, 1:], own)])
+
+    def certify(self, X: Table, y: Any = None, *, confidence: float = 0.95) -> Certificate:
+        """State from fresh rows how often the delivered class function fails the tester.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features)
+            Rows that neither trained nor calibrated.
+        y : (n_samples,), optional
+            Labels; adds the paired change of the log-loss over all classes.
+        confidence : float in (0, 1), default=0.95
+
+        Returns
+        -------
+        Certificate
+        """
+        level = check_level("confidence", confidence)
+        if y is None:
+            return self._certify(X, level, None)
+        _, table = self._ready(X)
+        own = probabilities(self.estimator_, table).astype(np.float64)
+        columns = self._columns(y, table.shape[0])
+        f, _ = self.alignment_.predict_model(table)
+
+        def log_loss(values: FloatArray) -> FloatArray:
+            p = self._rescaled(own, f, values)[np.arange(columns.size), columns]
+            return -np.log(np.clip(p, EDGE, 1.0))
+
+        return self._certify(X, level, RowErrors("log-loss", log_loss))
+
+    def _aligned_function(self, estimator: Any) -> Model:
+        classes = np.asarray(getattr(estimator, "classes_", ()))
+        if classes.ndim != 1 or classes.size < 2:
+            raise InputError(
+                f"estimator must be a fitted classifier with two or more classes_, got {type(estimator).__name__} with "
+                f"classes_ {classes.tolist()!r}."
+            )
+        if self.pos_label is None:
+            if classes.size > 2:
+                raise InputError(
+                    f"pos_label must name the class whose probability is aligned when there are more than two; "
+                    f"expected one of {classes.tolist()!r}."
+                )
+            return ClassFunction(estimator, 1, self.scale)
+        found = np.flatnonzero([label == self.pos_label for label in classes.tolist()])
+        if not found.size:
+            raise InputError(f"pos_label {self.pos_label!r} is not a class of the estimator; expected one of "
+                             f"{classes.tolist()!r}.")  # fmt: skip
+        return ClassFunction(estimator, int(found[0]), self.scale)
+
+    def _check_estimator(self) -> None:
+        if isinstance(self.estimator, type) or not hasattr(self.estimator, "predict_proba"):
+            raise InputError(
+                f"estimator must be a classifier with a predict_proba method, got {self.estimator!r} of type "
+                f"{type(self.estimator).__name__}."
+            )
+        check_choice("scale", self.scale, SCALES)
+
+    def _strata(self, labels: Any) -> Any:
+        _, counts = np.unique(labels, return_counts=True)
+        return labels if counts.min() > 1 else None
+
+    def _function(self) -> ClassFunction:
+        function: Any = self.alignment_.model
+        return ClassFunction(function.estimator, function.column, function.scale)
+
+    def _columns(self, y: Any, n_samples: int) -> NDArray[np.intp]:
+        labels = np.asarray(y)
+        if labels.shape != (n_samples,):
+            raise InputError(f"y has shape {labels.shape}; expected one label for each row of X, shape ({n_samples},).")
+        column = {label: i for i, label in enumerate(self.classes_.tolist())}
+        unknown = [label for label in dict.fromkeys(labels.tolist()) if label not in column]
+        if unknown:
+            raise InputError(f"y has the label {unknown[0]!r}, which the estimator does not know; expected one of "
+                             f"{list(column)!r}.")  # fmt: skip
+        return np.array([column[label] for label in labels.tolist()], dtype=np.intp)
+
+    def _rescaled(self, own: FloatArray, f: FloatArray, delivered: FloatArray) -> FloatArray:
+        """Return probabilities in which the class has its delivered one and the others keep their proportions."""
+        function = self._function()
+        moved = delivered != f
+        p_new = function.to_probability(delivered)
+        rest = 1 - own[:, function.column]
+        others = own.shape[1] - 1
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scaled = np.where(rest[:, None] > 0, own * ((1 - p_new) / rest)[:, None], ((1 - p_new) / others)[:, None])
+        scaled[:, function.column] = p_new
+        return np.where(moved[:, None], scaled, own)
+
+
+def probabilities(estimator: Any, X: Table) -> NDArray[Any]:
+    """Return the classifier's own probabilities, (n_samples, n_classes), in its own precision, checked."""
+    n_samples, n_classes = check_rows(X).shape[0], len(estimator.classes_)
+    own = np.asarray(estimator.predict_proba(X))
+    if own.shape != (n_samples, n_classes) or own.dtype.kind not in "biuf":
+        raise PredictionError(
+            f"{type(estimator).__name__}.predict_proba returned shape {own.shape} of type {own.dtype} for {n_samples} "
+            f"rows and {n_classes} classes; expected numbers of shape ({n_samples}, {n_classes})."
+        )
+    if not np.isfinite(own).all() or (own < 0).any() or (own > 1 + 1e-6).any():
+        raise PredictionError(
+            f"{type(estimator).__name__}.predict_proba returned values outside [0, 1] or not finite; expected "
+            "probabilities. Calibrate the classifier first, or check it on those rows."
+        )
+    return own

@@ -1,0 +1,140 @@
+"""AlignedRegressor: keep a fitted regressor and make it behave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import RegressorMixin
+
+from alignconf._typing import FloatArray, Model, Table
+from alignconf._validation import check_level, check_model, check_rows, check_targets
+from alignconf.aligned import AlignedEstimator
+from alignconf.certificate import Certificate, RowErrors
+
+__all__ = ["AlignedRegressor"]
+
+
+class AlignedRegressor(RegressorMixin, AlignedEstimator):
+    r"""A fitted regressor, moved within a calibrated band so that it has a property.
+
+    With ``f`` the model and ``g`` its projection onto the property, the delivered function is
+
+    .. math:: g_\lambda(x) = f(x) + \mathrm{clip}(g(x) - f(x), -\lambda, \lambda),
+
+    where ``lambda_`` is the smallest half-width at which calibration rows (no labels) support the promise.
+
+    Parameters
+    ----------
+    estimator : object
+        Any regressor with ``predict``: an estimator, a Pipeline, a search, a ``FrozenEstimator``.
+    properties : Property, list of Property, or mapping
+        What must hold. A mapping goes from a feature (column name or position in the raw input) to ``+1`` or
+        ``"increasing"``, ``-1`` or ``"decreasing"``, a property, or a list of these. All must hold; at most three
+        features.
+    alpha : float in [0, 1), default=0.1
+        Tolerated rate of violations, as ``loss`` counts them. 0 means full strength: ``g`` itself, ``lambda_ = inf``.
+    confidence : float in (0, 1), optional
+        None: the violation rate is at most ``alpha`` on average over calibration draws. A number: it is at most
+        ``alpha`` with this probability over the calibration draw.
+    loss : {"delivered", "line", "displacement", "existence"}, default="delivered"
+        What counts as a violation. ``"delivered"``: a query that the delivered function fails. ``"line"``: a fresh row
+        on whose line no single function within the band has the property. ``"displacement"``: a fresh row at which the
+        delivered function is not the projection. ``"existence"``: a query for which no values within the band pass;
+        this is the published construction [2]_, kept for comparison, and says nothing of the delivered function.
+    projection : {"l2", "sup"}, default="l2"
+        Least squares under the reference law, or the smallest band.
+    n_knots : int, default=64
+        Places per line at which the model is evaluated. Several features share ``4 * n_knots`` points of a grid.
+    n_queries : int, default=10
+        Queries for each calibration row, averaged within the row. With ``confidence`` one is used.
+    random_state : int, Generator, RandomState or None
+        Draws the reference rows and the queries. The same integer gives the same numbers.
+    n_jobs : int, optional
+        Threads over blocks of rows; results do not depend on it.
+    verbose : bool, default=False
+        Show progress.
+
+    Attributes
+    ----------
+    estimator_ : object
+        The fitted model, unchanged.
+    lambda_ : float
+        Half-width of the band, in the unit of the prediction.
+    calibration_ : Calibration
+        How it was found; ``calibration_.statement`` is the guarantee in words.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, only for data frames with names
+
+    Notes
+    -----
+    *Guarantee* (``loss="delivered"``, proof in the documentation): if calibration rows and the fresh row are
+    exchangeable, and the model, knots and reference law were fixed without them, then the probability that ``g_lambda``
+    fails a fresh query is at most ``alpha``, averaged over calibration draws. It is not the statement that ``g_lambda``
+    has the property.
+
+    *Cost*: ``n_knots`` model rows for each row predicted.
+
+    References
+    ----------
+    .. [1] Angelopoulos, A. N. et al. (2024). Conformal Risk Control. ICLR 2024. arXiv:2208.02814
+    .. [2] Overman, W., Vallon, J. J. and Bayati, M. (2024). Aligning Model Properties via Conformal Risk Control.
+       NeurIPS 2024. arXiv:2406.18777
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.ensemble import RandomForestRegressor
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> model = RandomForestRegressor(50, random_state=0).fit(X[:220], y[:220])
+    >>> aligned = AlignedRegressor(model, {"bmi": "increasing"}, alpha=0.1, random_state=0).calibrate(X[220:330])
+    >>> aligned.lambda_ > 0, aligned.predict(X[330:]).shape
+    (True, (112,))
+    """
+
+    def predict(self, X: Table) -> FloatArray:
+        """Return the delivered function at the rows of ``X``, (n_samples,).
+
+        Within ``lambda_`` of the model's own prediction, and equal to it bit for bit wherever the line needed no change
+        or a constrained feature is missing.
+        """
+        return self._delivered(X)[2]
+
+    def predict_interval(self, X: Table) -> FloatArray:
+        """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2).
+
+        Rounded outwards, so that it holds every delivered value. At full strength it is infinite. It is a band for the
+        aligned function and not a prediction interval for the outcome.
+        """
+        return self._band(X)
+
+    def certify(self, X: Table, y: Any = None, *, confidence: float = 0.95) -> Certificate:
+        """State from fresh rows how often the delivered function fails the tester.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features)
+            Rows that neither trained nor calibrated. One fresh query is asked at each.
+        y : (n_samples,), optional
+            Labels; adds the paired change of the mean squared error.
+        confidence : float in (0, 1), default=0.95
+            Of the bounds.
+
+        Returns
+        -------
+        Certificate
+        """
+        level = check_level("confidence", confidence)
+        errors = None
+        if y is not None:
+            targets = check_targets(y, check_rows(X).shape[0])
+            errors = RowErrors("mean squared error", lambda values: (values - targets) ** 2)
+        return self._certify(X, level, errors)
+
+    def _aligned_function(self, estimator: Any) -> Model:
+        return check_model("estimator", estimator)
+
+    def _check_estimator(self) -> None:
+        check_model("estimator", self.estimator)
+
+    def _strata(self, labels: Any) -> Any:  # noqa: ARG002
+        return None
