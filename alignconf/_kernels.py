@@ -2,7 +2,8 @@
 
 A *line* is the values of a function at ``n_knots`` increasing positions; an array of lines has shape
 (n_lines, n_knots). Every kernel reads one array of lines and returns a new one; on a line that needs no change the
-result is the input, bit for bit. Each runs on one thread and releases the interpreter lock, so that callers can spread
+result is the input, bit for bit. Results are allocated by numpy, whose large arrays are cheaper to touch for the first
+time than those of compiled code. Each runs on one thread and releases the interpreter lock, so that callers can spread
 blocks of lines over threads.
 
 References
@@ -29,7 +30,6 @@ __all__ = [
 ]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
 def isotonic_least_squares(lines: FloatArray, weights: FloatArray) -> FloatArray:
     """Weighted least-squares projection of each line onto the non-decreasing lines.
 
@@ -46,8 +46,14 @@ def isotonic_least_squares(lines: FloatArray, weights: FloatArray) -> FloatArray
     -------
     (n_lines, n_knots), exactly non-decreasing along the last axis
     """
-    n_lines, n_knots = lines.shape
     projected = np.empty_like(lines)
+    _isotonic_least_squares(lines, weights, projected)
+    return projected
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _isotonic_least_squares(lines: FloatArray, weights: FloatArray, projected: FloatArray) -> None:
+    n_lines, n_knots = lines.shape
     mean = np.empty(n_knots)
     mass = np.empty(n_knots)
     first = np.empty(n_knots, np.intp)
@@ -82,10 +88,8 @@ def isotonic_least_squares(lines: FloatArray, weights: FloatArray) -> FloatArray
             for k in range(first[block], end):
                 result[k] = mean[block]
             end = first[block]
-    return projected
 
 
-@njit(cache=True, nogil=True)
 def isotonic_midpoint(lines: FloatArray) -> FloatArray:
     """The non-decreasing line nearest to each line in the largest deviation.
 
@@ -101,8 +105,14 @@ def isotonic_midpoint(lines: FloatArray) -> FloatArray:
     -------
     (n_lines, n_knots)
     """
-    n_lines, n_knots = lines.shape
     projected = np.empty_like(lines)
+    _isotonic_midpoint(lines, projected)
+    return projected
+
+
+@njit(cache=True, nogil=True)
+def _isotonic_midpoint(lines: FloatArray, projected: FloatArray) -> None:
+    n_lines, n_knots = lines.shape
     for i in range(n_lines):
         upper = -np.inf
         for k in range(n_knots):
@@ -110,14 +120,11 @@ def isotonic_midpoint(lines: FloatArray) -> FloatArray:
             projected[i, k] = upper
         lower = np.inf
         for k in range(n_knots - 1, -1, -1):
-            value = lines[i, k]
-            lower = min(lower, value)
-            upper = projected[i, k]
-            projected[i, k] = value if upper == lower else lower + (0.5 * upper - 0.5 * lower)
-    return projected
+            lower = min(lower, lines[i, k])
+            # Written so that equal envelopes give their value back, a negative zero included, and nothing overflows.
+            projected[i, k] = lower - (0.5 * lower - 0.5 * projected[i, k])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
 def increments_least_squares(
     lines: FloatArray, lowest: FloatArray, highest: FloatArray, weights: FloatArray
 ) -> FloatArray:
@@ -139,8 +146,16 @@ def increments_least_squares(
     -------
     (n_lines, n_knots)
     """
-    n_lines, n_knots = lines.shape
     projected = np.empty_like(lines)
+    _increments_least_squares(lines, lowest, highest, weights, projected)
+    return projected
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _increments_least_squares(
+    lines: FloatArray, lowest: FloatArray, highest: FloatArray, weights: FloatArray, projected: FloatArray
+) -> None:
+    n_lines, n_knots = lines.shape
     # Breakpoints left (right) of the zero, nearest last: place less the common offset, and change of slope there.
     left_at, left_change = np.empty(3 * n_knots), np.empty(3 * n_knots)
     right_at, right_change = np.empty(3 * n_knots), np.empty(3 * n_knots)
@@ -203,27 +218,36 @@ def increments_least_squares(
         for k in range(n_knots - 2, -1, -1):
             following = projected[i, k + 1]
             projected[i, k] = min(max(zeros[k], following - highest[k]), following - lowest[k])
-    return projected
+
+
+def increments_upper(lines: FloatArray, lowest: FloatArray, highest: FloatArray) -> FloatArray:
+    """The smallest lines above the given ones whose increments lie within bounds (n_knots - 1,); O(n_knots) each."""
+    upper = np.empty_like(lines)
+    _increments_upper(lines, lowest, highest, upper)
+    return upper
 
 
 @njit(cache=True, nogil=True)
-def increments_upper(lines: FloatArray, lowest: FloatArray, highest: FloatArray) -> FloatArray:
-    """The smallest lines above the given ones whose increments lie within bounds (n_knots - 1,); O(n_knots) each."""
+def _increments_upper(lines: FloatArray, lowest: FloatArray, highest: FloatArray, upper: FloatArray) -> None:
     n_lines, n_knots = lines.shape
-    upper = lines.copy()
+    upper[:] = lines
     for i in range(n_lines):
         for k in range(1, n_knots):
             upper[i, k] = max(upper[i, k], upper[i, k - 1] + lowest[k - 1])
         for k in range(n_knots - 2, -1, -1):
             upper[i, k] = max(upper[i, k], upper[i, k + 1] - highest[k])
+
+
+def concave_upper(lines: FloatArray, knots: FloatArray) -> FloatArray:
+    """The smallest concave lines above the given ones: the upper hull of their points; O(n_knots) per line."""
+    upper = np.empty_like(lines)
+    _concave_upper(lines, knots, upper)
     return upper
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def concave_upper(lines: FloatArray, knots: FloatArray) -> FloatArray:
-    """The smallest concave lines above the given ones: the upper hull of their points; O(n_knots) per line."""
+def _concave_upper(lines: FloatArray, knots: FloatArray, upper: FloatArray) -> None:
     n_lines, n_knots = lines.shape
-    upper = np.empty_like(lines)
     corner = np.empty(n_knots, np.intp)
     for i in range(n_lines):
         line = lines[i]
@@ -244,7 +268,6 @@ def concave_upper(lines: FloatArray, knots: FloatArray) -> FloatArray:
                 for k in range(a + 1, b):
                     upper[i, k] = max(line[k], line[a] + slope * (knots[k] - knots[a]))
         upper[i, n_knots - 1] = line[n_knots - 1]
-    return upper
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -291,7 +314,6 @@ def _is_concave(line: FloatArray, knots: FloatArray) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
 def concave_least_squares(lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
     """Weighted least-squares projection of each line onto the concave lines.
 
@@ -309,8 +331,14 @@ def concave_least_squares(lines: FloatArray, knots: FloatArray, weights: FloatAr
     -------
     (n_lines, n_knots)
     """
-    n_lines, n_knots = lines.shape
     projected = np.empty_like(lines)
+    _concave_least_squares(lines, knots, weights, projected)
+    return projected
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _concave_least_squares(lines: FloatArray, knots: FloatArray, weights: FloatArray, projected: FloatArray) -> None:
+    n_lines, n_knots = lines.shape
     node = np.empty(n_knots, np.intp)
     kink, wanted, trial = np.zeros(n_knots), np.zeros(n_knots), np.empty(n_knots)
     bends = np.zeros(n_knots, np.bool_)
@@ -364,7 +392,6 @@ def concave_least_squares(lines: FloatArray, knots: FloatArray, weights: FloatAr
                 if dropped < 0:
                     fit[:] = trial
                     break
-    return projected
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.measures import pairs, violated, violated_by_aligned
 from benchmarks.methods import IceLoop
-from benchmarks.projection import ratios
+from benchmarks.projection import curvature_ratios, ratios
 
 
 @pytest.fixture
@@ -89,3 +89,6 @@ def test_ratios_have_the_right_order() -> None:
     for row in ratios(2000, n_runs=3):
         assert row["scipy_over_l2"] > 1
         assert row["sup_over_copy"] > 0
+    curved = curvature_ratios(1000, n_runs=3)
+    assert curved["qp_over_l2"] > 1
+    assert abs(curved["cost"]) < 1e-6
