@@ -6,7 +6,6 @@ only where a column is read. Everything inside is ``float64`` and named by its s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -20,7 +19,6 @@ IntArray: TypeAlias = NDArray[np.intp]
 Feature: TypeAlias = int | str
 RandomState: TypeAlias = int | np.random.Generator | np.random.RandomState | None
 Table: TypeAlias = Any
-Settings: TypeAlias = Mapping[str, Any]
 
 
 @runtime_checkable

@@ -24,6 +24,7 @@ __all__ = [
     "as_fraction",
     "check_choice",
     "check_count",
+    "check_jobs",
     "check_level",
     "check_model",
     "check_number",
@@ -79,6 +80,11 @@ def check_model(name: str, model: Any) -> Model:
             f"{name} must be a fitted regressor, an object with a predict method, got {model!r} of type "
             f"{type(model).__name__}."
         )
+    if hasattr(model, "predict_proba"):
+        raise InputError(
+            f"{name} is a classifier, whose predict returns labels; expected a function with numbers. Align one class's "
+            "probability with AlignedClassifier, or audit alignconf.classifier.ClassFunction(model, column, 'probability')."
+        )
     return model
 
 
@@ -113,6 +119,13 @@ def generator(random_state: RandomState, purpose: int) -> np.random.Generator:
     if random_state is None:
         return np.random.default_rng()
     return np.random.default_rng([check_count("random_state", random_state, at_least=0), purpose])
+
+
+def check_jobs(value: Any) -> int:
+    """Return a number of jobs as joblib counts them: positive, or negative counted from the number of cores."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral) or value == 0:
+        raise InputError(f"n_jobs must be None or a whole number other than 0 (-1: all cores), got {value!r}.")
+    return int(value)
 
 
 def check_random_state(random_state: RandomState) -> None:
@@ -153,7 +166,7 @@ def predictions(model: Model, table: Table) -> tuple[FloatArray, float]:
     if answer.dtype.kind not in "biuf":
         raise PredictionError(
             f"{type(model).__name__}.predict returned values of type {answer.dtype}; expected numbers. "
-            "A classifier has to be wrapped by its probability."
+            "A classifier is aligned by AlignedClassifier."
         )
     values = answer.astype(np.float64)
     if not np.isfinite(values).all():

@@ -22,6 +22,7 @@ from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
 from alignconf._validation import (
     check_choice,
     check_count,
+    check_jobs,
     check_level,
     check_random_state,
     check_rows,
@@ -101,8 +102,9 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         if isinstance(self.estimator, FrozenEstimator):
             return self.calibrate(X)
         train, held_out = rows, rows[:0]
+        n_held_out = round(CALIBRATION_SHARE * rows.size)
+        strata = self._strata(labels, n_held_out)
         if self.alpha > 0:
-            n_held_out = round(CALIBRATION_SHARE * rows.size)
             needed = rows_needed(self.alpha, self.confidence)
             if n_held_out < needed:
                 raise CalibrationError(
@@ -110,9 +112,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
                     f"{too_few_rows(n_held_out, self.alpha, self.confidence)}"
                 )
             seed = int(generator(self.random_state, SPLIT).integers(2**31))
-            train, held_out = train_test_split(
-                rows, test_size=n_held_out, random_state=seed, stratify=self._strata(labels)
-            )
+            train, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed, stratify=strata)
         training, calibrating = _tables.take(table, train), _tables.take(table, held_out)
         alignment = self._prepare(self.estimator, table, training)
         fitted = clone(self.estimator).fit(training, labels[train])
@@ -144,6 +144,11 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         self._check_parameters()
         table = check_rows(X, allow_empty=True)
+        if X_reference is X:
+            raise InputError(
+                "X_reference is X itself: rows that give the reference law must not calibrate. Leave X_reference out to set "
+                "rows of X aside, or give other rows, for example the training rows."
+            )
         if X_reference is not None:
             reference = check_rows(X_reference, name="X_reference")
             _tables.check_columns(reference, _tables.column_names(table), table.shape[1], name="X_reference")
@@ -162,8 +167,16 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         """Refuse an estimator that cannot be aligned, before any work."""
 
     @abstractmethod
-    def _strata(self, labels: Any) -> Any:
-        """Return what the held-out rows of ``fit`` are stratified by, or None."""
+    def _subject(self, estimator: Any) -> str:
+        """Return what of a fitted estimator is aligned, in words; empty for its prediction."""
+
+    @abstractmethod
+    def _limits(self) -> tuple[float, float]:
+        """Return the values that no aligned function leaves."""
+
+    @abstractmethod
+    def _strata(self, labels: Any, n_held_out: int) -> Any:
+        """Check labels before training; return what the held-out rows of ``fit`` are stratified by, or None."""
 
     def _certify(self, X: Table, confidence: float, errors: RowErrors | None) -> Certificate:
         alignment, table = self._ready(X)
@@ -194,7 +207,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         check_count("n_queries", self.n_queries, at_least=1)
         check_random_state(self.random_state)
         if self.n_jobs is not None:
-            check_count("n_jobs", self.n_jobs, at_least=-(2**31))
+            check_jobs(self.n_jobs)
         declare(self.properties)
 
     def _set_reference_aside(self, n_samples: int) -> tuple[IntArray, IntArray]:
@@ -210,18 +223,19 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
     def _prepare(self, model: Model, table: Table, reference: Table) -> Alignment:
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
         return prepare(
-            model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots,
+            model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
             n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
 
     def _calibrate(self, prepared: Alignment, estimator: Any, table: Table, reference: Table) -> Self:
-        alignment = replace(prepared, model=self._aligned_function(estimator))
+        alignment = replace(prepared, model=self._aligned_function(estimator), subject=self._subject(estimator))
         alignment.predict_model(_tables.take(reference, np.arange(1)))
         complete = alignment.complete(table)
         calibrating = _tables.take(table, np.flatnonzero(complete))
         found = self._scores(alignment, calibrating) if self.alpha > 0 else np.zeros((0, 1))
         loss = LOSSES[self.loss]
         law = str(alignment.draw(1, 1, np.random.default_rng(0)))
+        law += f", about {alignment.subject}" if alignment.subject else ""
         calibration = calibrate(
             found, self.alpha, self.confidence, loss=loss.name, event=loss.event.format(law=law),
             n_reference=int(reference.shape[0]), n_missing=int((~complete).sum()),

@@ -8,7 +8,7 @@ knots, and how lines are repaired. Calibration chooses one number on top of it, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import prod
 from typing import TypeVar
@@ -47,6 +47,8 @@ class Alignment:
     model : Model
     declared : Property
     projector : Projector
+    subject : str
+        What of the model is aligned, where it is not its prediction, e.g. ``the probability of class 'yes'``.
     n_jobs, verbose
         How to work, without effect on results.
     """
@@ -54,13 +56,19 @@ class Alignment:
     model: Model
     declared: Property
     projector: Projector
+    subject: str = ""
     n_jobs: int | None = None
     verbose: bool = False
 
     @property
     def laws(self) -> tuple[ReferenceLaw, ...]:
-        """The reference law of each part of the property, in the order of its parts."""
+        """The reference law of each part, in the order of repair."""
         return tuple(part.law for part in self.projector.parts)
+
+    @property
+    def words(self) -> str:
+        """The property in words, with what it is about."""
+        return f"{self.declared}, for {self.subject}" if self.subject else str(self.declared)
 
     def places(self, table: Table) -> FloatArray:
         """Return the places of the rows' constrained features, (n_samples, n_axes); NaN where missing."""
@@ -73,7 +81,7 @@ class Alignment:
 
     def draw(self, n_samples: int, n_queries: int, random: np.random.Generator) -> Queries:
         """Draw the tester's queries; see :func:`alignconf.queries.draw_queries`."""
-        return draw_queries(self.declared.parts, self.laws, n_samples, n_queries, random)
+        return draw_queries([part.declared for part in self.projector.parts], self.laws, n_samples, n_queries, random)
 
     def predict_model(self, table: Table) -> tuple[FloatArray, float]:
         """Return the model's own predictions, (n_samples,), and their relative rounding."""
@@ -108,6 +116,17 @@ class Alignment:
             return self.projector.half_width(lines)
 
         return np.concatenate([widths for _, widths in self._over(stage, table.shape, 0)])
+
+    def repaired_exactly(self, table: Table) -> BoolArray:
+        """Return, per row, whether the projection has the property at the knots of its line, or grid: (n_samples,)."""
+        if len(self.projector.parts) == 1:
+            return np.ones(table.shape[0], dtype=bool)
+
+        def stage(block: slice) -> BoolArray:
+            _, lines = self._lines(table, np.arange(block.start, block.stop))
+            return self.projector.is_member(self.projector.project(lines).values, lines.rounding)
+
+        return np.concatenate([member for _, member in self._over(stage, table.shape, 0)])
 
     def at_queries(
         self,
@@ -205,6 +224,7 @@ def prepare(
     *,
     norm: str,
     n_knots: int,
+    limits: tuple[float, float] = (-np.inf, np.inf),
     n_jobs: int | None = None,
     verbose: bool = False,
 ) -> Alignment:
@@ -215,20 +235,37 @@ def prepare(
     model, declared
     table : rows with the columns that the model expects
     reference : rows that give reference laws and knots, and are used for nothing else
-    norm, n_knots, n_jobs, verbose
+    norm, n_knots, limits, n_jobs, verbose
     """
     axes = place_axes(declared, table)
     positions = list(dict.fromkeys(axis.position for axis in axes))
     if len(positions) > MAX_FEATURES:
         raise InputError(
             f"the property constrains {len(positions)} features jointly ({declared}); at most {MAX_FEATURES} can be "
-            "repaired exactly on a common grid. Declare fewer features."
+            "repaired on a common grid. Declare fewer features."
         )
     distinct = {axis.position: axis for axis in axes}
     laws = _laws([distinct[position] for position in positions], reference, n_knots)
     index = [positions.index(axis.position) for axis in axes]
-    parts = tuple(Part(part, i, laws[i]) for part, i in zip(declared.parts, index, strict=True))
-    return Alignment(model, declared, Projector(laws, parts, norm), n_jobs, verbose)
+    placed = [Part(part, i, laws[i]) for part, i in zip(declared.parts, index, strict=True)]
+    # Demands on pairs first: curvature and unimodality keep order along the same axis, and undo less across axes.
+    parts = tuple(sorted(placed, key=lambda part: part.declared.n_points))
+    for one, other in combinations(parts, 2):
+        _check_compatible(one, other, laws, norm)
+    projector = Projector(laws, parts, norm, limits)
+    return Alignment(model, declared, projector, n_jobs=n_jobs, verbose=verbose)
+
+
+def _check_compatible(one: Part, other: Part, laws: tuple[ReferenceLaw, ...], norm: str) -> None:
+    """Refuse two parts along one axis that no line has both: then not even a constant line can be repaired."""
+    if one.axis != other.axis:
+        return
+    flat = Lines(np.zeros((1, one.law.knots.size)), np.full(1, 1e-9))
+    pair = Projector((laws[one.axis],), (replace(one, axis=0), replace(other, axis=0)), norm)
+    if not pair.is_member(pair.project(flat).values, flat.rounding)[0]:
+        raise InputError(
+            f"the property asks for {one.declared} and for {other.declared}, which no function has both; drop one of them."
+        )
 
 
 def _laws(axes: Sequence[Axis], reference: Table, n_knots: int) -> tuple[ReferenceLaw, ...]:

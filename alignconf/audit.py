@@ -100,6 +100,8 @@ class Audit:
             f"with confidence {found.confidence:.4g} between {percent(low, ROUND_FLOOR)} and "
             f"{percent(high, ROUND_CEILING)} (queries are {self.query_law})."
         )
+        if self.n_missing:
+            sentence += f"\n{self.n_missing} rows lack a constrained feature and were not asked."
         if self.worst is not None:
             sentence += f"\nMedian size of a violation {self.median_excess:.6g}. Worst found: {self.worst}."
         return sentence

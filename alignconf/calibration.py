@@ -90,15 +90,20 @@ class Calibration:
     def statement(self) -> str:
         """The guarantee in one sentence, assumption first."""
         if self.alpha == 0:
-            return "Full strength: the delivered function is the projection itself; nothing was calibrated."
+            return (
+                "Full strength: the delivered function is the projection itself; nothing was calibrated. Points strictly "
+                "between the same two knots keep the model's own order; certify says how much that leaves."
+            )
         if self.confidence is None:
             return (
-                f"If the calibration rows and the fresh row are exchangeable, then, averaged over calibration draws, "
+                f"If the calibration rows and the fresh row, all with the constrained features present, are exchangeable and "
+                f"were used neither to fit the model nor as reference, then, averaged over calibration draws, "
                 f"the probability that {self.event} is at most {self.alpha:g}."
             )
         return (
-            f"If the calibration rows and the fresh row are independent draws of one law, then with probability at "
-            f"least {self.confidence:g} over the calibration draw, the probability that {self.event} is at most "
+            f"If the calibration rows and the fresh row, all with the constrained features present, are independent draws "
+            f"of one law and were used neither to fit the model nor as reference, then with probability at least "
+            f"{self.confidence:g} over the calibration draw, the probability that {self.event} is at most "
             f"{self.alpha:g}."
         )
 
@@ -110,7 +115,7 @@ class Calibration:
             f"{self.statement}\n"
             f"lambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self.n_queries} score(s) each, {self.n_above} "
             f"of which may lie above; {self.positive_rate:.2%} were positive, {self.unrepaired_rate:.2%} infinite. "
-            f"Reference law from {self.n_reference} rows."
+            f"Reference law from {self.n_reference} rows; {self.n_missing} rows lacked a constrained feature and were left out."
         )
 
 
@@ -217,8 +222,9 @@ def critical_half_width(scores: FloatArray, alpha: float, confidence: float | No
         n_infinite = int(np.isinf(scores).sum())
         raise CalibrationError(
             f"{n_infinite} of {scores.size} calibration queries stay violated at any half-width, {above} may be for "
-            f"alpha={alpha:g}: the projection repairs lines at their knots, and these queries fall between two knots. "
-            "Raise n_knots or alpha."
+            f"alpha={alpha:g}: the projection repairs lines at their knots, and these queries fall between two "
+            "knots, or several parts that include curvature or unimodality could not be repaired jointly. Raise n_knots "
+            "or alpha, or declare less."
         )
     return half_width, above
 

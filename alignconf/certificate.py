@@ -195,7 +195,8 @@ class Certificate:
     def sentence(self) -> str:
         """The claim alone."""
         claim = (
-            f"With confidence at least {self.confidence:.4g} over the {self.n_queries} rows certified, at most "
+            f"With confidence at least {self.confidence:.4g} over the {self.n_queries} rows certified (independent rows, "
+            "used for nothing before), at most "
             f"{percent(self.upper_bound, ROUND_CEILING)} of queries to the delivered model are violations of "
             f'"{self.property}" '
             f"({self.n_rejected} of {self.n_queries} observed; queries are {self.query_law})."
@@ -203,7 +204,8 @@ class Certificate:
         if self.distance_bound is None:
             return claim
         return (
-            f"{claim} Hence, averaged over rows, the line of the delivered model lies within mean absolute distance "
+            f"{claim} Hence, averaged over rows, the line of the delivered model lies, under the reference law, within mean "
+            f"absolute distance "
             f"{percent(self.distance_bound, ROUND_CEILING)} of its own range of a line that has the property exactly."
         )
 
@@ -284,7 +286,7 @@ def certify(
     f, g = alignment.predict(table)
     aligned = clip_to_band(f, g, lambda_)
     return Certificate(
-        property=str(alignment.declared),
+        property=alignment.words,
         alpha=alpha,
         lambda_=lambda_,
         confidence=confidence,

@@ -8,14 +8,14 @@ probabilities stay probabilities. Any number of classes, any of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.base import ClassifierMixin
 
-from alignconf._typing import FloatArray, Model, RandomState, Table
+from alignconf._typing import FloatArray, RandomState, Table
 from alignconf._validation import check_choice, check_level, check_rows
 from alignconf.aligned import AlignedEstimator
 from alignconf.certificate import Certificate, RowErrors
@@ -49,7 +49,10 @@ class ClassFunction:
     def predict(self, X: Table) -> NDArray[Any]:
         """Return the values of the class, (n_samples,), on the scale."""
         p = probabilities(self.estimator, X)[:, self.column]
-        return p if self.scale == "probability" else logit(np.clip(p, EDGE, 1 - EDGE))
+        if self.scale == "probability":
+            return p
+        edge = float(np.finfo(p.dtype).eps) if p.dtype.kind == "f" else EDGE
+        return logit(np.clip(p.astype(np.float64), edge, 1 - edge))
 
     def to_probability(self, values: FloatArray) -> FloatArray:
         """Return probabilities, (n_samples,), from values on the scale."""
@@ -86,9 +89,10 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
 
     Notes
     -----
-    The guarantee is that of :class:`~alignconf.AlignedRegressor`, for the function on the scale. With
-    ``scale="probability"`` values that a repair puts outside [0, 1] (extrapolated curvature can) are delivered at 0 or
-    1; the certificate is about the function before that cut.
+    The guarantee is that of :class:`~alignconf.AlignedRegressor`, for the class's probability or logit. Repaired
+    probabilities are cut at 0 and 1 before they are scored, calibrated and certified, so the certificate is about
+    ``predict_proba``. On the logit scale order means the same for the probability; curvature and slopes are the logit's, and
+    probabilities of 0 and 1 count as the nearest ones that floats tell from them.
 
     Examples
     --------
@@ -154,7 +158,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
 
     def predict_interval(self, X: Table) -> FloatArray:
         """Return the ends of the band around the class's probability, (n_samples, 2), within [0, 1]."""
-        function = self._function()
+        function = self._function
         band = function.to_probability(self._band(X))
         own = probabilities(function.estimator, X)[:, [function.column]]
         return np.column_stack([np.minimum(band[:, :1], own), np.maximum(band[:, 1:], own)])
@@ -188,25 +192,28 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
 
         return self._certify(X, level, RowErrors("log-loss", log_loss))
 
-    def _aligned_function(self, estimator: Any) -> Model:
+    def _aligned_function(self, estimator: Any) -> ClassFunction:
         classes = np.asarray(getattr(estimator, "classes_", ()))
         if classes.ndim != 1 or classes.size < 2:
             raise InputError(
                 f"estimator must be a fitted classifier with two or more classes_, got {type(estimator).__name__} with "
                 f"classes_ {classes.tolist()!r}."
             )
-        if self.pos_label is None:
-            if classes.size > 2:
-                raise InputError(
-                    f"pos_label must name the class whose probability is aligned when there are more than two; "
-                    f"expected one of {classes.tolist()!r}."
-                )
-            return ClassFunction(estimator, 1, self.scale)
-        found = np.flatnonzero([label == self.pos_label for label in classes.tolist()])
-        if not found.size:
-            raise InputError(f"pos_label {self.pos_label!r} is not a class of the estimator; expected one of "
-                             f"{classes.tolist()!r}.")  # fmt: skip
-        return ClassFunction(estimator, int(found[0]), self.scale)
+        return ClassFunction(estimator, self._column(classes), self.scale)
+
+    def _column(self, classes: NDArray[Any]) -> int:
+        """Return which of the classes is aligned."""
+        known = classes.tolist()
+        if self.pos_label is None and len(known) > 2:
+            raise InputError(
+                f"pos_label must name the class whose probability is aligned when there are more than two; expected one of "
+                f"{known!r}."
+            )
+        if self.pos_label is not None and self.pos_label not in known:
+            raise InputError(
+                f"pos_label {self.pos_label!r} is not a class of the estimator; expected one of {known!r}."
+            )
+        return 1 if self.pos_label is None else known.index(self.pos_label)
 
     def _check_estimator(self) -> None:
         if isinstance(self.estimator, type) or not hasattr(self.estimator, "predict_proba"):
@@ -216,13 +223,21 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             )
         check_choice("scale", self.scale, SCALES)
 
-    def _strata(self, labels: Any) -> Any:
-        _, counts = np.unique(labels, return_counts=True)
-        return labels if counts.min() > 1 else None
-
+    @property
     def _function(self) -> ClassFunction:
-        function: Any = self.alignment_.model
-        return ClassFunction(function.estimator, function.column, function.scale)
+        return cast(ClassFunction, self.alignment_.model)
+
+    def _subject(self, estimator: Any) -> str:
+        label = estimator.classes_.tolist()[self._aligned_function(estimator).column]
+        return f"the {self.scale} of class {label!r}"
+
+    def _limits(self) -> tuple[float, float]:
+        return (0.0, 1.0) if self.scale == "probability" else (-np.inf, np.inf)
+
+    def _strata(self, labels: Any, n_held_out: int) -> Any:
+        classes, counts = np.unique(labels, return_counts=True)
+        self._column(classes)
+        return labels if counts.min() > 1 and n_held_out >= classes.size else None
 
     def _columns(self, y: Any, n_samples: int) -> NDArray[np.intp]:
         labels = np.asarray(y)
@@ -237,14 +252,14 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
 
     def _rescaled(self, own: FloatArray, f: FloatArray, delivered: FloatArray) -> FloatArray:
         """Return probabilities in which the class has its delivered one and the others keep their proportions."""
-        function = self._function()
+        function = self._function
         moved = delivered != f
         p_new = function.to_probability(delivered)
-        rest = 1 - own[:, function.column]
-        others = own.shape[1] - 1
+        others = np.delete(own, function.column, axis=1)
+        rest = others.sum(axis=1, keepdims=True)
         with np.errstate(divide="ignore", invalid="ignore"):
-            scaled = np.where(rest[:, None] > 0, own * ((1 - p_new) / rest)[:, None], ((1 - p_new) / others)[:, None])
-        scaled[:, function.column] = p_new
+            shares = np.where(rest > 0, others / rest, 1 / others.shape[1])
+        scaled = np.insert(shares * (1 - p_new)[:, None], function.column, p_new, axis=1)
         return np.where(moved[:, None], scaled, own)
 
 

@@ -42,7 +42,7 @@ class Property(ABC):
     @property
     @abstractmethod
     def parts(self) -> tuple[LineProperty, ...]:
-        """The one-feature properties that must all hold, in the order in which they are repaired."""
+        """The one-feature properties that must all hold."""
 
     @property
     def is_order(self) -> bool:

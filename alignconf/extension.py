@@ -85,7 +85,7 @@ def extend(
             shape = (-1, *(1,) * len(fixed))
             built[moved] = np.where(np.abs(repaired - f) > size.reshape(shape), repaired, f)
     shape = (n_samples, n_sites)
-    return margins[axes].reshape(shape), built[axes].reshape(shape)
+    return margins[axes].reshape(shape), np.clip(built[axes], *projector.limits).reshape(shape)
 
 
 def count_margin_sites(laws: Sequence[ReferenceLaw]) -> int:

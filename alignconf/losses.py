@@ -63,7 +63,7 @@ def _line(alignment: Alignment, table: Table, _: int, __: np.random.Generator) -
 
 def _displacement(alignment: Alignment, table: Table, _: int, __: np.random.Generator) -> FloatArray:
     f, g = alignment.predict(table)
-    return np.abs(g - f)[:, None]
+    return np.where(alignment.repaired_exactly(table), np.abs(g - f), np.inf)[:, None]
 
 
 #: By the name that users type.
@@ -80,8 +80,8 @@ LOSSES = {
         Loss(
             "displacement",
             False,
-            "the delivered function differs at a fresh row from the projection, which is one function and has the "
-            "property at the knots",
+            "the delivered function differs at a fresh row from the projection, which is one function, or the projection "
+            "lacks the property at the knots of that row",
             _displacement,
         ),
         Loss(

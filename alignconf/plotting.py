@@ -69,13 +69,13 @@ def line(
     delivered = clip_to_band(f, g, aligned.lambda_)
 
     ax = ax or plt.subplots(figsize=(7, 4.2), layout="constrained")[1]
-    step: dict[str, Any] = {"drawstyle": "default"} if law.axis.order is None else {"marker": "o"}
+    style: dict[str, Any] = {} if law.axis.order is None else {"marker": "o"}
     if np.isfinite(aligned.lambda_):
         label = f"band, \N{PLUS-MINUS SIGN}{aligned.lambda_:.3g}"
         ax.fill_between(places, f - aligned.lambda_, f + aligned.lambda_, color="C0", alpha=0.15, lw=0, label=label)
-    ax.plot(places, f, color="C0", lw=1.2, label="model", **step)
-    ax.plot(places, g, color="0.35", lw=1.2, ls="--", label="projection (full strength)", **step)
-    ax.plot(places, delivered, color="C3", lw=1.8, label="delivered", **step)
+    ax.plot(places, f, color="C0", lw=1.2, label="model", **style)
+    ax.plot(places, g, color="0.35", lw=1.2, ls="--", label="projection (full strength)", **style)
+    ax.plot(places, delivered, color="C3", lw=1.8, label="delivered", **style)
     own = alignment.places(single)[0, axis]
     ax.axvline(own, color="0.6", lw=0.8, ls=":", zorder=0)
     ax.annotate("this row", (own, 1), (3, -3), xycoords=("data", "axes fraction"), textcoords="offset points",
@@ -83,7 +83,7 @@ def line(
     if law.axis.order is not None:
         ax.set_xticks(range(len(law.axis.order)), [str(category) for category in law.axis.order])
     ax.set_xlabel(str(law.axis.feature))
-    ax.set_ylabel("prediction")
+    ax.set_ylabel(alignment.subject or "prediction")
     strength = "full strength" if aligned.calibration_.alpha == 0 else f"alpha = {aligned.calibration_.alpha:g}"
     ax.set_title(f"{alignment.declared} ({strength})", fontsize="medium")
     ax.legend(frameon=False, fontsize="small")

@@ -1,10 +1,11 @@
-"""From the lines of a model to lines that have the property: the exact member ``g`` at the knots.
+"""From the lines of a model to lines that have the property: the projection ``g`` at the knots.
 
 ``"l2"`` repairs each line by weighted least squares under the reference law; ``"sup"`` by the member with the smallest
 largest deviation, midway between the smallest member above and the largest below. For a property with several parts the
-repairs are applied one after the other along the axes of the grid. Monotone repairs are order preserving, so each keeps
-what the previous ones reached and the result is an exact member of the conjunction; for one part it is also the exact
-minimiser, for several the least-squares composition is a member but not the nearest one.
+repairs are applied one after the other along the axes of the grid. Repairs of order, of bounded slopes and of invariance are
+order preserving, so each keeps what the previous ones reached and the result is an exact member of the conjunction; for one
+part it is also the exact minimiser, for several the least-squares composition is a member but not the nearest one. Joint
+repairs with curvature or unimodality need not be members; :meth:`Projector.is_member` tells.
 
 References
 ----------
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from alignconf._typing import FloatArray
+from alignconf._typing import BoolArray, FloatArray
 from alignconf.contract import LineProperty, centred
 from alignconf.lines import Lines
 from alignconf.reference import ReferenceLaw
@@ -47,7 +48,7 @@ class Part:
         """How far values may lie from an exact member so that every demand holds up to the declared tolerance."""
         if not self.declared.tol:
             return 0.0
-        coefficients, _ = self.declared.demands(self.law.knots[: self.declared.n_points])
+        coefficients, _ = self.declared.demands(np.arange(float(self.declared.n_points)))
         return float(self.declared.tol / np.abs(coefficients).sum(axis=-1).max())
 
 
@@ -78,27 +79,49 @@ class Projector:
     parts : tuple of Part
         Repaired in this order.
     norm : {"l2", "sup"}
+    limits : (float, float)
+        Values that no repaired function leaves, such as 0 and 1 for a probability.
     """
 
     laws: tuple[ReferenceLaw, ...]
     parts: tuple[Part, ...]
     norm: str
+    limits: tuple[float, float] = (-np.inf, np.inf)
 
     def project(self, lines: Lines) -> Projection:
-        """Return the exact member that takes the place of each row's lines."""
+        """Return the repaired lines; see :meth:`is_member` for what a joint repair may leave."""
         axes = tuple(range(len(self.laws)))
         return Projection(lines, _snap(self.repair(lines.values, axes), lines.values, lines.rounding))
 
     def half_width(self, lines: Lines) -> FloatArray:
-        """Return, per row, the smallest half-width within which one member exists on the whole line: (n_samples,).
+        """Return, per row, a half-width within which one member exists on the whole line, or grid: (n_samples,).
 
-        For order properties this is ``max (U - f) / 2`` over the knots, ``U`` the smallest member above ``f``; the
-        midpoint between ``U`` and the largest member below attains it. Zero where it is rounding.
+        It is that of the midpoint between the smallest member above and the largest below, less what the tolerance
+        grants: the smallest possible for one part and for order properties. Zero where it is rounding, infinite where the
+        midpoint of a joint repair is no member.
         """
         repaired = self._midpoint(lines.values, tuple(range(len(self.laws))))
         deviation = np.abs(repaired - lines.values)
         largest: FloatArray = deviation.reshape(len(deviation), -1).max(axis=1)
-        return np.where(2 * largest > lines.rounding, largest, 0.0)
+        granted = np.maximum(largest - min(part.slack for part in self.parts), 0.0)
+        width = np.where(2 * granted > lines.rounding, granted, 0.0)
+        return np.where(self.is_member(repaired, lines.rounding), width, np.inf)
+
+    def is_member(self, values: FloatArray, rounding: FloatArray) -> BoolArray:
+        """Return whether grids (n_samples, ...) have every part at the knots, up to rounding (n_samples,): (n_samples,).
+
+        One part alone always repairs exactly, and so do order properties, bounded slopes and invariance together. Curvature
+        and unimodality next to other parts need not: their repair can undo what was reached along another axis.
+        """
+        member = np.ones(len(values), dtype=bool)
+        if len(self.parts) == 1:
+            return member
+        for part in self.parts:
+            for side in (part.declared.upper, part.declared.lower):
+                envelope = _along(values, 1 + part.axis, partial(side, knots=part.law.knots))
+                if envelope is not None:
+                    member &= np.abs(envelope - values).reshape(len(values), -1).max(axis=1) <= rounding
+        return member
 
     def repair(self, values: FloatArray, axes: tuple[int, ...]) -> FloatArray:
         """Repair grids (n_grids, ...) whose dimensions after the first are the given axes of the property."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from sklearn.base import RegressorMixin
@@ -136,5 +137,11 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
     def _check_estimator(self) -> None:
         check_model("estimator", self.estimator)
 
-    def _strata(self, labels: Any) -> Any:  # noqa: ARG002
+    def _subject(self, estimator: Any) -> str:  # noqa: ARG002
+        return ""
+
+    def _limits(self) -> tuple[float, float]:
+        return -inf, inf
+
+    def _strata(self, labels: Any, n_held_out: int) -> Any:  # noqa: ARG002
         return None

@@ -55,14 +55,14 @@ class Unimodal(LineProperty):
         return "unimodal" if self.peak is None else f"unimodal with its peak at {self.peak:g}"
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The middle is no lower than one of its neighbours; with a known peak, points on one side are ordered."""
+        """The middle is no lower than one of its neighbours; with a known peak, all pairs on one side are ordered."""
         shape = places.shape[:-1]
         if self.peak is None:
             alternatives = [[1.0, -1.0, 0.0], [0.0, -1.0, 1.0]]
             return np.broadcast_to(alternatives, (*shape, 1, 2, 3)), np.zeros((*shape, 1, 2))
-        rising, falling = places[..., 1:] <= self.peak, places[..., :-1] >= self.peak
+        rising, falling = places[..., [1, 2, 2]] <= self.peak, places[..., [0, 1, 0]] >= self.peak
         sign = np.where(rising, 1.0, -1.0)[..., None]
-        coefficients = sign * np.array([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]])
+        coefficients = sign * np.array([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0], [1.0, 0.0, -1.0]])
         bounds = np.where(rising | falling, 0.0, np.inf)
         return coefficients[..., :, None, :], bounds[..., None]
 

@@ -380,8 +380,9 @@ def test_the_figures_of_a_calibration() -> None:
     assert (calibration.n_reference, calibration.n_missing) == (7, 1)
     assert (calibration.alpha, calibration.confidence, calibration.loss) == (0.3, None, "delivered")
     assert calibration.statement == (
-        "If the calibration rows and the fresh row are exchangeable, then, averaged over calibration draws, "
-        "the probability that it fails is at most 0.3."
+        "If the calibration rows and the fresh row, all with the constrained features present, are exchangeable and were "
+        "used neither to fit the model nor as reference, then, averaged over calibration draws, the probability that it "
+        "fails is at most 0.3."
     )
     assert str(calibration).startswith(calibration.statement)
 
