@@ -1,8 +1,9 @@
 """Make a fitted model behave: declare a property, keep the model, get it back with a number that says how surely.
 
->>> from alignconf import AlignedRegressor
->>> AlignedRegressor  # doctest: +ELLIPSIS
-<class 'alignconf.regressor.AlignedRegressor'>
+``AlignedRegressor(model, {"age": "decreasing"}, alpha=0.05).calibrate(X)`` keeps the fitted model and moves its predictions
+within ``lambda_`` so that at most 5 % of a tester's queries are expected to fail; ``certify`` bounds from fresh rows how many
+do, for the function that is delivered. :class:`AlignedClassifier` does it for one class's probability, :func:`check` audits
+any model without changing it, and :mod:`alignconf.properties` is the vocabulary. Assumptions and proofs: docs/guarantees.md.
 """
 
 from alignconf.audit import check

@@ -5,12 +5,10 @@ feature (the row's ICE curve). Lines partition the input space, so a function th
 well-defined function. A :class:`LineProperty` answers three questions:
 
 * *what would a tester ask?* A **query**: ``n_points`` places on a line, and demands on the values there. A demand is
-one
-  linear inequality :math:`\sum_k a_k g(x_k) \le b`, or a choice of several of which one must hold
+  one linear inequality :math:`\sum_k a_k g(x_k) \le b`, or a choice of several of which one must hold
   (:meth:`LineProperty.demands`);
 * *how is a line repaired?* By the nearest member in weighted least squares (:meth:`LineProperty.least_squares`), or
-from
-  the smallest member above it or the largest below, where there is one (:meth:`LineProperty.upper`,
+  from the smallest member above it or the largest below, where there is one (:meth:`LineProperty.upper`,
   :meth:`LineProperty.lower`);
 * *what may lie between two repaired knots?* An interval of values (:meth:`LineProperty.between`).
 

@@ -1,4 +1,9 @@
-"""AlignedRegressor: keep a fitted regressor and make it behave."""
+"""AlignedRegressor: keep a fitted regressor and make it behave.
+
+The aligned function is the regressor's prediction. If calibration rows and a fresh row are exchangeable and were used
+neither to fit the model nor as reference, the delivered function fails a fresh query with probability at most ``alpha``,
+averaged over calibration draws; proofs are in docs/guarantees.md.
+"""
 
 from __future__ import annotations
 

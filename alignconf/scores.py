@@ -6,11 +6,11 @@ With :math:`f` the model, :math:`g` its projection and :math:`d = g - f`, the de
 the loss at half-width :math:`\lambda` is :math:`1\{\lambda < s\}`:
 
 * *delivered*: the query is rejected for :math:`g_\lambda` only if :math:`\lambda < s` (:func:`delivered`);
-* *existence*: iff no choice of values within :math:`f \pm \lambda` is accepted,
+* *existence*: no choice of values within :math:`f \pm \lambda` is accepted iff :math:`\lambda < s`,
   :math:`s = v_+ / \sum_k |a_k|` (:func:`existence`).
 
-A query is rejected if any of its inequalities is, so its score is their largest. Excesses below the model's rounding
-count as none.
+A query fails if any of its demands does, so its score is their largest; a demand with alternatives fails if all of them
+do. Excesses below the model's rounding count as none.
 
 References
 ----------

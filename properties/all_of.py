@@ -1,8 +1,9 @@
 """AllOf: a conjunction, all of whose members must hold for the same function.
 
-Members are repaired one after another on the product grid of their features. Monotone repairs are order preserving, so
-each keeps what the ones before it reached, and the result is an exact member of the conjunction. Increasing and
-decreasing in one feature is legal: it means constant.
+Members are repaired one after another on the product grid of their features. Repairs of order, bounded slopes and
+invariance are order preserving, so each keeps what the ones before it reached, and the result is an exact member of the
+conjunction; with curvature or unimodality it need not be, and what is left is counted. Increasing and decreasing in one
+feature is legal: it means constant. Rules that no function has together are refused by name.
 """
 
 from __future__ import annotations
