@@ -183,41 +183,49 @@ def _increments_least_squares(
             slope_left = slope_right = weight
             zero = value
             if value > end:
-                at, height = end, weight * (end - value)
-                while True:
-                    # Pass the nearest breakpoint on the right: it now lies left of the zero, its slope change reversed.
-                    n_right -= 1
-                    change = right_change[n_right]
-                    left_at[n_left], left_change[n_left] = at - offset_left, -change
-                    n_left += 1
-                    slope_left = slope_left + change
-                    zero = at - height / slope_left
-                    if n_right == 0 or zero <= right_at[n_right - 1] + offset_right:
-                        break
-                    following = right_at[n_right - 1] + offset_right
-                    height += slope_left * (following - at)
-                    at = following
+                zero, slope_left, n_right, n_left = _cross(
+                    1.0, end, weight * (end - value), weight,
+                    right_at, right_change, n_right, offset_right, left_at, left_change, n_left, offset_left,
+                )  # fmt: skip
                 slope_right = slope_left
             elif value < start:
-                at, height = start, weight * (start - value)
-                while True:
-                    n_left -= 1
-                    change = left_change[n_left]
-                    right_at[n_right], right_change[n_right] = at - offset_right, -change
-                    n_right += 1
-                    slope_right = slope_right + change
-                    zero = at - height / slope_right
-                    if n_left == 0 or zero >= left_at[n_left - 1] + offset_left:
-                        break
-                    following = left_at[n_left - 1] + offset_left
-                    height += slope_right * (following - at)
-                    at = following
+                zero, slope_right, n_left, n_right = _cross(
+                    -1.0, start, weight * (start - value), weight,
+                    left_at, left_change, n_left, offset_left, right_at, right_change, n_right, offset_right,
+                )  # fmt: skip
                 slope_left = slope_right
             zeros[k] = zero
         projected[i, n_knots - 1] = zeros[n_knots - 1]
         for k in range(n_knots - 2, -1, -1):
             following = projected[i, k + 1]
             projected[i, k] = min(max(zeros[k], following - highest[k]), following - lowest[k])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cross(
+    direction: float, at: float, height: float, slope: float,
+    ahead_at: FloatArray, ahead_change: FloatArray, n_ahead: int, offset_ahead: float,
+    behind_at: FloatArray, behind_change: FloatArray, n_behind: int, offset_behind: float,
+) -> tuple[float, float, int, int]:  # fmt: skip
+    """Follow an increasing piecewise linear function from a place where its value is ``height`` to its zero.
+
+    Breakpoints that are passed move from the stack ahead to the one behind, where their change of slope counts reversed.
+    Returns the zero, the slope there and how many breakpoints lie ahead and behind.
+    """
+    while True:
+        n_ahead -= 1
+        change = ahead_change[n_ahead]
+        behind_at[n_behind], behind_change[n_behind] = at - offset_behind, -change
+        n_behind += 1
+        slope += change
+        zero = at - height / slope
+        if n_ahead == 0:
+            return zero, slope, n_ahead, n_behind
+        following = ahead_at[n_ahead - 1] + offset_ahead
+        if direction * (zero - following) <= 0:
+            return zero, slope, n_ahead, n_behind
+        height += slope * (following - at)
+        at = following
 
 
 def increments_upper(lines: FloatArray, lowest: FloatArray, highest: FloatArray) -> FloatArray:
