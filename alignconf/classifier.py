@@ -52,7 +52,8 @@ class ClassFunction:
         if self.scale == "probability":
             return p
         edge = float(np.finfo(p.dtype).eps) if p.dtype.kind == "f" else EDGE
-        return logit(np.clip(p.astype(np.float64), edge, 1 - edge))
+        log_odds: FloatArray = logit(np.clip(p.astype(np.float64), edge, 1 - edge))
+        return log_odds
 
     def to_probability(self, values: FloatArray) -> FloatArray:
         """Return probabilities, (n_samples,), from values on the scale."""
