@@ -144,7 +144,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         self._check_parameters()
         table = check_rows(X, allow_empty=True)
-        if X_reference is X:
+        if X_reference is X and self.alpha > 0:
             raise InputError(
                 "X_reference is X itself: rows that give the reference law must not calibrate. Leave X_reference out to set "
                 "rows of X aside, or give other rows, for example the training rows."
