@@ -68,11 +68,13 @@ def curvature_ratios(n_lines: int = 100_000, *, n_runs: int = 7, seed: int = 0) 
 
 
 def hinge_loop(lines: np.ndarray, knots: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the cost of the concave least-squares fit of each line, by non-negative least squares."""
-    hinges = -np.maximum(knots[:, None] - knots[None, 1:-1], 0)
-    basis = np.column_stack([np.ones_like(knots), -np.ones_like(knots), knots, -knots, hinges])
+    """Return the cost of each line's concave fit, by non-negative least squares with intercept and slope projected out."""
     root = np.sqrt(weights)
-    return np.array([nnls(basis * root[:, None], line * root, maxiter=100_000)[1] ** 2 for line in lines])
+    free, _ = np.linalg.qr(np.column_stack([np.ones_like(knots), knots]) * root[:, None])
+    hinges = -np.maximum(knots[:, None] - knots[None, 1:-1], 0) * root[:, None]
+    hinges -= free @ (free.T @ hinges)
+    rest = lines * root - (lines * root) @ free @ free.T
+    return np.array([nnls(hinges, line, maxiter=100_000)[1] ** 2 for line in rest])
 
 
 def scipy_loop(lines: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:

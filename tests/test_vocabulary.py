@@ -51,11 +51,14 @@ def cost(line: np.ndarray, fit: np.ndarray, weights: np.ndarray) -> float:
 
 
 def concave_cost(line: np.ndarray, knots: np.ndarray, weights: np.ndarray) -> float:
-    """Non-negative least squares: intercept and slope free, a falling hinge at every inner knot."""
-    hinges = -np.maximum(knots[:, None] - knots[None, 1:-1], 0)
-    basis = np.column_stack([np.ones_like(knots), -np.ones_like(knots), knots, -knots, hinges])
+    """Non-negative least squares in falling hinges at every inner knot, intercept and slope projected out."""
     root = np.sqrt(weights)
-    return float(nnls(basis * root[:, None], line * root, maxiter=100_000)[1] ** 2)
+    free, _ = np.linalg.qr(np.column_stack([np.ones_like(knots), knots]) * root[:, None])
+    hinges = -np.maximum(knots[:, None] - knots[None, 1:-1], 0) * root[:, None]
+    rest = line * root - free @ (free.T @ (line * root))
+    if not hinges.size:
+        return float(rest @ rest)
+    return float(nnls(hinges - free @ (free.T @ hinges), rest, maxiter=100_000)[1] ** 2)
 
 
 def increments_cost(line: np.ndarray, low: np.ndarray, high: np.ndarray, weights: np.ndarray) -> float:
