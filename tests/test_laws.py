@@ -84,7 +84,10 @@ both_norms = pytest.mark.parametrize("norm", ["l2", "sup"])
 many = settings(derandomize=True, deadline=None, max_examples=50)
 
 scales = st.sampled_from([1.0, 1e-3, 1e300, 1e-300])
-elements = st.one_of(st.floats(-1e3, 1e3), st.integers(-3, 3).map(float))
+#: Far from the subnormal numbers at every scale: those have no relative rounding.
+elements = st.one_of(
+    st.floats(-1e3, 1e3).map(lambda value: value if abs(value) > 1e-6 else 0.0), st.integers(-3, 3).map(float)
+)
 
 
 def law_of(feature: int | str, n_knots: int) -> ReferenceLaw:
