@@ -14,12 +14,8 @@ from time import perf_counter
 import numpy as np
 from scipy.optimize import isotonic_regression, nnls
 
-from alignconf._kernels import (
-    concave_least_squares,
-    concave_upper,
-    isotonic_least_squares,
-    isotonic_midpoint,
-)
+from alignconf._curvature import concave_least_squares, concave_upper
+from alignconf._kernels import isotonic_least_squares, isotonic_midpoint
 from benchmarks.tables import markdown, write_json
 
 __all__ = ["ratios", "run"]

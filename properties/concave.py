@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from alignconf._kernels import concave_least_squares, concave_upper
+from alignconf._curvature import concave_least_squares, concave_upper
 from alignconf._typing import FloatArray
 from alignconf.contract import Cells, LineProperty
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from alignconf._kernels import concave_least_squares, concave_upper
+from alignconf._curvature import concave_least_squares, concave_upper
 from alignconf._typing import FloatArray
 from alignconf.contract import Cells, LineProperty
 from alignconf.properties.concave import above_chord, straight_where_changed

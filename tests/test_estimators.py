@@ -25,6 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBRegressor
+from xgboost import __version__ as xgboost_version
 
 from alignconf import AlignedRegressor, InputError
 from alignconf.alignment import clip_to_band
@@ -48,6 +49,7 @@ def make_rows(n_samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 X_TRAIN, Y_TRAIN = make_rows(400, 0)
 X_CAL, _ = make_rows(150, 1)
+XGBOOST = tuple(int(number) for number in xgboost_version.split(".")[:2])
 X_NEW, Y_NEW = make_rows(120, 2)
 
 MODELS = {
@@ -433,7 +435,13 @@ def test_an_order_declared_equals_the_order_of_the_dtype():
         pytest.param(
             lambda: HistGradientBoostingRegressor(max_iter=20, categorical_features="from_dtype"), id="native"
         ),
-        pytest.param(lambda: XGBRegressor(n_estimators=20, enable_categorical=True, n_jobs=1), id="xgboost"),
+        pytest.param(
+            lambda: XGBRegressor(n_estimators=20, enable_categorical=True, n_jobs=1),
+            id="xgboost",
+            marks=pytest.mark.skipif(
+                XGBOOST < (3, 1), reason="XGBoost before 3.1 codes the categories of each frame anew"
+            ),
+        ),
     ],
 )
 def test_rows_whose_dtype_lists_fewer_categories_are_predicted_the_same(model):
@@ -446,8 +454,7 @@ def test_rows_whose_dtype_lists_fewer_categories_are_predicted_the_same(model):
         model.fit(train, labels)
     part = fresh[fresh["cut"].isin(["fair", "good"])]
     narrow = part.assign(cut=part["cut"].cat.remove_unused_categories())
-    if not np.array_equal(model.predict(narrow), model.predict(part)):
-        pytest.skip("this version of the model reads other categories into such rows itself")
+    np.testing.assert_array_equal(model.predict(narrow), model.predict(part))
     aligned = AlignedRegressor(model, {"cut": 1}, alpha=0, random_state=0).calibrate(rows)
     expected = aligned.predict(part)
     assert (expected != model.predict(part)).any()
