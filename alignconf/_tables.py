@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 from alignconf._typing import Feature, IntArray, Table
 from alignconf.errors import InputError
 
-__all__ = ["as_table", "category_order", "check_columns", "column", "column_names", "locate", "replicate", "take"]
+__all__ = [
+    "as_table",
+    "category_order",
+    "check_columns",
+    "column",
+    "column_names",
+    "locate",
+    "replicate",
+    "same_rows",
+    "take",
+]
 
 
 def as_table(X: Any, *, name: str = "X") -> Table:
@@ -110,6 +120,15 @@ def take(table: Table, rows: IntArray) -> Table:
     return table.iloc[rows] if _is_frame(table) else table[rows]
 
 
+def same_rows(one: Table, other: Table) -> NDArray[np.bool_]:
+    """Return which rows of two tables of one shape hold the same values, missing ones included: (n_samples,)."""
+    same = np.ones(one.shape[0], dtype=bool)
+    if one is not other:
+        for position in range(one.shape[1]):
+            same &= _same_values(column(one, position), column(other, position))
+    return same
+
+
 def replicate(table: Table, rows: IntArray, replaced: Mapping[int, NDArray[Any]]) -> Table:
     """Return a new table of the given rows in which some columns, by position, hold other values.
 
@@ -126,6 +145,22 @@ def replicate(table: Table, rows: IntArray, replaced: Mapping[int, NDArray[Any]]
     for position, values in replaced.items():
         copy[:, position] = values
     return copy
+
+
+def _same_values(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
+    if one.dtype.kind in "biuf" and other.dtype.kind in "biuf":
+        return np.asarray((one == other) | ((one != one) & (other != other)))
+    return np.array([_same(a, b) for a, b in zip(one.tolist(), other.tolist(), strict=True)], dtype=bool)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, or both missing."""
+    if one is other:
+        return True
+    try:
+        return bool(one == other) or bool(one != one and other != other)
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_frame(X: Any) -> bool:

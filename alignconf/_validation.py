@@ -30,6 +30,7 @@ __all__ = [
     "check_number",
     "check_random_state",
     "check_rows",
+    "check_surrogate",
     "check_targets",
     "generator",
     "predictions",
@@ -86,6 +87,17 @@ def check_model(name: str, model: Any) -> Model:
             "probability with AlignedClassifier, or audit alignconf.classifier.ClassFunction(model, column, 'probability')."
         )
     return model
+
+
+def check_surrogate(surrogate: Any) -> None:
+    """Refuse a surrogate that cannot be fitted and asked."""
+    if surrogate is None:
+        return
+    if isinstance(surrogate, type) or not all(hasattr(surrogate, name) for name in ("fit", "predict", "get_params")):
+        raise InputError(
+            f"surrogate must be an unfitted scikit-learn regressor that has the property whatever it is fitted to, got "
+            f"{surrogate!r} of type {type(surrogate).__name__}; leave it out for gradient boosting under constraints."
+        )
 
 
 def check_rows(X: Any, *, name: str = "X", allow_empty: bool = False) -> Table:
@@ -156,6 +168,10 @@ def predictions(model: Model, table: Table) -> tuple[FloatArray, float]:
     PredictionError
         If the answer is not one finite number for each row.
     """
+    if hasattr(model, "with_rounding"):
+        # A function made from a model: its rounding is the model's, which its own type does not show.
+        values, relative = model.with_rounding(table)
+        return values, relative
     n_samples = table.shape[0]
     answer = np.asarray(model.predict(table))
     if answer.shape != (n_samples,):

@@ -9,7 +9,6 @@ probability, is the subclass's answer.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -24,16 +23,20 @@ from alignconf._validation import (
     check_count,
     check_jobs,
     check_level,
+    check_number,
     check_random_state,
     check_rows,
+    check_surrogate,
     generator,
+    predictions,
 )
-from alignconf.alignment import Alignment, clip_to_band, prepare
+from alignconf.alignment import Alignment, clip_to_band
 from alignconf.calibration import calibrate, rows_needed, too_few_rows
 from alignconf.certificate import Certificate, RowErrors, certify
 from alignconf.contract import Declaration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.losses import LOSSES
+from alignconf.preparation import prepare
 from alignconf.properties import declare
 from alignconf.reference import set_aside
 
@@ -62,6 +65,8 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         projection: str = "l2",
         n_knots: int = 64,
         n_queries: int = 10,
+        surrogate: Any = None,
+        max_half_width: float | None = None,
         random_state: RandomState = None,
         n_jobs: int | None = None,
         verbose: bool = False,
@@ -74,6 +79,8 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         self.projection = projection
         self.n_knots = n_knots
         self.n_queries = n_queries
+        self.surrogate = surrogate
+        self.max_half_width = max_half_width
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -205,6 +212,14 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         check_choice("projection", self.projection, PROJECTIONS)
         check_count("n_knots", self.n_knots, at_least=2)
         check_count("n_queries", self.n_queries, at_least=1)
+        check_surrogate(self.surrogate)
+        if self.max_half_width is not None:
+            check_number("max_half_width", self.max_half_width, at_least=0)
+            if self.alpha == 0:
+                raise InputError(
+                    "max_half_width cannot hold with alpha=0, which delivers the projection however far away it is; give "
+                    "alpha above 0, or leave max_half_width out."
+                )
         check_random_state(self.random_state)
         if self.n_jobs is not None:
             check_jobs(self.n_jobs)
@@ -224,12 +239,13 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
         return prepare(
             model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
-            n_jobs=self.n_jobs, verbose=self.verbose,
+            surrogate=self.surrogate, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
 
     def _calibrate(self, prepared: Alignment, estimator: Any, table: Table, reference: Table) -> Self:
-        alignment = replace(prepared, model=self._aligned_function(estimator), subject=self._subject(estimator))
-        alignment.predict_model(_tables.take(reference, np.arange(1)))
+        function = self._aligned_function(estimator)
+        predictions(function, _tables.take(reference, np.arange(1)))
+        alignment = prepared.fitted(function, self._subject(estimator), reference)
         complete = alignment.complete(table)
         calibrating = _tables.take(table, np.flatnonzero(complete))
         found = self._scores(alignment, calibrating) if self.alpha > 0 else np.zeros((0, 1))
@@ -237,9 +253,15 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         law = str(alignment.draw(1, 1, np.random.default_rng(0)))
         law += f", about {alignment.subject}" if alignment.subject else ""
         calibration = calibrate(
-            found, self.alpha, self.confidence, loss=loss.name, event=loss.event.format(law=law),
+            found, self.alpha, self.confidence, loss=loss.name, event=loss.event.format(law=law, where=alignment.where),
             n_reference=int(reference.shape[0]), n_missing=int((~complete).sum()),
         )  # fmt: skip
+        if self.max_half_width is not None and calibration.lambda_ > self.max_half_width:
+            raise CalibrationError(
+                f"{alignment.words}: a share alpha={self.alpha:g} of violations needs the half-width "
+                f"{calibration.lambda_:.6g}, which is more than max_half_width={self.max_half_width:g}. Raise alpha or "
+                "max_half_width, or use a model that is closer to the property."
+            )
         names = _tables.column_names(table)
         self.estimator_ = estimator
         self.alignment_ = alignment

@@ -7,35 +7,33 @@ knots, and how lines are repaired. Calibration chooses one number on top of it, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import combinations
 from math import prod
 from typing import TypeVar
 
 import numpy as np
 
 from alignconf import _tables
-from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
-from alignconf._validation import predictions, warn
-from alignconf.contract import Property
-from alignconf.errors import InputError, PropertyWarning
-from alignconf.extension import count_margin_sites, extend
-from alignconf.lines import Lines, evaluate_lines, over_blocks
-from alignconf.projection import Part, Projector
-from alignconf.queries import LineQueries, Queries, draw_queries
-from alignconf.reference import Axis, ReferenceLaw, place_axis
+from alignconf._typing import BoolArray, FloatArray, Model, Table
+from alignconf._validation import predictions, rounding
+from alignconf.contract import LineProperty, Property
+from alignconf.errors import InputError
+from alignconf.grid_repair import GridRepair
+from alignconf.lines import over_blocks
+from alignconf.projection import Projector
+from alignconf.queries import LineQueries, OrbitQueries, PartQueries, Queries, draw_queries
+from alignconf.reference import ReferenceLaw
+from alignconf.repair import Repair, Repaired
 
-__all__ = ["Alignment", "clip_to_band", "place_axes", "prepare"]
+__all__ = ["Alignment", "clip_to_band"]
 
 Result = TypeVar("Result")
 Reduced = TypeVar("Reduced", FloatArray, BoolArray)
 
-#: With several features their knots multiply: a grid has about this many times ``n_knots`` points, and no fewer than
-#: ``MIN_KNOTS`` knots along a numeric feature.
-GRID_FACTOR = 4
-MIN_KNOTS = 6
-MAX_FEATURES = 3
+#: Opaque properties are calibrated at about this many half-widths, quantiles of the displacement at this many rows.
+OPAQUE_LEVELS = 64
+OPAQUE_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,14 @@ class Alignment:
     ----------
     model : Model
     declared : Property
-    projector : Projector
+    lines : tuple of (LineProperty, ReferenceLaw)
+        The parts that queries along lines are about, in the order of repair, with the laws that they are drawn from.
+    orbits : tuple of OrbitQueries
+        The queries of the parts that are about orbits.
+    repairs : tuple of Repair
+        Applied one after the other, each to the function that the ones before it return.
+    limits : (float, float)
+        Values that the repaired function does not leave: clipped last.
     subject : str
         What of the model is aligned, where it is not its prediction, e.g. ``the probability of class 'yes'``.
     n_jobs, verbose
@@ -55,20 +60,57 @@ class Alignment:
 
     model: Model
     declared: Property
-    projector: Projector
+    lines: tuple[tuple[LineProperty, ReferenceLaw], ...]
+    orbits: tuple[OrbitQueries, ...]
+    repairs: tuple[Repair, ...]
+    limits: tuple[float, float] = (-np.inf, np.inf)
     subject: str = ""
     n_jobs: int | None = None
     verbose: bool = False
 
+    def fitted(self, model: Model, subject: str, reference: Table) -> Alignment:
+        """Return the alignment of a fitted model, with what repairs and opaque properties learn at reference rows."""
+        repairs: tuple[Repair, ...] = ()
+        function = model
+        for repair in self.repairs:
+            repairs += (repair.fitted(function, reference),)
+            function = Repaired(function, repairs[-1])
+        alignment = replace(self, model=model, subject=subject, repairs=repairs)
+        if not any(one.is_opaque for one in self.orbits):
+            return alignment
+        half_widths = alignment._opaque_half_widths(reference)
+        orbits = tuple(replace(one, half_widths=half_widths if one.is_opaque else ()) for one in self.orbits)
+        return replace(alignment, orbits=orbits)
+
     @property
     def laws(self) -> tuple[ReferenceLaw, ...]:
-        """The reference law of each part, in the order of repair."""
-        return tuple(part.law for part in self.projector.parts)
+        """The reference law of each part that is about lines, in the order of repair."""
+        return tuple(law for _, law in self.lines)
+
+    @property
+    def grid(self) -> GridRepair | None:
+        """The grid repair, if that is all there is."""
+        only = self.repairs[0] if len(self.repairs) == 1 else None
+        return only if isinstance(only, GridRepair) else None
+
+    @property
+    def projector(self) -> Projector:
+        """The projector of the grid repair."""
+        if self.grid is None:
+            raise InputError(f"{self.declared}: nothing is repaired along lines alone, so there is no line to look at.")
+        return self.grid.projector
 
     @property
     def words(self) -> str:
         """The property in words, with what it is about."""
         return f"{self.declared}, for {self.subject}" if self.subject else str(self.declared)
+
+    @property
+    def where(self) -> str | None:
+        """On what the repaired values of a row have the property together, in words; None if that is not known."""
+        if not self.repairs:
+            return "at a fresh row"
+        return self.repairs[0].where if len(self.repairs) == 1 else None
 
     def places(self, table: Table) -> FloatArray:
         """Return the places of the rows' constrained features, (n_samples, n_axes); NaN where missing."""
@@ -76,12 +118,14 @@ class Alignment:
 
     def complete(self, table: Table) -> BoolArray:
         """Return which rows have a place on their lines, i.e. no constrained feature missing: (n_samples,)."""
-        complete: BoolArray = np.logical_not(np.isnan(self.places(table)).any(axis=1))
+        complete = np.ones(table.shape[0], dtype=bool)
+        for _, law in self.lines:
+            complete &= ~np.isnan(law.axis.places(table))
         return complete
 
     def draw(self, n_samples: int, n_queries: int, random: np.random.Generator) -> Queries:
         """Draw the tester's queries; see :func:`alignconf.queries.draw_queries`."""
-        return draw_queries([part.declared for part in self.projector.parts], self.laws, n_samples, n_queries, random)
+        return draw_queries([part for part, _ in self.lines], self.laws, n_samples, n_queries, random, self.orbits)
 
     def predict_model(self, table: Table) -> tuple[FloatArray, float]:
         """Return the model's own predictions, (n_samples,), and their relative rounding."""
@@ -93,46 +137,44 @@ class Alignment:
         A row with a missing constrained feature has no place on a line and keeps ``g = f``.
         """
         f, _ = self.predict_model(table)
-        places = self.places(table)
-        rows = np.flatnonzero(~np.isnan(places).any(axis=1))
 
         def stage(block: slice) -> FloatArray:
-            chosen = rows[block]
-            inside, lines = self._lines(table, chosen)
-            at, own = places[chosen][:, None, :], f[chosen][:, None]
-            _, repaired = extend(self.model, inside, self.projector, self.projector.project(lines), at, own=own)
-            return repaired[:, 0]
+            return self._repaired(_tables.take(table, np.arange(block.start, block.stop)), f[block])
 
         g = f.copy()
-        for block, repaired in self._over(stage, (len(rows), table.shape[1]), count_margin_sites(self.projector.laws)):
-            g[rows[block]] = repaired
-        return f, g
+        for block, repaired in self._over(stage, table.shape, 1):
+            g[block] = repaired
+        return f, np.where(self.complete(table), g, f)
 
     def half_widths(self, table: Table) -> FloatArray:
-        """Return, per row, the half-width within which its whole line (at its knots) holds a member: (n_samples,)."""
+        """Return, per row, the half-width within which all of :attr:`where` holds a member together: (n_samples,)."""
 
         def stage(block: slice) -> FloatArray:
-            _, lines = self._lines(table, np.arange(block.start, block.stop))
-            return self.projector.half_width(lines)
+            inside = _tables.take(table, np.arange(block.start, block.stop))
+            if self.repairs:
+                return self.repairs[0].half_widths(self.model, inside, self.limits)
+            f, _ = self.predict_model(inside)
+            outside: FloatArray = np.abs(np.clip(f, *self.limits) - f)
+            return outside
 
-        return np.concatenate([widths for _, widths in self._over(stage, table.shape, 0)])
+        return np.concatenate([widths for _, widths in self._over(stage, table.shape, 1)])
 
     def repaired_exactly(self, table: Table) -> BoolArray:
-        """Return, per row, whether the projection has the property at the knots of its line, or grid: (n_samples,)."""
-        if len(self.projector.parts) == 1:
+        """Return, per row, whether the repaired function has the property on all of :attr:`where`: (n_samples,)."""
+        if not self.repairs:
             return np.ones(table.shape[0], dtype=bool)
 
         def stage(block: slice) -> BoolArray:
-            _, lines = self._lines(table, np.arange(block.start, block.stop))
-            return self.projector.is_member(self.projector.project(lines).values, lines.rounding)
+            inside = _tables.take(table, np.arange(block.start, block.stop))
+            return self.repairs[0].repairs_exactly(self.model, inside)
 
-        return np.concatenate([member for _, member in self._over(stage, table.shape, 0)])
+        return np.concatenate([member for _, member in self._over(stage, table.shape, 1)])
 
     def at_queries(
         self,
         table: Table,
         queries: Queries,
-        reduce: Callable[[LineQueries, FloatArray, FloatArray, FloatArray], Reduced],
+        reduce: Callable[[PartQueries, FloatArray, FloatArray, FloatArray], Reduced],
     ) -> list[Reduced]:
         """Evaluate ``f`` and ``g`` at queries and reduce them block by block, so that only the results are kept.
 
@@ -148,42 +190,79 @@ class Alignment:
         list
             For each part of the property, the reduced results of all rows.
         """
-        places = self.places(table)
+        grid = self.grid
 
         def stage(block: slice) -> list[Reduced]:
-            inside, lines = self._lines(table, np.arange(block.start, block.stop))
-            projection = self.projector.project(lines)
+            inside = _tables.take(table, np.arange(block.start, block.stop))
+            projection = grid.project(self.model, inside) if grid is not None else None
             reduced = []
-            for part, asked in zip(self.projector.parts, queries.rows(block).lines, strict=True):
-                shape = asked.places.shape
-                sites = np.repeat(places[block, None, :], shape[1] * shape[2], axis=1)
-                sites[:, :, part.axis] = asked.places.reshape(shape[0], -1)
-                f, g = extend(self.model, inside, self.projector, projection, sites)
-                reduced.append(reduce(asked, f.reshape(shape), g.reshape(shape), lines.rounding))
+            for asked in queries.rows(block).parts:
+                if grid is not None and projection is not None and isinstance(asked, LineQueries):
+                    f, g = grid.at_queries(self.model, inside, asked, projection)
+                    size = projection.lines.rounding
+                else:
+                    f, g, size = self._anywhere(asked, inside)
+                reduced.append(reduce(asked, f, np.clip(g, *self.limits), size))
             return reduced
 
-        points = sum(int(np.prod(asked.places.shape[1:])) for asked in queries.lines)
-        blocks = self._over(stage, table.shape, points * count_margin_sites(self.projector.laws))
+        points = max(1, sum(asked.n_sites for asked in queries.parts))
+        blocks = self._over(stage, table.shape, points)
         return [np.concatenate(parts) for parts in zip(*(reduced for _, reduced in blocks), strict=True)]
+
+    def rounded_up(self, scores: FloatArray) -> FloatArray:
+        """Return scores rounded up to the half-widths at which opaque properties are calibrated, if there are any."""
+        for one in self.orbits:
+            if one.is_opaque:
+                levels = np.array([0.0, *one.levels, np.inf])
+                return levels[np.searchsorted(levels, scores)]
+        return scores
 
     def along(self, row: Table, axis: int, at: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return ``f`` and ``g`` along one axis of a single row, at places (n_places,): two arrays of that shape."""
-        inside, lines = self._lines(row, np.arange(1))
-        sites = np.repeat(self.places(row)[:, None, :], at.size, axis=1)
-        sites[:, :, axis] = at
-        f, g = extend(self.model, inside, self.projector, self.projector.project(lines), sites)
-        return f[0], g[0]
+        law = self.projector.laws[axis]
+        part = next(part for part, one in self.lines if one is law)
+        queries = Queries((LineQueries(part, law, at[None, None, :]),), 1, 1)
+        ((values,),) = self.at_queries(row, queries, lambda _, f, g, __: np.stack([f[0, 0], g[0, 0]])[None])
+        return values[0], values[1]
 
-    def _lines(self, table: Table, rows: IntArray) -> tuple[Table, Lines]:
-        inside = _tables.take(table, rows)
-        return inside, evaluate_lines(self.model, inside, self.projector.laws)
+    def _repaired(self, table: Table, own: FloatArray) -> FloatArray:
+        """Return the repaired function at the rows of a table, where the model predicts ``own``: (n_samples,)."""
+        function = self.model
+        values = own
+        for repair in self.repairs:
+            after = Repaired(function, repair)
+            values, function = after.from_own(table, values), after
+        return np.clip(values, *self.limits)
+
+    def _anywhere(self, asked: PartQueries, table: Table) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return ``f`` and ``g`` at the points of queries, row by row, and the size of rounding per row."""
+        f, g, relative = [], [], 0.0
+        for sites in asked.sites(table):
+            values, relative = self.predict_model(sites)
+            f.append(values)
+            g.append(self._repaired(sites, values))
+        at_points = asked.arrange(f)
+        return at_points, asked.arrange(g), rounding(at_points, relative)
+
+    def _opaque_half_widths(self, reference: Table) -> tuple[float, ...]:
+        """Return the half-widths at which opaque properties are calibrated: quantiles of what repairs do elsewhere."""
+        rows = _tables.take(reference, np.arange(min(reference.shape[0], OPAQUE_ROWS)))
+        f, g = self.predict(rows)
+        size = np.abs(g - f)
+        moves = np.unique(size[size > 0])
+        if not moves.size:
+            return (float(np.abs(f).max() or 1.0),)
+        inner = np.unique(np.quantile(moves, np.linspace(0, 1, OPAQUE_LEVELS)))
+        return (float(inner[0]) / 2, *inner.tolist(), 2 * float(inner[-1]), 8 * float(inner[-1]))
 
     def _over(
-        self, stage: Callable[[slice], Result], shape: tuple[int, int], margin_sites: int
+        self, stage: Callable[[slice], Result], shape: tuple[int, int], n_points: int
     ) -> list[tuple[slice, Result]]:
-        sites = margin_sites + int(np.prod([law.knots.size for law in self.projector.laws]))
-        label = str(self.declared)
-        return over_blocks(stage, shape, sites, n_jobs=self.n_jobs, verbose=self.verbose, label=label)
+        if self.grid is not None:
+            sites = self.grid.count_sites(n_points)
+        else:
+            sites = n_points * prod(repair.count_sites(1) for repair in self.repairs)
+        return over_blocks(stage, shape, sites, n_jobs=self.n_jobs, verbose=self.verbose, label=str(self.declared))
 
 
 def clip_to_band(f: FloatArray, g: FloatArray, half_width: float) -> FloatArray:
@@ -194,90 +273,3 @@ def clip_to_band(f: FloatArray, g: FloatArray, half_width: float) -> FloatArray:
         clipped = np.clip(g, f - half_width, f + half_width)
         clipped = np.where(np.abs(clipped - f) > half_width, np.nextafter(clipped, f), clipped)
         return np.where(np.abs(g - f) <= half_width, g, clipped)
-
-
-def place_axes(declared: Property, table: Table) -> list[Axis]:
-    """Return the axis of each part of a property in a table; refuse what the table cannot carry."""
-    axes = [place_axis(part, table) for part in declared.parts]
-    orders = {axis.position: axis.order for axis in axes}
-    for axis in axes:
-        if axis.order != orders[axis.position]:
-            raise InputError(
-                f"feature {axis.feature!r} is declared with two orders, {axis.order!r} and {orders[axis.position]!r}; "
-                "give one order."
-            )
-        axis.places(table)
-    pairs = combinations(zip(declared.parts, axes, strict=True), 2)
-    for feature in {a.feature for (one, a), (other, b) in pairs if a.position == b.position and one.opposes(other)}:
-        warn(
-            f"{declared}: this is legal and means that the prediction must not depend on {feature!r} at all.",
-            PropertyWarning,
-        )
-    return axes
-
-
-def prepare(
-    model: Model,
-    declared: Property,
-    table: Table,
-    reference: Table,
-    *,
-    norm: str,
-    n_knots: int,
-    limits: tuple[float, float] = (-np.inf, np.inf),
-    n_jobs: int | None = None,
-    verbose: bool = False,
-) -> Alignment:
-    """Fix everything that calibration must not touch.
-
-    Parameters
-    ----------
-    model, declared
-    table : rows with the columns that the model expects
-    reference : rows that give reference laws and knots, and are used for nothing else
-    norm, n_knots, limits, n_jobs, verbose
-    """
-    axes = place_axes(declared, table)
-    positions = list(dict.fromkeys(axis.position for axis in axes))
-    if len(positions) > MAX_FEATURES:
-        raise InputError(
-            f"the property constrains {len(positions)} features jointly ({declared}); at most {MAX_FEATURES} can be "
-            "repaired on a common grid. Declare fewer features."
-        )
-    distinct = {axis.position: axis for axis in axes}
-    laws = _laws([distinct[position] for position in positions], reference, n_knots)
-    index = [positions.index(axis.position) for axis in axes]
-    placed = [Part(part, i, laws[i]) for part, i in zip(declared.parts, index, strict=True)]
-    # Demands on pairs first: curvature and unimodality keep order along the same axis, and undo less across axes.
-    parts = tuple(sorted(placed, key=lambda part: part.declared.n_points))
-    for one, other in combinations(parts, 2):
-        _check_compatible(one, other, laws, norm)
-    projector = Projector(laws, parts, norm, limits)
-    return Alignment(model, declared, projector, n_jobs=n_jobs, verbose=verbose)
-
-
-def _check_compatible(one: Part, other: Part, laws: tuple[ReferenceLaw, ...], norm: str) -> None:
-    """Refuse two parts along one axis that no line has both: then not even a constant line can be repaired."""
-    if one.axis != other.axis:
-        return
-    flat = Lines(np.zeros((1, one.law.knots.size)), np.full(1, 1e-9))
-    pair = Projector((laws[one.axis],), (replace(one, axis=0), replace(other, axis=0)), norm)
-    if not pair.is_member(pair.project(flat).values, flat.rounding)[0]:
-        raise InputError(
-            f"the property asks for {one.declared} and for {other.declared}, which no function has both; drop one of them."
-        )
-
-
-def _laws(axes: Sequence[Axis], reference: Table, n_knots: int) -> tuple[ReferenceLaw, ...]:
-    """Return the reference laws of the axes, their knots shared out so that the grid stays small.
-
-    An ordered category has all its categories as knots; numeric features share what remains of the grid equally.
-    """
-    numeric = [axis for axis in axes if axis.order is None]
-    n_categories = prod(len(axis.order) for axis in axes if axis.order is not None)
-    grid = n_knots if len(axes) == 1 else GRID_FACTOR * n_knots
-    share = max(MIN_KNOTS, int((grid / n_categories) ** (1 / len(numeric)) + 1e-9)) if numeric else 0
-    per_axis = n_knots if len(axes) == 1 else share
-    return tuple(
-        ReferenceLaw.from_table(axis, reference, per_axis if axis.order is None else len(axis.order)) for axis in axes
-    )

@@ -18,13 +18,13 @@ import numpy as np
 from alignconf import _tables, scores
 from alignconf._typing import Feature, FloatArray, Model, RandomState, Table
 from alignconf._validation import check_level, check_model, check_rows, generator, predictions, rounding
-from alignconf.alignment import place_axes
 from alignconf.certificate import ViolationRate, percent, plain
 from alignconf.contract import Declaration
 from alignconf.errors import InputError
-from alignconf.lines import evaluate_sites, over_blocks
+from alignconf.lines import over_blocks
+from alignconf.preparation import place_axes, place_orbits
 from alignconf.properties import declare
-from alignconf.queries import LineQueries, draw_queries
+from alignconf.queries import PartQueries, draw_queries
 from alignconf.reference import ReferenceLaw, set_aside
 
 __all__ = ["Audit", "Witness", "check"]
@@ -40,28 +40,31 @@ class Witness:
         Position in ``X`` of the row on whose line the query lies.
     property : str
         The part of the property that is violated, in words.
-    feature : str or int
+    feature : str, int or None
+        The feature that varies; None where the query is about points made from the row.
     values : tuple
-        The values of the feature at the points of the query, in order.
+        The values of the feature at the points of the query, in order; otherwise the points in words.
     predictions : tuple of float
         What the model answers there, all other features being the row's own.
-    excess : float
-        By how much the inequality fails, in the unit of the prediction.
+    excess : float or None
+        By how much the inequality fails, in the unit of the prediction; None where the property only says yes or no.
     """
 
     row: int
     property: str
-    feature: Feature
+    feature: Feature | None
     values: tuple[Any, ...]
     predictions: tuple[float, ...]
-    excess: float
+    excess: float | None
 
     def __str__(self) -> str:
         """Return the witness in words."""
         points = ", ".join(
-            f"{prediction:.6g} at {value!r}" for value, prediction in zip(self.values, self.predictions, strict=True)
+            f"{prediction:.6g} at {value if self.feature is None else repr(value)}"
+            for value, prediction in zip(self.values, self.predictions, strict=True)
         )
-        return f"row {self.row}, {self.property}: the model predicts {points} (too much by {self.excess:.6g})"
+        size = "" if self.excess is None else f" (too much by {self.excess:.6g})"
+        return f"row {self.row}, {self.property}: the model predicts {points}{size}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,8 @@ class Audit:
     violations : ViolationRate
         With its exact binomial interval.
     mean_excess, median_excess, max_excess : float
-        Size of the violations: over all queries (0 where none), and over the violated ones (NaN if there are none).
+        Size of the violations: over all queries (0 where none), and over the violated ones (NaN if there are none). A
+        violation of a rule that only says yes or no counts as 1.
     worst : Witness or None
         The most violated query that was found: a lower bound on the worst there is.
     n_missing : int
@@ -103,7 +107,8 @@ class Audit:
         if self.n_missing:
             sentence += f"\n{self.n_missing} rows lack a constrained feature and were not asked."
         if self.worst is not None:
-            sentence += f"\nMedian size of a violation {self.median_excess:.6g}. Worst found: {self.worst}."
+            size = "" if self.worst.excess is None else f"Median size of a violation {self.median_excess:.6g}. "
+            sentence += f"\n{size}Worst found: {self.worst}."
         return sentence
 
     def to_dict(self) -> dict[str, Any]:
@@ -178,14 +183,17 @@ def check(
         reference = check_rows(X_reference, name="X_reference")
         _tables.check_columns(reference, _tables.column_names(table), table.shape[1], name="X_reference")
     axes = place_axes(declared, table)
+    orbits = place_orbits(declared, reference)
     laws = [ReferenceLaw.from_table(axis, reference, 2) for axis in axes]
-    complete = ~np.isnan(np.stack([axis.places(table)[rows] for axis in axes], axis=-1)).any(axis=1)
+    complete = np.ones(rows.size, dtype=bool)
+    for law in laws:
+        complete &= ~np.isnan(law.axis.places(table)[rows])
     asked_rows = rows[complete]
     if not asked_rows.size:
         raise InputError(f"X has no row to ask: {rows.size} rows besides the reference rows, all with missing values.")
     asked = _tables.take(table, asked_rows)
-    queries = draw_queries(declared.parts, laws, asked_rows.size, 1, random)
-    answers = [_ask(model, asked, lines, n_jobs) for lines in queries.lines]
+    queries = draw_queries(declared.lines, laws, asked_rows.size, 1, random, orbits)
+    answers = [_ask(model, asked, part, n_jobs) for part in queries.parts]
     sizes = np.stack([excess for _, excess in answers], axis=1)
     worst = sizes.max(axis=1)
     violated = worst > 0
@@ -196,35 +204,40 @@ def check(
         mean_excess=float(worst.mean()),
         median_excess=float(np.median(worst[violated])) if violated.any() else np.nan,
         max_excess=float(worst.max()) if violated.any() else np.nan,
-        worst=_witness(asked_rows, queries.lines, [values for values, _ in answers], sizes) if violated.any() else None,
+        worst=_witness(asked_rows, asked, queries.parts, [values for values, _ in answers], sizes)
+        if violated.any()
+        else None,
         n_missing=int(rows.size - asked_rows.size),
     )
 
 
-def _ask(model: Model, table: Table, lines: LineQueries, n_jobs: int | None) -> tuple[FloatArray, FloatArray]:
+def _ask(model: Model, table: Table, part: PartQueries, n_jobs: int | None) -> tuple[FloatArray, FloatArray]:
     """Return the model's values at the query points, (n_samples, n_points), and the excess of each query."""
-    places = lines.places[:, 0, :, None]
 
     def stage(block: slice) -> tuple[FloatArray, FloatArray]:
         inside = _tables.take(table, np.arange(block.start, block.stop))
-        values, relative = evaluate_sites(model, inside, [lines.law.axis], places[block])
-        asked = LineQueries(lines.part, lines.law, lines.places[block])
-        return values, scores.excess(asked, values[:, None, :], rounding(values, relative))[:, 0]
+        asked = part.rows(block)
+        answers = [predictions(model, sites) for sites in asked.sites(inside)]
+        values = asked.arrange([values for values, _ in answers])
+        size = rounding(values, answers[0][1])
+        return values[:, 0], scores.excess(asked, values, size)[:, 0]
 
     predictions(model, _tables.take(table, np.arange(1)))
-    blocks = over_blocks(stage, table.shape, lines.part.n_points, n_jobs=n_jobs)
+    blocks = over_blocks(stage, table.shape, part.n_sites, n_jobs=n_jobs)
     values, excesses = zip(*(result for _, result in blocks), strict=True)
     return np.concatenate(values), np.concatenate(excesses)
 
 
-def _witness(rows: Any, lines: Sequence[LineQueries], values: Sequence[FloatArray], sizes: FloatArray) -> Witness:
+def _witness(
+    rows: Any, table: Table, parts: Sequence[PartQueries], values: Sequence[FloatArray], sizes: FloatArray
+) -> Witness:
     at, part = divmod(int(sizes.argmax()), sizes.shape[1])
-    asked = lines[part]
+    asked = parts[part]
     return Witness(
         row=int(rows[at]),
-        property=str(asked.part),
-        feature=asked.part.feature,
-        values=tuple(asked.law.axis.values(asked.places[at, 0]).tolist()),
+        property=str(asked.declared),
+        feature=None if asked.drawn_from is None else asked.drawn_from.axis.feature,
+        values=asked.labels(table, at),
         predictions=tuple(values[part][at].tolist()),
-        excess=float(sizes[at, part]),
+        excess=None if asked.is_opaque else float(sizes[at, part]),
     )

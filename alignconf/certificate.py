@@ -33,7 +33,7 @@ from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Table
 from alignconf.alignment import Alignment, clip_to_band
 from alignconf.errors import InputError
-from alignconf.queries import LineQueries
+from alignconf.queries import PartQueries
 from alignconf.scores import excess
 
 __all__ = [
@@ -272,17 +272,17 @@ def certify(
         How values compare with labels, where there are labels.
     """
     complete = alignment.complete(table)
-    asked = _tables.take(table, np.flatnonzero(complete))
-    if not asked.shape[0]:
+    rows = _tables.take(table, np.flatnonzero(complete))
+    if not rows.shape[0]:
         raise InputError("X has no row with all constrained features present; nothing can be certified.")
-    queries = alignment.draw(asked.shape[0], 1, random)
+    queries = alignment.draw(rows.shape[0], 1, random)
 
-    def rejected(lines: LineQueries, f: FloatArray, g: FloatArray, rounding: FloatArray) -> BoolArray:
+    def rejected(asked: PartQueries, f: FloatArray, g: FloatArray, rounding: FloatArray) -> BoolArray:
         functions = (clip_to_band(f, g, lambda_), f, g)
-        return np.stack([excess(lines, values, rounding)[:, 0] > 0 for values in functions], axis=1)
+        return np.stack([excess(asked, values, rounding)[:, 0] > 0 for values in functions], axis=1)
 
-    counts = np.any(alignment.at_queries(asked, queries, rejected), axis=0).sum(axis=0)
-    delivered, before, full = (ViolationRate(int(count), asked.shape[0], confidence) for count in counts)
+    counts = np.any(alignment.at_queries(rows, queries, rejected), axis=0).sum(axis=0)
+    delivered, before, full = (ViolationRate(int(count), rows.shape[0], confidence) for count in counts)
     f, g = alignment.predict(table)
     aligned = clip_to_band(f, g, lambda_)
     return Certificate(
@@ -291,14 +291,14 @@ def certify(
         lambda_=lambda_,
         confidence=confidence,
         query_law=str(queries),
-        reference_law=" and ".join(map(str, alignment.projector.laws)),
+        reference_law=" and ".join(dict.fromkeys(map(str, alignment.laws))) or "none: nothing is drawn",
         delivered=delivered,
         before=before,
         full_strength=full,
         distance_bound=sqrt(delivered.upper_bound) if alignment.declared.is_order else None,
         rms_displacement=float(np.sqrt(np.mean((aligned - f) ** 2))),
         max_displacement=float(np.abs(aligned - f).max()),
-        n_missing=int(table.shape[0] - asked.shape[0]),
+        n_missing=int(table.shape[0] - rows.shape[0]),
         error=None if errors is None else paired_change(errors.measure, errors.of(f), errors.of(aligned), confidence),
     )
 

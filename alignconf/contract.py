@@ -13,7 +13,8 @@ well-defined function. A :class:`LineProperty` answers three questions:
 * *what may lie between two repaired knots?* An interval of values (:meth:`LineProperty.between`).
 
 How bad a query is, whether a line is a member and every guarantee follow from these answers and are derived elsewhere,
-once. A conjunction is a :class:`Property` with several ``parts``.
+once. A property of a few points made from each row (its **orbit**: a transformed row, the row with another plan) is the
+other kind, :class:`OrbitProperty`. A conjunction is a :class:`Property` with several ``parts``.
 """
 
 from __future__ import annotations
@@ -27,11 +28,20 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from alignconf._typing import BoolArray, Feature, FloatArray, IntArray
+from alignconf._typing import BoolArray, Feature, FloatArray, IntArray, Table
 from alignconf._validation import check_number
 from alignconf.errors import InputError
 
-__all__ = ["Cells", "Declaration", "LineProperty", "Property", "centred", "limit_above", "limit_below"]
+__all__ = [
+    "Cells",
+    "Declaration",
+    "LineProperty",
+    "OrbitProperty",
+    "Property",
+    "centred",
+    "limit_above",
+    "limit_below",
+]
 
 
 class Property(ABC):
@@ -39,26 +49,44 @@ class Property(ABC):
 
     @property
     @abstractmethod
-    def parts(self) -> tuple[LineProperty, ...]:
-        """The one-feature properties that must all hold."""
+    def parts(self) -> tuple[Property, ...]:
+        """The simple properties that must all hold; a simple property is its own only part."""
+
+    @property
+    def lines(self) -> tuple[LineProperty, ...]:
+        """The parts that constrain functions along lines."""
+        return ()
+
+    @property
+    def orbits(self) -> tuple[OrbitProperty, ...]:
+        """The parts that constrain functions at a few points made from each row."""
+        return ()
 
     @property
     def is_order(self) -> bool:
         """Whether this is exactly a demand that one of two points of a line be no larger than the other."""
-        if len(self.parts) != 1 or self.parts[0].n_points != 2 or self.parts[0].tol:
-            return False
-        coefficients, bounds = self.parts[0].demands(np.array([0.0, 1.0]))
-        return coefficients.shape[0] == 1 and not bounds.any() and not coefficients.sum()
+        return len(self.parts) == 1 and any(line.compares_pairs for line in self.lines)
 
     @property
     def constant_features(self) -> tuple[Feature, ...]:
         """Features in which two parts demand opposite things of every pair, so that only a constant satisfies both."""
         opposed = (
             one.feature
-            for one, other in combinations(self.parts, 2)
+            for one, other in combinations(self.lines, 2)
             if one.feature == other.feature and one.opposes(other)
         )
         return tuple(dict.fromkeys(opposed))
+
+    def __repr__(self) -> str:
+        """Return the call that builds this property: what differs from the defaults, in the order of declaration."""
+        written = []
+        for one in fields(self):  # type: ignore[arg-type]  # every simple property is a dataclass
+            value = getattr(self, one.name)
+            if one.kw_only and value == one.default:
+                continue
+            shown = repr(list(value)) if isinstance(value, tuple) else repr(value)
+            written.append(f"{one.name}={shown}" if one.kw_only else shown)
+        return f"{type(self).__name__}({', '.join(written)})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,17 +123,6 @@ class LineProperty(Property):
             object.__setattr__(self, "order", _checked_order(self.feature, self.order))
         check_number("tol", self.tol, at_least=0)
 
-    def __repr__(self) -> str:
-        """Return the call that builds this property: what differs from the defaults, in the order of declaration."""
-        written = []
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if one.kw_only and value == one.default:
-                continue
-            shown = repr(list(value)) if isinstance(value, tuple) else repr(value)
-            written.append(f"{one.name}={shown}" if one.kw_only else shown)
-        return f"{type(self).__name__}({', '.join(written)})"
-
     def __str__(self) -> str:
         """Return the property in words, e.g. ``increasing in 'age'``."""
         return f"{self.description} in {self.feature!r}" + (f" up to {self.tol:g}" if self.tol else "")
@@ -116,14 +133,32 @@ class LineProperty(Property):
         return self.adjective
 
     @property
-    def parts(self) -> tuple[LineProperty, ...]:
+    def parts(self) -> tuple[Property, ...]:
         """The property itself."""
         return (self,)
+
+    @property
+    def lines(self) -> tuple[LineProperty, ...]:
+        """The property itself."""
+        return (self,)
+
+    @property
+    def trade(self) -> tuple[Feature, tuple[float, float]] | None:
+        """For lines along which another feature gives way: that feature, and the units of both. None for plain lines."""
+        return None
+
+    @property
+    def compares_pairs(self) -> bool:
+        """Whether the only demand is that one of two points of a line be no larger than the other."""
+        if self.n_points != 2 or self.tol:
+            return False
+        coefficients, bounds = self.demands(np.array([0.0, 1.0]))
+        return coefficients.shape[0] == 1 and not bounds.any() and not coefficients.sum()
 
     def opposes(self, other: LineProperty) -> bool:
         """Whether this and another property of one feature demand opposite orders, so that only a constant has both."""
         pair = np.array([0.0, 1.0])
-        if not (self.is_order and other.is_order):
+        if not (self.compares_pairs and other.compares_pairs) or self.trade or other.trade:
             return False
         return np.array_equal(self.demands(pair)[0], -other.demands(pair)[0])
 
@@ -165,6 +200,78 @@ class LineProperty(Property):
 
         At a knot the interval is the value there. A limit that does not exist is infinite.
         """
+
+
+@dataclass(frozen=True, repr=False)
+class OrbitProperty(Property):
+    r"""A property of the values at a few points made from each row, its **orbit**.
+
+    With the points :math:`T_1(x), \dots, T_m(x)` of a row it demands :math:`\sum_k a_{ik} g(T_k(x)) \le b_i` for every
+    ``i``, or whatever :meth:`accepts` accepts. The repair moves the values of one orbit; it is an exact member where orbits
+    partition the rows, that is, where the orbit of each of its points has the same points.
+
+    Parameters
+    ----------
+    tol : float, default=0
+        Slack granted to every demand, in the unit of the prediction.
+    """
+
+    tol: float = field(default=0.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Check the declaration before anything else sees it."""
+        check_number("tol", self.tol, at_least=0)
+
+    @property
+    def parts(self) -> tuple[Property, ...]:
+        """The property itself."""
+        return (self,)
+
+    @property
+    def orbits(self) -> tuple[OrbitProperty, ...]:
+        """The property itself."""
+        return (self,)
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """The interval that all values must lie in, if that is all that is demanded; None otherwise."""
+        return None
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether only :meth:`accepts` says what is demanded, so that there are no inequalities to compute with."""
+        return False
+
+    @abstractmethod
+    def labels(self, n_points: int) -> tuple[str, ...]:
+        """Return what the points of an orbit are, in words."""
+
+    @abstractmethod
+    def orbit(self, table: Table) -> list[Table]:
+        """Return the points of the orbit of every row: tables with the rows and columns of ``table``."""
+
+    @abstractmethod
+    def demands(self, n_points: int) -> tuple[FloatArray, FloatArray]:
+        """Return coefficients (n_demands, n_points) and bounds (n_demands,), without ``tol``."""
+
+    @abstractmethod
+    def nearest(self, values: FloatArray, same: IntArray, norm: str) -> FloatArray:
+        """Return the members nearest to ``values`` (n_orbits, n_points), ``tol`` granted.
+
+        Parameters
+        ----------
+        values : (n_orbits, n_points)
+        same : (n_points,)
+            Position of the first point that is the same row as each; equal points have equal values and count once.
+        norm : {"l2", "sup"}
+            Least squares, or the smallest largest deviation.
+        """
+
+    def accepts(self, values: FloatArray) -> BoolArray:
+        """Return which orbits with values (n_orbits, n_points) are accepted: (n_orbits,)."""
+        coefficients, bounds = self.demands(values.shape[1])
+        accepted: BoolArray = np.all(values @ coefficients.T <= bounds + self.tol, axis=1)
+        return accepted
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from alignconf import _tables
@@ -60,7 +61,9 @@ def evaluate_sites(model: Model, table: Table, axes: Sequence[Axis], places: Flo
     n_samples, n_sites = table.shape[0], places.shape[1]
     rows = np.repeat(np.arange(n_samples), n_sites)
     moved = np.broadcast_to(places, (n_samples, n_sites, len(axes))).reshape(-1, len(axes))
-    replaced = {axis.position: axis.values(moved[:, i]) for i, axis in enumerate(axes)}
+    replaced: dict[int, NDArray[Any]] = {}
+    for i, axis in enumerate(axes):
+        replaced |= axis.moved(table, rows, moved[:, i])
     values, relative = predictions(model, _tables.replicate(table, rows, replaced))
     return values.reshape(n_samples, n_sites), relative
 

@@ -15,7 +15,8 @@ import numpy as np
 from alignconf import scores
 from alignconf._typing import FloatArray, Table
 from alignconf.alignment import Alignment
-from alignconf.queries import LineQueries
+from alignconf.errors import InputError
+from alignconf.queries import PartQueries
 
 __all__ = ["LOSSES", "Loss"]
 
@@ -30,7 +31,8 @@ class Loss:
     per_query : bool
         Whether it has a score for each query; otherwise one for each row.
     event : str
-        What happens with probability at most ``alpha``, in words; ``{law}`` stands for the query law.
+        What happens with probability at most ``alpha``, in words; ``{law}`` stands for the query law, ``{where}`` for what
+        the property is repaired on together.
     scores : callable
         From the alignment, rows without missing constrained features, the number of queries and a generator to
         critical half-widths, (n_samples, n_queries).
@@ -45,12 +47,18 @@ class Loss:
 def _delivered(alignment: Alignment, table: Table, n_queries: int, random: np.random.Generator) -> FloatArray:
     queries = alignment.draw(table.shape[0], n_queries, random)
     worst: FloatArray = np.max(alignment.at_queries(table, queries, scores.delivered), axis=0)
-    return worst
+    return alignment.rounded_up(worst)
 
 
 def _existence(alignment: Alignment, table: Table, n_queries: int, random: np.random.Generator) -> FloatArray:
-    def score(lines: LineQueries, f: FloatArray, _: FloatArray, rounding: FloatArray) -> FloatArray:
-        return scores.existence(lines, f, rounding)
+    if any(one.is_opaque for one in alignment.orbits):
+        raise InputError(
+            f"loss='existence' asks which values within the band are accepted, and {alignment.declared} has a rule that only "
+            "says yes or no; use the default loss, 'delivered'."
+        )
+
+    def score(asked: PartQueries, f: FloatArray, _: FloatArray, rounding: FloatArray) -> FloatArray:
+        return scores.existence(asked, f, rounding)
 
     queries = alignment.draw(table.shape[0], n_queries, random)
     worst: FloatArray = np.max(alignment.at_queries(table, queries, score), axis=0)
@@ -58,12 +66,23 @@ def _existence(alignment: Alignment, table: Table, n_queries: int, random: np.ra
 
 
 def _line(alignment: Alignment, table: Table, _: int, __: np.random.Generator) -> FloatArray:
+    _check_together(alignment, "line")
     return alignment.half_widths(table)[:, None]
 
 
 def _displacement(alignment: Alignment, table: Table, _: int, __: np.random.Generator) -> FloatArray:
+    _check_together(alignment, "displacement")
     f, g = alignment.predict(table)
     return np.where(alignment.repaired_exactly(table), np.abs(g - f), np.inf)[:, None]
+
+
+def _check_together(alignment: Alignment, loss: str) -> None:
+    if alignment.where is None:
+        raise InputError(
+            f"loss={loss!r} needs to know on which points one function has the property, which is not known for "
+            f"{alignment.declared} (a surrogate, a rule that only says yes or no, or lines and orbits together); use the "
+            "default loss, 'delivered'."
+        )
 
 
 #: By the name that users type.
@@ -74,14 +93,14 @@ LOSSES = {
         Loss(
             "line",
             False,
-            "no single function within the band has the property on the whole line of a fresh row, at the knots",
+            "no single function within the band has the property {where}",
             _line,
         ),
         Loss(
             "displacement",
             False,
             "the delivered function differs at a fresh row from the projection, which is one function, or the projection "
-            "lacks the property at the knots of that row",
+            "lacks the property {where}",
             _displacement,
         ),
         Loss(

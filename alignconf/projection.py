@@ -80,7 +80,7 @@ class Projector:
         Repaired in this order.
     norm : {"l2", "sup"}
     limits : (float, float)
-        Values that no repaired function leaves, such as 0 and 1 for a probability.
+        Values that no repaired function leaves: declared bounds, or 0 and 1 for a probability.
     """
 
     laws: tuple[ReferenceLaw, ...]
@@ -91,7 +91,8 @@ class Projector:
     def project(self, lines: Lines) -> Projection:
         """Return the repaired lines; see :meth:`is_member` for what a joint repair may leave."""
         axes = tuple(range(len(self.laws)))
-        return Projection(lines, _snap(self.repair(lines.values, axes), lines.values, lines.rounding))
+        repaired = _snap(self.repair(lines.values, axes), lines.values, lines.rounding)
+        return Projection(lines, np.clip(repaired, *self.limits))
 
     def half_width(self, lines: Lines) -> FloatArray:
         """Return, per row, a half-width within which one member exists on the whole line, or grid: (n_samples,).
@@ -100,10 +101,12 @@ class Projector:
         grants: the smallest possible for one part and for order properties. Zero where it is rounding, infinite where the
         midpoint of a joint repair is no member.
         """
-        repaired = self._midpoint(lines.values, tuple(range(len(self.laws))))
+        repaired = np.clip(self._midpoint(lines.values, tuple(range(len(self.laws)))), *self.limits)
         deviation = np.abs(repaired - lines.values)
         largest: FloatArray = deviation.reshape(len(deviation), -1).max(axis=1)
-        granted = np.maximum(largest - min(part.slack for part in self.parts), 0.0)
+        outside: FloatArray = np.abs(np.clip(lines.values, *self.limits) - lines.values)
+        at_least = outside.reshape(len(outside), -1).max(axis=1)
+        granted = np.maximum(largest - min(part.slack for part in self.parts), at_least)
         width = np.where(2 * granted > lines.rounding, granted, 0.0)
         return np.where(self.is_member(repaired, lines.rounding), width, np.inf)
 
@@ -111,10 +114,10 @@ class Projector:
         """Return whether grids (n_samples, ...) have every part at the knots, up to rounding (n_samples,): (n_samples,).
 
         One part alone always repairs exactly, and so do order properties, bounded slopes and invariance together. Curvature
-        and unimodality next to other parts need not: their repair can undo what was reached along another axis.
+        and unimodality next to other parts, or cut off at limits, need not: a later step can undo what was reached before.
         """
         member = np.ones(len(values), dtype=bool)
-        if len(self.parts) == 1:
+        if len(self.parts) == 1 and not np.isfinite(self.limits).any():
             return member
         for part in self.parts:
             for side in (part.declared.upper, part.declared.lower):

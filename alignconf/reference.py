@@ -8,7 +8,8 @@ weighs errors by it. The sample must not contain rows that calibrate or certify.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,13 @@ from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.contract import LineProperty
 from alignconf.errors import InputError
 
-__all__ = ["Axis", "ReferenceLaw", "place_axis", "set_aside"]
+__all__ = ["Axis", "ReferenceLaw", "TradeAxis", "place_axis", "set_aside"]
 
 REFERENCE_SHARE = 0.2
 MAX_REFERENCE = 2000
+
+#: Trade lines are drawn from at this many places.
+TRADE_PLACES = 1001
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,28 @@ class Axis:
     position: int
     order: tuple[Any, ...] | None
 
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The positions of the columns that change along the axis; no two axes of a grid share one."""
+        return (self.position,)
+
+    @property
+    def key(self) -> Hashable:
+        """What makes two axes the same axis."""
+        return self.columns
+
+    def within(self, table: Table) -> Axis:  # noqa: ARG002
+        """Return the axis as reference rows bound it."""
+        return self
+
+    def reference_places(self, table: Table) -> FloatArray:
+        """Return the places whose law the reference rows of a table give, NaN where missing."""
+        return self.places(table)
+
+    def law_in_words(self, n_reference: int) -> str:
+        """Return the reference law in words."""
+        return f"the marginal law of {self.feature!r} in {n_reference} reference rows"
+
     def places(self, table: Table) -> FloatArray:
         """Return the place of every row, (n_samples,); NaN where the value is missing.
 
@@ -53,6 +79,18 @@ class Axis:
         """
         values = _tables.column(table, self.position)
         return self._numbers(values) if self.order is None else self._ranks(values)
+
+    def moved(self, table: Table, rows: IntArray, places: FloatArray) -> dict[int, NDArray[Any]]:  # noqa: ARG002
+        """Return which columns change, by position, and to what values, when rows of a table move to given places.
+
+        Parameters
+        ----------
+        table : Table
+        rows : (n_moved,)
+            Positions of rows in the table.
+        places : (n_moved,)
+        """
+        return {self.position: self.values(places)}
 
     def values(self, places: FloatArray) -> NDArray[Any]:
         """Return the column's values at given places, the inverse of :meth:`places`."""
@@ -99,6 +137,96 @@ class Axis:
 
 
 @dataclass(frozen=True)
+class TradeAxis(Axis):
+    r"""The axis along which one feature grows at the expense of another.
+
+    With units :math:`s_j, s_k` the sum :math:`c = x_j / s_j + x_k / s_k` of a row stays, and with it the row's **trade line**.
+    The place of a row is where :math:`x_j / s_j` lies in the part of that line on which both features keep within the range
+    of the reference rows: 0 at its lower end, 1 at its upper end. A row whose line misses that range has no place.
+
+    Parameters
+    ----------
+    other : int
+        Column position of the feature that gives way.
+    other_feature : str or int
+    units : (float, float)
+    low, high : (float, float)
+        Range of both features in the reference rows, in units.
+    """
+
+    other: int
+    other_feature: Feature
+    units: tuple[float, float]
+    low: tuple[float, float] = (-np.inf, -np.inf)
+    high: tuple[float, float] = (np.inf, np.inf)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The positions of both features."""
+        return (self.position, self.other)
+
+    @property
+    def key(self) -> Hashable:
+        """The columns and their units."""
+        return (self.columns, self.units)
+
+    def within(self, table: Table) -> TradeAxis:
+        """Return the axis with the range that the rows of a table have."""
+        one, other = self._in_units(table)
+        complete = np.isfinite(one) & np.isfinite(other)
+        if not complete.any():
+            raise InputError(
+                f"features {self.feature!r} and {self.other_feature!r} have no finite value in the reference rows."
+            )
+        one, other = one[complete], other[complete]
+        low, high = (float(one.min()), float(other.min())), (float(one.max()), float(other.max()))
+        if low[0] == high[0] or low[1] == high[1]:
+            raise InputError(
+                f"features {self.feature!r} and {self.other_feature!r} must both vary in the reference rows to be traded "
+                "against each other; give reference rows in which they do, or drop the property."
+            )
+        return replace(self, low=low, high=high)
+
+    def reference_places(self, table: Table) -> FloatArray:  # noqa: ARG002
+        """Return evenly spaced places: the law is uniform on each line."""
+        return np.linspace(0.0, 1.0, TRADE_PLACES)
+
+    def law_in_words(self, n_reference: int) -> str:
+        """Return the reference law in words."""
+        return (
+            f"the uniform law on the part of a trade line, {self.feature!r} against {self.other_feature!r} at "
+            f"{self.units[0]:g} : {self.units[1]:g}, within the range of {n_reference} reference rows"
+        )
+
+    def places(self, table: Table) -> FloatArray:
+        """Return the place of every row, (n_samples,); NaN where a value is missing or the line misses the range."""
+        one, other = self._in_units(table)
+        if not np.isfinite(self.low[0]):
+            return one + other
+        start, length = self._segment(one + other)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(length > 0, (one - start) / length, np.nan)
+
+    def moved(self, table: Table, rows: IntArray, places: FloatArray) -> dict[int, NDArray[Any]]:
+        """Return both columns when rows of a table move to given places on their trade lines."""
+        one, other = self._in_units(table)
+        total = (one + other)[rows]
+        start, length = self._segment(total)
+        at = start + places * length
+        return {self.position: self.units[0] * at, self.other: self.units[1] * (total - at)}
+
+    def _in_units(self, table: Table) -> tuple[FloatArray, FloatArray]:
+        one = self._numbers(_tables.column(table, self.position)) / self.units[0]
+        other = replace(self, feature=self.other_feature)._numbers(_tables.column(table, self.other)) / self.units[1]
+        return one, other
+
+    def _segment(self, total: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return where on the lines with given sums the range begins, and how long it is there."""
+        start = np.maximum(self.low[0], total - self.high[1])
+        return start, np.minimum(self.high[0], total - self.low[1]) - start
+
+
+@dataclass(frozen=True)
 class ReferenceLaw:
     """The marginal law of one feature in a reference sample, with the knots at which lines are evaluated.
 
@@ -112,17 +240,21 @@ class ReferenceLaw:
         quantiles that include the smallest and the largest.
     weights : (n_knots,)
         Reference mass of each knot, summing to 1; the mass strictly between two knots is split between them.
+    n_reference : int
+        Reference rows that have a place.
     """
 
     axis: Axis
     sample: FloatArray
     knots: FloatArray
     weights: FloatArray
+    n_reference: int
 
     @classmethod
     def from_table(cls, axis: Axis, table: Table, n_knots: int) -> ReferenceLaw:
         """Read the law of the axis off the rows of a table, those with a missing value left out."""
-        places = axis.places(table)
+        axis = axis.within(table)
+        places = axis.reference_places(table)
         sample = np.sort(places[~np.isnan(places)])
         distinct = np.unique(sample)
         if not np.isfinite(sample).all():
@@ -138,7 +270,9 @@ class ReferenceLaw:
         knots = distinct
         if distinct.size > n_knots:
             knots = np.unique(np.quantile(sample, np.linspace(0, 1, n_knots), method="inverted_cdf"))
-        return cls(axis, sample, knots, _knot_mass(sample, knots))
+        return cls(
+            axis, sample, knots, _knot_mass(sample, knots), int(table.shape[0] - np.isnan(axis.places(table)).sum())
+        )
 
     def draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
         """Return independent draws from the law, of the given shape."""
@@ -146,7 +280,7 @@ class ReferenceLaw:
 
     def __str__(self) -> str:
         """Return the law in words, as certificates print it."""
-        return f"the marginal law of {self.axis.feature!r} in {self.sample.size} reference rows"
+        return self.axis.law_in_words(self.n_reference)
 
 
 def set_aside(n_samples: int, random: np.random.Generator, *, keep: int) -> tuple[IntArray, IntArray]:
@@ -162,6 +296,9 @@ def set_aside(n_samples: int, random: np.random.Generator, *, keep: int) -> tupl
 def place_axis(part: LineProperty, table: Table) -> Axis:
     """Return the axis of a declared property in a table: its column, and the order of its categories."""
     position = _tables.locate(table, part.feature)
+    if part.trade is not None:
+        other, units = part.trade
+        return TradeAxis(part.feature, position, None, _tables.locate(table, other), other, units)
     declared = tuple(part.order) if part.order is not None else _tables.category_order(table, position)
     return Axis(part.feature, position, declared)
 

@@ -24,27 +24,31 @@ from __future__ import annotations
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.queries import LineQueries
+from alignconf.queries import PartQueries
 
-__all__ = ["delivered", "excess", "existence", "last_rejection", "pair_score"]
+__all__ = ["delivered", "excess", "existence", "last_rejection", "last_rejection_on", "pair_score"]
 
 
-def excess(queries: LineQueries, values: FloatArray, rounding: FloatArray) -> FloatArray:
+def excess(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> FloatArray:
     """Return how far each query is from being accepted, 0 if it is: (n_samples, n_queries).
+
+    An opaque property only says yes or no: 1 for a query that it does not accept.
 
     Parameters
     ----------
-    queries : LineQueries
+    queries : PartQueries
     values : (n_samples, n_queries, n_points)
         A function at the query points.
     rounding : (n_samples,)
         Excesses up to this are rounding.
     """
+    if queries.is_opaque:
+        return np.where(queries.accepted(values), 0.0, 1.0)
     worst = queries.excess(values).min(axis=-1).max(axis=-1)
     return np.where(worst > rounding[:, None], worst, 0.0)
 
 
-def existence(queries: LineQueries, f: FloatArray, rounding: FloatArray) -> FloatArray:
+def existence(queries: PartQueries, f: FloatArray, rounding: FloatArray) -> FloatArray:
     """Return the scores of the published construction, per query: (n_samples, n_queries).
 
     ``v_+ / sum_k |a_k|`` is the smallest half-width at which *some* values in the band satisfy an inequality. The
@@ -58,20 +62,23 @@ def existence(queries: LineQueries, f: FloatArray, rounding: FloatArray) -> Floa
     return largest
 
 
-def delivered(queries: LineQueries, f: FloatArray, g: FloatArray, rounding: FloatArray) -> FloatArray:
+def delivered(queries: PartQueries, f: FloatArray, g: FloatArray, rounding: FloatArray) -> FloatArray:
     r"""Return the half-width beyond which the delivered function passes each query: (n_samples, n_queries).
 
     For a pair it has a closed form (:func:`pair_score`). In general the loss need not be monotone in :math:`\lambda`,
     and the score is the *last* rejection along the path, :math:`\sup \{\lambda : \text{the query is rejected for }
     g_\lambda\}`; then :math:`1\{\lambda < s\}` is at least the loss, for every :math:`\lambda`. ``s = 0`` if the path
-    is never rejected, and infinite if even ``g`` is, which points strictly between two knots can be.
+    is never rejected, and infinite if even ``g`` is, which points strictly between two knots can be. For an opaque property
+    see :func:`last_rejection_on`.
 
     Parameters
     ----------
-    queries : LineQueries
+    queries : PartQueries
     f, g : (n_samples, n_queries, n_points)
     rounding : (n_samples,)
     """
+    if queries.is_opaque:
+        return last_rejection_on(queries, f, g)
     coefficients, _ = queries.demands
     size = rounding[:, None, None, None]
     v, v_full = queries.excess(f), queries.excess(g)
@@ -135,3 +142,18 @@ def last_rejection(
         score = np.where(last > first, last, score)
         start, at_start = end, at_end
     return np.where(np.all(v_full > size, axis=-1), np.inf, score)
+
+
+def last_rejection_on(queries: PartQueries, f: FloatArray, g: FloatArray) -> FloatArray:
+    r"""Return the scores of an opaque property, (n_samples, n_queries), on a list of half-widths that is fixed beforehand.
+
+    With half-widths :math:`0 = h_0 < h_1 < \dots < h_H` the score is the one after the last at which the query is rejected
+    along the clip path, 0 if there is none and infinite if it is the last one. If :math:`\lambda` is chosen from the list
+    too, :math:`1\{\lambda < s\}` is at least the loss there, whatever happens in between.
+    """
+    d = g - f
+    score = np.zeros(f.shape[:2])
+    following = [*queries.levels, np.inf]
+    for half_width, beyond in zip([0.0, *queries.levels], following, strict=True):
+        score[~queries.accepted(f + np.clip(d, -half_width, half_width))] = beyond
+    return score

@@ -9,7 +9,7 @@ import pandas as pd
 
 from alignconf import AlignedRegressor
 from alignconf.alignment import clip_to_band
-from alignconf.queries import LineQueries
+from alignconf.queries import LineQueries, PartQueries, Queries
 from alignconf.scores import excess
 
 __all__ = ["mean_squared_error", "pairs", "violated", "violated_by_aligned"]
@@ -41,10 +41,10 @@ def violated(model: Any, X: pd.DataFrame, feature: str, sign: int, asked: np.nda
 def violated_by_aligned(aligned: AlignedRegressor, X: pd.DataFrame, asked: np.ndarray) -> np.ndarray:
     """Return the same for an aligned model, with every line evaluated once for all its pairs."""
     alignment = aligned.alignment_
-    queries = alignment.draw(len(X), 1, np.random.default_rng(0))
-    lines = (LineQueries(queries.lines[0].part, queries.lines[0].law, asked),)
+    ((part, law),) = alignment.lines
+    queries = Queries((LineQueries(part, law, asked),), len(X), asked.shape[1])
 
-    def failed(one: LineQueries, f: np.ndarray, g: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    def failed(one: PartQueries, f: np.ndarray, g: np.ndarray, rounding: np.ndarray) -> np.ndarray:
         return excess(one, clip_to_band(f, g, aligned.lambda_), rounding) > 0
 
-    return alignment.at_queries(X, type(queries)(lines, len(X), asked.shape[1]), failed)[0]
+    return alignment.at_queries(X, queries, failed)[0]

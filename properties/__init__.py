@@ -12,27 +12,37 @@ if __name__ != "alignconf.properties":
     )
 
 from alignconf.properties.all_of import AllOf
+from alignconf.properties.bounded import Bounded
 from alignconf.properties.concave import Concave
 from alignconf.properties.convex import Convex
 from alignconf.properties.declare import declare
 from alignconf.properties.decreasing import Decreasing
+from alignconf.properties.dominates import Dominates
 from alignconf.properties.increasing import Increasing
 from alignconf.properties.invariant import Invariant
+from alignconf.properties.invariant_under import InvariantUnder
+from alignconf.properties.linear_property import LinearProperty
 from alignconf.properties.lipschitz import Lipschitz
 from alignconf.properties.ordered import Ordered
+from alignconf.properties.rule import Rule
 from alignconf.properties.slope_at_least import SlopeAtLeast
 from alignconf.properties.slope_at_most import SlopeAtMost
 from alignconf.properties.unimodal import Unimodal
 
 __all__ = [
     "AllOf",
+    "Bounded",
     "Concave",
     "Convex",
     "Decreasing",
+    "Dominates",
     "Increasing",
     "Invariant",
+    "InvariantUnder",
+    "LinearProperty",
     "Lipschitz",
     "Ordered",
+    "Rule",
     "SlopeAtLeast",
     "SlopeAtMost",
     "Unimodal",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alignconf.contract import LineProperty, Property
+from alignconf.contract import LineProperty, OrbitProperty, Property
 from alignconf.errors import InputError
 
 __all__ = ["AllOf"]
@@ -37,7 +37,7 @@ class AllOf(Property):
     increasing in 'age' and decreasing in 'age' (that is, constant in 'age')
     """
 
-    members: tuple[LineProperty, ...]
+    members: tuple[Property, ...]
 
     def __init__(self, *members: Property) -> None:
         if not members:
@@ -55,9 +55,19 @@ class AllOf(Property):
         object.__setattr__(self, "members", tuple(parts))
 
     @property
-    def parts(self) -> tuple[LineProperty, ...]:
-        """The distinct one-feature properties of all members, in the order given."""
+    def parts(self) -> tuple[Property, ...]:
+        """The distinct simple properties of all members, in the order given."""
         return self.members
+
+    @property
+    def lines(self) -> tuple[LineProperty, ...]:
+        """The parts that constrain functions along lines."""
+        return tuple(line for member in self.members for line in member.lines)
+
+    @property
+    def orbits(self) -> tuple[OrbitProperty, ...]:
+        """The parts that constrain functions at a few points made from each row."""
+        return tuple(orbit for member in self.members for orbit in member.orbits)
 
     def __repr__(self) -> str:
         """Return the call that builds this conjunction."""

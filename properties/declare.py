@@ -77,11 +77,16 @@ def _of_feature(feature: Feature, spec: Any) -> list[Property]:
     if isinstance(spec, (list, tuple)):
         return [member for item in spec for member in _of_feature(feature, item)]
     if isinstance(spec, Property):
-        elsewhere = [part for part in spec.parts if part.feature != feature]
+        elsewhere = [part for part in spec.lines if part.feature != feature]
         if elsewhere:
             raise InputError(
                 f"properties maps feature {feature!r} to {spec!r}, which is about {elsewhere[0].feature!r}; "
                 "use the same feature in both places."
+            )
+        if spec.orbits:
+            raise InputError(
+                f"properties maps feature {feature!r} to {spec!r}, which is not about one feature; declare it next to "
+                "others in a list, such as [Increasing('a'), Bounded(0, 1)]."
             )
         return [spec]
     if isinstance(spec, (str, Real)) and not isinstance(spec, bool):

@@ -6,13 +6,16 @@ of smallest band its midrange.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from alignconf._typing import FloatArray
 from alignconf.contract import Cells, LineProperty
+from alignconf.errors import InputError
+from alignconf.properties.invariant_under import InvariantUnder
 
 __all__ = ["Invariant"]
 
@@ -25,6 +28,9 @@ class Invariant(LineProperty):
     ----------
     feature : str or int
         Column name, or position, in the raw input of the model.
+    transforms : sequence, optional
+        In place of a feature: ``Invariant(transforms=[...])`` is
+        :class:`~alignconf.properties.InvariantUnder` these transforms of the whole row.
     order : sequence, optional
         The values of a feature that is not numeric, in any order.
     tol : float, default=0
@@ -38,6 +44,14 @@ class Invariant(LineProperty):
 
     adjective: ClassVar[str] = "constant"
     n_points: ClassVar[int] = 2
+
+    def __new__(cls, *args: Any, transforms: Sequence[Any] | None = None, **keywords: Any) -> Any:
+        """Return the other kind of invariance where transforms are given in place of a feature."""
+        if transforms is None:
+            return super().__new__(cls)
+        if args or "feature" in keywords:
+            raise InputError("Invariant takes a feature or transforms, got both; combine one of each with AllOf.")
+        return InvariantUnder(transforms, **keywords)
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """``g(u) - g(u') <= 0`` and ``g(u') - g(u) <= 0``."""

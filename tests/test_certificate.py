@@ -119,7 +119,7 @@ def test_what_is_certified_is_the_function_that_users_call(properties, alpha):
     counts = []
     for model in (Swing(), aligned):
         rejected = np.zeros(len(X_NEW), dtype=bool)
-        for asked in queries.lines:
+        for asked in queries.parts:
             low, high = X_NEW.copy(), X_NEW.copy()
             low[:, asked.part.feature], high[:, asked.part.feature] = asked.places[:, 0].T
             sign = 1 if isinstance(asked.part, Increasing) else -1

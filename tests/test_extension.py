@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from alignconf.alignment import Alignment, clip_to_band, prepare
+from alignconf.alignment import Alignment, clip_to_band
 from alignconf.contract import Property
 from alignconf.errors import PropertyWarning
 from alignconf.extension import extend
 from alignconf.lines import evaluate_lines
+from alignconf.preparation import prepare
 from alignconf.projection import Projection
 from alignconf.properties import AllOf, Decreasing, Increasing
 from alignconf.scores import delivered
@@ -229,7 +230,7 @@ def test_what_is_left_as_rounding_is_no_infinite_score_across_cells(n_axes: int,
         table[:, :-1] = np.random.default_rng(0).random((40, n_axes))
         queries = alignment.draw(40, 10, np.random.default_rng(1))
         found = alignment.at_queries(table, queries, delivered)
-        for part, asked, score in zip(alignment.projector.parts, queries.lines, found, strict=True):
+        for part, asked, score in zip(alignment.projector.parts, queries.parts, found, strict=True):
             apart = separated(part.law.knots, asked.places[..., 0], asked.places[..., 1])
             assert apart.sum() > 300
             assert np.isinf(score[apart]).sum() == 0, model.amplitude

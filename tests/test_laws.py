@@ -28,6 +28,7 @@ from alignconf.properties import (
     Concave,
     Convex,
     Decreasing,
+    Dominates,
     Increasing,
     Invariant,
     Lipschitz,
@@ -38,6 +39,7 @@ from alignconf.properties import (
 )
 from alignconf.queries import LineQueries
 from alignconf.reference import Axis, ReferenceLaw
+from tests.orbits import ORBIT_CASES
 
 CASES = [
     Increasing("a"),
@@ -65,6 +67,7 @@ CASES = [
     AllOf(Increasing("a"), Convex("a")),
     AllOf(Lipschitz("a", 1.0), Increasing("a")),
     AllOf(Invariant("a"), Increasing("b")),
+    Dominates("a", "b"),
 ]
 ONE_FEATURE = [case for case in CASES if len({part.feature for part in case.parts}) == 1]
 #: Where the least-squares repair is the projection onto a convex set: one part, or opposite orders.
@@ -151,7 +154,8 @@ def largest_excess(projector: Projector, values: np.ndarray, rounding: np.ndarra
 
 def test_every_exported_property_is_put_to_the_laws() -> None:
     exported = [getattr(alignconf.properties, name) for name in alignconf.properties.__all__]
-    assert {it for it in exported if isinstance(it, type) and issubclass(it, Property)} == {type(it) for it in CASES}
+    put = {type(it) for it in [*CASES, *ORBIT_CASES]}
+    assert {it for it in exported if isinstance(it, type) and issubclass(it, Property)} == put
 
 
 def test_every_property_file_is_exported() -> None:

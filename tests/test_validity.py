@@ -18,9 +18,9 @@ from scipy.optimize import isotonic_regression
 from scipy.stats import beta, binom, kstest
 
 from alignconf import AlignedRegressor
-from alignconf.alignment import prepare
 from alignconf.calibration import allowed_above, calibrate
 from alignconf.losses import LOSSES
+from alignconf.preparation import prepare
 from alignconf.properties import AllOf, Increasing
 
 PLACES = np.array([0.0, 0.7, 1.1, 2.0, 2.4, 3.5, 4.1, 5.2, 6.0, 6.6, 7.9, 9.0])

@@ -1,0 +1,195 @@
+r"""Projections onto a polyhedron :math:`\{g : A g \le b\}`, of many short vectors at once.
+
+In least squares the dual problem is solved: with multipliers :math:`y \ge 0` and :math:`g = f - W^{-1} A^\top y` it is a
+non-negative least-squares problem whose Gram matrix :math:`Q = A W^{-1} A^\top` is the same for all vectors and is computed
+once. The active set grows and shrinks one inequality at a time, and the Cholesky factor of its part of ``Q`` with it. In the
+largest deviation the problem is a linear programme, solved by scipy's HiGHS for the vectors that need it.
+
+References
+----------
+.. [1] Lawson, C. L. and Hanson, R. J. (1974). Solving Least Squares Problems, chapter 23. Prentice-Hall.
+   doi:10.1137/1.9781611971217
+.. [2] Bro, R. and De Jong, S. (1997). A fast non-negativity-constrained least squares algorithm. Journal of Chemometrics
+   11(5). doi:10.1002/(SICI)1099-128X(199709/10)11:5<393::AID-CEM483>3.0.CO;2-L
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from scipy.optimize import linprog
+
+from alignconf._typing import FloatArray, IntArray
+
+__all__ = ["colliding", "polyhedron_least_squares", "polyhedron_midpoint"]
+
+#: Violations below this share of the sizes involved are rounding.
+TOLERANCE = 1e-13
+
+
+def polyhedron_least_squares(
+    values: FloatArray, A: FloatArray, b: FloatArray, weights: FloatArray | None = None
+) -> FloatArray:
+    """Weighted least-squares projection of each vector onto ``A g <= b``, which must have a solution.
+
+    Parameters
+    ----------
+    values : (n_vectors, n_points)
+    A : (n_demands, n_points)
+    b : (n_demands,)
+    weights : (n_points,), positive, optional
+
+    Returns
+    -------
+    (n_vectors, n_points)
+    """
+    inverse = np.ones(A.shape[1]) if weights is None else 1.0 / weights
+    # Every inequality gets the same length, so that one tolerance serves all.
+    length = np.sqrt((A * A * inverse).sum(axis=1))
+    kept = length > 0
+    A, b = A[kept] / length[kept, None], b[kept] / length[kept]
+    projected = np.array(values, dtype=np.float64)
+    excess = projected @ A.T - b
+    size = np.abs(projected) @ np.abs(A.T) + np.abs(b)
+    chosen = np.flatnonzero((excess > TOLERANCE * size).any(axis=1))
+    if chosen.size:
+        reach = A * inverse
+        multipliers = np.zeros((chosen.size, b.size))
+        _dual(reach @ A.T, excess[chosen], TOLERANCE * size[chosen].max(axis=1), multipliers)
+        projected[chosen] -= multipliers @ reach
+    return projected
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _dual(Q: FloatArray, excess: FloatArray, tolerance: FloatArray, multipliers: FloatArray) -> None:
+    """Solve ``min y'Qy/2 - c'y, y >= 0`` for each row ``c`` of ``excess``."""
+    n_vectors, n_demands = excess.shape
+    active = np.empty(n_demands, np.intp)
+    factor = np.zeros((n_demands, n_demands))
+    wanted, column = np.empty(n_demands), np.empty(n_demands)
+    gradient = np.empty(n_demands)
+    blocked = np.zeros(n_demands, np.bool_)
+    for i in range(n_vectors):
+        y, c = multipliers[i], excess[i]
+        gradient[:] = c
+        blocked[:] = False
+        n_active = 0
+        for _ in range(20 * n_demands + 20):
+            at, best = -1, tolerance[i]
+            for k in range(n_demands):
+                if gradient[k] > best and not blocked[k]:
+                    at, best = k, gradient[k]
+            if at < 0:
+                break
+            if not _append(Q, active, n_active, at, factor, column):
+                blocked[at] = True  # a combination of active inequalities
+                continue
+            n_active += 1
+            while True:
+                _solve(factor, active, n_active, c, wanted)
+                step, dropped = 1.0, -1
+                for s in range(n_active):
+                    k = active[s]
+                    if wanted[s] <= 0:
+                        ratio = y[k] / (y[k] - wanted[s]) if y[k] > 0 else 0.0
+                        if dropped < 0 or ratio < step:
+                            step, dropped = ratio, s
+                for s in range(n_active):
+                    k = active[s]
+                    y[k] = wanted[s] if dropped < 0 else y[k] + step * (wanted[s] - y[k])
+                if dropped < 0:
+                    break
+                y[active[dropped]] = 0.0
+                n_active = _drop(Q, active, n_active, dropped, factor, column)
+                blocked[:] = False
+            gradient[:] = c
+            for s in range(n_active):
+                k = active[s]
+                for j in range(n_demands):
+                    gradient[j] -= Q[k, j] * y[k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _append(Q: FloatArray, active: IntArray, n_active: int, at: int, factor: FloatArray, column: FloatArray) -> bool:
+    """Add an inequality to the Cholesky factor of the active ones; False if it depends on them linearly."""
+    rest = Q[at, at]
+    for s in range(n_active):
+        value = Q[at, active[s]]
+        for t in range(s):
+            value -= factor[s, t] * column[t]
+        column[s] = value / factor[s, s]
+        rest -= column[s] * column[s]
+    if rest <= 1e-11 * Q[at, at]:
+        return False
+    for s in range(n_active):
+        factor[n_active, s] = column[s]
+    factor[n_active, n_active] = np.sqrt(rest)
+    active[n_active] = at
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _drop(Q: FloatArray, active: IntArray, n_active: int, dropped: int, factor: FloatArray, column: FloatArray) -> int:
+    """Remove an active inequality and rebuild the factor from there; returns how many are left."""
+    for s in range(dropped, n_active - 1):
+        active[s] = active[s + 1]
+        _append(Q, active, s, active[s], factor, column)
+    return n_active - 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _solve(factor: FloatArray, active: IntArray, n_active: int, c: FloatArray, wanted: FloatArray) -> None:
+    for s in range(n_active):
+        value = c[active[s]]
+        for t in range(s):
+            value -= factor[s, t] * wanted[t]
+        wanted[s] = value / factor[s, s]
+    for s in range(n_active - 1, -1, -1):
+        value = wanted[s]
+        for t in range(s + 1, n_active):
+            value -= factor[t, s] * wanted[t]
+        wanted[s] = value / factor[s, s]
+
+
+def polyhedron_midpoint(values: FloatArray, A: FloatArray, b: FloatArray) -> FloatArray:
+    """Return vectors in ``A g <= b`` nearest to each of ``values`` (n_vectors, n_points) in the largest deviation."""
+    nearest = np.array(values, dtype=np.float64)
+    if len(A) == 1:
+        step = np.maximum(nearest @ A[0] - b[0], 0.0) / np.abs(A[0]).sum()
+        moved: FloatArray = nearest - step[:, None] * np.sign(A[0])
+        return moved
+    excess = nearest @ A.T - b
+    size = np.abs(nearest) @ np.abs(A.T) + np.abs(b)
+    n_points = A.shape[1]
+    identity, ones = np.eye(n_points), np.ones((n_points, 1))
+    within = np.vstack(
+        [np.hstack([A, np.zeros((len(A), 1))]), np.hstack([identity, -ones]), np.hstack([-identity, -ones])]
+    )
+    cost = np.append(np.zeros(n_points), 1.0)
+    for i in np.flatnonzero((excess > TOLERANCE * size).any(axis=1)):
+        # Solved for the change, in units of the worst excess: HiGHS has absolute tolerances.
+        unit = excess[i].max()
+        limits = np.concatenate([-excess[i] / unit, np.zeros(2 * n_points)])
+        found = linprog(cost, A_ub=within, b_ub=limits, bounds=(None, None))
+        nearest[i] += unit * found.x[:n_points]
+    return nearest
+
+
+def colliding(A: FloatArray, b: FloatArray) -> tuple[int, ...]:
+    """Return which inequalities of ``A g <= b`` have no common solution: none, a pair if two suffice, or all that do."""
+    if _solvable(A, b):
+        return ()
+    for i in range(len(A)):
+        for j in range(i):
+            if not _solvable(A[[j, i]], b[[j, i]]):
+                return (j, i)
+    kept = list(range(len(A)))
+    for i in range(len(A)):
+        without = [k for k in kept if k != i]
+        if not _solvable(A[without], b[without]):
+            kept = without
+    return tuple(kept)
+
+
+def _solvable(A: FloatArray, b: FloatArray) -> bool:
+    return bool(linprog(np.zeros(A.shape[1]), A_ub=A, b_ub=b, bounds=(None, None)).status == 0)

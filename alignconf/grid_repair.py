@@ -1,0 +1,81 @@
+"""Repair on the grid of the constrained features: project at the knots, extend to every point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignconf._typing import BoolArray, FloatArray, Model, Table
+from alignconf.extension import count_margin_sites, extend
+from alignconf.lines import Lines, evaluate_lines
+from alignconf.projection import Projection, Projector
+from alignconf.queries import LineQueries
+from alignconf.repair import Repair
+
+__all__ = ["GridRepair"]
+
+
+@dataclass(frozen=True)
+class GridRepair(Repair):
+    """Each row's line, or grid, is projected at its knots; other points move as far as their neighbours demand.
+
+    Parameters
+    ----------
+    projector : Projector
+    """
+
+    projector: Projector
+
+    def count_sites(self, n_points: int) -> int:
+        """All combinations of knots once, and those of knots and own places for each point."""
+        grid = int(np.prod([law.knots.size for law in self.projector.laws]))
+        return grid + n_points * count_margin_sites(self.projector.laws)
+
+    @property
+    def where(self) -> str:
+        """Lines at their knots."""
+        return "on the whole line of a fresh row, at the knots"
+
+    def places(self, table: Table) -> FloatArray:
+        """Return the places of the rows' constrained features, (n_samples, n_axes); NaN where missing."""
+        return np.stack([law.axis.places(table) for law in self.projector.laws], axis=-1)
+
+    def complete(self, table: Table) -> BoolArray:
+        """Return which rows have a place on their lines, i.e. no constrained feature missing: (n_samples,)."""
+        complete: BoolArray = np.logical_not(np.isnan(self.places(table)).any(axis=1))
+        return complete
+
+    def lines(self, function: Model, table: Table) -> Lines:
+        """Return the function's values at the knots of each row's line, or grid."""
+        return evaluate_lines(function, table, self.projector.laws)
+
+    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+        """Return repaired values at the rows, (n_samples,)."""
+        projection = self.project(function, table)
+        at = self.places(table)[:, None, :]
+        return extend(function, table, self.projector, projection, at, own=own[:, None])[1][:, 0]
+
+    def project(self, function: Model, table: Table) -> Projection:
+        """Return the projection of each row's line, or grid."""
+        return self.projector.project(self.lines(function, table))
+
+    def at_queries(
+        self, function: Model, table: Table, asked: LineQueries, projection: Projection
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its repair at queries along an axis, both (n_samples, n_queries, n_points)."""
+        axis = next(i for i, law in enumerate(self.projector.laws) if law is asked.law)
+        shape = asked.places.shape
+        sites = np.repeat(self.places(table)[:, None, :], shape[1] * shape[2], axis=1)
+        sites[:, :, axis] = asked.places.reshape(shape[0], -1)
+        f, g = extend(function, table, self.projector, projection, sites)
+        return f.reshape(shape), g.reshape(shape)
+
+    def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
+        """Return the smallest band that holds a member on the line, per row; the projector knows the limits."""
+        return self.projector.half_width(self.lines(function, table))
+
+    def repairs_exactly(self, function: Model, table: Table) -> BoolArray:
+        """Return, per row, whether the projection has the property at the knots."""
+        projection = self.project(function, table)
+        return self.projector.is_member(projection.values, projection.lines.rounding)

@@ -1,0 +1,135 @@
+"""Points made from rows: what an orbit consists of, and which of its points are the same row.
+
+A **point** is written as a mapping from features to values (the row with these columns set, ``{"plan": "basic"}``), as a
+function from a table of rows to a table of the same shape (``swap_sides``), or as None (the row itself).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from alignconf import _tables
+from alignconf._typing import BoolArray, Feature, IntArray, Table
+from alignconf.errors import InputError
+
+__all__ = ["MAX_POINTS", "Point", "Setting", "as_point", "at_home", "closure", "coincidences", "label", "moved"]
+
+#: An orbit has at most this many points.
+MAX_POINTS = 64
+
+
+@dataclass(frozen=True, repr=False)
+class Setting:
+    """The row with some columns set to given values. Hashable; its ``repr`` is the mapping that it was made from."""
+
+    columns: tuple[tuple[Feature, Any], ...]
+
+    def __repr__(self) -> str:
+        """Return the mapping."""
+        return repr(dict(self.columns))
+
+
+Point: TypeAlias = Setting | Callable[[Table], Table]
+
+
+def as_point(name: str, written: Any) -> Point:
+    """Return a point from any way to write one; refuse what is none."""
+    if written is None:
+        return Setting(())
+    if isinstance(written, Setting):
+        return written
+    if isinstance(written, Mapping):
+        if all(isinstance(value, Hashable) for value in written.values()):
+            return Setting(tuple(written.items()))
+    elif callable(written) and not isinstance(written, type):
+        return written  # type: ignore[no-any-return]
+    raise InputError(
+        f"{name} must be mappings from features to single values, functions from a table to a table of the same shape, or "
+        f"None for the row itself, got {written!r} of type {type(written).__name__}."
+    )
+
+
+def label(point: Point) -> str:
+    """Return a point in words."""
+    if not isinstance(point, Setting):
+        return getattr(point, "__name__", None) or repr(point)
+    return ", ".join(f"{feature}={value!r}" for feature, value in point.columns) or "the row itself"
+
+
+def moved(table: Table, point: Point) -> Table:
+    """Return a new table in which every row is moved to the point.
+
+    Raises
+    ------
+    InputError
+        If a feature is not in the table, or a function changes the shape or the columns.
+    """
+    n_samples = table.shape[0]
+    rows = np.arange(n_samples)
+    if isinstance(point, Setting):
+        if not point.columns:
+            return table
+        return _tables.replicate(
+            table, rows, {_tables.locate(table, feature): _filled(value, n_samples) for feature, value in point.columns}
+        )
+    result = _tables.as_table(point(_tables.take(table, rows)), name=f"the result of {label(point)}")
+    if result.shape != table.shape or _tables.column_names(result) != _tables.column_names(table):
+        raise InputError(
+            f"the transform {label(point)} turned a table of shape {tuple(table.shape)} into one of shape "
+            f"{tuple(result.shape)}, or renamed its columns; expected the same rows and columns with other values."
+        )
+    return result
+
+
+def coincidences(points: Sequence[Table]) -> IntArray:
+    """Return, for each row, the position of the first point that is the same row as each: (n_samples, n_points)."""
+    n_samples = points[0].shape[0]
+    first = np.tile(np.arange(len(points)), (n_samples, 1))
+    for later in range(1, len(points)):
+        for earlier in range(later - 1, -1, -1):
+            equal = _tables.same_rows(points[earlier], points[later])
+            first[equal, later] = first[equal, earlier]
+    return first
+
+
+def closure(table: Table, transforms: Sequence[Point]) -> list[Table]:
+    """Return all points that transforms lead to from the rows, the rows themselves first.
+
+    Raises
+    ------
+    InputError
+        If they do not come back after ``MAX_POINTS`` points.
+    """
+    points = [table]
+    for start in points:
+        for transform in transforms:
+            reached = moved(start, transform)
+            if any(_tables.same_rows(known, reached).all() for known in points):
+                continue
+            if len(points) == MAX_POINTS:
+                raise InputError(
+                    f"the transforms {[label(one) for one in transforms]} lead from a row to more than {MAX_POINTS} others "
+                    "without coming back; give transforms that return to where they started, such as a swap."
+                )
+            points.append(reached)
+    return points
+
+
+def at_home(points: Sequence[Table], table: Table) -> tuple[BoolArray, IntArray]:
+    """Return which rows are among the points of their own orbit, and at which position first: two (n_samples,)."""
+    equal = np.stack([_tables.same_rows(point, table) for point in points], axis=1)
+    home: BoolArray = np.asarray(equal.any(axis=1))
+    return home, equal.argmax(axis=1)
+
+
+def _filled(value: Any, n_samples: int) -> Any:
+    typed = np.asarray(value)
+    if typed.dtype.kind in "biufU":
+        return np.full(n_samples, typed)
+    values = np.empty(n_samples, dtype=object)
+    values[:] = [value] * n_samples
+    return values

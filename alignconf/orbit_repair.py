@@ -1,0 +1,103 @@
+"""Repair within orbits: the values at a few points made from a row are moved to the nearest that are accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignconf import _tables
+from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
+from alignconf._validation import predictions, rounding
+from alignconf.contract import OrbitProperty
+from alignconf.errors import PredictionError
+from alignconf.orbit import at_home, coincidences
+from alignconf.projection import SNAP
+from alignconf.repair import Repair, Repaired
+
+__all__ = ["OrbitRepair"]
+
+
+@dataclass(frozen=True)
+class OrbitRepair(Repair):
+    """Each row that is a point of its own orbit gets the repaired value of that point; other rows keep theirs.
+
+    Points that are the same row count once. Where the orbit of each point of an orbit has the same points, the result is
+    one well-defined function with the property; where it has not, what is left is counted by the scores.
+
+    Parameters
+    ----------
+    declared : OrbitProperty
+    n_points : int
+        Points of an orbit.
+    norm : {"l2", "sup"}
+    """
+
+    declared: OrbitProperty
+    n_points: int
+    norm: str
+
+    def count_sites(self, n_points: int) -> int:
+        """The points of the orbit of each."""
+        return n_points * self.n_points
+
+    @property
+    def where(self) -> str | None:
+        """The orbit; an opaque property has no smallest band."""
+        return None if self.declared.is_opaque else "at the points made from a fresh row"
+
+    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+        """Return repaired values at the rows, (n_samples,)."""
+        home, position = at_home(self.declared.orbit(table), table)
+        repaired = own.copy()
+        rows = np.flatnonzero(home)
+        if rows.size:
+            inside = _tables.take(table, rows)
+            values, relative, same = self._orbits(function, inside)
+            size = SNAP * rounding(values, relative)
+            moved = self._nearest(values, same, self.norm)[np.arange(rows.size), position[rows]]
+            repaired[rows] = np.where(np.abs(moved - own[rows]) > size, moved, own[rows])
+        return repaired
+
+    def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
+        """Return the half-width within which the orbit has accepted values, per row."""
+        values, relative, same = self._orbits(function, table)
+        moved = np.clip(self._nearest(values, same, "sup"), *limits)
+        largest: FloatArray = np.abs(moved - values).max(axis=1)
+        width = np.where(2 * largest > rounding(values, relative), largest, 0.0)
+        return np.where(self._accepted(moved, rounding(values, relative)), width, np.inf)
+
+    def repairs_exactly(self, function: Model, table: Table) -> BoolArray:
+        """Return, per row, whether the repaired function is accepted on the orbit."""
+        after = Repaired(function, self)
+        answers = [after.with_rounding(point) for point in self.declared.orbit(table)]
+        values = np.stack([values for values, _ in answers], axis=1)
+        return self._accepted(values, rounding(values, answers[0][1]))
+
+    def _orbits(self, function: Model, table: Table) -> tuple[FloatArray, float, IntArray]:
+        """Return the function on the orbits, (n_samples, n_points), its rounding, and which points are the same row."""
+        points = self.declared.orbit(table)
+        answers = [predictions(function, point) for point in points]
+        return np.stack([values for values, _ in answers], axis=1), answers[0][1], coincidences(points)
+
+    def _nearest(self, values: FloatArray, same: IntArray, norm: str) -> FloatArray:
+        """Return the nearest accepted values of each orbit; orbits whose points coincide alike go together."""
+        nearest = np.empty_like(values)
+        patterns, which = np.unique(same, axis=0, return_inverse=True)
+        for i, pattern in enumerate(patterns):
+            chosen = which.ravel() == i
+            found = np.asarray(self.declared.nearest(values[chosen][:, pattern], pattern, norm), dtype=np.float64)
+            if found.shape != values[chosen].shape or not np.isfinite(found).all():
+                raise PredictionError(
+                    f"the projection of {self.declared} returned shape {found.shape} for values of shape "
+                    f"{values[chosen].shape}, or numbers that are not finite; expected finite values of the same shape."
+                )
+            nearest[chosen] = found[:, pattern]
+        return nearest
+
+    def _accepted(self, values: FloatArray, size: FloatArray) -> BoolArray:
+        if self.declared.is_opaque:
+            return self.declared.accepts(values)
+        coefficients, bounds = self.declared.demands(values.shape[1])
+        excess = values @ coefficients.T - bounds - self.declared.tol
+        return np.asarray((excess <= size[:, None]).all(axis=1))

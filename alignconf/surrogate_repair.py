@@ -1,0 +1,143 @@
+r"""Repair by a surrogate: another function that has the property throughout plays :math:`g`.
+
+On a grid the number of points multiplies with every feature. For many monotone features the repaired function is instead a
+**surrogate**: gradient boosting under monotone constraints, fitted to the model's *own predictions* at the reference rows.
+It is an exact member in all its features together. Everything else is as always: the delivered function stays within the band
+around the model, :math:`g_\lambda = f + \mathrm{clip}(g - f, -\lambda, \lambda)`, scores and certificate are about it, and
+where the model passes most queries on its own the band, and with it the change, is small. A surrogate is not the nearest
+member, and at full strength it replaces the model altogether.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from alignconf import _tables
+from alignconf._typing import BoolArray, FloatArray, Model, Table
+from alignconf._validation import predictions
+from alignconf.contract import LineProperty
+from alignconf.errors import InputError
+from alignconf.reference import Axis
+from alignconf.repair import Repair
+
+__all__ = ["MonotoneSurrogate", "SurrogateRepair", "direction"]
+
+#: Rounds of boosting: a surrogate imitates a function without noise, so there is little to overfit.
+N_ROUNDS = 400
+
+#: More categories than this in a column that is not constrained count as numbers.
+MAX_CATEGORIES = 255
+
+
+def direction(part: LineProperty) -> int | None:
+    """Return +1 for an increasing property, -1 for a decreasing one, 0 for a constant one, None for any other."""
+    if part.n_points != 2:
+        return None
+    coefficients, bounds = part.demands(np.array([0.0, 1.0]))
+    if bounds.any() or coefficients.shape[1] != 1 or coefficients.sum(axis=-1).any():
+        return None
+    signs = set(np.sign(coefficients[:, 0, 0]).astype(int).tolist())
+    return 0 if len(signs) == 2 else signs.pop()
+
+
+class MonotoneSurrogate:
+    """Gradient boosting that imitates a function under monotone constraints, on tables of any column types.
+
+    Parameters
+    ----------
+    axes : sequence of Axis
+        Of the constrained features, each once.
+    signs : sequence of {-1, 0, 1}
+        Direction in each of them; a feature with 0 is left out, so that it cannot matter.
+    """
+
+    def __init__(self, axes: Sequence[Axis], signs: Sequence[int]) -> None:
+        self.axes = {axis.position: axis for axis in axes}
+        self.signs = {axis.position: sign for axis, sign in zip(axes, signs, strict=True)}
+
+    def fit(self, table: Table, values: FloatArray) -> MonotoneSurrogate:
+        """Imitate ``values`` (n_samples,) at the rows of a table."""
+        self.positions = [i for i in range(table.shape[1]) if self.signs.get(i) != 0]
+        self.categories: dict[int, dict[Any, float]] = {}
+        for position in self.positions:
+            column = _tables.column(table, position)
+            if position not in self.axes and column.dtype.kind not in "biuf":
+                self.categories[position] = {value: float(i) for i, value in enumerate(dict.fromkeys(column.tolist()))}
+        nominal = [0 < len(self.categories.get(i, ())) <= MAX_CATEGORIES for i in self.positions]
+        self.booster = HistGradientBoostingRegressor(
+            max_iter=N_ROUNDS,
+            early_stopping=False,
+            monotonic_cst=[self.signs.get(i, 0) for i in self.positions],
+            categorical_features=nominal if any(nominal) else None,
+            random_state=0,
+        ).fit(self._design(table), values)
+        return self
+
+    def predict(self, table: Table) -> FloatArray:
+        """Return the surrogate's values, (n_samples,)."""
+        values: FloatArray = self.booster.predict(self._design(table))
+        return values
+
+    def _design(self, table: Table) -> FloatArray:
+        """Return numbers, (n_samples, n_columns): places of constrained features, numbers, and codes of categories."""
+        design = np.empty((table.shape[0], len(self.positions)))
+        for k, position in enumerate(self.positions):
+            if position in self.axes:
+                design[:, k] = self.axes[position].places(table)
+            elif position in self.categories:
+                codes = self.categories[position]
+                design[:, k] = [codes.get(value, np.nan) for value in _tables.column(table, position).tolist()]
+            else:
+                design[:, k] = _tables.column(table, position)
+        return design
+
+
+@dataclass(frozen=True)
+class SurrogateRepair(Repair):
+    """A function is replaced by one that imitates it and has the property.
+
+    Parameters
+    ----------
+    axes : tuple of Axis
+        Of the constrained features.
+    estimator : object with ``fit`` and ``predict``
+        Fitted to the function's values at the reference rows, as a fresh clone.
+    surrogate : Model or None
+        The fitted one.
+    """
+
+    axes: tuple[Axis, ...]
+    estimator: Any
+    surrogate: Model | None = None
+
+    def count_sites(self, n_points: int) -> int:
+        """One for each point, asked of the surrogate."""
+        return n_points
+
+    @property
+    def where(self) -> None:
+        """Everywhere, if the surrogate keeps its word; there is no smallest band."""
+        return
+
+    def fitted(self, function: Model, reference: Table) -> SurrogateRepair:
+        """Return the repair with the estimator fitted to the function at the reference rows."""
+        rows = _tables.take(reference, np.flatnonzero(self.complete(reference)))
+        values, _ = predictions(function, rows)
+        return replace(self, surrogate=clone(self.estimator, safe=False).fit(rows, values))
+
+    def complete(self, table: Table) -> BoolArray:
+        """Return which rows have all constrained features, (n_samples,)."""
+        missing = np.stack([np.isnan(axis.places(table)) for axis in self.axes], axis=-1)
+        return np.logical_not(missing.any(axis=1))
+
+    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+        """Return the surrogate's values at the rows, (n_samples,)."""
+        if self.surrogate is None:
+            raise InputError("the surrogate is not fitted; call fitted(function, reference) first.")
+        return predictions(self.surrogate, table)[0]

@@ -1,0 +1,156 @@
+r"""LinearProperty: a user's own rule, written as inequalities between predictions at a few points made from each row.
+
+:math:`\sum_k a_{ik} g(T_k(x)) \le b_i` for every row :math:`x` and every inequality :math:`i`. Scores, calibration,
+certificate and projection follow from the inequalities; the projection is least squares onto :math:`\{g : A g \le b\}` within
+the orbit :math:`T_1(x), \dots, T_m(x)`, for all rows at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from alignconf._polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
+from alignconf._typing import FloatArray, IntArray, Table
+from alignconf.contract import OrbitProperty
+from alignconf.errors import InputError
+from alignconf.orbit import as_point, label, moved
+
+__all__ = ["LinearProperty"]
+
+
+@dataclass(frozen=True, repr=False)
+class LinearProperty(OrbitProperty):
+    r"""Any linear rule between predictions at points made from a row, e.g. "premium is never predicted below basic".
+
+    Parameters
+    ----------
+    points : sequence of n_points
+        Each a mapping from features to values (the row with these columns set), a function from a table of rows to a table
+        of the same shape, or None for the row itself.
+    coefficients : (n_points,) or (n_demands, n_points)
+        The numbers :math:`a_{ik}`.
+    bound : float or (n_demands,), default=0
+        The numbers :math:`b_i`.
+    words : str, optional
+        The rule in words, for certificates.
+    tol : float, default=0
+        Slack granted to every inequality.
+
+    Notes
+    -----
+    Rows that are themselves a point of their orbit are repaired, others keep the model's value. The repaired function has
+    the property exactly if the orbit of each of its points has the same points, as settings of columns have. Where it has
+    not, what is left is counted by scores and certificate.
+
+    Examples
+    --------
+    >>> rule = LinearProperty(points=[{"plan": "basic"}, {"plan": "premium"}], coefficients=[1, -1], bound=0)
+    >>> print(rule)
+    g(plan='basic') - g(plan='premium') <= 0
+    """
+
+    points: Sequence[Any]
+    coefficients: Any
+    bound: Any = 0.0
+    words: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        points = as_points(self.points)
+        coefficients, bound = _numbers("coefficients", self.coefficients), _numbers("bound", self.bound)
+        A = np.atleast_2d(coefficients)
+        if A.ndim != 2 or A.shape[1] != len(points):
+            raise InputError(
+                f"coefficients have shape {coefficients.shape} for {len(points)} points; expected one number for each point, "
+                f"({len(points)},), or a row of them for each inequality, (n_demands, {len(points)})."
+            )
+        if bound.ndim > 1 or (bound.ndim == 1 and bound.size != len(A)):
+            raise InputError(
+                f"bound has shape {bound.shape} for {len(A)} rows of coefficients; expected one number, or one for each row."
+            )
+        if not A.any(axis=1).all():
+            raise InputError(f"coefficients {A.tolist()} have a row of zeros, which demands nothing; leave it out.")
+        b = np.broadcast_to(bound, len(A)) + self.tol
+        clash = colliding(A, b)
+        if clash:
+            named = " and ".join(f"{_sum_in_words(A[i], points)} <= {b[i]:g}" for i in clash)
+            raise InputError(f"the property asks for {named}, which no function has together; drop one of them.")
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "coefficients", _nested(coefficients))
+        object.__setattr__(self, "bound", _nested(bound))
+
+    def __str__(self) -> str:
+        """Return the rule in words, or as inequalities."""
+        if self.words is not None:
+            words = self.words
+        else:
+            A, b = self.demands(len(self.points))
+            words = " and ".join(
+                f"{_sum_in_words(row, self.points)} <= {bound:g}" for row, bound in zip(A, b, strict=True)
+            )
+        return words + (f" up to {self.tol:g}" if self.tol else "")
+
+    def labels(self, n_points: int) -> tuple[str, ...]:
+        """Return the points in words."""
+        return tuple(label(point) for point in self.points)
+
+    def orbit(self, table: Table) -> list[Table]:
+        """Return the rows moved to each point."""
+        return [moved(table, point) for point in self.points]
+
+    def demands(self, n_points: int) -> tuple[FloatArray, FloatArray]:
+        """Return the coefficients (n_demands, n_points) and bounds (n_demands,) as declared."""
+        A = np.atleast_2d(np.asarray(self.coefficients, dtype=np.float64))
+        return A, np.broadcast_to(np.asarray(self.bound, dtype=np.float64), len(A))
+
+    def nearest(self, values: FloatArray, same: IntArray, norm: str) -> FloatArray:
+        """Project onto the inequalities, points that are the same row taken as one."""
+        A, b = self.demands(len(same))
+        distinct, which = np.unique(same, return_inverse=True)
+        merged = A @ (which.ravel()[:, None] == np.arange(distinct.size))
+        project = polyhedron_least_squares if norm == "l2" else polyhedron_midpoint
+        # Inequalities whose coefficients cancel say nothing of any value, and no repair can help them.
+        said = np.abs(merged).max(axis=1) > 0
+        if not said.any():
+            return values
+        return project(values[:, distinct], merged[said], b[said] + self.tol)[:, which.ravel()]
+
+
+def as_points(written: Any) -> tuple[Any, ...]:
+    """Return the points of a rule; refuse what is not a list of them."""
+    if isinstance(written, (str, dict)) or not isinstance(written, Sequence) or not len(written):
+        raise InputError(
+            f"points must list at least one point, got {written!r}; write for example "
+            "points=[{'plan': 'basic'}, {'plan': 'premium'}]."
+        )
+    return tuple(as_point("points", point) for point in written)
+
+
+def _numbers(name: str, written: Any) -> FloatArray:
+    try:
+        numbers = np.asarray(written, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be numbers, got {written!r}.") from error
+    if not np.isfinite(numbers).all() or not numbers.size:
+        raise InputError(f"{name} must be finite numbers, got {written!r}.")
+    return numbers
+
+
+def _nested(numbers: FloatArray) -> Any:
+    """Return plain numbers, in tuples: hashable, and equal where they are equal."""
+    if numbers.ndim == 0:
+        return float(numbers)
+    return tuple(_nested(row) for row in numbers)
+
+
+def _sum_in_words(row: FloatArray, points: Sequence[Any]) -> str:
+    words = ""
+    for a, point in zip(row, points, strict=True):
+        if a:
+            sign = ("-" if a < 0 else "") if not words else (" - " if a < 0 else " + ")
+            words += f"{sign}{'' if abs(a) == 1 else f'{abs(a):g} '}g({label(point)})"
+    return words
