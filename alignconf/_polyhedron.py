@@ -81,10 +81,25 @@ def _dual(Q: FloatArray, excess: FloatArray, tolerance: FloatArray, multipliers:
                     at, best = k, gradient[k]
             if at < 0:
                 break
-            if not _append(Q, active, n_active, at, factor, column):
-                blocked[at] = True  # a combination of active inequalities
+            while not _append(Q, active, n_active, at, factor, column):
+                # A combination of active inequalities: trade them for it until one of them gives way.
+                _solve(factor, active, n_active, Q[at], wanted)
+                step, dropped = np.inf, -1
+                for s in range(n_active):
+                    if wanted[s] > 1e-11 and y[active[s]] < step * wanted[s]:
+                        step, dropped = y[active[s]] / wanted[s], s
+                if dropped < 0:
+                    break
+                for s in range(n_active):
+                    y[active[s]] -= step * wanted[s]
+                y[at] += step
+                y[active[dropped]] = 0.0
+                n_active = _drop(Q, active, n_active, dropped, factor, column)
+            else:
+                n_active += 1
+            if n_active == 0 or active[n_active - 1] != at:
+                blocked[at] = True  # nothing gives way: within rounding of having no solution
                 continue
-            n_active += 1
             while True:
                 _solve(factor, active, n_active, c, wanted)
                 step, dropped = 1.0, -1
@@ -101,7 +116,6 @@ def _dual(Q: FloatArray, excess: FloatArray, tolerance: FloatArray, multipliers:
                     break
                 y[active[dropped]] = 0.0
                 n_active = _drop(Q, active, n_active, dropped, factor, column)
-                blocked[:] = False
             gradient[:] = c
             for s in range(n_active):
                 k = active[s]
