@@ -47,7 +47,7 @@ class Property(ABC):
         """Whether this is exactly a demand that one of two points of a line be no larger than the other."""
         if len(self.parts) != 1 or self.parts[0].n_points != 2 or self.parts[0].tol:
             return False
-        coefficients, bounds = self.parts[0].demands(np.array([0.0, 1.0]))
+        coefficients, bounds = self.parts[0].demands(np.array([1.0, 2.0]))
         return coefficients.shape[0] == 1 and not bounds.any() and not coefficients.sum()
 
     @property
@@ -96,10 +96,10 @@ class LineProperty(Property):
         check_number("tol", self.tol, at_least=0)
 
     def __repr__(self) -> str:
-        """Return the call that builds this property: what differs from the defaults, in the order of declaration."""
+        """Return the call that builds this property: what differs from the defaults, positional ones first."""
         written = []
-        for one in fields(self):
-            value = getattr(self, one.name)
+        for one in sorted(fields(self), key=lambda one: bool(one.kw_only)):
+            value = _python_scalar(getattr(self, one.name))
             if one.kw_only and value == one.default:
                 continue
             shown = repr(list(value)) if isinstance(value, tuple) else repr(value)
@@ -122,7 +122,7 @@ class LineProperty(Property):
 
     def opposes(self, other: LineProperty) -> bool:
         """Whether this and another property of one feature demand opposite orders, so that only a constant has both."""
-        pair = np.array([0.0, 1.0])
+        pair = np.array([1.0, 2.0])
         if not (self.is_order and other.is_order):
             return False
         return np.array_equal(self.demands(pair)[0], -other.demands(pair)[0])
