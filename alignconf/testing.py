@@ -162,7 +162,7 @@ def _check_repr(declared: Property) -> None:
     known = dict(vars(alignconf.properties))
     for it in (*declared.parts, declared):
         known |= vars(sys.modules.get(type(it).__module__, alignconf.properties)) | {type(it).__name__: type(it)}
-    told = "it is not read back as itself, but as {{}}. Derive a dataclass with repr=False."
+    told = "it is not read back as itself, but as {}. Derive a dataclass with repr=False."
     try:
         again = eval(repr(declared), known)
     except Exception as error:

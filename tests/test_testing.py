@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from alignconf import AlignConfError, InputError, LawViolation
-from alignconf._laws import ANSWERS, BETWEEN, MEMBERS, NEAREST, SMALLEST
 from alignconf.contract import Cells, LineProperty
 from alignconf.properties import AllOf, Concave, Decreasing, Increasing, Invariant, Lipschitz, SlopeAtLeast, Unimodal
 from alignconf.testing import check_property
@@ -405,6 +404,12 @@ def test_the_message_names_law_property_line_and_remedy() -> None:
     )
     assert isinstance(caught.value, AlignConfError)
     assert isinstance(caught.value, AssertionError)
+
+
+@pytest.mark.parametrize(("kind", "read"), [(Lying, r"Decreasing\('a'\)"), (Unreadable, "SyntaxError: ")])
+def test_the_message_says_how_a_repr_is_read(kind, read: str) -> None:
+    with pytest.raises(LawViolation, match=f"but as {read}"):
+        check_property(kind("a"))
 
 
 def test_what_a_property_raises_is_the_cause() -> None:
