@@ -3,7 +3,8 @@
 ``AlignedRegressor(model, {"age": "decreasing"}, alpha=0.05).calibrate(X)`` keeps the fitted model and moves its predictions
 within ``lambda_`` so that at most 5 % of a tester's queries are expected to fail; ``certify`` bounds from fresh rows how many
 do, for the function that is delivered. :class:`AlignedClassifier` does it for one class's probability, :func:`check` audits
-any model without changing it, and :mod:`alignconf.properties` is the vocabulary. Assumptions and proofs: docs/guarantees.md.
+any model without changing it, and :mod:`alignconf.properties` is the vocabulary,
+to which :func:`alignconf.testing.check_property` admits your own. Assumptions and proofs: docs/guarantees.md.
 """
 
 from alignconf.audit import check
@@ -13,6 +14,7 @@ from alignconf.errors import (
     AlignConfError,
     CalibrationError,
     InputError,
+    LawViolation,
     NotCalibratedError,
     PredictionError,
     PropertyWarning,
@@ -28,6 +30,7 @@ __all__ = [
     "CalibrationError",
     "Certificate",
     "InputError",
+    "LawViolation",
     "NotCalibratedError",
     "PredictionError",
     "PropertyWarning",

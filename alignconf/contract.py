@@ -78,10 +78,11 @@ class Property(ABC):
         return tuple(dict.fromkeys(opposed))
 
     def __repr__(self) -> str:
-        """Return the call that builds this property: what differs from the defaults, in the order of declaration."""
+        """Return the call that builds this property: what differs from the defaults, positional ones first."""
         written = []
-        for one in fields(self):  # type: ignore[arg-type]  # every simple property is a dataclass
-            value = getattr(self, one.name)
+        declared = fields(self)  # type: ignore[arg-type]  # every simple property is a dataclass
+        for one in sorted(declared, key=lambda one: bool(one.kw_only)):
+            value = _python_scalar(getattr(self, one.name))
             if one.kw_only and value == one.default:
                 continue
             shown = repr(list(value)) if isinstance(value, tuple) else repr(value)
@@ -152,12 +153,12 @@ class LineProperty(Property):
         """Whether the only demand is that one of two points of a line be no larger than the other."""
         if self.n_points != 2 or self.tol:
             return False
-        coefficients, bounds = self.demands(np.array([0.0, 1.0]))
+        coefficients, bounds = self.demands(np.array([1.0, 2.0]))
         return coefficients.shape[0] == 1 and not bounds.any() and not coefficients.sum()
 
     def opposes(self, other: LineProperty) -> bool:
         """Whether this and another property of one feature demand opposite orders, so that only a constant has both."""
-        pair = np.array([0.0, 1.0])
+        pair = np.array([1.0, 2.0])
         if not (self.compares_pairs and other.compares_pairs) or self.trade or other.trade:
             return False
         return np.array_equal(self.demands(pair)[0], -other.demands(pair)[0])

@@ -1,8 +1,8 @@
 """Everything that can be refused, under one root.
 
 Every error derives from :class:`AlignConfError` and from the standard exception that scikit-learn users already
-catch (``ValueError`` or ``NotFittedError``). A message is a sentence with the name and the value at fault, what was
-expected and what to do; it is raised before any work is done and leaves every object as it was.
+catch (``ValueError`` or ``NotFittedError``; ``AssertionError`` for laws). A message is a sentence with the name and the
+value at fault, what was expected and what to do; it is raised before any work is done and leaves every object as it was.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ __all__ = [
     "AlignConfError",
     "CalibrationError",
     "InputError",
+    "LawViolation",
     "NotCalibratedError",
     "PredictionError",
     "PropertyWarning",
@@ -37,6 +38,10 @@ class CalibrationError(AlignConfError, ValueError):
 
 class NotCalibratedError(AlignConfError, NotFittedError):
     """A method that needs ``lambda_`` was called before ``fit`` or ``calibrate``."""
+
+
+class LawViolation(AlignConfError, AssertionError):  # noqa: N818
+    """A property breaks a law that every property must obey; see :func:`alignconf.testing.check_property`."""
 
 
 class PropertyWarning(UserWarning):

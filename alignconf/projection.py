@@ -48,7 +48,7 @@ class Part:
         """How far values may lie from an exact member so that every demand holds up to the declared tolerance."""
         if not self.declared.tol:
             return 0.0
-        coefficients, _ = self.declared.demands(np.arange(float(self.declared.n_points)))
+        coefficients, _ = self.declared.demands(np.arange(1.0, 1.0 + self.declared.n_points))
         return float(self.declared.tol / np.abs(coefficients).sum(axis=-1).max())
 
 

@@ -28,6 +28,9 @@ from alignconf.queries import PartQueries
 
 __all__ = ["delivered", "excess", "existence", "last_rejection", "last_rejection_on", "pair_score"]
 
+#: Relative rounding of sums in double precision, as for the model's own.
+DOUBLE = 2.0**-44
+
 
 def excess(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> FloatArray:
     """Return how far each query is from being accepted, 0 if it is: (n_samples, n_queries).
@@ -45,7 +48,7 @@ def excess(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> Fl
     if queries.is_opaque:
         return np.where(queries.accepted(values), 0.0, 1.0)
     worst = queries.excess(values).min(axis=-1).max(axis=-1)
-    return np.where(worst > rounding[:, None], worst, 0.0)
+    return np.where(worst > _size(rounding, values), worst, 0.0)
 
 
 def existence(queries: PartQueries, f: FloatArray, rounding: FloatArray) -> FloatArray:
@@ -80,7 +83,7 @@ def delivered(queries: PartQueries, f: FloatArray, g: FloatArray, rounding: Floa
     if queries.is_opaque:
         return last_rejection_on(queries, f, g)
     coefficients, _ = queries.demands
-    size = rounding[:, None, None, None]
+    size = _size(rounding, f, g)[:, :, None, None]
     v, v_full = queries.excess(f), queries.excess(g)
     is_pair = f.shape[-1] == 2 and coefficients.shape[-2] == 1 and not coefficients.sum(axis=-1).any()
     if is_pair:
@@ -89,6 +92,13 @@ def delivered(queries: PartQueries, f: FloatArray, g: FloatArray, rounding: Floa
         score = last_rejection(coefficients, v, v_full, (g - f)[:, :, None, None, :], size)
     largest: FloatArray = score.max(axis=-1)
     return largest
+
+
+def _size(rounding: FloatArray, *functions: FloatArray) -> FloatArray:
+    """Return what counts as rounding at each query, (n_samples, n_queries): the model's, and that of the values compared."""
+    largest: FloatArray = np.max([np.abs(values).max(axis=-1) for values in functions], axis=0)
+    size: FloatArray = np.maximum(rounding[:, None], DOUBLE * largest)
+    return size
 
 
 def pair_score(slope: FloatArray, v: FloatArray, v_full: FloatArray, d: FloatArray, size: FloatArray) -> FloatArray:

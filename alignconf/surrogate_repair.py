@@ -39,7 +39,7 @@ def direction(part: LineProperty) -> int | None:
     """Return +1 for an increasing property, -1 for a decreasing one, 0 for a constant one, None for any other."""
     if part.n_points != 2:
         return None
-    coefficients, bounds = part.demands(np.array([0.0, 1.0]))
+    coefficients, bounds = part.demands(np.array([1.0, 2.0]))
     if bounds.any() or coefficients.shape[1] != 1 or coefficients.sum(axis=-1).any():
         return None
     signs = set(np.sign(coefficients[:, 0, 0]).astype(int).tolist())

@@ -89,23 +89,22 @@ class Unimodal(LineProperty):
         return np.where(knots == self.peak, lines.max(axis=1, keepdims=True), upper)
 
     def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
-        """Between the neighbours on either side of the peak; no upper limit next to it."""
+        """Between the neighbours on either side of the peak; no upper limit where the peak may lie between two knots."""
         left, right = cells.left, cells.right
-        lower, higher = np.fmin(left, right), np.fmax(left, right)
+        before, after = cells.index
         if self.peak is None:
-            top = cells.lines.argmax(axis=1)
-            rising, falling = cells.index[1] <= top, cells.index[0] >= top
-            beside = (cells.index[1] == top) | (cells.index[0] == top)
-            open_above = beside & ~cells.changed & (cells.index[0] != cells.index[1])
+            top, highest = cells.lines.argmax(axis=1), cells.lines.max(axis=1)
+            rising, falling = after <= top, before >= top
+            # Of several highest knots any may be beside the peak; a repaired line has its peak at the first.
+            beside = (left == highest) | (right == highest)
+            open_above = beside & ~cells.changed & (before != after)
         else:
             rising, falling = cells.places <= self.peak, cells.places >= self.peak
-            before, after = cells.knots[np.maximum(cells.index[0], 0)], cells.index[1]
-            after_place = cells.knots[np.minimum(after, cells.knots.size - 1)]
-            open_above = (before <= self.peak) & (self.peak <= after_place) & (cells.index[0] != cells.index[1])
-            open_above |= (cells.index[0] < 0) & (self.peak <= after_place)
-            open_above |= (after >= cells.knots.size) & (self.peak >= before)
-        low = np.where(rising & ~falling, limit_below(left), np.where(falling & ~rising, limit_below(right), lower))
-        high = np.where(rising & ~falling, limit_above(right), np.where(falling & ~rising, limit_above(left), higher))
+            position = np.searchsorted(cells.knots, self.peak)
+            open_above = (after == position) & (before == position - 1) & (self.peak not in cells.knots)
+        summit = np.fmax(left, right)
+        low = np.where(rising & ~falling, left, np.where(falling & ~rising, right, summit))
+        high = np.where(rising & ~falling, right, np.where(falling & ~rising, left, summit))
         return limit_below(low), np.where(open_above, np.inf, limit_above(high))
 
 

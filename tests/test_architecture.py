@@ -31,8 +31,9 @@ LADDER = (
     {"alignment"},
     {"losses", "certificate", "preparation"},
     {"properties"},
-    {"aligned", "audit"},
-    {"regressor", "classifier", "plotting"},
+    {"aligned", "audit", "_trials"},
+    {"regressor", "classifier", "plotting", "_laws"},
+    {"testing"},
     {"__init__"},
 )
 RUNG = {module: rung for rung, modules in enumerate(LADDER) for module in modules}

@@ -6,7 +6,9 @@ import doctest
 import importlib
 import pkgutil
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -26,9 +28,11 @@ def test_doctests(name: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_blocks_run(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_blocks_run(page: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-        exec(compile(block, str(page), "exec"), {"__name__": page.stem})
+        module = ModuleType(page.stem)
+        monkeypatch.setitem(sys.modules, page.stem, module)  # classes defined there can be pickled
+        exec(compile(block, str(page), "exec", dont_inherit=True), vars(module))
         printed = capsys.readouterr().out
         for shown in re.findall(r"print\(.*\)  # (.*)", block):
             assert shown in printed

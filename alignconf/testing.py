@@ -1,0 +1,238 @@
+"""The laws of properties, for your own: ``check_property(MyProperty("x"))`` returns, or says which law is broken and how.
+
+Every guarantee rests on a few statements about a property's answers: a repaired line is a member, a member is left alone bit
+for bit, least squares is nearest, what may lie between two knots is what a tester accepts. :func:`check_property` puts them to
+lines of many kinds (any, tied, constant, huge, tiny, spikes, members) at several sets of knots. Membership itself is what the
+tester finds who asks all queries at the knots. The laws are tried, not proved: what passes may still be wrong elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+
+import alignconf.properties
+from alignconf._laws import ANSWERS, BETWEEN, MEMBERS, NEAREST, SMALLEST, Law, Offence
+from alignconf._trials import Trial, try_at
+from alignconf._typing import FloatArray, RandomState
+from alignconf._validation import check_count, check_random_state, generator
+from alignconf.contract import LineProperty, Property
+from alignconf.errors import InputError, LawViolation
+
+__all__ = ["check_property"]
+
+MAX_KNOTS = {1: 16, 2: 7, 3: 4}
+
+
+def check_property(
+    declared: Property,
+    *,
+    knots: ArrayLike | None = None,
+    n_lines: int = 60,
+    random_state: RandomState = 0,
+) -> None:
+    """Put a property through the laws that every property obeys.
+
+    Parameters
+    ----------
+    declared : Property
+        One property, or :class:`~alignconf.properties.AllOf` several, of up to three features.
+    knots : (n_knots,), optional
+        Increasing places to try it at, for properties that mean something only there (positive places, around a peak). By
+        default 2, 3, 7 and 16 ranks 0, 1, ..., and seven unequally spaced places.
+    n_lines : int, default=60
+        Lines at each set of knots.
+    random_state : int, Generator or RandomState, default=0
+
+    Raises
+    ------
+    LawViolation
+        If a law is broken: which one, by which property, on which line (the smallest found), and where to look.
+
+    Notes
+    -----
+    The parts of a conjunction are tried one by one, then jointly. Its repairs need not be members where a part asks more than
+    two points (docs/guarantees.md, section 4); there the laws are put to those that :meth:`Projector.is_member` claims.
+
+    Examples
+    --------
+    >>> from alignconf.properties import Increasing
+    >>> check_property(Increasing("age"))
+    """
+    given = _checked(declared, knots, n_lines, random_state)
+    random = generator(random_state, 0)
+    for part in declared.lines:
+        _check_value(part)
+        sets = _knots(1, given, random)
+        for (places,) in sets:
+            _check_demands(part, places)
+        laws = ANSWERS + MEMBERS + (NEAREST if _is_convex(part) else ()) + SMALLEST + BETWEEN
+        _check_laws(laws, [try_at(part, places, n_lines, random) for places in sets])
+    if declared.parts != (declared,):
+        _check_value(declared)
+        n_features = len({part.feature for part in declared.lines})
+        laws = MEMBERS + (NEAREST if n_features == 1 and declared.constant_features else ())
+        _check_laws(laws, [try_at(declared, places, n_lines, random) for places in _knots(n_features, given, random)])
+
+
+# What it is tried on ------------------------------------------------------------------------------------------------
+
+
+def _checked(declared: Any, knots: Any, n_lines: Any, random_state: RandomState) -> FloatArray | None:
+    """Return the knots, if any are given, after every argument has been checked."""
+    if not isinstance(declared, Property) or declared.lines != declared.parts:
+        raise InputError(
+            f"declared must be a property of lines, got {declared!r} of type {type(declared).__name__}; write for example "
+            "check_property(Increasing('age'))."
+        )
+    if len({part.feature for part in declared.lines}) > max(MAX_KNOTS):
+        raise InputError(f"declared must have at most {max(MAX_KNOTS)} features, got {declared!r}.")
+    check_count("n_lines", n_lines, at_least=1)
+    check_random_state(random_state)
+    if knots is None:
+        return None
+    try:
+        places = np.asarray(knots, dtype=np.float64)
+    except (TypeError, ValueError):
+        places = np.empty(0)
+    if places.ndim != 1 or places.size < 2 or not np.isfinite(places).all() or (np.diff(places) <= 0).any():
+        raise InputError(f"knots must be at least two increasing finite places, got {knots!r}.")
+    return places
+
+
+def _knots(n_features: int, given: FloatArray | None, random: np.random.Generator) -> list[list[FloatArray]]:
+    """Return the sets of knots to try, one array for each feature."""
+    if given is not None:
+        return [[given[: MAX_KNOTS[n_features]]] * n_features]
+    if n_features > 1:
+        sizes = {2: ([2, 3], [5, 4]), 3: ([2, 2, 2], [4, 3, 3])}[n_features]
+        return [[np.arange(float(size)) for size in shape] for shape in sizes]
+    unequal = -1.5 + np.cumsum(random.integers(1, 17, 7)) / 8
+    return [*([np.arange(float(size))] for size in (2, 3, 7, 16)), [unequal]]
+
+
+# A value, and what it demands ---------------------------------------------------------------------------------------
+
+
+def _check_value(declared: Property) -> None:
+    """Whether a property is an immutable value that can be copied, sent, hashed and written down."""
+    for how, copied in _copies(declared).items():
+        same = copied == declared and hash(copied) == hash(declared)
+        if not same or repr(copied) != repr(declared) or str(copied) != str(declared):
+            _refuse(
+                declared,
+                "copies are equal",
+                f"{how} gives {copied!r}, which is not equal in hash, repr, str or itself.",
+            )
+    for name, value in vars(declared).items():
+        try:
+            setattr(declared, name, value)
+        except AttributeError:
+            continue
+        _refuse(declared, "a property cannot be changed", f"{name} can be set. Derive a dataclass with frozen=True.")
+    if not str(declared).strip() or not all(part.description.strip() for part in declared.lines):
+        _refuse(declared, "a property has words", "str or description is empty. Give the class an adjective.")
+    _check_repr(declared)
+
+
+def _copies(declared: Property) -> dict[str, Any]:
+    try:
+        hash(declared)
+        return {
+            "pickle": pickle.loads(pickle.dumps(declared)),
+            "copy.copy": copy.copy(declared),
+            "copy.deepcopy": copy.deepcopy(declared),
+            "sklearn.base.clone": clone(declared, safe=False),
+        }
+    except Exception as error:
+        remedy = "Define the class at the top of a module, and keep plain values in it"
+        told = f"copying or hashing it raised {type(error).__name__}: {error}. {remedy}."
+        raise LawViolation(_sentence(declared, "copies are equal", told)) from error
+
+
+def _check_repr(declared: Property) -> None:
+    """The repr is read in a module that knows the vocabulary, and the modules in which the classes are defined."""
+    known = dict(vars(alignconf.properties))
+    for it in (*declared.lines, declared):
+        known |= vars(sys.modules.get(type(it).__module__, alignconf.properties)) | {type(it).__name__: type(it)}
+    told = "it is not read back as itself, but as {}. Derive a dataclass with repr=False."
+    try:
+        again = eval(repr(declared), known)
+    except Exception as error:
+        name = f"{type(error).__name__}: {error}"
+        raise LawViolation(_sentence(declared, "its repr is the call that builds it", told.format(name))) from error
+    if again != declared:
+        _refuse(declared, "its repr is the call that builds it", told.format(repr(again)))
+
+
+def _check_demands(part: LineProperty, knots: FloatArray) -> None:
+    """Whether demands have the documented shapes, and say something about finite numbers, at any array of places."""
+    chosen = np.sort(np.resize(np.arange(knots.size), (6, part.n_points)), axis=-1)
+    for places in (knots[chosen], knots[chosen].reshape(2, 3, -1), knots[chosen[0]]):
+        coefficients, bounds = part.demands(places)
+        lead, at = places.shape[:-1], f"demands at places {_written(places)} returns"
+        wrong = ""
+        if coefficients.shape != (*bounds.shape, part.n_points) or bounds.shape[:-2] != lead or 0 in bounds.shape:
+            wrong = (
+                f"arrays of shapes {coefficients.shape} and {bounds.shape}; expected (*{lead}, n_demands, "
+                f"n_alternatives, {part.n_points}) and (*{lead}, n_demands, n_alternatives)"
+            )
+        elif not np.isfinite(coefficients).all() or not np.any(coefficients, axis=-1).all():
+            wrong = f"the coefficients {_written(coefficients)}; expected finite ones, not all zero"
+        elif np.isnan(bounds).any() or np.isneginf(bounds).any():
+            wrong = f"the bounds {_written(bounds)}; expected numbers, or infinity where nothing is demanded"
+        if wrong:
+            _refuse(part, "demands are linear inequalities", f"{at} {wrong}.")
+
+
+def _is_convex(part: LineProperty) -> bool:
+    """Whether no demand leaves a choice, so that the members are a convex set."""
+    coefficients, _ = part.demands(np.arange(1.0, 1.0 + part.n_points))
+    return int(coefficients.shape[-2]) == 1
+
+
+# Laws of lines ------------------------------------------------------------------------------------------------------
+
+
+def _check_laws(laws: Sequence[Law], trials: Sequence[Trial]) -> None:
+    for law in laws:
+        found = [
+            (offence.lines[row].size, len(_written(offence.lines[row])), offence, row, trial)
+            for trial in trials
+            for offence in _asked(law, trial)
+            for row in np.flatnonzero(offence.broken).tolist()
+        ]
+        if found:
+            *_, offence, row, trial = min(found, key=lambda it: it[:2])
+            at = " and ".join(_written(it.knots) for it in trial.projectors["sup"].laws)
+            weights = " and ".join(_written(it.weights.round(3)) for it in trial.projectors["sup"].laws)
+            line = f"on {_written(offence.lines[row])} at the knots {at} with the weights {weights}"
+            _refuse(trial.declared, law.name, f"{line}, {offence.told(row)}. {law.look}")
+
+
+def _asked(law: Law, trial: Trial) -> list[Offence]:
+    """Return the answers, with what they raise as a broken law."""
+    try:
+        return list(law.ask(trial))
+    except Exception as error:
+        told = f"trying it raised {type(error).__name__}: {error}. {law.look}"
+        raise LawViolation(_sentence(trial.declared, law.name, told)) from error
+
+
+def _refuse(declared: Property, name: str, told: str) -> NoReturn:
+    raise LawViolation(_sentence(declared, name, told))
+
+
+def _sentence(declared: Property, name: str, told: str) -> str:
+    return f"{declared!r} breaks the law {name!r}: {told}"
+
+
+def _written(values: FloatArray) -> str:
+    return str(values.tolist())
