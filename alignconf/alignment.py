@@ -17,12 +17,12 @@ import numpy as np
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf._validation import predictions, rounding
-from alignconf.contract import LineProperty, Property
+from alignconf.contract import Property
 from alignconf.errors import InputError
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import over_blocks
 from alignconf.projection import Projector
-from alignconf.queries import LineQueries, OrbitQueries, PartQueries, Queries, draw_queries
+from alignconf.queries import PartQueries, Queries, draw_queries
 from alignconf.reference import ReferenceLaw
 from alignconf.repair import Repair, Repaired
 
@@ -44,10 +44,8 @@ class Alignment:
     ----------
     model : Model
     declared : Property
-    lines : tuple of (LineProperty, ReferenceLaw)
-        The parts that queries along lines are about, in the order of repair, with the laws that they are drawn from.
-    orbits : tuple of OrbitQueries
-        The queries of the parts that are about orbits.
+    asked : tuple of PartQueries
+        What a tester asks of each part; the places are drawn afresh each time.
     repairs : tuple of Repair
         Applied one after the other, each to the function that the ones before it return.
     limits : (float, float)
@@ -60,8 +58,7 @@ class Alignment:
 
     model: Model
     declared: Property
-    lines: tuple[tuple[LineProperty, ReferenceLaw], ...]
-    orbits: tuple[OrbitQueries, ...]
+    asked: tuple[PartQueries, ...]
     repairs: tuple[Repair, ...]
     limits: tuple[float, float] = (-np.inf, np.inf)
     subject: str = ""
@@ -76,16 +73,20 @@ class Alignment:
             repairs += (repair.fitted(function, reference),)
             function = Repaired(function, repairs[-1])
         alignment = replace(self, model=model, subject=subject, repairs=repairs)
-        if not any(one.is_opaque for one in self.orbits):
+        if not self.is_opaque:
             return alignment
-        half_widths = alignment._opaque_half_widths(reference)
-        orbits = tuple(replace(one, half_widths=half_widths if one.is_opaque else ()) for one in self.orbits)
-        return replace(alignment, orbits=orbits)
+        levels = alignment._opaque_half_widths(reference)
+        return replace(alignment, asked=tuple(one.with_levels(levels) for one in self.asked))
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether some part only says yes or no."""
+        return any(one.is_opaque for one in self.asked)
 
     @property
     def laws(self) -> tuple[ReferenceLaw, ...]:
-        """The reference law of each part that is about lines, in the order of repair."""
-        return tuple(law for _, law in self.lines)
+        """The reference laws that queries are drawn from, part by part."""
+        return tuple(law for one in self.asked for law in one.drawn_from)
 
     @property
     def grid(self) -> GridRepair | None:
@@ -94,11 +95,15 @@ class Alignment:
         return only if isinstance(only, GridRepair) else None
 
     @property
-    def projector(self) -> Projector:
-        """The projector of the grid repair."""
+    def _only_grid(self) -> GridRepair:
         if self.grid is None:
             raise InputError(f"{self.declared}: nothing is repaired along lines alone, so there is no line to look at.")
-        return self.grid.projector
+        return self.grid
+
+    @property
+    def projector(self) -> Projector:
+        """The projector of the grid repair."""
+        return self._only_grid.projector
 
     @property
     def words(self) -> str:
@@ -119,13 +124,13 @@ class Alignment:
     def complete(self, table: Table) -> BoolArray:
         """Return which rows have a place on their lines, i.e. no constrained feature missing: (n_samples,)."""
         complete = np.ones(table.shape[0], dtype=bool)
-        for _, law in self.lines:
+        for law in self.laws:
             complete &= ~np.isnan(law.axis.places(table))
         return complete
 
     def draw(self, n_samples: int, n_queries: int, random: np.random.Generator) -> Queries:
         """Draw the tester's queries; see :func:`alignconf.queries.draw_queries`."""
-        return draw_queries([part for part, _ in self.lines], self.laws, n_samples, n_queries, random, self.orbits)
+        return draw_queries(self.asked, n_samples, n_queries, random)
 
     def predict_model(self, table: Table) -> tuple[FloatArray, float]:
         """Return the model's own predictions, (n_samples,), and their relative rounding."""
@@ -197,8 +202,8 @@ class Alignment:
             projection = grid.project(self.model, inside) if grid is not None else None
             reduced = []
             for asked in queries.rows(block).parts:
-                if grid is not None and projection is not None and isinstance(asked, LineQueries):
-                    f, g = grid.at_queries(self.model, inside, asked, projection)
+                if grid is not None and projection is not None and asked.drawn_from:
+                    f, g = grid.at(self.model, inside, projection, asked.drawn_from, asked.coordinates)
                     size = projection.lines.rounding
                 else:
                     f, g, size = self._anywhere(asked, inside)
@@ -211,7 +216,7 @@ class Alignment:
 
     def rounded_up(self, scores: FloatArray) -> FloatArray:
         """Return scores rounded up to the half-widths at which opaque properties are calibrated, if there are any."""
-        for one in self.orbits:
+        for one in self.asked:
             if one.is_opaque:
                 levels = np.array([0.0, *one.levels, np.inf])
                 return levels[np.searchsorted(levels, scores)]
@@ -220,10 +225,9 @@ class Alignment:
     def along(self, row: Table, axis: int, at: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return ``f`` and ``g`` along one axis of a single row, at places (n_places,): two arrays of that shape."""
         law = self.projector.laws[axis]
-        part = next(part for part, one in self.lines if one is law)
-        queries = Queries((LineQueries(part, law, at[None, None, :]),), 1, 1)
-        ((values,),) = self.at_queries(row, queries, lambda _, f, g, __: np.stack([f[0, 0], g[0, 0]])[None])
-        return values[0], values[1]
+        grid = self._only_grid
+        f, g = grid.at(self.model, row, grid.project(self.model, row), [law], at[None, :, None])
+        return f[0], g[0]
 
     def _repaired(self, table: Table, own: FloatArray) -> FloatArray:
         """Return the repaired function at the rows of a table, where the model predicts ``own``: (n_samples,)."""

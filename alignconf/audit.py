@@ -22,10 +22,10 @@ from alignconf.certificate import ViolationRate, percent, plain
 from alignconf.contract import Declaration
 from alignconf.errors import InputError
 from alignconf.lines import over_blocks
-from alignconf.preparation import place_axes, place_orbits
+from alignconf.preparation import place_queries
 from alignconf.properties import declare
 from alignconf.queries import PartQueries, draw_queries
-from alignconf.reference import ReferenceLaw, set_aside
+from alignconf.reference import set_aside
 
 __all__ = ["Audit", "Witness", "check"]
 
@@ -182,17 +182,15 @@ def check(
     else:
         reference = check_rows(X_reference, name="X_reference")
         _tables.check_columns(reference, _tables.column_names(table), table.shape[1], name="X_reference")
-    axes = place_axes(declared, table)
-    orbits = place_orbits(declared, reference)
-    laws = [ReferenceLaw.from_table(axis, reference, 2) for axis in axes]
+    parts = place_queries(declared, table, reference)
     complete = np.ones(rows.size, dtype=bool)
-    for law in laws:
+    for law in (law for part in parts for law in part.drawn_from):
         complete &= ~np.isnan(law.axis.places(table)[rows])
     asked_rows = rows[complete]
     if not asked_rows.size:
         raise InputError(f"X has no row to ask: {rows.size} rows besides the reference rows, all with missing values.")
     asked = _tables.take(table, asked_rows)
-    queries = draw_queries(declared.lines, laws, asked_rows.size, 1, random, orbits)
+    queries = draw_queries(parts, asked_rows.size, 1, random)
     answers = [_ask(model, asked, part, n_jobs) for part in queries.parts]
     sizes = np.stack([excess for _, excess in answers], axis=1)
     worst = sizes.max(axis=1)
@@ -236,7 +234,7 @@ def _witness(
     return Witness(
         row=int(rows[at]),
         property=str(asked.declared),
-        feature=None if asked.drawn_from is None else asked.drawn_from.axis.feature,
+        feature=asked.drawn_from[0].axis.feature if asked.drawn_from else None,
         values=asked.labels(table, at),
         predictions=tuple(values[part][at].tolist()),
         excess=None if asked.is_opaque else float(sizes[at, part]),

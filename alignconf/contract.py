@@ -39,6 +39,7 @@ __all__ = [
     "OrbitProperty",
     "Property",
     "centred",
+    "check_feature",
     "limit_above",
     "limit_below",
 ]
@@ -55,6 +56,11 @@ class Property(ABC):
     @property
     def lines(self) -> tuple[LineProperty, ...]:
         """The parts that constrain functions along lines."""
+        return ()
+
+    @property
+    def planes(self) -> tuple[Any, ...]:
+        """The parts that constrain functions on planes of two features, :class:`~alignconf.plane.PlaneProperty`."""
         return ()
 
     @property
@@ -114,12 +120,7 @@ class LineProperty(Property):
 
     def __post_init__(self) -> None:
         """Check the declaration before anything else sees it."""
-        if isinstance(self.feature, bool) or not isinstance(self.feature, (str, int, np.integer)):
-            raise InputError(
-                f"feature must be a column name or a column position, got {self.feature!r} of type "
-                f"{type(self.feature).__name__}; for several features combine one property each with AllOf."
-            )
-        object.__setattr__(self, "feature", _python_scalar(self.feature))
+        object.__setattr__(self, "feature", check_feature(self.feature))
         if self.order is not None:
             object.__setattr__(self, "order", _checked_order(self.feature, self.order))
         check_number("tol", self.tol, at_least=0)
@@ -321,6 +322,17 @@ class Cells:
         inside = (index >= 0) & (index < self.knots.size)
         values = self.lines[np.arange(len(index)), np.clip(index, 0, self.knots.size - 1)]
         return np.where(inside, values, np.nan)
+
+
+def check_feature(feature: Any) -> Feature:
+    """Return the name or position of one feature."""
+    if isinstance(feature, bool) or not isinstance(feature, (str, int, np.integer)):
+        raise InputError(
+            f"feature must be a column name or a column position, got {feature!r} of type "
+            f"{type(feature).__name__}; for several features combine one property each with AllOf."
+        )
+    named: Feature = _python_scalar(feature)
+    return named
 
 
 def centred(lines: FloatArray, upper: FloatArray | None, lower: FloatArray | None) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.extension import count_margin_sites, extend
 from alignconf.lines import Lines, evaluate_lines
 from alignconf.projection import Projection, Projector
-from alignconf.queries import LineQueries
+from alignconf.reference import ReferenceLaw
 from alignconf.repair import Repair
 
 __all__ = ["GridRepair"]
@@ -54,21 +55,36 @@ class GridRepair(Repair):
         """Return repaired values at the rows, (n_samples,)."""
         projection = self.project(function, table)
         at = self.places(table)[:, None, :]
-        return extend(function, table, self.projector, projection, at, own=own[:, None])[1][:, 0]
+        return self.extend(function, table, projection, at, own=own[:, None])[1][:, 0]
 
     def project(self, function: Model, table: Table) -> Projection:
         """Return the projection of each row's line, or grid."""
         return self.projector.project(self.lines(function, table))
 
-    def at_queries(
-        self, function: Model, table: Table, asked: LineQueries, projection: Projection
+    def extend(
+        self, function: Model, table: Table, projection: Projection, sites: FloatArray, own: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        """Return the function and its repair at queries along an axis, both (n_samples, n_queries, n_points)."""
-        axis = next(i for i, law in enumerate(self.projector.laws) if law is asked.law)
-        shape = asked.places.shape
-        sites = np.repeat(self.places(table)[:, None, :], shape[1] * shape[2], axis=1)
-        sites[:, :, axis] = asked.places.reshape(shape[0], -1)
-        f, g = extend(function, table, self.projector, projection, sites)
+        """Return the function and its repair at sites (n_samples, n_sites, n_axes), both (n_samples, n_sites)."""
+        return extend(function, table, self.projector, projection, sites, own=own)
+
+    def at(
+        self, function: Model, table: Table, projection: Projection, laws: Sequence[ReferenceLaw], places: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its repair where rows move along some axes, both of shape (n_samples, ...).
+
+        Parameters
+        ----------
+        function, table : the function and the rows, n_samples of them
+        projection : of the rows' lines
+        laws : of the axes that change
+        places : (n_samples, ..., n_laws)
+        """
+        shape = places.shape[:-1]
+        sites = np.repeat(self.places(table)[:, None, :], int(np.prod(shape[1:])), axis=1)
+        for i, law in enumerate(laws):
+            axis = next(axis for axis, one in enumerate(self.projector.laws) if one is law)
+            sites[:, :, axis] = places[..., i].reshape(shape[0], -1)
+        f, g = self.extend(function, table, projection, sites)
         return f.reshape(shape), g.reshape(shape)
 
     def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:

@@ -51,7 +51,7 @@ def _delivered(alignment: Alignment, table: Table, n_queries: int, random: np.ra
 
 
 def _existence(alignment: Alignment, table: Table, n_queries: int, random: np.random.Generator) -> FloatArray:
-    if any(one.is_opaque for one in alignment.orbits):
+    if alignment.is_opaque:
         raise InputError(
             f"loss='existence' asks which values within the band are accepted, and {alignment.declared} has a rule that only "
             "says yes or no; use the default loss, 'delivered'."

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from alignconf import _tables
+from alignconf._polyhedron import colliding
 from alignconf._typing import Model, Table
 from alignconf._validation import warn
 from alignconf.alignment import Alignment
@@ -24,21 +25,24 @@ from alignconf.errors import InputError, PropertyWarning
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import Lines
 from alignconf.orbit_repair import OrbitRepair
+from alignconf.plane import PlaneProperty
+from alignconf.plane_repair import PlaneProjector, PlaneRepair, is_linear
 from alignconf.projection import Part, Projector
-from alignconf.queries import OrbitQueries
+from alignconf.queries import LineQueries, OrbitQueries, PartQueries, PlaneQueries
 from alignconf.reference import Axis, ReferenceLaw, place_axis
 from alignconf.repair import Repair
 from alignconf.surrogate_repair import MonotoneSurrogate, SurrogateRepair, direction
 
-__all__ = ["place_axes", "place_orbits", "prepare"]
+__all__ = ["place_queries", "prepare"]
 
 #: A part that is about lines, and the axis of these lines in a table.
 Placed: TypeAlias = tuple[LineProperty, Axis]
 
 #: With several features their knots multiply: a grid has about this many times ``n_knots`` points, and no fewer than
-#: ``MIN_KNOTS`` knots along a numeric feature.
+#: ``MIN_KNOTS`` knots along a numeric feature. A plane, all of whose demands are met by one projection, has fewer.
 GRID_FACTOR = 4
 MIN_KNOTS = 6
+PLANE_FACTOR = 2
 MAX_FEATURES = 3
 
 #: The points of orbits are counted at this many rows.
@@ -65,10 +69,39 @@ def place_axes(declared: Property, table: Table) -> list[Axis]:
     return axes
 
 
+def place_planes(declared: Property, table: Table) -> list[tuple[PlaneProperty, tuple[Axis, Axis]]]:
+    """Return each part that is about planes with the axes of its two features in a table."""
+    placed = []
+    for plane in declared.planes:
+        axes = []
+        for feature in (plane.feature, plane.other):
+            position = _tables.locate(table, feature)
+            axes.append(Axis(feature, position, _tables.category_order(table, position)))
+            axes[-1].places(table)
+        if axes[0].position == axes[1].position:
+            raise InputError(
+                f"{plane} is about two features, but {plane.feature!r} and {plane.other!r} are one column."
+            )
+        placed.append((plane, (axes[0], axes[1])))
+    return placed
+
+
 def place_orbits(declared: Property, table: Table) -> tuple[OrbitQueries, ...]:
     """Return the queries of each part that is about orbits, their points counted in a table."""
     few = _tables.take(table, np.arange(min(table.shape[0], ORBIT_ROWS)))
     return tuple(OrbitQueries(part, len(part.orbit(few))) for part in declared.orbits)
+
+
+def place_queries(declared: Property, table: Table, reference: Table) -> tuple[PartQueries, ...]:
+    """Return what a tester asks of each part, with the laws that reference rows give; for audits, which repair nothing."""
+
+    def law(axis: Axis) -> ReferenceLaw:
+        return ReferenceLaw.from_table(axis, reference, 2)
+
+    axes = place_axes(declared, table)
+    lines = [LineQueries(part, law(axis)) for part, axis in zip(declared.lines, axes, strict=True)]
+    planes = [PlaneQueries(plane, (law(one), law(other))) for plane, (one, other) in place_planes(declared, table)]
+    return (*lines, *planes, *place_orbits(declared, reference))
 
 
 def prepare(
@@ -95,23 +128,65 @@ def prepare(
     surrogate : regressor, optional
         What plays the repaired function instead of a projection.
     """
-    axes = place_axes(declared, table)
+    placed = list(zip(declared.lines, place_axes(declared, table), strict=True))
+    planes = place_planes(declared, table)
     orbits = place_orbits(declared, reference)
     limits = _common_limits(declared, limits)
     repairs: list[Repair] = []
-    lines: list[tuple[LineProperty, ReferenceLaw]] = []
-    placed = list(zip(declared.lines, axes, strict=True))
+    asked: list[PartQueries] = []
+    on_planes = _planes(planes, placed, reference, norm, n_knots, limits)
+    joint = [part.declared for projector in on_planes for part in projector.parts]
+    placed = [one for one in placed if one[0] not in joint]
     plain = {axis.position for part, axis in placed if not part.trade}
     if plain and (surrogate is not None or len(plain) > MAX_FEATURES):
-        lines, repair = _surrogate(declared, [one for one in placed if not one[0].trade], reference, surrogate)
+        queries, repair = _surrogate(declared, [one for one in placed if not one[0].trade], reference, surrogate)
+        asked += queries
         repairs.append(repair)
         placed = [one for one in placed if one[0].trade]
     for group in _grids(placed):
         projector = _projector(group, reference, norm, n_knots, limits)
-        lines += [(part.declared, part.law) for part in projector.parts]
+        asked += [LineQueries(part.declared, part.law) for part in projector.parts]
         repairs.append(GridRepair(projector))
+    for on_plane in on_planes:
+        asked += [LineQueries(part.declared, part.law) for part in on_plane.parts]
+        asked += [PlaneQueries(plane, (on_plane.laws[0], on_plane.laws[1])) for plane in on_plane.planes]
+        repairs.append(PlaneRepair(on_plane))
+    asked += orbits
     repairs += [OrbitRepair(one.part, one.n_points, norm) for one in orbits if one.part.limits is None]
-    return Alignment(model, declared, tuple(lines), orbits, tuple(repairs), limits, n_jobs=n_jobs, verbose=verbose)
+    return Alignment(model, declared, tuple(asked), tuple(repairs), limits, n_jobs=n_jobs, verbose=verbose)
+
+
+def _planes(
+    planes: Sequence[tuple[PlaneProperty, tuple[Axis, Axis]]],
+    placed: Sequence[Placed],
+    reference: Table,
+    norm: str,
+    n_knots: int,
+    limits: tuple[float, float],
+) -> list[PlaneProjector]:
+    """Return a projector for each pair of features, together with the lines along them that it can serve."""
+    grouped: dict[frozenset[int], list[tuple[PlaneProperty, tuple[Axis, Axis]]]] = {}
+    for plane, axes in planes:
+        grouped.setdefault(frozenset(axis.position for axis in axes), []).append((plane, axes))
+    projectors: list[PlaneProjector] = []
+    for group in grouped.values():
+        axes = group[0][1]
+        laws = _laws(axes, reference, n_knots, PLANE_FACTOR)
+        keys = [axis.key for axis in axes]
+        served = {part for projector in projectors for part in (it.declared for it in projector.parts)}
+        parts = [
+            Part(part, keys.index(axis.key), laws[keys.index(axis.key)])
+            for part, axis in placed
+            if axis.key in keys and not part.trade and part not in served
+        ]
+        linear = tuple(part for part in parts if is_linear(part))
+        projector = PlaneProjector(laws, linear, norm, limits, tuple(plane for plane, _ in group))
+        clash = colliding(*projector.inequalities) if linear else ()
+        if clash:
+            named = " and for ".join(map(str, (*(part.declared for part in linear), *projector.planes)))
+            raise InputError(f"the property asks for {named}, which no function has together; drop one of them.")
+        projectors.append(projector)
+    return projectors
 
 
 def _common_limits(declared: Property, limits: tuple[float, float]) -> tuple[float, float]:
@@ -150,13 +225,13 @@ def _grids(placed: Sequence[Placed]) -> list[list[Placed]]:
 
 def _surrogate(
     declared: Property, placed: Sequence[Placed], reference: Table, surrogate: Any
-) -> tuple[list[tuple[LineProperty, ReferenceLaw]], Repair]:
-    """Return the parts with their laws, and the repair by a surrogate: the given one, or boosting under constraints."""
+) -> tuple[list[PartQueries], Repair]:
+    """Return the queries of the parts, and the repair by a surrogate: the given one, or boosting under constraints."""
     distinct = {axis.key: axis for _, axis in placed}
     laws = {key: ReferenceLaw.from_table(axis, reference, 2) for key, axis in distinct.items()}
-    lines = [(part, laws[axis.key]) for part, axis in placed]
+    asked: list[PartQueries] = [LineQueries(part, laws[axis.key]) for part, axis in placed]
     if surrogate is not None:
-        return lines, SurrogateRepair(tuple(distinct.values()), surrogate)
+        return asked, SurrogateRepair(tuple(distinct.values()), surrogate)
     signs: dict[Hashable, int] = {}
     for part, axis in placed:
         sign = direction(part)
@@ -168,7 +243,7 @@ def _surrogate(
             )
         signs[axis.key] = sign if signs.get(axis.key, sign) == sign else 0
     monotone = MonotoneSurrogate(list(distinct.values()), [signs[key] for key in distinct])
-    return lines, SurrogateRepair(tuple(distinct.values()), monotone)
+    return asked, SurrogateRepair(tuple(distinct.values()), monotone)
 
 
 def _projector(
@@ -198,14 +273,14 @@ def _check_compatible(one: Part, other: Part, laws: tuple[ReferenceLaw, ...], no
         )
 
 
-def _laws(axes: Sequence[Axis], reference: Table, n_knots: int) -> tuple[ReferenceLaw, ...]:
+def _laws(axes: Sequence[Axis], reference: Table, n_knots: int, factor: int = GRID_FACTOR) -> tuple[ReferenceLaw, ...]:
     """Return the reference laws of the axes, their knots shared out so that the grid stays small.
 
     An ordered category has all its categories as knots; numeric features share what remains of the grid equally.
     """
     numeric = [axis for axis in axes if axis.order is None]
     n_categories = prod(len(axis.order) for axis in axes if axis.order is not None)
-    grid = n_knots if len(axes) == 1 else GRID_FACTOR * n_knots
+    grid = n_knots if len(axes) == 1 else factor * n_knots
     share = max(MIN_KNOTS, int((grid / n_categories) ** (1 / len(numeric)) + 1e-9)) if numeric else 0
     per_axis = n_knots if len(axes) == 1 else share
     return tuple(

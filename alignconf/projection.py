@@ -88,6 +88,11 @@ class Projector:
     norm: str
     limits: tuple[float, float] = (-np.inf, np.inf)
 
+    @property
+    def slack(self) -> float:
+        """How far values may lie from an exact member so that every demand holds up to the declared tolerance."""
+        return min(part.slack for part in self.parts)
+
     def project(self, lines: Lines) -> Projection:
         """Return the repaired lines; see :meth:`is_member` for what a joint repair may leave."""
         axes = tuple(range(len(self.laws)))
@@ -106,7 +111,7 @@ class Projector:
         largest: FloatArray = deviation.reshape(len(deviation), -1).max(axis=1)
         outside: FloatArray = np.abs(np.clip(lines.values, *self.limits) - lines.values)
         at_least = outside.reshape(len(outside), -1).max(axis=1)
-        granted = np.maximum(largest - min(part.slack for part in self.parts), at_least)
+        granted = np.maximum(largest - self.slack, at_least)
         width = np.where(2 * granted > lines.rounding, granted, 0.0)
         return np.where(self.is_member(repaired, lines.rounding), width, np.inf)
 

@@ -1,17 +1,17 @@
 """What a tester asks at each row: a few points, and what is demanded of the values there.
 
 A **query** of a line property is ``n_points`` places along the feature's axis, drawn independently from the reference law
-and sorted; the other features are the row's own. Every row has its own private draw. A query of an orbit property is the
-row's orbit, which leaves nothing to draw. A query of a conjunction is one query of each part, and is rejected if any of
-them is. This module is the only place where queries meet randomness.
+and sorted; the other features are the row's own. A query of a plane property is a rectangle with iid sides; one of an orbit
+property is the row's orbit, which leaves nothing to draw. Every row has its own private draw. A query of a conjunction is one
+query of each part, and is rejected if any of them is. This module is the only place where queries meet randomness.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,10 @@ from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Table
 from alignconf.contract import LineProperty, OrbitProperty, Property
 from alignconf.errors import InputError
+from alignconf.plane import PlaneProperty
 from alignconf.reference import ReferenceLaw
 
-__all__ = ["LineQueries", "OrbitQueries", "PartQueries", "Queries", "draw_queries"]
+__all__ = ["LineQueries", "OrbitQueries", "PartQueries", "PlaneQueries", "Queries", "draw_queries"]
 
 
 class PartQueries(ABC):
@@ -63,9 +64,18 @@ class PartQueries(ABC):
         """Return what the points of a row's first query are, as users see them; the table holds all rows asked."""
 
     @property
-    def drawn_from(self) -> ReferenceLaw | None:
-        """The reference law that the queries are drawn from; None if nothing is drawn."""
-        return None
+    def drawn_from(self) -> tuple[ReferenceLaw, ...]:
+        """The reference laws of the axes along which places are drawn; none if nothing is drawn."""
+        return ()
+
+    @property
+    def coordinates(self) -> FloatArray:
+        """Places along each of these axes, (n_samples, n_queries, n_points, n_axes)."""
+        raise TypeError(f"{self.declared} draws no places")
+
+    @abstractmethod
+    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> PartQueries:
+        """Return queries of the same part at other rows, freshly drawn."""
 
     @property
     def is_opaque(self) -> bool:
@@ -76,6 +86,10 @@ class PartQueries(ABC):
     def levels(self) -> tuple[float, ...]:
         """For opaque properties: the half-widths, increasing, at which they are calibrated."""
         return ()
+
+    def with_levels(self, levels: tuple[float, ...]) -> PartQueries:
+        """Return the queries with such half-widths, if they are of an opaque property."""
+        return self
 
     def excess(self, values: FloatArray) -> FloatArray:
         r"""Return the excess :math:`\sum_k a_k g(x_k) - b` of each alternative of each demand.
@@ -113,7 +127,7 @@ class LineQueries(PartQueries):
 
     part: LineProperty
     law: ReferenceLaw
-    places: FloatArray
+    places: FloatArray = field(default_factory=partial(np.empty, (0, 0, 0)))
 
     @property
     def declared(self) -> Property:
@@ -121,9 +135,18 @@ class LineQueries(PartQueries):
         return self.part
 
     @property
-    def drawn_from(self) -> ReferenceLaw:
+    def drawn_from(self) -> tuple[ReferenceLaw, ...]:
         """The reference law."""
-        return self.law
+        return (self.law,)
+
+    @property
+    def coordinates(self) -> FloatArray:
+        """The places."""
+        return self.places[..., None]
+
+    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> LineQueries:
+        """Return queries with fresh places."""
+        return replace(self, places=np.sort(self.law.draw(random, (n_samples, n_queries, self.part.n_points)), axis=-1))
 
     @property
     def n_sites(self) -> int:
@@ -163,6 +186,81 @@ class LineQueries(PartQueries):
 
 
 @dataclass(frozen=True)
+class PlaneQueries(PartQueries):
+    """Queries of a plane property: the four corners of rectangles.
+
+    Parameters
+    ----------
+    part : PlaneProperty
+    laws : (ReferenceLaw, ReferenceLaw)
+        Of the two features.
+    places : (n_samples, n_queries, 2, 2)
+        Low and high place along the first feature, and along the second.
+    """
+
+    part: PlaneProperty
+    laws: tuple[ReferenceLaw, ReferenceLaw]
+    places: FloatArray = field(default_factory=partial(np.empty, (0, 0, 2, 2)))
+
+    @property
+    def declared(self) -> Property:
+        """The part."""
+        return self.part
+
+    @property
+    def drawn_from(self) -> tuple[ReferenceLaw, ...]:
+        """Both reference laws."""
+        return self.laws
+
+    @property
+    def n_sites(self) -> int:
+        """Queries times corners."""
+        return 4 * int(self.places.shape[1])
+
+    @property
+    def coordinates(self) -> FloatArray:
+        """The corners, in the order of the demands."""
+        first, second = self.places[:, :, 0, [0, 1, 0, 1]], self.places[:, :, 1, [0, 0, 1, 1]]
+        return np.stack([first, second], axis=-1)
+
+    @cached_property
+    def demands(self) -> tuple[FloatArray, FloatArray]:
+        """Coefficients (1, 1, n_demands, 1, 4) and bounds (1, 1, n_demands, 1), tolerance included."""
+        coefficients, bounds = self.part.demands()
+        return coefficients[None, None, :, None, :], bounds[None, None, :, None] + self.part.tol
+
+    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> PlaneQueries:
+        """Return queries with fresh places."""
+        sides = [np.sort(law.draw(random, (n_samples, n_queries, 2)), axis=-1) for law in self.laws]
+        return replace(self, places=np.stack(sides, axis=2))
+
+    def rows(self, block: slice) -> PlaneQueries:
+        """Return the queries of a block of rows."""
+        return replace(self, places=self.places[block])
+
+    def sites(self, table: Table) -> list[Table]:
+        """Return one table: the corners of all queries in turn."""
+        corners = self.coordinates.reshape(-1, 2)
+        rows = np.repeat(np.arange(table.shape[0]), len(corners) // table.shape[0])
+        moved: dict[int, Any] = {}
+        for law, places in zip(self.laws, corners.T, strict=True):
+            moved |= law.axis.moved(table, rows, places)
+        return [_tables.replicate(table, rows, moved)]
+
+    def arrange(self, values: Sequence[FloatArray]) -> FloatArray:
+        """Return values at the corners, (n_samples, n_queries, 4)."""
+        return values[0].reshape(*self.places.shape[:2], 4)
+
+    def labels(self, table: Table, row: int) -> tuple[Any, ...]:
+        """Return both features at the corners."""
+        return tuple(map(tuple, self.coordinates[row, 0].tolist()))
+
+    def __str__(self) -> str:
+        """Return the query law in words."""
+        return f"rectangles with iid sides from {self.laws[0]} and {self.laws[1]}"
+
+
+@dataclass(frozen=True)
 class OrbitQueries(PartQueries):
     """Queries of an orbit property: the orbit of each row.
 
@@ -197,6 +295,10 @@ class OrbitQueries(PartQueries):
         """Coefficients (1, 1, n_demands, 1, n_points) and bounds (1, 1, n_demands, 1), tolerance included."""
         coefficients, bounds = self.part.demands(self.n_points)
         return coefficients[None, None, :, None, :], bounds[None, None, :, None] + self.part.tol
+
+    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> OrbitQueries:
+        """Return the same orbits, asked another number of times."""
+        return replace(self, n_queries=n_queries)
 
     def rows(self, block: slice) -> OrbitQueries:
         """Return the queries of a block of rows: they are the same for all rows."""
@@ -233,6 +335,10 @@ class OrbitQueries(PartQueries):
         """The half-widths at which an opaque property is calibrated."""
         return self.half_widths
 
+    def with_levels(self, levels: tuple[float, ...]) -> OrbitQueries:
+        """Return the queries with such half-widths, if the property is opaque."""
+        return replace(self, half_widths=levels) if self.is_opaque else self
+
     def accepted(self, values: FloatArray) -> BoolArray:
         """Return which queries are accepted, (n_samples, n_queries), from values (n_samples, n_queries, n_points)."""
         return np.broadcast_to(self.part.accepts(values[:, 0])[:, None], values.shape[:2])
@@ -261,35 +367,22 @@ class Queries:
 
     def __str__(self) -> str:
         """Return the query law in words."""
-        drawn = [str(part) for part in self.parts if part.drawn_from is not None]
-        others = [str(part) for part in self.parts if part.drawn_from is None]
-        along = ", along the line of a fresh row" if len(drawn) == 1 else ", each along its line of a fresh row"
-        asked = [" and ".join(drawn) + along] * bool(drawn) + others
+        lines = [str(part) for part in self.parts if len(part.drawn_from) == 1]
+        planes = [f"{part}, on the plane of a fresh row" for part in self.parts if len(part.drawn_from) > 1]
+        orbits = [str(part) for part in self.parts if not part.drawn_from]
+        along = ", along the line of a fresh row" if len(lines) == 1 else ", each along its line of a fresh row"
+        asked = [" and ".join(lines) + along] * bool(lines) + planes + orbits
         return " and ".join(asked) + (", failed if any of them is" if len(self.parts) > 1 else "")
 
 
-def draw_queries(
-    lines: Sequence[LineProperty],
-    laws: Sequence[ReferenceLaw],
-    n_samples: int,
-    n_queries: int,
-    random: np.random.Generator,
-    orbits: Sequence[OrbitQueries] = (),
-) -> Queries:
+def draw_queries(asked: Sequence[PartQueries], n_samples: int, n_queries: int, random: np.random.Generator) -> Queries:
     """Draw ``n_queries`` queries for each of ``n_samples`` rows, every one of its own.
 
     Parameters
     ----------
-    lines, laws : sequences of equal length
-        The parts that are about lines and the reference law of each one's feature.
+    asked : sequence of PartQueries
+        One for each part of a property; its places do not matter.
     n_samples, n_queries : int
     random : numpy.random.Generator
-    orbits : sequence of OrbitQueries
-        For the parts that are about orbits; only the number of queries is changed.
     """
-    drawn: list[PartQueries] = [
-        LineQueries(part, law, np.sort(law.draw(random, (n_samples, n_queries, part.n_points)), axis=-1))
-        for part, law in zip(lines, laws, strict=True)
-    ]
-    drawn += [replace(one, n_queries=n_queries) for one in orbits]
-    return Queries(tuple(drawn), n_samples, n_queries)
+    return Queries(tuple(one.drawn(n_samples, n_queries, random) for one in asked), n_samples, n_queries)

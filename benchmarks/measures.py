@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,9 @@ def violated(model: Any, X: pd.DataFrame, feature: str, sign: int, asked: np.nda
 def violated_by_aligned(aligned: AlignedRegressor, X: pd.DataFrame, asked: np.ndarray) -> np.ndarray:
     """Return the same for an aligned model, with every line evaluated once for all its pairs."""
     alignment = aligned.alignment_
-    ((part, law),) = alignment.lines
-    queries = Queries((LineQueries(part, law, asked),), len(X), asked.shape[1])
+    (part,) = alignment.asked
+    assert isinstance(part, LineQueries)
+    queries = Queries((replace(part, places=asked),), len(X), asked.shape[1])
 
     def failed(one: PartQueries, f: np.ndarray, g: np.ndarray, rounding: np.ndarray) -> np.ndarray:
         return excess(one, clip_to_band(f, g, aligned.lambda_), rounding) > 0

@@ -17,6 +17,7 @@ from alignconf.properties.concave import Concave
 from alignconf.properties.convex import Convex
 from alignconf.properties.declare import declare
 from alignconf.properties.decreasing import Decreasing
+from alignconf.properties.diminishing_returns import DiminishingReturns
 from alignconf.properties.dominates import Dominates
 from alignconf.properties.increasing import Increasing
 from alignconf.properties.invariant import Invariant
@@ -35,6 +36,7 @@ __all__ = [
     "Concave",
     "Convex",
     "Decreasing",
+    "DiminishingReturns",
     "Dominates",
     "Increasing",
     "Invariant",

@@ -9,6 +9,7 @@ feature is legal: it means constant. Rules that no function has together are ref
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from alignconf.contract import LineProperty, OrbitProperty, Property
 from alignconf.errors import InputError
@@ -63,6 +64,11 @@ class AllOf(Property):
     def lines(self) -> tuple[LineProperty, ...]:
         """The parts that constrain functions along lines."""
         return tuple(line for member in self.members for line in member.lines)
+
+    @property
+    def planes(self) -> tuple[Any, ...]:
+        """The parts that constrain functions on planes of two features."""
+        return tuple(plane for member in self.members for plane in member.planes)
 
     @property
     def orbits(self) -> tuple[OrbitProperty, ...]:

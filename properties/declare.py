@@ -83,7 +83,7 @@ def _of_feature(feature: Feature, spec: Any) -> list[Property]:
                 f"properties maps feature {feature!r} to {spec!r}, which is about {elsewhere[0].feature!r}; "
                 "use the same feature in both places."
             )
-        if spec.orbits:
+        if spec.orbits or spec.planes:
             raise InputError(
                 f"properties maps feature {feature!r} to {spec!r}, which is not about one feature; declare it next to "
                 "others in a list, such as [Increasing('a'), Bounded(0, 1)]."

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from alignconf._typing import Feature
 from alignconf._validation import check_number
-from alignconf.contract import LineProperty
+from alignconf.contract import LineProperty, check_feature
 from alignconf.errors import InputError
 from alignconf.properties.increasing import Increasing
 
@@ -47,8 +47,7 @@ class Dominates(Increasing):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checked = Increasing(self.over).feature
-        object.__setattr__(self, "over", checked)
+        object.__setattr__(self, "over", check_feature(self.over))
         if self.over == self.feature:
             raise InputError(f"Dominates compares two features, got {self.feature!r} twice.")
         if self.order is not None:

@@ -10,6 +10,7 @@ from alignconf.properties import (
     Concave,
     Convex,
     Decreasing,
+    DiminishingReturns,
     Dominates,
     Increasing,
     Invariant,
@@ -74,6 +75,8 @@ def halve(values: np.ndarray) -> np.ndarray:
     excess = np.maximum(values[:, 1] - 2 * values[:, 0], 0.0)
     return values + excess[:, None] * np.array([0.4, -0.2])
 
+
+PLANE_CASES = [DiminishingReturns("a", "b"), DiminishingReturns("a", "b", tol=0.1)]
 
 ORBIT_CASES = [
     Bounded(0),

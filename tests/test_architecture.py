@@ -23,11 +23,13 @@ LADDER = (
     {"_tables", "_kernels", "_curvature", "_polyhedron"},
     {"_validation", "orbit"},
     {"contract"},
+    {"plane"},
     {"reference", "calibration"},
     {"queries", "lines"},
     {"projection", "scores"},
     {"extension", "repair"},
     {"grid_repair", "orbit_repair", "surrogate_repair"},
+    {"plane_repair"},
     {"alignment"},
     {"losses", "certificate", "preparation"},
     {"properties"},
@@ -64,7 +66,7 @@ def test_imports_go_up_one_ladder(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((PACKAGE / "properties").glob("*.py")), ids=lambda path: path.stem)
 def test_properties_import_the_contract_and_pure_helpers_only(path: Path) -> None:
     assert imported(path) <= {
-        *("contract", "orbit", "errors", "properties"),
+        *("contract", "orbit", "plane", "errors", "properties"),
         *("_typing", "_kernels", "_curvature", "_polyhedron", "_validation"),
     }
 

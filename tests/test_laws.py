@@ -25,7 +25,7 @@ from alignconf.lines import Lines
 from alignconf.projection import Projector
 from alignconf.properties import AllOf, Decreasing, Increasing, Unimodal
 from alignconf.queries import LineQueries
-from tests.catalogue import CASES, ORBIT_CASES
+from tests.catalogue import CASES, ORBIT_CASES, PLANE_CASES
 
 ONE_FEATURE = [case for case in CASES if len({part.feature for part in case.parts}) == 1]
 #: Where the least-squares repair is the projection onto a convex set: one part, or opposite orders.
@@ -74,7 +74,7 @@ def some_member(projector: Projector, values: np.ndarray, data: st.DataObject) -
 
 def test_every_exported_property_is_put_to_the_laws() -> None:
     exported = [getattr(alignconf.properties, name) for name in alignconf.properties.__all__]
-    put = {type(it) for it in [*CASES, *ORBIT_CASES]}
+    put = {type(it) for it in [*CASES, *PLANE_CASES, *ORBIT_CASES]}
     assert {it for it in exported if isinstance(it, type) and issubclass(it, Property)} == put
 
 
@@ -94,7 +94,7 @@ def test_every_property_file_is_exported() -> None:
     assert defined <= set(package.__all__)
 
 
-@pytest.mark.parametrize("name", sorted({type(it).__name__ for it in [*CASES, *ORBIT_CASES]}))
+@pytest.mark.parametrize("name", sorted({type(it).__name__ for it in [*CASES, *PLANE_CASES, *ORBIT_CASES]}))
 def test_every_property_is_documented(name: str) -> None:
     root = Path(__file__).parent.parent
     rows = [line for line in (root / "README.md").read_text().splitlines() if line.startswith("|")]
