@@ -131,7 +131,15 @@ def run(output: Path) -> None:
     print(f"100,000 lines of {N_KNOTS} knots, one thread, medians of one run\n")
     print(markdown(header, rows))
     curved = concave_ratios()
-    columns = ("concave", "solver, line by line", "us/line", "l2, us/line", "solver / l2", "cost differs by")
+    columns = (
+        "concave",
+        "solver, line by line",
+        "us/line",
+        "l2, us/line",
+        "solver / l2",
+        "cost differs by",
+        "sup / copy",
+    )
     print(f"\nLeast-squares concave projection; solvers called for {N_FEW} lines, set up once\n")
     cells = [
         (
@@ -141,6 +149,7 @@ def run(output: Path) -> None:
             f"{row['l2_us']:.2f}",
             f"{row['solver_over_l2']:.0f}",
             f"{row['cost']:.1e}",
+            f"{row['sup_over_copy']:.2f}",
         )
         for row in curved
     ]

@@ -34,12 +34,12 @@ HEADER = (
     "property",
     "rows",
     "alpha",
-    "violations",
+    "violations before",
     "delivered [95 % bound]",
     "lambda_",
     "rms displacement",
-    "error",
-    "delivered error",
+    "error before",
+    "delivered",
 )
 
 

@@ -23,15 +23,6 @@ __all__ = ["PREPARE", "Solve", "fits"]
 #: From one line to its fit, both of shape (n_knots,).
 Solve = Callable[[np.ndarray], np.ndarray]
 
-#: With its default settings OSQP misses the cost by percents; careful polishing is the fastest way to make it exact.
-OSQP_SETTINGS: dict[str, Any] = {
-    "eps_abs": 1e-6,
-    "eps_rel": 1e-6,
-    "max_iter": 100_000,
-    "polish_refine_iter": 20,
-    "delta": 1e-8,
-}
-
 
 def fits(lines: np.ndarray, solve: Solve) -> np.ndarray:
     """Return the fit of each line, (n_lines, n_knots), the solver called line by line."""
@@ -96,7 +87,7 @@ def _clarabel(knots: np.ndarray, weights: np.ndarray) -> Solve:
 
 
 def _osqp(knots: np.ndarray, weights: np.ndarray) -> Solve:
-    """Operator splitting, factorised once, warm-started from line to line and polished."""
+    """Operator splitting, factorised once, warm-started from line to line and polished until costs are exact."""
     import osqp
 
     scale = 2 * weights / weights.mean()
@@ -104,7 +95,8 @@ def _osqp(knots: np.ndarray, weights: np.ndarray) -> Solve:
     solver = osqp.OSQP()
     solver.setup(
         csc_matrix(np.diag(scale)), np.zeros(knots.size), csc_matrix(changes_of_slope(knots)), bounds - np.inf, bounds,
-        verbose=False, polishing=True, **OSQP_SETTINGS,
+        verbose=False, eps_abs=1e-6, eps_rel=1e-6, max_iter=100_000,
+        polishing=True, polish_refine_iter=20, delta=1e-8,
     )  # fmt: skip
 
     def solve(line: np.ndarray) -> np.ndarray:
@@ -142,5 +134,5 @@ PREPARE: dict[str, Callable[[np.ndarray, np.ndarray], Solve]] = {
     "osqp": _osqp,
     "cvxpy (Clarabel)": _cvxpy("CLARABEL"),
     # What cvxpy itself chooses for a quadratic programme.
-    "cvxpy (OSQP)": _cvxpy("OSQP", **OSQP_SETTINGS),
+    "cvxpy (OSQP)": _cvxpy("OSQP", eps_abs=1e-8, eps_rel=1e-8, max_iter=100_000),
 }
