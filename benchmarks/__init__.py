@@ -1,4 +1,4 @@
 """Benchmarks: what alignment achieves and costs on real data, next to what people do instead.
 
-``python -m benchmarks demo`` runs offline; ``dial`` and others read data sets from a directory that is passed in.
+``python -m benchmarks demo`` runs offline; ``dial`` and ``shapes`` read data sets from a directory that is passed in.
 """

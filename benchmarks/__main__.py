@@ -1,4 +1,4 @@
-"""``python -m benchmarks demo | dial | projection``."""
+"""``python -m benchmarks demo | dial | shapes | projection``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from benchmarks.declarations import SHAPES
 from benchmarks.problems import PROBLEMS
 
 
@@ -20,8 +21,12 @@ def main(arguments: list[str] | None = None) -> None:
     dial.add_argument("--dataset", choices=sorted(PROBLEMS), default="power_plant")
     dial.add_argument("--models", nargs="+", default=["xgboost", "hist_gradient_boosting", "random_forest", "mlp"])
     dial.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    shapes = commands.add_parser("shapes", help="the vocabulary on real data: violations and error, one table")
+    shapes.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
+    shapes.add_argument("--dataset", nargs="+", choices=sorted(SHAPES), default=list(SHAPES), help="default: all")
+    shapes.add_argument("--seeds", type=int, default=3, help="number of seeds")
     projection = commands.add_parser("projection", help="speed of the projections, as ratios")
-    for command in (demo, dial, projection):
+    for command in (demo, dial, shapes, projection):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -33,6 +38,10 @@ def main(arguments: list[str] | None = None) -> None:
         from benchmarks.dial import run as run_dial
 
         run_dial(given.data, given.dataset, given.models, given.seeds, given.output)
+    elif given.command == "shapes":
+        from benchmarks.shapes import run as run_shapes
+
+        run_shapes(given.data, given.dataset, given.seeds, given.output)
     else:
         from benchmarks.projection import run as run_projection
 

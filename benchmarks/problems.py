@@ -1,7 +1,7 @@
 """Data sets with a shape property, as data frames.
 
-``diabetes`` comes with scikit-learn. The others are read from a directory of CSV files, one for each data set, with
-lower-case headers and the target in the last column (the UCI repository's Combined Cycle Power Plant, for example).
+``diabetes`` comes with scikit-learn. The others are read from a directory of CSV files (gzipped or not), one for each
+data set, with lower-case headers (the UCI repository's Combined Cycle Power Plant, for example).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_diabetes
 
-__all__ = ["PROBLEMS", "Problem", "Rows", "Split", "load", "split"]
+__all__ = ["PROBLEMS", "Problem", "Rows", "Split", "load", "read", "split"]
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,22 @@ def load(problem: Problem, directory: Path | None) -> Rows:
     if problem.name == "diabetes":
         X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
         return Rows(X, y.to_numpy(dtype=float))
-    if directory is None:
-        raise SystemExit(f"{problem.name} is not bundled: pass --data DIR, a directory that holds {problem.name}.csv")
-    path = directory / f"{problem.name}.csv"
-    if not path.is_file():
-        raise SystemExit(
-            f"{path} does not exist: --data must hold {problem.name}.csv with the target {problem.target!r}"
-        )
-    table = pd.read_csv(path)
+    table = read(problem.name, problem.target, directory)
     X = table.drop(columns=problem.target)
     for name in X.columns[~X.dtypes.map(pd.api.types.is_numeric_dtype)]:
         X[name] = X[name].astype("category").cat.codes
     return Rows(X, table[problem.target].to_numpy(dtype=float))
+
+
+def read(name: str, target: str, directory: Path | None) -> pd.DataFrame:
+    """Return the table of a data set as it is in the directory, text columns as text."""
+    if directory is None:
+        raise SystemExit(f"{name} is not bundled: pass --data DIR, a directory that holds {name}.csv")
+    path = directory / f"{name}.csv"
+    for candidate in (path, directory / f"{name}.csv.gz"):
+        if candidate.is_file():
+            return pd.read_csv(candidate)
+    raise SystemExit(f"{path} does not exist: --data must hold {name}.csv with the target {target!r}")
 
 
 def split(rows: Rows, shares: tuple[float, float, float, float], seed: int) -> Split:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from alignconf.properties import declare
 from benchmarks.__main__ import main
+from benchmarks.declarations import SHAPES
 from benchmarks.measures import pairs, violated, violated_by_aligned
 from benchmarks.methods import IceLoop
-from benchmarks.projection import curvature_ratios, ratios
+from benchmarks.projection import concave_ratios, prepared, ratios
+from benchmarks.solvers import fits
 
 
 @pytest.fixture
@@ -89,6 +94,83 @@ def test_ratios_have_the_right_order() -> None:
     for row in ratios(2000, n_runs=3):
         assert row["scipy_over_l2"] > 1
         assert row["sup_over_copy"] > 0
-    curved = curvature_ratios(1000, n_runs=3)
-    assert curved["qp_over_l2"] > 1
-    assert abs(curved["cost"]) < 1e-6
+    for row in concave_ratios(1000, n_few=4, n_runs=2):
+        assert row["solver_over_l2"] > 1, row
+        assert row["cost"] < 1e-6, row
+
+
+def test_missing_solvers_are_skipped_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "quadprog", None)
+    found, missing = prepared(np.linspace(0, 1, 8), np.full(8, 1 / 8))
+    assert "quadprog" in missing
+    assert "scipy nnls" in found
+    assert not set(found) & set(missing)
+
+
+def test_solvers_agree_with_the_projection_at_any_knots_and_weights() -> None:
+    from alignconf._curvature import concave_least_squares
+
+    random = np.random.default_rng(2)
+    knots, weights = np.sort(random.uniform(0, 3, 12)), random.dirichlet(np.full(12, 5.0))
+    lines = random.normal(size=(3, 12))
+    nearest = concave_least_squares(lines, knots, weights)
+    for name, solve in prepared(knots, weights)[0].items():
+        np.testing.assert_allclose(fits(lines, solve), nearest, atol=1e-4, err_msg=name)
+
+
+@pytest.fixture
+def shapes_data(tmp_path: Path) -> Path:
+    """A directory with small stand-ins: a wavy Engel curve, gzipped, and cars refused at random if unsafe or dear."""
+    random = np.random.default_rng(0)
+    income = random.uniform(300, 3000, 240)
+    engel = pd.DataFrame({"income": income, "foodexp": 20 * np.sqrt(income) + random.normal(0, 80, 240)})
+    engel.to_csv(tmp_path / "engel.csv.gz", index=False)
+    orders = {
+        name: part.order for part in declare(SHAPES["car_evaluation"].properties).parts for name in [part.feature]
+    }
+    cars = pd.DataFrame({name: random.choice(np.array(order), 300) for name, order in orders.items()})
+    refused = random.uniform(size=300) < np.where((cars.safety == "low") | (cars.buying == "vhigh"), 0.8, 0.3)
+    accepted = random.choice(["acc", "good"], 300)
+    cars.assign(acceptability=np.where(refused, "unacc", accepted)).to_csv(tmp_path / "car_evaluation.csv", index=False)
+    return tmp_path
+
+
+def test_shapes_prints_one_table_and_writes_what_it_shows(
+    shapes_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = shapes_data / "results"
+    arguments = ["--dataset", "engel", "car_evaluation", "--seeds", "2", "--output", str(output)]
+    main(["shapes", "--data", str(shapes_data), *arguments])
+    printed = capsys.readouterr().out
+    results = json.loads((output / "shapes.json").read_text())["results"]
+    assert [(one["dataset"], one["model"]) for one in results] == [
+        ("engel", "cubic spline"),
+        ("car_evaluation", "boosted classifier"),
+        ("car_evaluation", "forest classifier"),
+    ]
+    assert [one["measure"] for one in results] == ["mean squared error", "log-loss", "log-loss"]
+    assert [one["n_rows"] for one in results] == [240, 300, 300]
+    assert printed.count("| engel ") == 1
+    for one in results:
+        assert one["property"] in printed
+        assert str(declare(SHAPES[one["dataset"]].properties)) in one["property"]
+        assert one["delivered_violations"] < one["violations"]
+        assert one["delivered_bound"] > one["delivered_violations"]
+        rates = [certificate["delivered"]["rate"] for certificate in one["certificates"]]
+        assert len(rates) == 2
+        assert one["delivered_violations"] == pytest.approx(np.mean(rates))
+
+
+def test_shapes_names_the_missing_data(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"engel\.csv does not exist"):
+        main(["shapes", "--data", str(tmp_path), "--dataset", "engel"])
+
+
+def test_the_page_of_shapes_declares_what_is_run_in_five_lines() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "shapes.md").read_text()
+    shown: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        assert len(re.findall(r"^.+$", block, re.MULTILINE)) <= 5
+        exec(block, shown)
+    for name, shape in SHAPES.items():
+        assert declare(shown[name]) == declare(shape.properties), name
