@@ -15,7 +15,8 @@ the number of own coordinates. Let ``S`` be the axes with an own coordinate; on 
 .. math:: W_S = \mathrm{repair}_{\notin S}\big(\mathrm{clip}(f_S, \max_{j \in S} lo_j, \min_{j \in S} hi_j)\big),
 
 where :math:`lo_j, hi_j` come from :math:`W_{S \setminus j}` at the two neighbouring knots of axis ``j``,
-:math:`W_\emptyset = G`, and :math:`g(x) = W_{\text{all}}`.
+:math:`W_\emptyset = G`, and :math:`g(x) = W_{\text{all}}`. Along an ordered category all of whose categories are knots no
+point has a coordinate of its own, so such axes stay out of ``S`` and the value is read off at the category.
 
 *Why this is right for order properties.* The limits never cross: a lower limit from axis ``j`` and an upper limit from
 axis ``k`` are both bounded by :math:`W_{S \setminus \{j, k\}}` at the same corner. Repairs are order preserving, so
@@ -61,15 +62,16 @@ def extend(
         The model's predictions at the sites, where they are already known.
     """
     n_samples, n_sites, n_axes = places.shape
-    margins = _evaluate_margins(model, table, projector.laws, places, own)
+    laws, axes = projector.laws, tuple(range(n_axes))
+    free = tuple(axis for axis in axes if not laws[axis].is_complete)
+    margins = _evaluate_margins(model, table, laws, free, places, own)
     row = np.repeat(np.arange(n_samples), n_sites)
     sites = places.reshape(-1, n_axes)
     size = SNAP * projection.lines.rounding[row]
-    axes = tuple(range(n_axes))
     plain: dict[tuple[int, ...], FloatArray] = {(): projection.lines.values[row], **margins}
     built: dict[tuple[int, ...], FloatArray] = {(): projection.values[row]}
-    for count in range(1, n_axes + 1):
-        for moved in combinations(axes, count):
+    for count in range(1, len(free) + 1):
+        for moved in combinations(free, count):
             f = margins[moved]
             low, high = np.full(f.shape, -np.inf), np.full(f.shape, np.inf)
             for part in projector.parts:
@@ -77,36 +79,45 @@ def extend(
                     inner = tuple(axis for axis in moved if axis != part.axis)
                     dimension = 1 + [axis for axis in axes if axis not in inner].index(part.axis)
                     limits = _limits(part, sites[:, part.axis], built[inner], plain[inner], dimension)
-                    slack = part.slack if moved == axes else 0.0
+                    slack = part.slack if moved == free else 0.0
                     low, high = np.maximum(low, limits[0] - slack), np.minimum(high, limits[1] + slack)
             clipped = np.minimum(np.maximum(f, low), high)
             fixed = tuple(axis for axis in axes if axis not in moved)
             repaired = projector.repair(clipped, fixed) if fixed else clipped
             shape = (-1, *(1,) * len(fixed))
             built[moved] = np.where(np.abs(repaired - f) > size.reshape(shape), repaired, f)
+    index = tuple(np.searchsorted(laws[axis].knots, sites[:, axis]) for axis in axes if axis not in free)
+    at = (np.arange(len(sites)), *index)
+    f, g = plain[free][at], built[free][at]
+    if own is not None:
+        f, g = own.ravel(), np.where(g != f, g, own.ravel())
     shape = (n_samples, n_sites)
-    return margins[axes].reshape(shape), np.clip(built[axes], *projector.limits).reshape(shape)
+    return f.reshape(shape), np.clip(g, *projector.limits).reshape(shape)
 
 
 def count_margin_sites(laws: Sequence[ReferenceLaw]) -> int:
     """Return how many model rows one site costs: all combinations of knots and own coordinate, less the knots' own."""
-    with_own = np.prod([law.knots.size + 1 for law in laws])
+    with_own = np.prod([law.knots.size + (not law.is_complete) for law in laws])
     return int(with_own - np.prod([law.knots.size for law in laws]))
 
 
 def _evaluate_margins(
-    model: Model, table: Table, laws: Sequence[ReferenceLaw], places: FloatArray, own: FloatArray | None
+    model: Model,
+    table: Table,
+    laws: Sequence[ReferenceLaw],
+    free: tuple[int, ...],
+    places: FloatArray,
+    own: FloatArray | None,
 ) -> dict[tuple[int, ...], FloatArray]:
-    """Return, for each set of axes with an own coordinate, ``f`` on the knots of the others: (n_sites_in_all, ...)."""
+    """Return, for each set of free axes with an own coordinate, ``f`` on the knots of the others: (n_sites_in_all, ...)."""
     n_samples, n_sites, n_axes = places.shape
-    axes = tuple(range(n_axes))
     margins = {}
-    for count in range(1, n_axes + 1):
-        for moved in combinations(axes, count):
-            if moved == axes and own is not None:
+    for count in range(1, len(free) + 1):
+        for moved in combinations(free, count):
+            if len(moved) == n_axes and own is not None:
                 margins[moved] = own.ravel()
                 continue
-            fixed = [axis for axis in axes if axis not in moved]
+            fixed = [axis for axis in range(n_axes) if axis not in moved]
             knots = np.meshgrid(*(laws[axis].knots for axis in fixed), indexing="ij")
             shape = knots[0].shape if fixed else ()
             sites = np.empty((n_samples, n_sites, *shape, n_axes))

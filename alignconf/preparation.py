@@ -44,6 +44,7 @@ GRID_FACTOR = 4
 MIN_KNOTS = 6
 PLANE_FACTOR = 2
 MAX_FEATURES = 3
+MAX_GRID = 2000
 
 #: The points of orbits are counted at this many rows.
 ORBIT_ROWS = 100
@@ -137,8 +138,8 @@ def prepare(
     on_planes = _planes(planes, placed, reference, norm, n_knots, limits)
     joint = [part.declared for projector in on_planes for part in projector.parts]
     placed = [one for one in placed if one[0] not in joint]
-    plain = {axis.position for part, axis in placed if not part.trade}
-    if plain and (surrogate is not None or len(plain) > MAX_FEATURES):
+    plain = {axis.position: axis for part, axis in placed if not part.trade}
+    if plain and (surrogate is not None or not _fits_a_grid(list(plain.values()))):
         queries, repair = _surrogate(declared, [one for one in placed if not one[0].trade], reference, surrogate)
         asked += queries
         repairs.append(repair)
@@ -206,13 +207,21 @@ def _common_limits(declared: Property, limits: tuple[float, float]) -> tuple[flo
     return low, high
 
 
+def _fits_a_grid(axes: Sequence[Axis]) -> bool:
+    """Whether features can share a grid: few of them, or at most one numeric one next to categories that are not many."""
+    numeric = [axis for axis in axes if axis.order is None]
+    n_categories = prod(len(axis.order) for axis in axes if axis.order is not None)
+    return len(axes) <= MAX_FEATURES or (len(numeric) <= 1 and n_categories * MIN_KNOTS <= MAX_GRID)
+
+
 def _grids(placed: Sequence[Placed]) -> list[list[Placed]]:
     """Return the parts in groups that share a grid: as few as possible, no column on two different axes of one grid."""
     grids: list[dict[Hashable, list[Placed]]] = []
     for part, axis in sorted(placed, key=lambda one: bool(one[0].trade)):
         for grid in grids:
             taken = {column for others in grid.values() for _, other in others for column in other.columns}
-            if axis.key in grid or (taken.isdisjoint(axis.columns) and len(grid) < MAX_FEATURES):
+            together = [others[0][1] for others in grid.values()] + [axis]
+            if axis.key in grid or (taken.isdisjoint(axis.columns) and _fits_a_grid(together)):
                 grid.setdefault(axis.key, []).append((part, axis))
                 break
         else:

@@ -274,6 +274,11 @@ class ReferenceLaw:
             axis, sample, knots, _knot_mass(sample, knots), int(table.shape[0] - np.isnan(axis.places(table)).sum())
         )
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every place that there is is a knot: an ordered category all of whose categories occur."""
+        return self.axis.order is not None and self.knots.size == len(self.axis.order)
+
     def draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
         """Return independent draws from the law, of the given shape."""
         return self.sample[random.integers(self.sample.size, size=shape)]

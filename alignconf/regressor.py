@@ -35,8 +35,7 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
         Any regressor with ``predict``: an estimator, a Pipeline, a search, a ``FrozenEstimator``.
     properties : Property, list of Property, or mapping
         What must hold. A mapping goes from a feature (column name or position in the raw input) to ``+1`` or
-        ``"increasing"``, ``-1`` or ``"decreasing"``, a property, or a list of these. All must hold; at most three
-        features.
+        ``"increasing"``, ``-1`` or ``"decreasing"``, a property, or a list of these. All must hold together.
     alpha : float in [0, 1), default=0.1
         Tolerated rate of violations, as ``loss`` counts them. 0 means full strength: ``g`` itself, ``lambda_ = inf``.
     confidence : float in (0, 1), optional
@@ -53,6 +52,12 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
         Places per line at which the model is evaluated. Several features share ``4 * n_knots`` points of a grid.
     n_queries : int, default=10
         Queries for each calibration row, averaged within the row. With ``confidence`` one is used.
+    surrogate : regressor, optional
+        Plays the repaired function in place of projections along lines: an unfitted regressor that has the property whatever
+        it is fitted to. A clone is fitted to the model's own predictions at the reference rows. By default gradient boosting
+        under monotone constraints, and only where more features are ordered than a grid can hold (three numeric ones).
+    max_half_width : float, optional
+        Refuse a calibration that needs a larger ``lambda_``, and say what it needs.
     random_state : int, Generator, RandomState or None
         Draws the reference rows and the queries. The same integer gives the same numbers.
     n_jobs : int, optional

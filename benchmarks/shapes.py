@@ -87,7 +87,7 @@ def run(directory: Path | None, datasets: Sequence[str], n_seeds: int, output: P
 def _rows(name: str, shape: Shape, directory: Path | None) -> Rows:
     table = read(name, shape.target, directory)
     y = table[shape.target].to_numpy()
-    return Rows(table.drop(columns=[shape.target, *shape.drop]), np.log(y) if shape.log_target else y)
+    return Rows(table.drop(columns=[shape.target, *shape.drop]), shape.transform(y) if shape.transform else y)
 
 
 def _certificate(shape: Shape, model: str, rows: Rows, seed: int) -> Certificate:

@@ -18,6 +18,7 @@ from alignconf.lines import evaluate_lines
 from alignconf.preparation import prepare
 from alignconf.projection import Projection
 from alignconf.properties import AllOf, Decreasing, Increasing
+from alignconf.reference import ReferenceLaw
 from alignconf.scores import delivered
 
 # Random functions of the first ``n_axes`` columns and of one more, which no property constrains. --------------------
@@ -339,3 +340,29 @@ def test_the_ends_of_the_path_are_model_and_projection(f: np.ndarray, g: np.ndar
 def test_a_displacement_beyond_the_largest_float_is_clipped_too(half_width: float) -> None:
     h = clip_to_band(np.array([1e308, -1e308]), np.array([-1e308, 1e308]), half_width)
     np.testing.assert_allclose(h, {1.0: [1e308, -1e308], 1e308: [0, 0], np.inf: [-1e308, 1e308]}[half_width])
+
+
+def test_categories_that_are_all_knots_need_no_level_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The short cut for complete ordered categories gives what the general construction gives."""
+    random = np.random.default_rng(4)
+    order = [0, 1, 2, 3]
+    rows = np.column_stack([random.integers(0, 4, 300), random.integers(0, 4, 300), random.random((300, 2))])
+    table = random.normal(size=(4, 4, 5))
+
+    class Steps:
+        def predict(self, X: np.ndarray) -> np.ndarray:
+            cell = np.clip((5 * X[:, 2]).astype(int), 0, 4)
+            return table[X[:, 0].astype(int), X[:, 1].astype(int), cell] + X[:, 3] * np.sin(9 * X[:, 2])
+
+    declared = AllOf(Increasing(0, order=order), Decreasing(1, order=order), Increasing(2))
+    for norm in ("l2", "sup"):
+        short = prepare(Steps(), declared, rows, rows, norm=norm, n_knots=16)
+        f, g = short.predict(rows)
+        queries = short.draw(len(rows), 3, np.random.default_rng(5))
+        scores_of = short.at_queries(rows, queries, delivered)
+        with monkeypatch.context() as patch:
+            patch.setattr(ReferenceLaw, "is_complete", False)
+            np.testing.assert_allclose(short.predict(rows)[1], g, rtol=0, atol=1e-12)
+            for one, other in zip(short.at_queries(rows, queries, delivered), scores_of, strict=True):
+                np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
+        assert np.abs(g - f).max() > 0.1
