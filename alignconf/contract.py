@@ -184,11 +184,11 @@ class LineProperty(Property):
     def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
         """Return the members nearest to ``lines`` (n_lines, n_knots) in squared error weighted by (n_knots,)."""
 
-    def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray | None:  # noqa: ARG002
+    def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray | None:
         """Return the smallest members nowhere below ``lines`` (n_lines, n_knots); None if there is none in general."""
         return None
 
-    def lower(self, lines: FloatArray, knots: FloatArray) -> FloatArray | None:  # noqa: ARG002
+    def lower(self, lines: FloatArray, knots: FloatArray) -> FloatArray | None:
         """Return the largest members nowhere above ``lines`` (n_lines, n_knots); None if there is none in general."""
         return None
 
@@ -244,9 +244,13 @@ class OrbitProperty(Property):
         """Whether only :meth:`accepts` says what is demanded, so that there are no inequalities to compute with."""
         return False
 
+    def joined(self, other: OrbitProperty) -> OrbitProperty | None:
+        """Return one property that demands what both do, so that one repair serves both; None if there is none."""
+        return None
+
     @abstractmethod
     def labels(self, n_points: int) -> tuple[str, ...]:
-        """Return what the points of an orbit are, in words."""
+        """Return the points of an orbit in words."""
 
     @abstractmethod
     def orbit(self, table: Table) -> list[Table]:

@@ -3,7 +3,8 @@
 The demands on neighbouring knots, of the plane and of lines along its two features, are linear inequalities on the values at
 the knots. All of them are met at once by one projection (:mod:`alignconf._polyhedron`): least squares, or the smallest largest
 deviation. Between the knots a plane that was changed is the bilinear interpolation, which keeps diminishing returns, order,
-bounded slopes and curvature along both features; a plane that needed no change is left to the model.
+bounded slopes and curvature along both features; a plane that needed no change is left to the model. Beyond the outermost knots
+it goes on as a constant, which keeps order, or straight, where more than order is demanded.
 """
 
 from __future__ import annotations
@@ -47,9 +48,12 @@ class PlaneProjector(Projector):
 
     @property
     def inequalities(self) -> tuple[FloatArray, FloatArray]:
-        """Coefficients (n_demands, n_knots_1 * n_knots_2) and bounds of all demands on neighbouring knots."""
+        """Coefficients (n_demands, n_knots_1 * n_knots_2) and bounds of all demands on neighbouring knots, and of limits."""
         sizes = [law.knots.size for law in self.laws]
         demands = [_of_line(part, sizes) for part in self.parts] + [_of_plane(plane, sizes) for plane in self.planes]
+        identity = np.eye(sizes[0] * sizes[1])
+        low, high = self.limits
+        demands += [(-identity, np.full(len(identity), -low)), (identity, np.full(len(identity), high))]
         A, b = (np.concatenate(arrays) for arrays in zip(*demands, strict=True))
         return A[np.isfinite(b)], b[np.isfinite(b)]
 
@@ -98,7 +102,11 @@ class PlaneRepair(GridRepair):
         laws = self.projector.laws
         f = own if own is not None else evaluate_sites(function, table, [law.axis for law in laws], sites)[0]
         changed = (projection.values != projection.lines.values).any(axis=(1, 2))
-        straight = _bilinear(projection.values, laws, sites)
+        if all(part.declared.compares_pairs for part in self.projector.parts):
+            ends = np.array([[law.knots[0], law.knots[-1]] for law in laws])
+            straight = _bilinear(projection.values, laws, np.clip(sites, ends[:, 0], ends[:, 1]))
+        else:
+            straight = _bilinear(projection.values, laws, sites)
         near = np.clip(f, straight - self.projector.slack, straight + self.projector.slack)
         return f, np.clip(np.where(changed[:, None], near, f), *self.projector.limits)
 

@@ -20,7 +20,7 @@ from alignconf._polyhedron import colliding
 from alignconf._typing import Model, Table
 from alignconf._validation import warn
 from alignconf.alignment import Alignment
-from alignconf.contract import LineProperty, Property
+from alignconf.contract import LineProperty, OrbitProperty, Property
 from alignconf.errors import InputError, PropertyWarning
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import Lines
@@ -153,7 +153,7 @@ def prepare(
         asked += [PlaneQueries(plane, (on_plane.laws[0], on_plane.laws[1])) for plane in on_plane.planes]
         repairs.append(PlaneRepair(on_plane))
     asked += orbits
-    repairs += [OrbitRepair(one.part, one.n_points, norm) for one in orbits if one.part.limits is None]
+    repairs += _orbit_repairs(declared, reference, norm)
     return Alignment(model, declared, tuple(asked), tuple(repairs), limits, n_jobs=n_jobs, verbose=verbose)
 
 
@@ -188,6 +188,24 @@ def _planes(
             raise InputError(f"the property asks for {named}, which no function has together; drop one of them.")
         projectors.append(projector)
     return projectors
+
+
+def _orbit_repairs(declared: Property, reference: Table, norm: str) -> list[Repair]:
+    """Return the repairs of the parts that are about orbits, as few as can serve them; limits alone need none."""
+    joint: list[OrbitProperty] = []
+    limits = [part for part in declared.orbits if part.limits is not None]
+    for part in [part for part in declared.orbits if part.limits is None] + limits:
+        for i, other in enumerate(joint):
+            both = other.joined(part)
+            if both is not None:
+                joint[i] = both
+                if part.limits is None:
+                    break
+        else:
+            if part.limits is None:
+                joint.append(part)
+    few = _tables.take(reference, np.arange(min(reference.shape[0], ORBIT_ROWS)))
+    return [OrbitRepair(part, len(part.orbit(few)), norm) for part in joint]
 
 
 def _common_limits(declared: Property, limits: tuple[float, float]) -> tuple[float, float]:

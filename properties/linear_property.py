@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from alignconf._polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
-from alignconf._typing import FloatArray, IntArray, Table
+from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.contract import OrbitProperty
 from alignconf.errors import InputError
-from alignconf.orbit import as_point, label, moved
+from alignconf.orbit import Setting, as_point, label, moved
 
 __all__ = ["LinearProperty"]
 
@@ -107,6 +107,26 @@ class LinearProperty(OrbitProperty):
         A = np.atleast_2d(np.asarray(self.coefficients, dtype=np.float64))
         return A, np.broadcast_to(np.asarray(self.bound, dtype=np.float64), len(A))
 
+    def joined(self, other: OrbitProperty) -> LinearProperty | None:
+        """Return the inequalities of both, where they are about settings of the same columns; limits hold at all points."""
+        A, b = self.demands(len(self.points))
+        if other.limits is not None:
+            size = len(self.points)
+            limits = [(np.eye(size), other.limits[1]), (-np.eye(size), -other.limits[0])]
+            stated = [(rows, np.full(size, bound)) for rows, bound in limits if np.isfinite(bound)]
+            points = tuple(self.points)
+        elif isinstance(other, LinearProperty) and _columns(self.points) == _columns(other.points) is not None:
+            points = tuple(dict.fromkeys([*self.points, *other.points]))
+            stated = [(_at(other, points), other.demands(0)[1] + other.tol)]
+            A = _at(self, points)
+        else:
+            return None
+        A, b = (
+            np.concatenate([A, *(rows for rows, _ in stated)]),
+            np.concatenate([b + self.tol, *(it for _, it in stated)]),
+        )
+        return LinearProperty(points, A, b, words=f"{self} and {other}")
+
     def nearest(self, values: FloatArray, same: IntArray, norm: str) -> FloatArray:
         """Project onto the inequalities, points that are the same row taken as one."""
         A, b = self.demands(len(same))
@@ -118,6 +138,23 @@ class LinearProperty(OrbitProperty):
         if not said.any():
             return values
         return project(values[:, distinct], merged[said], b[said] + self.tol)[:, which.ravel()]
+
+
+def _columns(points: Sequence[Any]) -> frozenset[Feature] | None:
+    """Return which columns points set, if all of them set the same; None otherwise."""
+    columns = {
+        frozenset(feature for feature, _ in point.columns) if isinstance(point, Setting) else None for point in points
+    }
+    return columns.pop() if len(columns) == 1 else None
+
+
+def _at(rule: LinearProperty, points: Sequence[Any]) -> FloatArray:
+    """Return the coefficients of a rule for a longer list of points."""
+    own, _ = rule.demands(0)
+    A = np.zeros((len(own), len(points)))
+    for column, point in zip(own.T, rule.points, strict=True):
+        A[:, list(points).index(point)] += column
+    return A
 
 
 def as_points(written: Any) -> tuple[Any, ...]:
