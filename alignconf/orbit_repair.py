@@ -100,4 +100,4 @@ class OrbitRepair(Repair):
             return self.declared.accepts(values)
         coefficients, bounds = self.declared.demands(values.shape[1])
         excess = values @ coefficients.T - bounds - self.declared.tol
-        return np.asarray((excess <= size[:, None]).all(axis=1))
+        return np.asarray((excess <= size[:, None] * (0.5 * np.abs(coefficients).sum(axis=1))).all(axis=1))
