@@ -67,11 +67,11 @@ class OrbitRepair(Repair):
         width = np.where(2 * largest > rounding(values, relative), largest, 0.0)
         return np.where(self._accepted(moved, rounding(values, relative)), width, np.inf)
 
-    def repairs_exactly(self, function: Model, table: Table) -> BoolArray:
-        """Return, per row, whether the repaired function is accepted on the orbit."""
+    def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
+        """Return, per row, whether the repaired function, clipped, is accepted on the orbit."""
         after = Repaired(function, self)
         answers = [after.with_rounding(point) for point in self.declared.orbit(table)]
-        values = np.stack([values for values, _ in answers], axis=1)
+        values = np.clip(np.stack([values for values, _ in answers], axis=1), *limits)
         return self._accepted(values, rounding(values, answers[0][1]))
 
     def _orbits(self, function: Model, table: Table) -> tuple[FloatArray, float, IntArray]:
