@@ -61,7 +61,8 @@ def existence(queries: PartQueries, f: FloatArray, rounding: FloatArray) -> Floa
     """
     coefficients, _ = queries.demands
     v = queries.excess(f)
-    score = np.where(v > _size(queries, rounding, f), v, 0.0) / np.abs(coefficients).sum(axis=-1)
+    length = np.abs(coefficients).sum(axis=-1)
+    score = np.where(v > _size(queries, rounding, f), v, 0.0) / np.where(length > 0, length, 1.0)
     largest: FloatArray = score.min(axis=-1).max(axis=-1)
     return largest
 
