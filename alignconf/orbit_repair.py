@@ -22,8 +22,8 @@ __all__ = ["OrbitRepair"]
 class OrbitRepair(Repair):
     """Each row that is a point of its own orbit gets the repaired value of that point; other rows keep theirs.
 
-    Points that are the same row count once. Where the orbit of each point of an orbit has the same points, the result is
-    one well-defined function with the property; where it has not, what is left is counted by the scores.
+    Points that are the same row count once. Where each point of an orbit has the same orbit, in the same order or with
+    demands that no order changes, the result has the property; where not, what is left is counted by the scores.
 
     Parameters
     ----------
