@@ -31,7 +31,8 @@ __all__ = ["Alignment", "clip_to_band"]
 Result = TypeVar("Result")
 Reduced = TypeVar("Reduced", FloatArray, BoolArray)
 
-#: Opaque properties are calibrated at about this many half-widths, quantiles of the displacement at this many rows.
+#: Opaque properties are calibrated at about this many half-widths, quantiles of the displacement at the points made from
+#: this many reference rows.
 OPAQUE_LEVELS = 64
 OPAQUE_ROWS = 1000
 
@@ -171,7 +172,7 @@ class Alignment:
 
         def stage(block: slice) -> BoolArray:
             inside = _tables.take(table, np.arange(block.start, block.stop))
-            return self.repairs[0].repairs_exactly(self.model, inside)
+            return self.repairs[0].repairs_exactly(self.model, inside, self.limits)
 
         return np.concatenate([member for _, member in self._over(stage, table.shape, 1)])
 
@@ -249,9 +250,10 @@ class Alignment:
         return at_points, asked.arrange(g), rounding(at_points, relative)
 
     def _opaque_half_widths(self, reference: Table) -> tuple[float, ...]:
-        """Return the half-widths at which opaque properties are calibrated: quantiles of what repairs do elsewhere."""
+        """Return the half-widths at which opaque properties are calibrated: quantiles of what repairs do to orbits elsewhere."""
         rows = _tables.take(reference, np.arange(min(reference.shape[0], OPAQUE_ROWS)))
-        f, g = self.predict(rows)
+        points = [point for one in self.orbits if one.is_opaque for point in one.sites(rows)]
+        f, g = np.concatenate([self.predict(point) for point in points], axis=1)
         size = np.abs(g - f)
         moves = np.unique(size[size > 0])
         if not moves.size:

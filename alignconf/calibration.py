@@ -223,8 +223,8 @@ def critical_half_width(scores: FloatArray, alpha: float, confidence: float | No
         raise CalibrationError(
             f"{n_infinite} of {scores.size} calibration queries stay violated at any half-width, {above} may be for "
             f"alpha={alpha:g}: the projection repairs lines at their knots, and these queries fall between two "
-            "knots, or several parts that include curvature or unimodality could not be repaired jointly. Raise n_knots "
-            "or alpha, or declare less."
+            "knots, or several parts that include curvature or unimodality could not be repaired jointly, or the points "
+            "of an orbit have other orbits. Raise n_knots or alpha, or declare less."
         )
     return half_width, above
 

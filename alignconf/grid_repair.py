@@ -91,7 +91,7 @@ class GridRepair(Repair):
         """Return the smallest band that holds a member on the line, per row; the projector knows the limits."""
         return self.projector.half_width(self.lines(function, table))
 
-    def repairs_exactly(self, function: Model, table: Table) -> BoolArray:
-        """Return, per row, whether the projection has the property at the knots."""
+    def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
+        """Return, per row, whether the projection has the property at the knots; the projector knows the limits."""
         projection = self.project(function, table)
         return self.projector.is_member(projection.values, projection.lines.rounding)

@@ -22,8 +22,8 @@ __all__ = ["OrbitRepair"]
 class OrbitRepair(Repair):
     """Each row that is a point of its own orbit gets the repaired value of that point; other rows keep theirs.
 
-    Points that are the same row count once. Where the orbit of each point of an orbit has the same points, the result is
-    one well-defined function with the property; where it has not, what is left is counted by the scores.
+    Points that are the same row count once. Where each point of an orbit has the same orbit, in the same order or with
+    demands that no order changes, the result has the property; where not, what is left is counted by the scores.
 
     Parameters
     ----------
@@ -67,11 +67,11 @@ class OrbitRepair(Repair):
         width = np.where(2 * largest > rounding(values, relative), largest, 0.0)
         return np.where(self._accepted(moved, rounding(values, relative)), width, np.inf)
 
-    def repairs_exactly(self, function: Model, table: Table) -> BoolArray:
-        """Return, per row, whether the repaired function is accepted on the orbit."""
+    def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
+        """Return, per row, whether the repaired function, clipped, is accepted on the orbit."""
         after = Repaired(function, self)
         answers = [after.with_rounding(point) for point in self.declared.orbit(table)]
-        values = np.stack([values for values, _ in answers], axis=1)
+        values = np.clip(np.stack([values for values, _ in answers], axis=1), *limits)
         return self._accepted(values, rounding(values, answers[0][1]))
 
     def _orbits(self, function: Model, table: Table) -> tuple[FloatArray, float, IntArray]:
@@ -100,4 +100,4 @@ class OrbitRepair(Repair):
             return self.declared.accepts(values)
         coefficients, bounds = self.declared.demands(values.shape[1])
         excess = values @ coefficients.T - bounds - self.declared.tol
-        return np.asarray((excess <= size[:, None]).all(axis=1))
+        return np.asarray((excess <= size[:, None] * (0.5 * np.abs(coefficients).sum(axis=1))).all(axis=1))

@@ -28,6 +28,9 @@ MAX_REFERENCE = 2000
 #: Trade lines are drawn from at this many places.
 TRADE_PLACES = 1001
 
+#: Decimals of a place on a trade line, so that a row that was moved to a knot is found at it.
+TRADE_DIGITS = 12
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -189,7 +192,7 @@ class TradeAxis(Axis):
 
     def reference_places(self, table: Table) -> FloatArray:  # noqa: ARG002
         """Return evenly spaced places: the law is uniform on each line."""
-        return np.linspace(0.0, 1.0, TRADE_PLACES)
+        return np.round(np.linspace(0.0, 1.0, TRADE_PLACES), TRADE_DIGITS)
 
     def law_in_words(self, n_reference: int) -> str:
         """Return the reference law in words."""
@@ -205,7 +208,7 @@ class TradeAxis(Axis):
             return one + other
         start, length = self._segment(one + other)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(length > 0, (one - start) / length, np.nan)
+            return np.where(length > 0, np.round((one - start) / length, TRADE_DIGITS), np.nan)
 
     def moved(self, table: Table, rows: IntArray, places: FloatArray) -> dict[int, NDArray[Any]]:
         """Return both columns when rows of a table move to given places on their trade lines."""

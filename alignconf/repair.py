@@ -49,8 +49,8 @@ class Repair(ABC):
         """Return, per row, a half-width within which one member exists on all that :attr:`where` names: (n_samples,)."""
         raise TypeError(f"{type(self).__name__} has no half-widths")
 
-    def repairs_exactly(self, function: Model, table: Table) -> BoolArray:
-        """Return, per row, whether the repaired values have the property on all that :attr:`where` names."""
+    def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
+        """Return, per row, whether the repaired values, clipped, have the property on all that :attr:`where` names."""
         raise TypeError(f"{type(self).__name__} cannot tell")
 
 

@@ -47,8 +47,9 @@ def excess(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> Fl
     """
     if queries.is_opaque:
         return np.where(queries.accepted(values), 0.0, 1.0)
-    worst = queries.excess(values).min(axis=-1).max(axis=-1)
-    return np.where(worst > _size(rounding, values), worst, 0.0)
+    v = queries.excess(values)
+    largest: FloatArray = np.where(v > _size(queries, rounding, values), v, 0.0).min(axis=-1).max(axis=-1)
+    return largest
 
 
 def existence(queries: PartQueries, f: FloatArray, rounding: FloatArray) -> FloatArray:
@@ -60,7 +61,8 @@ def existence(queries: PartQueries, f: FloatArray, rounding: FloatArray) -> Floa
     """
     coefficients, _ = queries.demands
     v = queries.excess(f)
-    score = np.where(v > rounding[:, None, None, None], v, 0.0) / np.abs(coefficients).sum(axis=-1)
+    length = np.abs(coefficients).sum(axis=-1)
+    score = np.where(v > _size(queries, rounding, f), v, 0.0) / np.where(length > 0, length, 1.0)
     largest: FloatArray = score.min(axis=-1).max(axis=-1)
     return largest
 
@@ -83,7 +85,7 @@ def delivered(queries: PartQueries, f: FloatArray, g: FloatArray, rounding: Floa
     if queries.is_opaque:
         return last_rejection_on(queries, f, g)
     coefficients, _ = queries.demands
-    size = _size(rounding, f, g)[:, :, None, None]
+    size = _size(queries, rounding, f, g)
     v, v_full = queries.excess(f), queries.excess(g)
     is_pair = f.shape[-1] == 2 and coefficients.shape[-2] == 1 and not coefficients.sum(axis=-1).any()
     if is_pair:
@@ -94,11 +96,17 @@ def delivered(queries: PartQueries, f: FloatArray, g: FloatArray, rounding: Floa
     return largest
 
 
-def _size(rounding: FloatArray, *functions: FloatArray) -> FloatArray:
-    """Return what counts as rounding at each query, (n_samples, n_queries): the model's, and that of the values compared."""
+def _size(queries: PartQueries, rounding: FloatArray, *functions: FloatArray) -> FloatArray:
+    """Return which excesses count as rounding, broadcastable to (n_samples, n_queries, n_demands, n_alternatives).
+
+    The model's rounding, or that of the values compared, for a difference of two values; in proportion to its coefficients
+    for any other inequality.
+    """
     largest: FloatArray = np.max([np.abs(values).max(axis=-1) for values in functions], axis=0)
-    size: FloatArray = np.maximum(rounding[:, None], DOUBLE * largest)
-    return size
+    size = np.maximum(rounding[:, None], DOUBLE * largest)
+    coefficients, _ = queries.demands
+    of_pairs: FloatArray = 0.5 * np.abs(coefficients).sum(axis=-1) * size[:, :, None, None]
+    return of_pairs
 
 
 def pair_score(slope: FloatArray, v: FloatArray, v_full: FloatArray, d: FloatArray, size: FloatArray) -> FloatArray:

@@ -3,7 +3,8 @@ r"""InvariantUnder: transforms of the input must not matter.
 Applied again and again, the transforms lead from a row to the points of its orbit, on which :math:`g` must be constant:
 :math:`g(x) = g(T(x))`. Swapping two sides has orbits of two rows, setting a protected attribute to each of its values has
 orbits of as many. The least-squares repair is the mean over the distinct points, the repair of smallest band their midrange;
-both are exact, because an orbit is the same set from each of its points.
+both are exact where an orbit is the same set from each of its points. From a row whose attribute has a value that no transform
+sets, the orbit is larger than from the others: list all values; what is left otherwise is counted.
 """
 
 from __future__ import annotations
@@ -81,10 +82,39 @@ class InvariantUnder(OrbitProperty):
         return coefficients, np.zeros(len(pairs))
 
     def nearest(self, values: FloatArray, same: IntArray, norm: str) -> FloatArray:
-        """The mean, or the midrange, of the distinct points; with a tolerance as far from it as that allows."""
-        distinct = values[:, np.unique(same)]
-        low, high = distinct.min(axis=1, keepdims=True), distinct.max(axis=1, keepdims=True)
-        centre = distinct.mean(axis=1, keepdims=True) if norm == "l2" else low + (0.5 * high - 0.5 * low)
-        centre = np.clip(centre, low, high)
-        repaired = np.clip(values, centre - 0.5 * self.tol, centre + 0.5 * self.tol)
+        """The mean, or the midrange, of the distinct points; with a tolerance all are cut to an interval of that length."""
+        # Sorted, so that every point of an orbit comes to the same value bit for bit.
+        distinct = np.sort(values[:, np.unique(same)], axis=1)
+        low, high = distinct[:, :1], distinct[:, -1:]
+        midrange = low + (0.5 * high - 0.5 * low)
+        lowest = midrange - 0.5 * self.tol if norm == "sup" else _lowest(distinct, float(self.tol))
+        repaired = np.clip(values, lowest, lowest + self.tol)
         return np.where(high - low <= self.tol, values, repaired)
+
+
+def _lowest(ordered: FloatArray, tol: float) -> FloatArray:
+    """Return where the interval of length ``tol`` begins that sorted values (n_orbits, n_points) are cut to: (n_orbits, 1).
+
+    The least sum of squares has as much to lift to the lower end as to push down to the upper one. Both change linearly
+    while the ``i`` smallest values are lifted and the ``j`` largest pushed; without a tolerance it is the mean.
+    """
+    n_points = ordered.shape[1]
+    if not tol:
+        mean: FloatArray = np.cumsum(ordered / n_points, axis=1)[:, -1:]
+        return np.clip(mean, ordered[:, :1], ordered[:, -1:])
+    corners = np.sort(np.concatenate([ordered, ordered - tol], axis=1), axis=1)
+    surplus = np.stack([_surplus(ordered, corner, tol) for corner in corners.T], axis=1)
+    # The surplus grows with the lower end: zero between the last corner where it is not positive and the next one.
+    at = np.clip((surplus <= 0).sum(axis=1, keepdims=True) - 1, 0, corners.shape[1] - 2)
+    left, right = (np.take_along_axis(corners, at + k, axis=1) for k in (0, 1))
+    before, after = (np.take_along_axis(surplus, at + k, axis=1) for k in (0, 1))
+    rise = np.where(after > before, after - before, 1.0)
+    lowest: FloatArray = left + (right - left) * np.clip(-before / rise, 0.0, 1.0)
+    return lowest
+
+
+def _surplus(ordered: FloatArray, lowest: FloatArray, tol: float) -> FloatArray:
+    """Return how much more is lifted to ``lowest`` (n_orbits,) than pushed down to ``lowest + tol``: (n_orbits,)."""
+    above = ordered - lowest[:, None]
+    surplus: FloatArray = (np.maximum(-above, 0.0) - np.maximum(above - tol, 0.0)).sum(axis=1)
+    return surplus

@@ -43,8 +43,9 @@ class LinearProperty(OrbitProperty):
     Notes
     -----
     Rows that are themselves a point of their orbit are repaired, others keep the model's value. The repaired function has
-    the property exactly if the orbit of each of its points has the same points, as settings of columns have. Where it has
-    not, what is left is counted by scores and certificate.
+    the property exactly if the orbit of each of its points is the same, in the same order, as settings of columns have it, or
+    in another one that the inequalities do not tell apart. Where it is not, what is left is counted by scores and
+    certificate: ``g(x) <= g(swapped x) + 1`` has to be declared in both directions.
 
     Examples
     --------
