@@ -252,7 +252,7 @@ class Alignment:
     def _opaque_half_widths(self, reference: Table) -> tuple[float, ...]:
         """Return the half-widths at which opaque properties are calibrated: quantiles of what repairs do to orbits elsewhere."""
         rows = _tables.take(reference, np.arange(min(reference.shape[0], OPAQUE_ROWS)))
-        points = [point for one in self.orbits if one.is_opaque for point in one.sites(rows)]
+        points = [point for one in self.asked if one.is_opaque for point in one.sites(rows)]
         f, g = np.concatenate([self.predict(point) for point in points], axis=1)
         size = np.abs(g - f)
         moves = np.unique(size[size > 0])

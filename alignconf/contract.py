@@ -209,8 +209,8 @@ class OrbitProperty(Property):
     r"""A property of the values at a few points made from each row, its **orbit**.
 
     With the points :math:`T_1(x), \dots, T_m(x)` of a row it demands :math:`\sum_k a_{ik} g(T_k(x)) \le b_i` for every
-    ``i``, or whatever :meth:`accepts` accepts. The repair moves the values of one orbit; it is an exact member where each of its points
-    has the same orbit, in the same order or with demands that no order changes.
+    ``i``, or whatever :meth:`accepts` accepts. The repair moves the values of one orbit; it is an exact member where each of
+    its points has the same orbit, in the same order or with demands that no order changes.
 
     Parameters
     ----------

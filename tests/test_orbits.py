@@ -286,7 +286,7 @@ def test_at_full_strength_no_query_is_violated_where_orbits_partition(rows, decl
         (SET, LinearProperty([{0: 0.0}, {0: 0.5}], [1, -1]), lambda rows: np.exp(rows[:, 0] + rows[:, 1])),
         (SET, Rule([{0: 0.0}, {0: 0.5}], at_most_double, halve), lambda rows: 5 + rows[:, 0]),
     ],
-    ids=str,
+    ids=["limits", "swap", "rotate", "linear", "rule"],
 )
 @pytest.mark.parametrize("alpha", [0, 0.1])
 def test_a_model_that_obeys_is_returned_bit_for_bit(rows, declared, answer, alpha: float) -> None:
@@ -512,17 +512,52 @@ def test_limits_that_no_value_keeps_are_named() -> None:
     np.testing.assert_array_equal(touching.predict(X), 1.0)
 
 
-def test_clipping_may_undo_a_rule_and_then_the_row_counts() -> None:
-    """The sum of two points is at least 1, and neither above 0.6: nearest are (0.2, 0.8), clipped (0.2, 0.6)."""
-    model = Given(lambda rows: 0.6 * rows[:, 0])
-    rows = SET[SET[:, 0] < 1]
-    rows = np.column_stack([2 * rows[:, 0], rows[:, 1:]])
+#: The sum of two points is at least 1, and neither above 0.6: nearest to (0, 0.6) are (0.2, 0.8), within limits (0.4, 0.6).
+RISING = np.column_stack([2 * SET[SET[:, 0] < 1][:, 0], SET[SET[:, 0] < 1][:, 1:]])
+
+
+def test_limits_and_a_linear_rule_are_met_together() -> None:
     declared = AllOf(LinearProperty([{0: 0.0}, {0: 1.0}], [-1, -1], -1), Bounded(0, 0.6))
-    for loss in ("delivered", "line", "displacement"):
-        with pytest.raises(CalibrationError):
-            AlignedRegressor(model, declared, loss=loss, random_state=0).calibrate(rows[:200])
-    full = AlignedRegressor(model, declared, alpha=0).calibrate(rows[:200]).certify(rows[200:])
-    assert full.delivered.rate == 1.0
+    model = Given(lambda rows: 0.6 * rows[:, 0])
+    full = AlignedRegressor(model, declared, alpha=0).calibrate(RISING[:200])
+    np.testing.assert_allclose(full.predict(RISING), np.where(RISING[:, 0] == 0, 0.4, 0.6), atol=1e-12)
+    assert full.certify(RISING[200:]).delivered.n_rejected == 0
+
+
+def test_clipping_may_undo_an_opaque_rule_and_then_the_row_counts() -> None:
+    rule = Rule(
+        [{0: 0.0}, {0: 1.0}],
+        lambda values: values.sum(axis=1) >= 1 - 1e-12,
+        lambda values: values + np.maximum(1 - values.sum(axis=1, keepdims=True), 0) / 2,
+    )
+    model = Given(lambda rows: 0.6 * rows[:, 0])
+    with pytest.raises(CalibrationError):
+        AlignedRegressor(model, AllOf(rule, Bounded(0, 0.6)), random_state=0).calibrate(RISING[:200])
+    full = AlignedRegressor(model, AllOf(rule, Bounded(0, 0.6)), alpha=0).calibrate(RISING[:200])
+    assert full.certify(RISING[200:]).delivered.rate == 1.0
+
+
+def test_rules_about_settings_of_the_same_columns_are_met_together() -> None:
+    """Three plans in order, by two rules that share one: one after the other they would undo each other."""
+    rules = [LinearProperty([{0: one}, {0: other}], [1, -1]) for one, other in ((0.0, 0.5), (0.5, 1.0))]
+    model = Given(lambda rows: np.select([rows[:, 0] == 0, rows[:, 0] == 0.5], [3.0, 2.0], 1.0) + rows[:, 1])
+    for norm in ("l2", "sup"):
+        full = AlignedRegressor(model, rules, alpha=0, projection=norm).calibrate(SET[:200])
+        np.testing.assert_allclose(full.predict(SET), 2 + SET[:, 1], atol=1e-12)
+        assert full.certify(SET[200:]).delivered.n_rejected == 0
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ([LinearProperty([{0: 0.0}, {0: 1.0}], [1, -1], -1), LinearProperty([{0: 1.0}, {0: 0.0}], [1, -1], -1)], "<= -1 and"),
+        ([LinearProperty([{0: 0.0}, {0: 1.0}], [1, -1], -3), Bounded(0, 1)], "<= -3 and"),
+    ],
+    ids=["two rules", "a rule and limits"],
+)
+def test_rules_that_collide_are_named(rules, words: str) -> None:
+    with pytest.raises(InputError, match=f"{words}.*which no function has together"):
+        AlignedRegressor(WAVE, rules, alpha=0).calibrate(X)
 
 
 def test_a_property_of_one_feature_is_not_one_of_orbits() -> None:
@@ -634,7 +669,7 @@ def test_a_rule_has_half_widths_like_its_inequality(rows: np.ndarray) -> None:
         opaque, exact = (
             AlignedRegressor(WAVE, it, alpha=alpha, random_state=0).calibrate(rows[:400]) for it in (rule, same)
         )
-        levels = np.array([0.0, *opaque.alignment_.orbits[0].half_widths])
+        levels = np.array([0.0, *opaque.alignment_.asked[0].half_widths])
         assert opaque.lambda_ in levels
         assert exact.lambda_ <= opaque.lambda_ * (1 + 1e-9)
         below = levels[levels < opaque.lambda_].max(initial=0.0)
