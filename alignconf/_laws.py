@@ -20,7 +20,19 @@ from alignconf._typing import BoolArray, FloatArray
 from alignconf.contract import Cells, LineProperty
 from alignconf.lines import Lines
 
-__all__ = ["ANSWERS", "BETWEEN", "MEMBERS", "NEAREST", "SMALLEST", "Law", "Offence"]
+__all__ = [
+    "ANSWERS",
+    "BETWEEN",
+    "MEMBERS",
+    "NEAREST",
+    "SMALLEST",
+    "TOLERANCE",
+    "Law",
+    "Offence",
+    "differ",
+    "rows",
+    "say",
+]
 
 #: Sums of squares and products may miss an inequality by this share of the largest value involved.
 TOLERANCE = 1e-12
@@ -43,7 +55,7 @@ class Law:
 
     name: str
     look: str
-    ask: Callable[[Trial], Iterator[Offence]]
+    ask: Callable[[Any], Iterator[Offence]]
 
 
 # The answers of one part --------------------------------------------------------------------------------------------
@@ -73,12 +85,12 @@ def _line_by_line(trial: Trial) -> Iterator[Offence]:
         )
         if shape != lines.shape:
             continue
-        not_finite = _rows(~np.isfinite(found))
-        yield Offence(not_finite, lines, _say(f"{name} returns {{}}; expected finite values", found))
+        not_finite = rows(~np.isfinite(found))
+        yield Offence(not_finite, lines, say(f"{name} returns {{}}; expected finite values", found))
         turned = np.asarray(answer(lines[::-1].copy(), *rest))[::-1]
         with np.errstate(invalid="ignore"):
-            differs = _rows(~(np.abs(turned - found) <= trial.lines.rounding[:, None])) & ~not_finite
-        yield Offence(differs, lines, _say(f"{name} returns {{}} or {{}}, depending on the other lines", found, turned))
+            differs = rows(~(np.abs(turned - found) <= trial.lines.rounding[:, None])) & ~not_finite
+        yield Offence(differs, lines, say(f"{name} returns {{}} or {{}}, depending on the other lines", found, turned))
 
 
 def _enveloped(trial: Trial) -> Iterator[Offence]:
@@ -89,10 +101,10 @@ def _enveloped(trial: Trial) -> Iterator[Offence]:
         if found is not None:
             excess = largest_excess(projector, found, lines.rounding)
             yield Offence(
-                excess > 0, lines.values, _say(f"{side} is {{}}, in which the tester finds {{}}", found, excess)
+                excess > 0, lines.values, say(f"{side} is {{}}, in which the tester finds {{}}", found, excess)
             )
-            wrong = _rows(sign * found < sign * lines.values)
-            yield Offence(wrong, lines.values, _say(f"{side} is {{}}, which is not {where} the line everywhere", found))
+            wrong = rows(sign * found < sign * lines.values)
+            yield Offence(wrong, lines.values, say(f"{side} is {{}}, which is not {where} the line everywhere", found))
 
 
 def _tight(trial: Trial) -> Iterator[Offence]:
@@ -106,8 +118,8 @@ def _tight(trial: Trial) -> Iterator[Offence]:
     for side, sign, cut in (("upper", 1.0, np.minimum(values, z)), ("lower", -1.0, np.maximum(values, z))):
         found = envelope(trial.projectors["sup"], cut, side)
         if found is not None:
-            farther = _rows(sign * found > sign * z + size)
-            yield Offence(farther, cut, _say(f"{side} is {{}}, but the member {{}} is nearer", found, z))
+            farther = rows(sign * found > sign * z + size)
+            yield Offence(farther, cut, say(f"{side} is {{}}, but the member {{}} is nearer", found, z))
 
 
 def _answers(part: LineProperty) -> dict[str, Callable[[FloatArray, FloatArray, FloatArray], Any]]:
@@ -133,7 +145,7 @@ def _repaired(trial: Trial) -> Iterator[Offence]:
     for norm, values in trial.projected.items():
         found = largest_excess(trial.projectors[norm], values, trial.lines.rounding)
         told = f"projection={norm!r} returns {{}}, in which the tester still finds an excess of {{}}; expected none"
-        yield Offence((found > 0) & trial.claimed(values), trial.lines.values, _say(told, values, found))
+        yield Offence((found > 0) & trial.claimed(values), trial.lines.values, say(told, values, found))
 
 
 def _width_of_members(trial: Trial) -> Iterator[Offence]:
@@ -143,22 +155,22 @@ def _width_of_members(trial: Trial) -> Iterator[Offence]:
     if not any(part.tol for part in trial.declared.lines):
         broken |= (trial.half_width != 0) & (found == 0)
     told = "the half-width is {} and the tester finds an excess of {}; expected both to be zero or neither"
-    yield Offence(broken, trial.lines.values, _say(told, trial.half_width, found))
+    yield Offence(broken, trial.lines.values, say(told, trial.half_width, found))
 
 
 def _twice(trial: Trial) -> Iterator[Offence]:
     for norm, once in trial.projected.items():
         again = trial.projectors[norm].project(Lines(once, trial.lines.rounding)).values
         told = f"projection={norm!r} returns {{}}, and {{}} when it is given that; expected no change, bit for bit"
-        broken = _differ(once, again) & trial.claimed(once)
-        yield Offence(broken, trial.lines.values, _say(told, once, again))
+        broken = differ(once, again) & trial.claimed(once)
+        yield Offence(broken, trial.lines.values, say(told, once, again))
 
 
 def _kept(trial: Trial) -> Iterator[Offence]:
     for norm, projector in trial.projectors.items():
         values = projector.project(trial.members).values
         told = f"which the tester accepts, projection={norm!r} returns {{}}; expected the line itself, bit for bit"
-        yield Offence(_differ(trial.members.values, values), trial.members.values, _say(told, values))
+        yield Offence(differ(trial.members.values, values), trial.members.values, say(told, values))
 
 
 # Nearest members ----------------------------------------------------------------------------------------------------
@@ -172,7 +184,7 @@ def _apart(trial: Trial) -> Iterator[Offence]:
         np.sqrt((it / scale - np.roll(it, 1, axis=0) / scale) ** 2 @ trial.law.weights) for it in (y, projected)
     )
     told = "and on {} least_squares returns lines that are farther apart, {} instead of {}"
-    yield Offence(after > before + TOLERANCE, y, _say(told, np.roll(y, 1, axis=0), after, before))
+    yield Offence(after > before + TOLERANCE, y, say(told, np.roll(y, 1, axis=0), after, before))
 
 
 def _nearest(trial: Trial) -> Iterator[Offence]:
@@ -183,7 +195,7 @@ def _nearest(trial: Trial) -> Iterator[Offence]:
     inner = (moved * other) @ trial.law.weights
     nearer = z[inner.argmax(axis=1)] if len(z) else z
     told = "least_squares returns {}, but towards the member {} it is nearer"
-    yield Offence(_rows(inner > TOLERANCE), y, _say(told, projected, nearer))
+    yield Offence(rows(inner > TOLERANCE), y, say(told, projected, nearer))
 
 
 def _least_band(trial: Trial) -> Iterator[Offence]:
@@ -202,7 +214,7 @@ def _least_band(trial: Trial) -> Iterator[Offence]:
         solved = linprog(np.eye(n_knots + 1)[-1], A, np.concatenate([lines[i], -lines[i], bounds]), bounds=(None, None))
         best[i] = solved.fun if solved.status == 0 else np.inf
     told = "projection='sup' moves by {}, but there is a member within {}"
-    yield Offence(moved > best + PROGRAMME_TOLERANCE * (1 + largest), lines, _say(told, moved, best))
+    yield Offence(moved > best + PROGRAMME_TOLERANCE * (1 + largest), lines, say(told, moved, best))
 
 
 def _demanded(part: LineProperty, knots: FloatArray) -> tuple[FloatArray | None, FloatArray]:
@@ -228,9 +240,9 @@ def _at_knots(trial: Trial) -> Iterator[Offence]:
         low, high = _intervals(trial, values, trial.law.knots)
         exact = (np.abs(low - values) <= size) & (np.abs(high - values) <= size)
         around = (low <= values + size) & (values <= high + size)
-        broken = _rows(~np.where(_differ(values, trial.lines.values)[:, None], exact, around))
+        broken = rows(~np.where(differ(values, trial.lines.values)[:, None], exact, around))
         told = "repaired to {}, between returns at the knots the limits {} and {}; expected the values there"
-        yield Offence(broken, trial.lines.values, _say(told, values, low, high))
+        yield Offence(broken, trial.lines.values, say(told, values, low, high))
 
 
 def _in_order(trial: Trial) -> Iterator[Offence]:
@@ -239,10 +251,10 @@ def _in_order(trial: Trial) -> Iterator[Offence]:
     coarse, places = trial.coarse, trial.law.knots[::2]
     for values in coarse.projected.values():
         low, high = _intervals(coarse, values, places)
-        broken = _rows(~(low <= high + coarse.lines.rounding[:, None]))
+        broken = rows(~(low <= high + coarse.lines.rounding[:, None]))
         given = f"at the knots {_written(coarse.law.knots)}, between returns at {_written(places)}"
         told = f"repaired to {{}} {given} the limits {{}} and {{}}"
-        yield Offence(broken, trial.lines.values, _say(told, values, low, high))
+        yield Offence(broken, trial.lines.values, say(told, values, low, high))
 
 
 def _not_refused(trial: Trial) -> Iterator[Offence]:
@@ -252,9 +264,9 @@ def _not_refused(trial: Trial) -> Iterator[Offence]:
     members, places = trial.exact_members.values, trial.law.knots[::2]
     low, high = _intervals(trial.coarse, members[:, 1::2], places, members[:, 1::2])
     size = trial.exact_members.rounding[:, None]
-    broken = _rows(~((low - size <= members[:, ::2]) & (members[:, ::2] <= high + size)))
+    broken = rows(~((low - size <= members[:, ::2]) & (members[:, ::2] <= high + size)))
     told = f"which the tester accepts, between refuses values at {_written(places)}: the limits are {{}} and {{}}"
-    yield Offence(broken, members, _say(told, low, high))
+    yield Offence(broken, members, say(told, low, high))
 
 
 def _not_rejected(trial: Trial) -> Iterator[Offence]:
@@ -264,7 +276,7 @@ def _not_rejected(trial: Trial) -> Iterator[Offence]:
     coarse, part = trial.coarse, trial.part
     far = 2 * _size(trial.lines.values) + trial.bound
     for values in coarse.projected.values():
-        changed = _differ(values, coarse.lines.values)
+        changed = differ(values, coarse.lines.values)
         for k, place in enumerate(trial.law.knots[::2]):
             low, high = (it[:, 0] for it in _intervals(coarse, values, np.array([place])))
             for wanted in (trial.lines.values[:, 2 * k], -far[:, 0], far[:, 0]):
@@ -275,14 +287,14 @@ def _not_rejected(trial: Trial) -> Iterator[Offence]:
                 size = np.maximum(lines_of(line, trial.bound).rounding, trial.lines.rounding)
                 found = line_excess(part, trial.law, knots, line, size)
                 told = f"between allows at {place} to repair {_written(knots)} to {{}}, where the tester finds {{}}"
-                yield Offence((found > 0) & changed, trial.lines.values, _say(told, line, found))
+                yield Offence((found > 0) & changed, trial.lines.values, say(told, line, found))
 
 
 def _intervals(
     trial: Trial, repaired: FloatArray, places: FloatArray, lines: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Return what may lie at places of repaired lines, two arrays (n_lines, n_places)."""
-    changed = _differ(repaired, trial.lines.values if lines is None else lines)
+    changed = differ(repaired, trial.lines.values if lines is None else lines)
     n, m = len(repaired), len(places)
     cells = Cells(np.tile(places, n), trial.law.knots, np.repeat(repaired, m, axis=0), np.repeat(changed, m))
     low, high = trial.part.between(cells)
@@ -293,18 +305,18 @@ def _all_lines(trial: Trial, broken: bool, told: str) -> Offence:
     return Offence(np.full(len(trial.lines.values), broken), trial.lines.values, lambda _row: told)
 
 
-def _say(sentence: str, *answers: FloatArray) -> Callable[[int], str]:
+def say(sentence: str, *answers: FloatArray) -> Callable[[int], str]:
     """Return what a sentence says of one line, given arrays (n_lines, ...)."""
     return lambda row: sentence.format(*(_written(it[row]) for it in answers))
 
 
-def _differ(one: FloatArray, other: FloatArray) -> BoolArray:
+def differ(one: FloatArray, other: FloatArray) -> BoolArray:
     """Whether two arrays of lines differ in any bit, (n_lines,)."""
     bits = [np.ascontiguousarray(it).view(np.uint64) for it in (one, other)]
-    return _rows(bits[0] != bits[1])
+    return rows(bits[0] != bits[1])
 
 
-def _rows(broken: BoolArray) -> BoolArray:
+def rows(broken: BoolArray) -> BoolArray:
     """Whether anything is broken on each line, (n_lines,)."""
     return np.array([it.any() for it in broken], dtype=bool)
 

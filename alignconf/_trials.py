@@ -24,7 +24,10 @@ from alignconf.reference import Axis, ReferenceLaw
 from alignconf.scores import excess
 
 __all__ = [
+    "NORMS",
+    "ROUNDING",
     "Trial",
+    "draw",
     "envelope",
     "largest_excess",
     "line_excess",
@@ -92,6 +95,15 @@ class Trial:
         return self.projectors["sup"].half_width(self.lines)
 
     @property
+    def tried_at(self) -> str:
+        """The knots and weights, in words."""
+        laws = self.projectors["sup"].laws
+        knots, weights = (" and ".join(str(it.tolist()) for it in each) for each in (
+            [law.knots for law in laws], [law.weights.round(3) for law in laws]
+        ))  # fmt: skip
+        return f"at the knots {knots} with the weights {weights}"
+
+    @property
     def part(self) -> LineProperty:
         """The only part."""
         (part,) = self.declared.lines
@@ -114,7 +126,7 @@ class Trial:
 
 def try_at(declared: Property, knots: Sequence[FloatArray], n_lines: int, random: np.random.Generator) -> Trial:
     """Return a trial of a property at the knots of each of its features."""
-    return _trial(declared, knots, _draw(tuple(len(it) for it in knots), n_lines, random))
+    return _trial(declared, knots, draw(tuple(len(it) for it in knots), n_lines, random))
 
 
 def projector_at(declared: Property, knots: Sequence[FloatArray], norm: str, random: np.random.Generator) -> Projector:
@@ -205,7 +217,7 @@ def _largest_bound(projector: Projector) -> float:
     return largest
 
 
-def _draw(shape: tuple[int, ...], n_lines: int, random: np.random.Generator) -> FloatArray:
+def draw(shape: tuple[int, ...], n_lines: int, random: np.random.Generator) -> FloatArray:
     """Return lines of every kind in equal numbers; far from the subnormal numbers, which have no relative rounding."""
     each = (-(-n_lines // 6), *shape)
     one = (each[0], *(1,) * len(shape))

@@ -91,7 +91,7 @@ class Property(ABC):
             value = _python_scalar(getattr(self, one.name))
             if one.kw_only and value == one.default:
                 continue
-            shown = repr(list(value)) if isinstance(value, tuple) else repr(value)
+            shown = _shown(value)
             written.append(f"{one.name}={shown}" if one.kw_only else shown)
         return f"{type(self).__name__}({', '.join(written)})"
 
@@ -388,6 +388,14 @@ def _checked_order(feature: Feature, order: Sequence[Any]) -> tuple[Any, ...]:
             f"order of feature {feature!r} must name at least two categories, each once, got {list(categories)!r}."
         )
     return categories
+
+
+def _shown(value: Any) -> str:
+    """Return how a value is typed: several as a list, a function by its name."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_shown, value))}]"
+    name = getattr(value, "__qualname__", None)
+    return name if callable(value) and name else repr(value)
 
 
 def _python_scalar(value: Any) -> Any:

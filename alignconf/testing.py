@@ -3,7 +3,8 @@
 Every guarantee rests on a few statements about a property's answers: a repaired line is a member, a member is left alone bit
 for bit, least squares is nearest, what may lie between two knots is what a tester accepts. :func:`check_property` puts them to
 lines of many kinds (any, tied, constant, huge, tiny, spikes, members) at several sets of knots. Membership itself is what the
-tester finds who asks all queries at the knots. The laws are tried, not proved: what passes may still be wrong elsewhere.
+tester finds who asks all queries at the knots. Properties of orbits are put to laws of their own, on the values of orbits.
+The laws are tried, not proved: what passes may still be wrong elsewhere.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from sklearn.base import clone
 
 import alignconf.properties
 from alignconf._laws import ANSWERS, BETWEEN, MEMBERS, NEAREST, SMALLEST, Law, Offence
+from alignconf._orbit_laws import OPAQUE, ORBITS, OrbitTrial, try_orbits
 from alignconf._trials import Trial, try_at
 from alignconf._typing import FloatArray, RandomState
 from alignconf._validation import check_count, check_random_state, generator
 from alignconf.contract import LineProperty, Property
 from alignconf.errors import InputError, LawViolation
+from alignconf.properties import AllOf
 
 __all__ = ["check_property"]
 
@@ -43,12 +46,12 @@ def check_property(
     Parameters
     ----------
     declared : Property
-        One property, or :class:`~alignconf.properties.AllOf` several, of up to three features.
+        One property, or :class:`~alignconf.properties.AllOf` several, of lines of up to three features and of orbits.
     knots : (n_knots,), optional
         Increasing places to try it at, for properties that mean something only there (positive places, around a peak). By
         default 2, 3, 7 and 16 ranks 0, 1, ..., and seven unequally spaced places.
     n_lines : int, default=60
-        Lines at each set of knots.
+        Lines at each set of knots, and orbits with each pattern of points that are the same row.
     random_state : int, Generator or RandomState, default=0
 
     Raises
@@ -58,8 +61,11 @@ def check_property(
 
     Notes
     -----
-    The parts of a conjunction are tried one by one, then jointly. Its repairs need not be members where a part asks more than
-    two points (docs/guarantees.md, section 4); there the laws are put to those that :meth:`Projector.is_member` claims.
+    The parts of a conjunction are tried one by one, then those of lines jointly. Its repairs need not be members where a
+    part asks more than two points (docs/guarantees.md, section 4); there the laws are put to those that
+    :meth:`Projector.is_member` claims.
+
+    A property of orbits is tried on values, not on rows: whether its points lead back is for scores and certificate to count.
 
     Examples
     --------
@@ -75,11 +81,22 @@ def check_property(
             _check_demands(part, places)
         laws = ANSWERS + MEMBERS + (NEAREST if _is_convex(part) else ()) + SMALLEST + BETWEEN
         _check_laws(laws, [try_at(part, places, n_lines, random) for places in sets])
+    for orbit in declared.orbits:
+        _check_value(orbit)
+        _check_laws(OPAQUE if orbit.is_opaque else ORBITS, try_orbits(orbit, n_lines, random))
     if declared.parts != (declared,):
         _check_value(declared)
-        n_features = len({part.feature for part in declared.lines})
-        laws = MEMBERS + (NEAREST if n_features == 1 and declared.constant_features else ())
-        _check_laws(laws, [try_at(declared, places, n_lines, random) for places in _knots(n_features, given, random)])
+        _check_together(declared, given, n_lines, random)
+
+
+def _check_together(declared: Property, given: FloatArray | None, n_lines: int, random: np.random.Generator) -> None:
+    """Whether the parts of a conjunction that are about lines are repaired together."""
+    if not declared.lines:
+        return
+    together = AllOf(*declared.lines) if declared.orbits else declared
+    n_features = len({part.feature for part in declared.lines})
+    laws = MEMBERS + (NEAREST if n_features == 1 and declared.constant_features else ())
+    _check_laws(laws, [try_at(together, places, n_lines, random) for places in _knots(n_features, given, random)])
 
 
 # What it is tried on ------------------------------------------------------------------------------------------------
@@ -87,9 +104,9 @@ def check_property(
 
 def _checked(declared: Any, knots: Any, n_lines: Any, random_state: RandomState) -> FloatArray | None:
     """Return the knots, if any are given, after every argument has been checked."""
-    if not isinstance(declared, Property) or declared.lines != declared.parts:
+    if not isinstance(declared, Property):
         raise InputError(
-            f"declared must be a property of lines, got {declared!r} of type {type(declared).__name__}; write for example "
+            f"declared must be a property, got {declared!r} of type {type(declared).__name__}; write for example "
             "check_property(Increasing('age'))."
         )
     if len({part.feature for part in declared.lines}) > max(MAX_KNOTS):
@@ -160,8 +177,9 @@ def _copies(declared: Property) -> dict[str, Any]:
 def _check_repr(declared: Property) -> None:
     """The repr is read in a module that knows the vocabulary, and the modules in which the classes are defined."""
     known = dict(vars(alignconf.properties))
-    for it in (*declared.lines, declared):
-        known |= vars(sys.modules.get(type(it).__module__, alignconf.properties)) | {type(it).__name__: type(it)}
+    for it in (*declared.parts, declared, *_functions(declared)):
+        module = getattr(it, "__module__", type(it).__module__)
+        known |= vars(sys.modules.get(module, alignconf.properties)) | {type(it).__name__: type(it)}
     told = "it is not read back as itself, but as {}. Derive a dataclass with repr=False."
     try:
         again = eval(repr(declared), known)
@@ -170,6 +188,12 @@ def _check_repr(declared: Property) -> None:
         raise LawViolation(_sentence(declared, "its repr is the call that builds it", told.format(name))) from error
     if again != declared:
         _refuse(declared, "its repr is the call that builds it", told.format(repr(again)))
+
+
+def _functions(declared: Property) -> list[Any]:
+    """Return the functions that a property of orbits is made from: points, and what accepts and projects."""
+    values = [value for part in declared.orbits for value in vars(part).values()]
+    return [it for value in values for it in (value if isinstance(value, tuple) else (value,)) if callable(it)]
 
 
 def _check_demands(part: LineProperty, knots: FloatArray) -> None:
@@ -201,7 +225,7 @@ def _is_convex(part: LineProperty) -> bool:
 # Laws of lines ------------------------------------------------------------------------------------------------------
 
 
-def _check_laws(laws: Sequence[Law], trials: Sequence[Trial]) -> None:
+def _check_laws(laws: Sequence[Law], trials: Sequence[Trial | OrbitTrial]) -> None:
     for law in laws:
         found = [
             (offence.lines[row].size, len(_written(offence.lines[row])), offence, row, trial)
@@ -211,13 +235,11 @@ def _check_laws(laws: Sequence[Law], trials: Sequence[Trial]) -> None:
         ]
         if found:
             *_, offence, row, trial = min(found, key=lambda it: it[:2])
-            at = " and ".join(_written(it.knots) for it in trial.projectors["sup"].laws)
-            weights = " and ".join(_written(it.weights.round(3)) for it in trial.projectors["sup"].laws)
-            line = f"on {_written(offence.lines[row])} at the knots {at} with the weights {weights}"
+            line = f"on {_written(offence.lines[row])} {trial.tried_at}"
             _refuse(trial.declared, law.name, f"{line}, {offence.told(row)}. {law.look}")
 
 
-def _asked(law: Law, trial: Trial) -> list[Offence]:
+def _asked(law: Law, trial: Trial | OrbitTrial) -> list[Offence]:
     """Return the answers, with what they raise as a broken law."""
     try:
         return list(law.ask(trial))

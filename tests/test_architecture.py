@@ -35,6 +35,7 @@ LADDER = (
     {"properties"},
     {"aligned", "audit", "_trials"},
     {"regressor", "classifier", "plotting", "_laws"},
+    {"_orbit_laws"},
     {"testing"},
     {"__init__"},
 )

@@ -10,9 +10,22 @@ import pytest
 
 from alignconf import AlignConfError, InputError, LawViolation
 from alignconf.contract import Cells, LineProperty
-from alignconf.properties import AllOf, Concave, Decreasing, Increasing, Invariant, Lipschitz, SlopeAtLeast, Unimodal
+from alignconf.properties import (
+    AllOf,
+    Bounded,
+    Concave,
+    Decreasing,
+    Increasing,
+    Invariant,
+    InvariantUnder,
+    LinearProperty,
+    Lipschitz,
+    Rule,
+    SlopeAtLeast,
+    Unimodal,
+)
 from alignconf.testing import check_property
-from tests.catalogue import CASES
+from tests.catalogue import CASES, ORBIT_CASES, at_most_double, halve, swap
 
 MORE = [
     Increasing("a", tol=0.1),
@@ -25,6 +38,11 @@ MORE = [
     AllOf(Increasing("a", tol=0.1), Increasing("b")),
     AllOf(Increasing("a"), Concave("b")),
     AllOf(Unimodal("a"), Concave("a")),
+    *ORBIT_CASES,
+    InvariantUnder([swap, {0: 1.0}], tol=0.5),
+    LinearProperty([None, swap], [[1e3, -1e3], [-1e3, 1e3]], 1.0),
+    LinearProperty([None, swap], [1, -1], -1, tol=0.5, words="a point is below its mirror image"),
+    AllOf(Increasing("a"), Bounded(0, 1), Increasing("b"), InvariantUnder([swap])),
 ]
 
 
@@ -367,6 +385,189 @@ def test_a_broken_property_breaks_the_law(kind, law: str) -> None:
         check_property(kind("a"))
     assert f"breaks the law '{law}'" in str(caught.value)
     assert str(caught.value).startswith(repr(kind("a")))
+
+
+# Broken ones of orbits ------------------------------------------------------------------------------------------------
+
+
+class HalfWay(LinearProperty):
+    def nearest(self, values, same, norm):
+        return 0.5 * values + 0.5 * super().nearest(values, same, norm)
+
+
+class ForgetsSame(LinearProperty):
+    """Points that are the same row get different values."""
+
+    def nearest(self, values, same, norm):
+        return super().nearest(values, np.arange(values.shape[1]), norm)
+
+
+class Wanders(LinearProperty):
+    """Accepted values, but other ones each time."""
+
+    def nearest(self, values, same, norm):
+        nearest = super().nearest(values, same, norm)
+        return nearest + np.abs(nearest).max(axis=1, keepdims=True)
+
+
+class Flattens(LinearProperty):
+    """Accepted values, the same one again, but only constant ones are kept."""
+
+    def nearest(self, values, same, norm):
+        return np.broadcast_to(values.mean(axis=1, keepdims=True), values.shape).copy()
+
+
+class TooLow(LinearProperty):
+    """The first point gives way alone."""
+
+    def nearest(self, values, same, norm):
+        lowered = values.copy()
+        lowered[:, 0] = np.minimum(values[:, 0], values[:, 1])
+        return lowered
+
+
+class Leaps(LinearProperty):
+    """Far away where anything is wrong at all."""
+
+    def nearest(self, values, same, norm):
+        wrong = (values[:, 0] > values[:, 1])[:, None]
+        return np.where(wrong, 3 * np.abs(values).max(axis=1, keepdims=True), values)
+
+
+class LeastSquaresOnly(LinearProperty):
+    def nearest(self, values, same, norm):
+        return super().nearest(values, same, "l2")
+
+
+class WritesValues(LinearProperty):
+    def nearest(self, values, same, norm):
+        values -= 1.0
+        return values
+
+
+class WritesWhereAsked(LinearProperty):
+    def accepts(self, values):
+        answers = super().accepts(values)
+        values[:] = 0.0
+        return answers
+
+
+class OneOrbit(LinearProperty):
+    def nearest(self, values, same, norm):
+        return super().nearest(values, same, norm)[0]
+
+
+class MixesOrbits(LinearProperty):
+    def nearest(self, values, same, norm):
+        return np.maximum.accumulate(super().nearest(values, same, norm), axis=0)
+
+
+class DemandsPerPoint(LinearProperty):
+    def demands(self, n_points):
+        coefficients, bounds = super().demands(n_points)
+        return coefficients[:, :, None], bounds
+
+
+class DemandsNothingFinite(LinearProperty):
+    def demands(self, n_points):
+        coefficients, bounds = super().demands(n_points)
+        return coefficients, np.full_like(bounds, np.nan)
+
+
+class Wordless(LinearProperty):
+    def __str__(self) -> str:
+        return ""
+
+
+THREE = [{0: 0.0}, {0: 0.5}, {0: 1.0}]
+BROKEN_ORBITS = {
+    HalfWay: "nearest values are accepted",
+    ForgetsSame: "points that are the same row have one value",
+    Wanders: "nearest values are their own nearest",
+    Flattens: "accepted values are kept",
+    TooLow: "least squares is nearest among accepted values",
+    Leaps: "least squares is nearest among accepted values",
+    LeastSquaresOnly: "sup moves accepted values no more than need be",
+    WritesValues: "inputs are left alone",
+    WritesWhereAsked: "inputs are left alone",
+    OneOrbit: "orbits are repaired one by one",
+    MixesOrbits: "orbits are repaired one by one",
+    DemandsPerPoint: "demands are inequalities",
+    DemandsNothingFinite: "demands are inequalities",
+    Wordless: "a property has words",
+}
+
+
+@pytest.mark.parametrize(("kind", "law"), BROKEN_ORBITS.items(), ids=lambda it: getattr(it, "__name__", ""))
+def test_a_broken_property_of_orbits_breaks_the_law(kind, law: str) -> None:
+    special = {LeastSquaresOnly: (THREE, [[1, -1, 0], [0, 1, -1]]), ForgetsSame: (THREE[:2], [1, -2])}
+    points, coefficients = special.get(kind, (THREE[:2], [1, -1]))
+    with pytest.raises(LawViolation) as caught:
+        check_property(kind(points, coefficients))
+    assert f"breaks the law {law!r}" in str(caught.value)
+    assert str(caught.value).startswith(repr(kind(points, coefficients)))
+
+
+def pushes(values):
+    """Nearest values, and 1 too many."""
+    return halve(values) - 1.0
+
+
+def idle(values):
+    return values
+
+
+def overwrites(values):
+    values[:] = 0.0
+    return values
+
+
+def up_to_here(values):
+    return np.maximum.accumulate(halve(values), axis=0)
+
+
+def moves_accepted(values):
+    return np.abs(halve(values)).max(axis=1, keepdims=True) * np.array([[1.0, 0.5]])
+
+
+@pytest.mark.parametrize(
+    ("project", "law"),
+    [
+        (idle, "nearest values are accepted"),
+        (up_to_here, "orbits are repaired one by one"),
+        (moves_accepted, "accepted values are kept"),
+        (pushes, "nearest values are accepted"),
+        (None, "has no projection"),
+    ],
+)
+def test_a_broken_rule_breaks_the_law(project, law: str) -> None:
+    with pytest.raises(LawViolation, match=law):
+        check_property(Rule([{0: 0.0}, {0: 1.0}], at_most_double, project))
+
+
+def test_a_rule_that_writes_gets_a_copy() -> None:
+    with pytest.raises(LawViolation, match=r"nearest values are accepted|accepted values are kept"):
+        check_property(Rule([{0: 0.0}, {0: 1.0}], at_most_double, overwrites))
+
+
+def test_the_message_about_orbits() -> None:
+    with pytest.raises(LawViolation) as caught:
+        check_property(TooLow(THREE[:2], [1, -1]))
+    assert "with the same rows at points [0, 1], nearest, norm='l2', returns [" in str(caught.value)
+    assert str(caught.value).endswith("it is nearer. See nearest.")
+
+
+def test_points_that_cannot_be_found_again_are_refused() -> None:
+    with pytest.raises(LawViolation, match=r"copies are equal.*top of a module"):
+        check_property(InvariantUnder([lambda rows: rows]))
+
+
+def test_every_law_of_orbits_can_be_broken() -> None:
+    from alignconf._orbit_laws import OPAQUE, ORBITS
+
+    # What is nearest to a convex set is never farther apart: the first of these two laws names both kinds of defect.
+    untold = {"least squares never moves two orbits apart"}
+    assert {law.name for law in (*OPAQUE, *ORBITS)} - untold <= set(BROKEN_ORBITS.values())
 
 
 def test_every_law_can_be_broken() -> None:
