@@ -550,7 +550,10 @@ def test_rules_about_settings_of_the_same_columns_are_met_together() -> None:
 @pytest.mark.parametrize(
     ("rules", "words"),
     [
-        ([LinearProperty([{0: 0.0}, {0: 1.0}], [1, -1], -1), LinearProperty([{0: 1.0}, {0: 0.0}], [1, -1], -1)], "<= -1 and"),
+        (
+            [LinearProperty([{0: 0.0}, {0: 1.0}], [1, -1], -1), LinearProperty([{0: 1.0}, {0: 0.0}], [1, -1], -1)],
+            "<= -1 and",
+        ),
         ([LinearProperty([{0: 0.0}, {0: 1.0}], [1, -1], -3), Bounded(0, 1)], "<= -3 and"),
     ],
     ids=["two rules", "a rule and limits"],
