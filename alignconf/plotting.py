@@ -82,7 +82,7 @@ def line(
                 va="top", fontsize="small", color="0.4")  # fmt: skip
     if law.axis.order is not None:
         ax.set_xticks(range(len(law.axis.order)), [str(category) for category in law.axis.order])
-    ax.set_xlabel(str(law.axis.feature))
+    ax.set_xlabel(law.axis.label)
     ax.set_ylabel(alignment.subject or "prediction")
     strength = "full strength" if aligned.calibration_.alpha == 0 else f"alpha = {aligned.calibration_.alpha:g}"
     ax.set_title(f"{alignment.declared} ({strength})", fontsize="medium")

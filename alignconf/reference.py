@@ -56,6 +56,11 @@ class Axis:
         return (self.position,)
 
     @property
+    def label(self) -> str:
+        """What the places are, for pictures."""
+        return str(self.feature)
+
+    @property
     def key(self) -> Hashable:
         """What makes two axes the same axis."""
         return self.columns
@@ -167,6 +172,11 @@ class TradeAxis(Axis):
     def columns(self) -> tuple[int, ...]:
         """The positions of both features."""
         return (self.position, self.other)
+
+    @property
+    def label(self) -> str:
+        """What the places are, for pictures."""
+        return f"share of the trade line, from {self.other_feature} to {self.feature}"
 
     @property
     def key(self) -> Hashable:
