@@ -102,6 +102,11 @@ def prepare(
     lines: list[tuple[LineProperty, ReferenceLaw]] = []
     placed = list(zip(declared.lines, axes, strict=True))
     plain = {axis.position for part, axis in placed if not part.trade}
+    if surrogate is not None and not plain:
+        raise InputError(
+            f"a surrogate stands in for repairs along lines of single features, of which {declared} has none; leave surrogate "
+            "out."
+        )
     if plain and (surrogate is not None or len(plain) > MAX_FEATURES):
         lines, repair = _surrogate(declared, [one for one in placed if not one[0].trade], reference, surrogate)
         repairs.append(repair)
