@@ -150,7 +150,7 @@ class Alignment:
         g = f.copy()
         for block, repaired in self._over(stage, table.shape, 1):
             g[block] = repaired
-        return f, np.where(self.complete(table), g, f)
+        return f, g
 
     def half_widths(self, table: Table) -> FloatArray:
         """Return, per row, the half-width within which all of :attr:`where` holds a member together: (n_samples,)."""
@@ -208,7 +208,7 @@ class Alignment:
                     size = projection.lines.rounding
                 else:
                     f, g, size = self._anywhere(asked, inside)
-                reduced.append(reduce(asked, f, np.clip(g, *self.limits), size))
+                reduced.append(reduce(asked, f, g, size))
             return reduced
 
         points = max(1, sum(asked.n_sites for asked in queries.parts))
@@ -231,13 +231,16 @@ class Alignment:
         return f[0], g[0]
 
     def _repaired(self, table: Table, own: FloatArray) -> FloatArray:
-        """Return the repaired function at the rows of a table, where the model predicts ``own``: (n_samples,)."""
+        """Return the repaired function at the rows of a table, where the model predicts ``own``: (n_samples,).
+
+        A row with a missing constrained feature keeps it, also where it is a point of another row's orbit.
+        """
         function = self.model
         values = own
         for repair in self.repairs:
             after = Repaired(function, repair)
             values, function = after.from_own(table, values), after
-        return np.clip(values, *self.limits)
+        return np.where(self.complete(table), np.clip(values, *self.limits), own)
 
     def _anywhere(self, asked: PartQueries, table: Table) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return ``f`` and ``g`` at the points of queries, row by row, and the size of rounding per row."""

@@ -139,6 +139,11 @@ def prepare(
     joint = [part.declared for projector in on_planes for part in projector.parts]
     placed = [one for one in placed if one[0] not in joint]
     plain = {axis.position: axis for part, axis in placed if not part.trade}
+    if surrogate is not None and not plain:
+        raise InputError(
+            f"a surrogate stands in for repairs along lines of single features, of which {declared} has none; leave surrogate "
+            "out."
+        )
     if plain and (surrogate is not None or not _fits_a_grid(list(plain.values()))):
         queries, repair = _surrogate(declared, [one for one in placed if not one[0].trade], reference, surrogate)
         asked += queries

@@ -73,7 +73,7 @@ class MonotoneSurrogate:
         self.booster = HistGradientBoostingRegressor(
             max_iter=N_ROUNDS,
             early_stopping=False,
-            monotonic_cst=[self.signs.get(i, 0) for i in self.positions],
+            monotonic_cst=[self.signs.get(i, 0) for i in self.positions] or [0],
             categorical_features=nominal if any(nominal) else None,
             random_state=0,
         ).fit(self._design(table), values)
@@ -86,7 +86,8 @@ class MonotoneSurrogate:
 
     def _design(self, table: Table) -> FloatArray:
         """Return numbers, (n_samples, n_columns): places of constrained features, numbers, and codes of categories."""
-        design = np.empty((table.shape[0], len(self.positions)))
+        # Where no feature may matter one column of zeros is left, and the surrogate is a constant.
+        design = np.zeros((table.shape[0], max(1, len(self.positions))))
         for k, position in enumerate(self.positions):
             if position in self.axes:
                 design[:, k] = self.axes[position].places(table)

@@ -677,3 +677,18 @@ def test_a_rule_has_half_widths_like_its_inequality(rows: np.ndarray) -> None:
         assert exact.lambda_ <= opaque.lambda_ * (1 + 1e-9)
         below = levels[levels < opaque.lambda_].max(initial=0.0)
         assert below <= exact.lambda_ * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("alpha", [0, 0.3])
+def test_a_point_that_lacks_a_constrained_feature_is_asked_as_it_is_delivered(alpha: float) -> None:
+    """Swapping moves what is missing: such points keep the model's value, and the certificate says so."""
+    rows = X.copy()
+    rows[::5, 1] = np.nan
+    model = Given(lambda it: np.nan_to_num(it[:, 0], nan=0.3) - it[:, 2])
+    declared = AllOf(Increasing(0), InvariantUnder([swap], tol=0.01), Bounded(-0.1, 2))
+    aligned = AlignedRegressor(model, declared, alpha=alpha, n_knots=8, random_state=0)
+    aligned.calibrate(rows[:300], X_reference=X[:200])
+    certificate = aligned.certify(rows[300:])
+    here, there = aligned.predict(rows[300:]), aligned.predict(swap(rows[300:]))
+    wrong = (np.abs(here - there) > 0.01 + 1e-9) | (here < -0.1)
+    assert certificate.delivered.n_rejected >= wrong[np.isfinite(rows[300:, 0])].sum()
