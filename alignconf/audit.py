@@ -183,7 +183,7 @@ def check(
         reference = check_rows(X_reference, name="X_reference")
         _tables.check_columns(reference, _tables.column_names(table), table.shape[1], name="X_reference")
     axes = place_axes(declared, table)
-    orbits = place_orbits(declared, reference)
+    orbits = place_orbits(declared, table)
     laws = [ReferenceLaw.from_table(axis, reference, 2) for axis in axes]
     complete = np.ones(rows.size, dtype=bool)
     for law in laws:

@@ -41,8 +41,8 @@ GRID_FACTOR = 4
 MIN_KNOTS = 6
 MAX_FEATURES = 3
 
-#: The points of orbits are counted at this many rows.
-ORBIT_ROWS = 100
+#: The points of orbits are counted at this many rows: some transforms do something at a few rows only.
+ORBIT_ROWS = 10_000
 
 
 def place_axes(declared: Property, table: Table) -> list[Axis]:
