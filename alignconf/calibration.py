@@ -91,8 +91,8 @@ class Calibration:
         """The guarantee in one sentence, assumption first."""
         if self.alpha == 0:
             return (
-                "Full strength: the delivered function is the projection itself; nothing was calibrated. Points strictly "
-                "between the same two knots keep the model's own order; certify says how much that leaves."
+                "Full strength: the delivered function is the repaired function itself; nothing was calibrated. What a repair "
+                "leaves, for example between two points strictly within the same two knots, certify says."
             )
         if self.confidence is None:
             return (

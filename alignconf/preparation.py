@@ -46,8 +46,8 @@ PLANE_FACTOR = 2
 MAX_FEATURES = 3
 MAX_GRID = 2000
 
-#: The points of orbits are counted at this many rows.
-ORBIT_ROWS = 100
+#: The points of orbits are counted at this many rows: some transforms do something at a few rows only.
+ORBIT_ROWS = 10_000
 
 
 def place_axes(declared: Property, table: Table) -> list[Axis]:
@@ -102,7 +102,7 @@ def place_queries(declared: Property, table: Table, reference: Table) -> tuple[P
     axes = place_axes(declared, table)
     lines = [LineQueries(part, law(axis)) for part, axis in zip(declared.lines, axes, strict=True)]
     planes = [PlaneQueries(plane, (law(one), law(other))) for plane, (one, other) in place_planes(declared, table)]
-    return (*lines, *planes, *place_orbits(declared, reference))
+    return (*lines, *planes, *place_orbits(declared, table))
 
 
 def prepare(

@@ -19,7 +19,8 @@ __all__ = ["Bounded"]
 class Bounded(OrbitProperty):
     r"""Predictions lie between two limits: :math:`lo \le g(x) \le hi`.
 
-    The repair clips, and is exact. It is applied last, next to any other property: clipping keeps order and bounded slopes.
+    The repair clips, and is exact. It is applied last, next to any other property: clipping keeps order, invariance and
+    Lipschitz bounds. It may undo curvature, least slopes and linear rules; what it undoes is counted.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from alignconf._typing import Feature
 from alignconf._validation import check_number
-from alignconf.contract import LineProperty, check_feature
+from alignconf.contract import check_feature
 from alignconf.errors import InputError
 from alignconf.properties.increasing import Increasing
 
@@ -67,11 +67,3 @@ class Dominates(Increasing):
         """The feature that gives way, and the units of both."""
         first, second = self.units
         return self.over, (first, second)
-
-    def opposes(self, other: LineProperty) -> bool:
-        """Whether the other property trades the same features the other way."""
-        return (
-            isinstance(other, Dominates)
-            and (other.feature, other.over) == (self.over, self.feature)
-            and (other.units[1], other.units[0]) == self.units
-        )

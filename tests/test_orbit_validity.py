@@ -171,12 +171,12 @@ def test_the_half_widths_of_a_rule_come_from_reference_rows_only() -> None:
         AlignedRegressor(Scaled(), RULE, random_state=0).calibrate(draw_rows(n, random), X_reference=REFERENCE)
         for n in (100, 300)
     )
-    levels = one.alignment_.orbits[0].half_widths
-    assert levels == other.alignment_.orbits[0].half_widths == alignment_of(RULE).orbits[0].half_widths
+    levels = one.alignment_.asked[0].half_widths
+    assert levels == other.alignment_.asked[0].half_widths == alignment_of(RULE).asked[0].half_widths
     assert list(levels) == sorted(set(levels))
     assert {one.lambda_, other.lambda_} <= {0.0, *levels}
     elsewhere = AlignedRegressor(Scaled(), RULE, random_state=0).calibrate(REFERENCE, X_reference=draw_rows(50, random))
-    assert elsewhere.alignment_.orbits[0].half_widths != levels
+    assert elsewhere.alignment_.asked[0].half_widths != levels
 
 
 @draws
@@ -191,4 +191,4 @@ def test_a_conjunction_with_a_rule_keeps_the_promise(n_draws) -> None:
         found.append(aligned.lambda_)
     rates = rate(np.array(found), RULE)
     assert rates.mean() <= 0.1 + 4 * standard_error(rates)
-    assert set(found) <= {0.0, *aligned.alignment_.orbits[0].half_widths}
+    assert set(found) <= {0.0, *aligned.alignment_.asked[0].half_widths}

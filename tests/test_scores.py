@@ -9,8 +9,8 @@ from scipy.optimize import linprog
 from alignconf import scores
 from alignconf.alignment import clip_to_band
 from alignconf.contract import LineProperty
-from alignconf.properties import Decreasing, Increasing
-from alignconf.queries import LineQueries
+from alignconf.properties import Decreasing, Increasing, LinearProperty
+from alignconf.queries import LineQueries, OrbitQueries
 from alignconf.reference import Axis, ReferenceLaw
 
 N_PAIRS = 10_000
@@ -215,3 +215,19 @@ def test_scores_leave_their_input_alone() -> None:
     scores.existence(queries, f, rounding)
     scores.excess(queries, f, rounding)
     assert [it.tobytes() for it in (queries.places, f, g, rounding)] == before
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e3, 1e9])
+def test_the_unit_in_which_a_rule_is_written_does_not_matter(size: float) -> None:
+    """What counts as rounding grows with the coefficients: the same scores, and no excess where there was none."""
+    random = np.random.default_rng(12)
+    f = random.normal(size=(300, 1, 3))
+    A = np.array([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]])
+    plain, scaled = (OrbitQueries(LinearProperty([{0: 0}, {0: 1}, {0: 2}], a), 3) for a in (A, size * A))
+    g = plain.part.nearest(f[:, 0], np.arange(3), "l2")[:, None]
+    rounding = 2.0**-44 * np.abs(f).max(axis=(1, 2))
+    assert not scores.excess(scaled, g, rounding).any()
+    for score in (scores.delivered(scaled, f, g, rounding), scores.delivered(plain, f, g, rounding)):
+        np.testing.assert_allclose(score, scores.delivered(plain, f, g, rounding), rtol=1e-9)
+        assert np.isfinite(score).all()
+    np.testing.assert_allclose(scores.existence(scaled, f, rounding), scores.existence(plain, f, rounding), rtol=1e-9)
