@@ -7,7 +7,9 @@ before it to a difference array; after all trees one running sum gives the line.
 
 Nodes are records of 16 bytes in depth-first order: a left child follows its parent. Every kernel runs on one thread and
 releases the interpreter lock, so that callers can spread blocks of rows over threads; what a row gets does not depend on
-the others. The rows of a block walk a tree one after the other, while it is in the cache.
+the others. The rows of a block walk a tree one after the other, while it is in the cache. They are doubled first: ``split``
+is a position in the doubled row, whose even numbers hold the features and whose odd ones hold them with minus infinity
+for what is missing. So one comparison sends every value where it goes, a missing one to either side.
 """
 
 from __future__ import annotations
@@ -39,8 +41,9 @@ NODE = np.dtype([("split", np.int32), ("right", np.int32), ("number", np.float64
 
 LEAF, ALONG, ALONG_SECOND = -1, -2, -3
 
-#: Rows that walk a tree one after the other.
-N_BLOCK = 16
+#: Rows that walk a tree one after the other, at most, and places that their lines may have together.
+N_BLOCK = 256
+N_BLOCK_PLACES = 2**17
 
 #: Nodes, roots, depth; base and scale of the sum of leaves; whether the prediction is its exponential (1), or 1 / (1 + exp)
 #: of its negative (2), or itself (0).
@@ -86,18 +89,23 @@ def walk_lines(forest: Forest, rows: FloatArray, lines: FloatArray) -> None:
     """Fill ``lines``, (n_rows, n_places), with the line of each row, (n_rows, n_features)."""
     n_rows, depth = rows.shape[0], forest[2]
     right, end = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
+    doubled = np.empty((min(N_BLOCK, n_rows), 2 * rows.shape[1]))
     for start in range(0, n_rows, N_BLOCK):
         block = slice(start, min(start + N_BLOCK, n_rows))
-        _walk_block(forest, rows[block], lines[block], right, end)
+        _walk_block(forest, rows[block], lines[block], doubled, right, end)
 
 
 @njit(cache=True, nogil=True)
-def _walk_block(forest: Forest, rows: FloatArray, lines: FloatArray, right: StackArray, end: StackArray) -> None:
+def _walk_block(
+    forest: Forest, rows: FloatArray, lines: FloatArray, doubled: FloatArray, right: StackArray, end: StackArray
+) -> None:
     nodes, roots, _, base, scale, link = forest
     lines[:] = 0.0
+    for i in range(rows.shape[0]):
+        _double(rows[i], doubled[i])
     for tree in range(roots.size):
         for i in range(rows.shape[0]):
-            _add_steps(nodes, roots[tree], rows[i], lines[i], right, end)
+            _add_steps(nodes, roots[tree], doubled[i], lines[i], right, end)
     for i in range(rows.shape[0]):
         line, total = lines[i], 0.0
         for k in range(line.size):
@@ -107,15 +115,22 @@ def _walk_block(forest: Forest, rows: FloatArray, lines: FloatArray, right: Stac
 
 
 @njit(cache=True, nogil=True)
+def _double(row: FloatArray, doubled: FloatArray) -> None:
+    for j in range(row.size):
+        doubled[2 * j] = row[j]
+        doubled[2 * j + 1] = -np.inf if np.isnan(row[j]) else row[j]
+
+
+@njit(cache=True, nogil=True)
 def _add_steps(
     nodes: NDArray[Any], root: int, row: FloatArray, steps: FloatArray, right: StackArray, end: StackArray
 ) -> None:
-    """Add a tree to the steps of a row's line, (n_places,); the last two arguments are a stack."""
+    """Add a tree to the steps of a doubled row's line, (n_places,); the last two arguments are a stack."""
     i, low, high, top, before = root, 0, steps.size, 0, 0.0
     while True:
-        split, number = nodes[i]["split"], nodes[i]["number"]
+        split, number, other = nodes[i]["split"], nodes[i]["number"], nodes[i]["right"]
         if split >= 0:
-            i = i + 1 if _goes_left(row[split >> 1], number, split) else nodes[i]["right"]
+            i = i + 1 if row[split] <= number else other
         elif split == LEAF:
             steps[low] += number - before
             if top == 0:
@@ -125,15 +140,10 @@ def _add_steps(
         else:
             cut = int(number)
             if cut > low and cut < high:
-                right[top], end[top] = nodes[i]["right"], high
+                right[top], end[top] = other, high
                 top += 1
                 high = cut
-            i = i + 1 if cut > low else nodes[i]["right"]
-
-
-@njit(cache=True, nogil=True)
-def _goes_left(value: float, threshold: float, split: int) -> bool:
-    return value <= threshold or (value != value and split & 1 == 1)
+            i = i + 1 if cut > low else other
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -162,12 +172,14 @@ def project_lines(
     (n_rows, n_lookups), and ``largest`` with the largest move on the line, (n_rows,). Pieces below 0 get NaN and 0.
     """
     n_rows, depth, n_places = rows.shape[0], forest[2], rule[0].size
+    n_block = max(1, min(N_BLOCK, n_rows, N_BLOCK_PLACES // n_places))
     right, end = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
-    lines, fitted = np.empty((N_BLOCK, n_places)), np.empty(n_places)
+    doubled = np.empty((n_block, 2 * rows.shape[1]))
+    lines, fitted = np.empty((n_block, n_places)), np.empty(n_places)
     mean, mass, first = np.empty(n_places), np.empty(n_places), np.empty(n_places, np.intp)
-    for start in range(0, n_rows, N_BLOCK):
-        stop = min(start + N_BLOCK, n_rows)
-        _walk_block(forest, rows[start:stop], lines[: stop - start], right, end)
+    for start in range(0, n_rows, n_block):
+        stop = min(start + n_block, n_rows)
+        _walk_block(forest, rows[start:stop], lines[: stop - start], doubled, right, end)
         for i in range(start, stop):
             line = lines[i - start]
             _fit(line, rule, fitted, mean, mass, first)
@@ -213,12 +225,13 @@ def walk_grids(forest: Forest, rows: FloatArray, grids: FloatArray) -> None:
     """Fill ``grids``, (n_rows, n_places_1, n_places_2), with the values of each row as two features vary."""
     nodes, roots, depth, base, scale, link = forest
     n_rows, n_first, n_second = grids.shape
-    stack = np.empty((depth + 1, 5), np.int32)
+    stack, doubled = np.empty((depth + 1, 5), np.int32), np.empty(2 * rows.shape[1])
     steps = np.empty((n_first + 1, n_second + 1))
     for i in range(n_rows):
         steps[:] = 0.0
+        _double(rows[i], doubled)
         for tree in range(roots.size):
-            _add_corners(nodes, roots[tree], rows[i], steps, stack)
+            _add_corners(nodes, roots[tree], doubled, steps, stack)
         for a in range(n_first):
             total = 0.0
             for b in range(n_second):
@@ -232,13 +245,13 @@ def walk_grids(forest: Forest, rows: FloatArray, grids: FloatArray) -> None:
 
 @njit(cache=True, nogil=True)
 def _add_corners(nodes: NDArray[Any], root: int, row: FloatArray, steps: FloatArray, stack: StackArray) -> None:
-    """Add a tree to the mixed differences of a row's grid, (n_places_1 + 1, n_places_2 + 1): each leaf at its corners."""
+    """Add a tree to the mixed differences of a doubled row's grid, (n_places_1 + 1, n_places_2 + 1): each leaf at its corners."""
     i, top = root, 0
     low_1, high_1, low_2, high_2 = 0, steps.shape[0] - 1, 0, steps.shape[1] - 1
     while True:
         split, number = nodes[i]["split"], nodes[i]["number"]
         if split >= 0:
-            i = i + 1 if _goes_left(row[split >> 1], number, split) else nodes[i]["right"]
+            i = i + 1 if row[split] <= number else nodes[i]["right"]
         elif split == LEAF:
             steps[low_1, low_2] += number
             steps[high_1, low_2] -= number
@@ -247,17 +260,21 @@ def _add_corners(nodes: NDArray[Any], root: int, row: FloatArray, steps: FloatAr
             if top == 0:
                 return
             top -= 1
-            i, low_1, high_1, low_2, high_2 = stack[top]
+            i, low_1, high_1, low_2, high_2 = stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3], stack[top, 4]
         else:
             cut, right = int(number), nodes[i]["right"]
             low, high = (low_1, high_1) if split == ALONG else (low_2, high_2)
             if low < cut < high:
-                later = (right, cut, high_1, low_2, high_2) if split == ALONG else (right, low_1, high_1, cut, high_2)
-                for k in range(5):
-                    stack[top, k] = later[k]
-                top += 1
+                stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3], stack[top, 4] = (
+                    right,
+                    low_1,
+                    high_1,
+                    low_2,
+                    high_2,
+                )
                 if split == ALONG:
-                    high_1 = cut
+                    stack[top, 1] = high_1 = cut
                 else:
-                    high_2 = cut
+                    stack[top, 3] = high_2 = cut
+                top += 1
             i = i + 1 if cut > low else right

@@ -140,7 +140,9 @@ class Ensemble:
 
     def pieces(self, feature: int) -> FloatArray:
         """Return the thresholds on a feature in increasing order, (n_pieces - 1,)."""
-        return np.unique(self.nodes["number"][self._on(feature)])
+        thresholds = self.nodes["number"][self._on(feature)]
+        # An infinite threshold only parts what is there from what is missing.
+        return np.unique(thresholds[np.isfinite(thresholds)])
 
     def piece_of(self, feature: int, x: ArrayLike) -> IntArray:
         """Return the pieces of values of a feature, integers of the shape of ``x``; -1 for missing ones."""

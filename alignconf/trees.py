@@ -134,7 +134,7 @@ def _read_xgboost(model: Any, column: int) -> Ensemble | str:
     with suppress(AttributeError):
         # As predict does, stop at the best round of early stopping, if there was any.
         booster = booster[: model.best_iteration + 1]
-    return _read_treelite(model, column, "from_xgboost", booster, is_float32=True)
+    return _read_treelite(model, column, "from_xgboost", booster)
 
 
 def _read_lightgbm(model: Any, column: int) -> Ensemble | str:
@@ -148,10 +148,12 @@ def _read_lightgbm(model: Any, column: int) -> Ensemble | str:
     kinds = " ".join(re.findall(r"^decision_type=(.*)$", text, re.MULTILINE)).split()
     if any(int(kind) >> 2 & 3 == 1 for kind in kinds):
         return f"{name} takes zeros for missing values (zero_as_missing)."
-    return _read_treelite(model, column, "from_lightgbm", model.booster_, is_float32=False)
+    # treelite holds the steepness of the sigmoid in single precision only.
+    steepness = float(model.booster_.params.get("sigmoid", 1.0))
+    return _read_treelite(model, column, "from_lightgbm", model.booster_, steepness)
 
 
-def _read_treelite(model: Any, column: int, reader: str, booster: Any, *, is_float32: bool) -> Ensemble | str:
+def _read_treelite(model: Any, column: int, reader: str, booster: Any, steepness: float = 1.0) -> Ensemble | str:
     name = type(model).__name__
     try:
         from treelite import TreeliteError, frontend
@@ -160,7 +162,7 @@ def _read_treelite(model: Any, column: int, reader: str, booster: Any, *, is_flo
     try:
         found = getattr(frontend, reader)(booster)
     except TreeliteError as error:
-        return f"{name} cannot be read by treelite: {error}"
+        return f"{name} cannot be read by treelite: {error}."
     header = found.get_header_accessor()
     if np.max(header.get_field("num_class")) > 1:
         return _many_classes(name)
@@ -172,29 +174,39 @@ def _read_treelite(model: Any, column: int, reader: str, booster: Any, *, is_flo
     link = header.get_field("postprocessor")
     if link not in TREELITE_LINKS or (_is_classifier(model) and link != "sigmoid"):
         return f"{name} turns sums of leaves into predictions by {link!r}, which alignconf does not know."
-    factor = float(header.get_field("sigmoid_alpha")[0]) if link == "sigmoid" else 1.0
-    factor *= _sign(model, column)
+    factor = _sign(model, column) * (steepness if link == "sigmoid" else 1.0)
     return Ensemble.of_trees(
         [_treelite_tree(accessor) for accessor in accessors],
         found.num_feature,
         base=factor * float(header.get_field("base_scores")[0]),
         scale=factor / (found.num_tree if header.get_field("average_tree_output")[0] else 1),
         link=TREELITE_LINKS[link],
-        is_float32=is_float32,
+        is_float32=reader == "from_xgboost",
     )
 
 
 def _treelite_tree(accessor: Any) -> Tree:
-    threshold = accessor.get_field("threshold")
-    below = np.nextafter(threshold, threshold.dtype.type(-np.inf))
     return Tree(
         accessor.get_field("split_index"),
-        np.where(accessor.get_field("cmp") == LESS, below, threshold),
+        _up_to(accessor.get_field("threshold"), accessor.get_field("cmp")),
         accessor.get_field("cleft"),
         accessor.get_field("cright"),
         accessor.get_field("default_left").astype(bool),
         accessor.get_field("leaf_value"),
     )
+
+
+def _up_to(threshold: Any, comparison: Any) -> Any:
+    """Return the largest values that go left.
+
+    XGBoost, whose thresholds are of single precision, asks whether values are less; LightGBM whether they are at most, but
+    of zero where they are as small as :data:`ALMOST_ZERO`.
+    """
+    if threshold.dtype == np.float32:
+        return np.where(comparison == LESS, np.nextafter(threshold, np.float32(-np.inf)), threshold)
+    negative = (threshold >= -ALMOST_ZERO) & (threshold < 0)
+    positive = (threshold >= 0) & (threshold < ALMOST_ZERO)
+    return np.where(negative, np.nextafter(-ALMOST_ZERO, -np.inf), np.where(positive, ALMOST_ZERO, threshold))
 
 
 def _is_classifier(model: Any) -> bool:
@@ -216,6 +228,9 @@ def _categories(name: str) -> str:
 
 #: treelite's number for "goes left if less than the threshold".
 LESS = 2
+
+#: LightGBM takes values as small as this for zero; some of its thresholds are exactly this.
+ALMOST_ZERO = float(np.float32(1e-35))
 
 SKLEARN_LINKS = {"IdentityLink": "identity", "LogLink": "exp", "LogitLink": "expit"}
 TREELITE_LINKS = {"identity": "identity", "exponential": "exp", "sigmoid": "expit"}
