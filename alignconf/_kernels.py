@@ -21,10 +21,12 @@ from alignconf._typing import FloatArray, IntArray
 
 __all__ = [
     "best_peaks",
+    "centre",
     "increments_least_squares",
     "increments_upper",
     "isotonic_least_squares",
     "isotonic_midpoint",
+    "pool",
 ]
 
 
@@ -50,39 +52,48 @@ def isotonic_least_squares(lines: FloatArray, weights: FloatArray) -> FloatArray
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def pool(line: FloatArray, weights: FloatArray, mean: FloatArray, mass: FloatArray, first: IntArray) -> int:
+    """Pool adjacent violators of one line; return how many blocks are left.
+
+    Block ``b`` starts at knot ``first[b]`` and has the value ``mean[b]``; the last three arguments, (n_knots,), are filled.
+    """
+    n_knots = line.size
+    top = -1
+    k = 0
+    while k < n_knots:
+        value, weight, start = line[k], weights[k], k
+        k += 1
+        top += 1
+        if top > 0 and mean[top - 1] > value:
+            total = value * weight
+            while True:
+                while top > 0 and mean[top - 1] > value:
+                    top -= 1
+                    total += mean[top] * mass[top]
+                    weight += mass[top]
+                    value = total / weight
+                    start = first[top]
+                if k == n_knots or line[k] >= value:
+                    break
+                while k < n_knots and line[k] < value:
+                    total += line[k] * weights[k]
+                    weight += weights[k]
+                    value = total / weight
+                    k += 1
+        mean[top], mass[top], first[top] = value, weight, start
+    return top + 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _isotonic_least_squares(lines: FloatArray, weights: FloatArray, projected: FloatArray) -> None:
     n_lines, n_knots = lines.shape
     mean = np.empty(n_knots)
     mass = np.empty(n_knots)
     first = np.empty(n_knots, np.intp)
     for i in range(n_lines):
-        line = lines[i]
         result = projected[i]
-        top = -1
-        k = 0
-        while k < n_knots:
-            value, weight, start = line[k], weights[k], k
-            k += 1
-            top += 1
-            if top > 0 and mean[top - 1] > value:
-                total = value * weight
-                while True:
-                    while top > 0 and mean[top - 1] > value:
-                        top -= 1
-                        total += mean[top] * mass[top]
-                        weight += mass[top]
-                        value = total / weight
-                        start = first[top]
-                    if k == n_knots or line[k] >= value:
-                        break
-                    while k < n_knots and line[k] < value:
-                        total += line[k] * weights[k]
-                        weight += weights[k]
-                        value = total / weight
-                        k += 1
-            mean[top], mass[top], first[top] = value, weight, start
         end = n_knots
-        for block in range(top, -1, -1):
+        for block in range(pool(lines[i], weights, mean, mass, first) - 1, -1, -1):
             for k in range(first[block], end):
                 result[k] = mean[block]
             end = first[block]
@@ -109,18 +120,23 @@ def isotonic_midpoint(lines: FloatArray) -> FloatArray:
 
 
 @njit(cache=True, nogil=True)
+def centre(line: FloatArray, centred: FloatArray) -> None:
+    """Fill ``centred`` with the midpoint between the running maximum and minimum of one line, both (n_knots,)."""
+    upper = -np.inf
+    for k in range(line.size):
+        upper = max(upper, line[k])
+        centred[k] = upper
+    lower = np.inf
+    for k in range(line.size - 1, -1, -1):
+        lower = min(lower, line[k])
+        # Written so that equal envelopes give their value back, a negative zero included, and nothing overflows.
+        centred[k] = lower - (0.5 * lower - 0.5 * centred[k])
+
+
+@njit(cache=True, nogil=True)
 def _isotonic_midpoint(lines: FloatArray, projected: FloatArray) -> None:
-    n_lines, n_knots = lines.shape
-    for i in range(n_lines):
-        upper = -np.inf
-        for k in range(n_knots):
-            upper = max(upper, lines[i, k])
-            projected[i, k] = upper
-        lower = np.inf
-        for k in range(n_knots - 1, -1, -1):
-            lower = min(lower, lines[i, k])
-            # Written so that equal envelopes give their value back, a negative zero included, and nothing overflows.
-            projected[i, k] = lower - (0.5 * lower - 0.5 * projected[i, k])
+    for i in range(lines.shape[0]):
+        centre(lines[i], projected[i])
 
 
 def increments_least_squares(

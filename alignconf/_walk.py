@@ -1,0 +1,280 @@
+r"""Lines of tree ensembles, exactly, by one walk of each tree; projected and looked up without being stored.
+
+The line of a row along a feature is looked at in increasing *places*, one in each piece. A walk descends a tree with the
+range of places that can reach the node: where the feature is split the range is cut in two and both children are
+visited, at any other node the row chooses. Leaves are reached from left to right, so each adds the step from the leaf
+before it to a difference array; after all trees one running sum gives the line. Cost: the nodes visited, and O(n_places).
+
+Nodes are records of 16 bytes in depth-first order: a left child follows its parent. Every kernel runs on one thread and
+releases the interpreter lock, so that callers can spread blocks of rows over threads; what a row gets does not depend on
+the others. The rows of a block walk a tree one after the other, while it is in the cache. They are doubled first: ``split``
+is a position in the doubled row, whose even numbers hold the features and whose odd ones hold them with minus infinity
+for what is missing. So one comparison sends every value where it goes, a missing one to either side.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from alignconf._kernels import centre, pool
+from alignconf._typing import FloatArray, IntArray
+
+__all__ = [
+    "ALONG",
+    "ALONG_SECOND",
+    "LEAF",
+    "NODE",
+    "Forest",
+    "depth_first",
+    "project_lines",
+    "walk_grids",
+    "walk_lines",
+]
+
+#: ``split`` is twice the feature, plus one if a missing value goes left, or one of the marks below. ``number`` is the
+#: threshold (values up to it go left), the value of a leaf, or, along the line, how many places go left.
+NODE = np.dtype([("split", np.int32), ("right", np.int32), ("number", np.float64)])
+
+LEAF, ALONG, ALONG_SECOND = -1, -2, -3
+
+#: Rows that walk a tree one after the other, at most, and places that their lines may have together.
+N_BLOCK = 256
+N_BLOCK_PLACES = 2**17
+
+#: Nodes, roots, depth; base and scale of the sum of leaves; whether the prediction is its exponential (1), or 1 / (1 + exp)
+#: of its negative (2), or itself (0).
+Forest: TypeAlias = tuple[NDArray[Any], IntArray, int, float, float, int]
+
+#: Weights of the places; whether to project by least squares or to the midpoint; 1 for increasing, -1 for decreasing; the
+#: share of a line's largest value up to which a move is rounding.
+Rule: TypeAlias = tuple[FloatArray, bool, float, float]
+
+StackArray: TypeAlias = NDArray[np.int32]
+
+
+@njit(cache=True, nogil=True)
+def depth_first(
+    split: NDArray[np.int32], left: IntArray, right: IntArray, number: FloatArray, roots: IntArray, nodes: NDArray[Any]
+) -> int:
+    """Fill ``nodes`` with trees in depth-first order, move ``roots`` along, and return the depth of the deepest tree."""
+    child, parent = np.empty(left.size + 1, np.intp), np.empty(left.size + 1, np.intp)
+    level = np.empty(left.size + 1, np.intp)
+    n_nodes, deepest = 0, 0
+    for tree in range(roots.size):
+        top, child[0], parent[0], level[0] = 0, roots[tree], -1, 0
+        roots[tree] = n_nodes
+        while top >= 0:
+            i, depth, above = child[top], level[top], parent[top]
+            top -= 1
+            if above >= 0:
+                nodes[above]["right"] = n_nodes
+            nodes[n_nodes]["split"] = split[i]
+            nodes[n_nodes]["right"] = 0
+            nodes[n_nodes]["number"] = number[i]
+            deepest = max(deepest, depth)
+            if split[i] != LEAF:
+                child[top + 1], parent[top + 1], level[top + 1] = right[i], n_nodes, depth + 1
+                child[top + 2], parent[top + 2], level[top + 2] = left[i], -1, depth + 1
+                top += 2
+            n_nodes += 1
+    return deepest
+
+
+@njit(cache=True, nogil=True)
+def walk_lines(forest: Forest, rows: FloatArray, lines: FloatArray) -> None:
+    """Fill ``lines``, (n_rows, n_places), with the line of each row, (n_rows, n_features)."""
+    n_rows, depth = rows.shape[0], forest[2]
+    right, end = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
+    doubled = np.empty((min(N_BLOCK, n_rows), 2 * rows.shape[1]))
+    for start in range(0, n_rows, N_BLOCK):
+        block = slice(start, min(start + N_BLOCK, n_rows))
+        _walk_block(forest, rows[block], lines[block], doubled, right, end)
+
+
+@njit(cache=True, nogil=True)
+def _walk_block(
+    forest: Forest, rows: FloatArray, lines: FloatArray, doubled: FloatArray, right: StackArray, end: StackArray
+) -> None:
+    nodes, roots, _, base, scale, link = forest
+    lines[:] = 0.0
+    for i in range(rows.shape[0]):
+        _double(rows[i], doubled[i])
+    for tree in range(roots.size):
+        for i in range(rows.shape[0]):
+            _add_steps(nodes, roots[tree], doubled[i], lines[i], right, end)
+    for i in range(rows.shape[0]):
+        line, total = lines[i], 0.0
+        for k in range(line.size):
+            total += line[k]
+            line[k] = base + scale * total
+        _follow_link(line, link)
+
+
+@njit(cache=True, nogil=True)
+def _double(row: FloatArray, doubled: FloatArray) -> None:
+    for j in range(row.size):
+        doubled[2 * j] = row[j]
+        doubled[2 * j + 1] = -np.inf if np.isnan(row[j]) else row[j]
+
+
+@njit(cache=True, nogil=True)
+def _add_steps(
+    nodes: NDArray[Any], root: int, row: FloatArray, steps: FloatArray, right: StackArray, end: StackArray
+) -> None:
+    """Add a tree to the steps of a doubled row's line, (n_places,); the last two arguments are a stack."""
+    i, low, high, top, before = root, 0, steps.size, 0, 0.0
+    while True:
+        split, number, other = nodes[i]["split"], nodes[i]["number"], nodes[i]["right"]
+        if split >= 0:
+            i = i + 1 if row[split] <= number else other
+        elif split == LEAF:
+            steps[low] += number - before
+            if top == 0:
+                return
+            top -= 1
+            before, low, high, i = number, high, end[top], right[top]
+        else:
+            cut = int(number)
+            if cut > low and cut < high:
+                right[top], end[top] = other, high
+                top += 1
+                high = cut
+            i = i + 1 if cut > low else other
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _follow_link(line: FloatArray, link: int) -> None:
+    if link == 1:
+        for k in range(line.size):
+            line[k] = np.exp(line[k])
+    elif link == 2:
+        for k in range(line.size):
+            line[k] = 1.0 / (1.0 + np.exp(-line[k]))
+
+
+@njit(cache=True, nogil=True)
+def project_lines(
+    forest: Forest,
+    rows: FloatArray,
+    rule: Rule,
+    pieces: IntArray,
+    values: FloatArray,
+    moves: FloatArray,
+    largest: FloatArray,
+) -> None:
+    """Project each row's line and look it up, in O(n_places) memory.
+
+    Fills ``values`` with the line and ``moves`` with what the projection adds to it at the given ``pieces``, all
+    (n_rows, n_lookups), and ``largest`` with the largest move on the line, (n_rows,). Pieces below 0 get NaN and 0.
+    """
+    n_rows, depth, n_places = rows.shape[0], forest[2], rule[0].size
+    n_block = max(1, min(N_BLOCK, n_rows, N_BLOCK_PLACES // n_places))
+    right, end = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
+    doubled = np.empty((n_block, 2 * rows.shape[1]))
+    lines, fitted = np.empty((n_block, n_places)), np.empty(n_places)
+    mean, mass, first = np.empty(n_places), np.empty(n_places), np.empty(n_places, np.intp)
+    for start in range(0, n_rows, n_block):
+        stop = min(start + n_block, n_rows)
+        _walk_block(forest, rows[start:stop], lines[: stop - start], doubled, right, end)
+        for i in range(start, stop):
+            line = lines[i - start]
+            _fit(line, rule, fitted, mean, mass, first)
+            largest[i] = _look_up(line, fitted, rule, pieces[i], values[i], moves[i])
+
+
+@njit(cache=True, nogil=True)
+def _fit(line: FloatArray, rule: Rule, fitted: FloatArray, mean: FloatArray, mass: FloatArray, first: IntArray) -> None:
+    """Fill ``fitted`` with the projection of a line; both are negated if the rule is to decrease."""
+    weights, is_least_squares, sign, _ = rule
+    for k in range(line.size):
+        line[k] *= sign
+    if not is_least_squares:
+        centre(line, fitted)
+        return
+    end = line.size
+    for block in range(pool(line, weights, mean, mass, first) - 1, -1, -1):
+        fitted[first[block] : end] = mean[block]
+        end = first[block]
+
+
+@njit(cache=True, nogil=True)
+def _look_up(
+    line: FloatArray, fitted: FloatArray, rule: Rule, pieces: IntArray, values: FloatArray, moves: FloatArray
+) -> float:
+    _, _, sign, rounding = rule
+    size, largest = 0.0, 0.0
+    for k in range(line.size):
+        size = max(size, abs(line[k]))
+        largest = max(largest, abs(fitted[k] - line[k]))
+    granted = rounding * size
+    for m in range(pieces.size):
+        values[m], moves[m] = np.nan, 0.0
+        if pieces[m] >= 0:
+            values[m] = sign * line[pieces[m]]
+            move = fitted[pieces[m]] - line[pieces[m]]
+            moves[m] = sign * move if abs(move) > granted else 0.0
+    return largest if largest > granted else 0.0
+
+
+@njit(cache=True, nogil=True)
+def walk_grids(forest: Forest, rows: FloatArray, grids: FloatArray) -> None:
+    """Fill ``grids``, (n_rows, n_places_1, n_places_2), with the values of each row as two features vary."""
+    nodes, roots, depth, base, scale, link = forest
+    n_rows, n_first, n_second = grids.shape
+    stack, doubled = np.empty((depth + 1, 5), np.int32), np.empty(2 * rows.shape[1])
+    steps = np.empty((n_first + 1, n_second + 1))
+    for i in range(n_rows):
+        steps[:] = 0.0
+        _double(rows[i], doubled)
+        for tree in range(roots.size):
+            _add_corners(nodes, roots[tree], doubled, steps, stack)
+        for a in range(n_first):
+            total = 0.0
+            for b in range(n_second):
+                total += steps[a, b]
+                grids[i, a, b] = total + (grids[i, a - 1, b] if a > 0 else 0.0)
+        for a in range(n_first):
+            for b in range(n_second):
+                grids[i, a, b] = base + scale * grids[i, a, b]
+            _follow_link(grids[i, a], link)
+
+
+@njit(cache=True, nogil=True)
+def _add_corners(nodes: NDArray[Any], root: int, row: FloatArray, steps: FloatArray, stack: StackArray) -> None:
+    """Add a tree to the mixed differences of a doubled row's grid, (n_places_1 + 1, n_places_2 + 1): each leaf at its corners."""
+    i, top = root, 0
+    low_1, high_1, low_2, high_2 = 0, steps.shape[0] - 1, 0, steps.shape[1] - 1
+    while True:
+        split, number = nodes[i]["split"], nodes[i]["number"]
+        if split >= 0:
+            i = i + 1 if row[split] <= number else nodes[i]["right"]
+        elif split == LEAF:
+            steps[low_1, low_2] += number
+            steps[high_1, low_2] -= number
+            steps[low_1, high_2] -= number
+            steps[high_1, high_2] += number
+            if top == 0:
+                return
+            top -= 1
+            i, low_1, high_1, low_2, high_2 = stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3], stack[top, 4]
+        else:
+            cut, right = int(number), nodes[i]["right"]
+            low, high = (low_1, high_1) if split == ALONG else (low_2, high_2)
+            if low < cut < high:
+                stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3], stack[top, 4] = (
+                    right,
+                    low_1,
+                    high_1,
+                    low_2,
+                    high_2,
+                )
+                if split == ALONG:
+                    stack[top, 1] = high_1 = cut
+                else:
+                    stack[top, 3] = high_2 = cut
+                top += 1
+            i = i + 1 if cut > low else right

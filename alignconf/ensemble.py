@@ -1,0 +1,315 @@
+r"""A tree ensemble as flat arrays, and its lines, exactly.
+
+A prediction is :math:`f(x) = h(base + scale \sum_t v_t(x))` with the value :math:`v_t` of the leaf that ``x`` reaches in tree
+``t`` and a link ``h``: the identity, ``exp`` or ``expit``. Along a feature it is a step function whose *pieces* are cut by the
+ensemble's own thresholds: piece ``p`` holds the values above threshold ``p - 1`` and up to threshold ``p``. One *place* in each
+piece tells the whole line; :meth:`Ensemble.along` looks at all places in one walk of each tree.
+
+Every node sends values *up to* its threshold left. Where a model asks ``x < t``, in single precision, the largest number
+below ``t`` is stored, which asks the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from alignconf._typing import FloatArray, IntArray
+from alignconf._walk import ALONG, ALONG_SECOND, LEAF, NODE, Forest, depth_first, project_lines, walk_grids, walk_lines
+from alignconf.errors import InputError
+
+__all__ = ["LINKS", "Ensemble", "ProjectedAt", "Tree", "TreeGrids", "TreeLines", "thinned_places"]
+
+#: From the sum of leaves to the prediction.
+LINKS = ("identity", "exp", "expit")
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One tree as libraries store them, by node; the root is node 0.
+
+    Parameters
+    ----------
+    feature : (n_nodes,)
+        Negative at leaves.
+    threshold : (n_nodes,)
+        Values up to it go left.
+    left, right : (n_nodes,)
+    missing_left : (n_nodes,)
+        Whether a missing value goes left.
+    value : (n_nodes,)
+        Read at leaves only.
+    """
+
+    feature: NDArray[Any]
+    threshold: NDArray[Any]
+    left: NDArray[Any]
+    right: NDArray[Any]
+    missing_left: NDArray[Any]
+    value: NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """A tree ensemble.
+
+    Parameters
+    ----------
+    nodes : (n_nodes,) records of :data:`alignconf._walk.NODE`
+        All trees, one after the other, each in depth-first order.
+    roots : (n_trees,)
+    depth : int
+        Of the deepest tree.
+    base, scale : float
+        The margin is ``base + scale * sum of leaves``; a forest's scale is one over the number of trees.
+    link : {"identity", "exp", "expit"}
+        From the margin to the prediction.
+    is_float32 : bool
+        Whether the model rounds rows to single precision before it compares.
+    n_features : int
+    """
+
+    nodes: NDArray[Any]
+    roots: IntArray
+    depth: int
+    base: float
+    scale: float
+    link: str
+    is_float32: bool
+    n_features: int
+
+    @classmethod
+    def of_trees(
+        cls,
+        trees: Sequence[Tree],
+        n_features: int,
+        *,
+        base: float = 0.0,
+        scale: float = 1.0,
+        link: str = "identity",
+        is_float32: bool = False,
+    ) -> Ensemble:
+        """Return the ensemble of some trees."""
+        sizes = np.array([tree.feature.size for tree in trees], np.intp)
+        roots = np.append(0, np.cumsum(sizes))[:-1].astype(np.intp)
+        at = np.repeat(roots, sizes)
+
+        def joined(name: str) -> NDArray[Any]:
+            return np.concatenate([getattr(tree, name) for tree in trees])
+
+        feature, threshold = joined("feature").astype(np.int32), joined("threshold").astype(np.float64)
+        if is_float32:
+            threshold = _at_most_float32(threshold)
+        is_leaf = feature < 0
+        split = np.where(is_leaf, LEAF, 2 * feature + joined("missing_left").astype(np.int32)).astype(np.int32)
+        number = np.where(is_leaf, joined("value").astype(np.float64), threshold)
+        left, right = joined("left").astype(np.intp) + at, joined("right").astype(np.intp) + at
+        nodes = np.empty(feature.size, NODE)
+        depth = depth_first(split, left, right, number, roots, nodes)
+        return cls(nodes, roots, depth, float(base), float(scale), link, is_float32, n_features)
+
+    @property
+    def margin(self) -> Ensemble:
+        """The ensemble before the link: for a classifier the log-odds."""
+        return replace(self, link="identity")
+
+    @property
+    def used(self) -> IntArray:
+        """The features that any tree splits on, in order; values of the others are never looked at."""
+        return np.unique(self.nodes["split"][self.nodes["split"] >= 0] >> 1).astype(np.intp)
+
+    def rows(self, X: ArrayLike) -> FloatArray:
+        """Return rows (n_samples, n_features) as the model compares them; missing values are NaN."""
+        rows = _rounded(np.asarray(X, dtype=np.float64), self.is_float32)
+        if rows.ndim != 2 or rows.shape[1] != self.n_features:
+            raise InputError(
+                f"X has shape {rows.shape}; expected rows of {self.n_features} features, as the trees have."
+            )
+        return np.ascontiguousarray(rows)
+
+    def predict(self, X: ArrayLike) -> FloatArray:
+        """Return predictions, (n_samples,): the model's own up to the rounding of its sums."""
+        rows = self.rows(X)
+        values = np.empty((len(rows), 1))
+        walk_lines(self._forest(self.nodes), rows, values)
+        return values[:, 0]
+
+    def pieces(self, feature: int) -> FloatArray:
+        """Return the thresholds on a feature in increasing order, (n_pieces - 1,)."""
+        thresholds = self.nodes["number"][self._on(feature)]
+        # An infinite threshold only parts what is there from what is missing.
+        return np.unique(thresholds[np.isfinite(thresholds)])
+
+    def piece_of(self, feature: int, x: ArrayLike) -> IntArray:
+        """Return the pieces of values of a feature, integers of the shape of ``x``; -1 for missing ones."""
+        return _piece_of(self.pieces(feature), x, self.is_float32)
+
+    def along(self, feature: int, places: ArrayLike | None = None) -> TreeLines:
+        """Return the lines along a feature at increasing places, (n_places,); without them at the end of each piece."""
+        at, nodes = self._marked(self.nodes.copy(), feature, places, ALONG)
+        return TreeLines(self, at, self._forest(nodes))
+
+    def across(
+        self, features: tuple[int, int], places: tuple[ArrayLike | None, ArrayLike | None] = (None, None)
+    ) -> TreeGrids:
+        """Return the grids of two features at increasing places of each; without them at the end of each piece."""
+        first, nodes = self._marked(self.nodes.copy(), features[0], places[0], ALONG)
+        second, nodes = self._marked(nodes, features[1], places[1], ALONG_SECOND)
+        return TreeGrids(self, (first, second), self._forest(nodes))
+
+    def _on(self, feature: int) -> NDArray[np.bool_]:
+        on: NDArray[np.bool_] = self.nodes["split"] >> 1 == feature
+        return on
+
+    def _marked(
+        self, nodes: NDArray[Any], feature: int, places: ArrayLike | None, mark: int
+    ) -> tuple[FloatArray, NDArray[Any]]:
+        """Return the places, and the nodes with those on the feature told how many places go left."""
+        at = np.append(self.pieces(feature), np.inf) if places is None else np.asarray(places, dtype=np.float64)
+        at = _rounded(at, self.is_float32)
+        on = self._on(feature)
+        nodes["number"][on] = np.searchsorted(at, nodes["number"][on], side="right")
+        nodes["split"][on] = mark
+        return at, nodes
+
+    def _forest(self, nodes: NDArray[Any]) -> Forest:
+        return nodes, self.roots, self.depth, self.base, self.scale, LINKS.index(self.link)
+
+
+@dataclass(frozen=True)
+class ProjectedAt:
+    """Lines and their projections, looked up.
+
+    Parameters
+    ----------
+    values : (n_samples, n_lookups)
+        The line; NaN where the feature is missing.
+    moves : (n_samples, n_lookups)
+        Projection minus line; 0 where it is rounding or the feature is missing.
+    largest : (n_samples,)
+        The largest distance between projection and line, wherever on the line; 0 where it is rounding.
+    """
+
+    values: FloatArray
+    moves: FloatArray
+    largest: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class TreeLines:
+    """Lines of an ensemble along a feature at increasing places.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    places : (n_places,)
+        Place ``k`` stands for the values above place ``k - 1`` and up to itself, the last also for those above it. Ends of
+        all pieces tell the line exactly; fewer places tell it there only.
+    forest : tuple
+        What the kernels take.
+    """
+
+    ensemble: Ensemble
+    places: FloatArray
+    forest: Forest
+
+    def piece_of(self, x: ArrayLike) -> IntArray:
+        """Return the numbers of the places that stand for values, of the shape of ``x``; -1 for missing ones."""
+        return np.minimum(_piece_of(self.places, x, self.ensemble.is_float32), self.places.size - 1)
+
+    def values(self, X: ArrayLike) -> FloatArray:
+        """Return the line of each row, (n_samples, n_places)."""
+        rows = self.ensemble.rows(X)
+        lines = np.empty((len(rows), self.places.size))
+        walk_lines(self.forest, rows, lines)
+        return lines
+
+    def project(
+        self,
+        X: ArrayLike,
+        pieces: ArrayLike,
+        weights: FloatArray | None,
+        *,
+        increasing: bool = True,
+        rounding: float = 0.0,
+    ) -> ProjectedAt:
+        """Project the line of each row onto the monotone lines and look it up; no line is stored.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features)
+        pieces : (n_samples, n_lookups)
+            Where to look, as :meth:`piece_of` returns it.
+        weights : (n_places,) or None
+            Positive weights of the least-squares projection; None for the midpoint, the nearest in largest distance.
+        increasing : bool
+            False for decreasing lines.
+        rounding : float
+            Share of the largest absolute value of a line up to which moves are rounding.
+        """
+        rows, at = self.ensemble.rows(X), np.ascontiguousarray(pieces, dtype=np.intp)
+        rule = (
+            np.ones(self.places.size) if weights is None else np.ascontiguousarray(weights, dtype=np.float64),
+            weights is not None,
+            1.0 if increasing else -1.0,
+            float(rounding),
+        )
+        found = ProjectedAt(np.empty(at.shape), np.empty(at.shape), np.empty(len(rows)))
+        project_lines(self.forest, rows, rule, at, found.values, found.moves, found.largest)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class TreeGrids:
+    """Grids of an ensemble over two features at increasing places; see :class:`TreeLines`.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    places : ((n_places_1,), (n_places_2,))
+    forest : tuple
+        What the kernels take.
+    """
+
+    ensemble: Ensemble
+    places: tuple[FloatArray, FloatArray]
+    forest: Forest
+
+    def values(self, X: ArrayLike) -> FloatArray:
+        """Return the grid of each row, (n_samples, n_places_1, n_places_2)."""
+        rows = self.ensemble.rows(X)
+        grids = np.empty((len(rows), self.places[0].size, self.places[1].size))
+        walk_grids(self.forest, rows, grids)
+        return grids
+
+
+def thinned_places(reference: ArrayLike, max_places: int) -> FloatArray:
+    """Return at most ``max_places`` quantiles of reference values, ends included, in increasing order."""
+    sample = np.asarray(reference, dtype=np.float64)
+    sample = sample[~np.isnan(sample)]
+    levels = np.linspace(0, 1, max_places)
+    return np.unique(np.quantile(sample, levels, method="inverted_cdf"))
+
+
+def _piece_of(ends: FloatArray, x: ArrayLike, is_float32: bool) -> IntArray:
+    values = _rounded(np.asarray(x, dtype=np.float64), is_float32)
+    return np.where(np.isnan(values), -1, np.searchsorted(ends, values, side="left"))
+
+
+def _rounded(values: FloatArray, is_float32: bool) -> FloatArray:
+    if not is_float32:
+        return values
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32).astype(np.float64)
+
+
+def _at_most_float32(threshold: FloatArray) -> FloatArray:
+    """Return the largest numbers of single precision that are at most the thresholds, which cut such numbers alike."""
+    with np.errstate(over="ignore"):
+        nearest = threshold.astype(np.float32)
+    below = np.nextafter(nearest, np.float32(-np.inf))
+    return np.where(nearest > threshold, below, nearest).astype(np.float64)

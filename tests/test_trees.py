@@ -1,0 +1,418 @@
+"""The trees of every library, and their lines, against the models' own predictions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pytest
+import xgboost
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeRegressor
+
+from alignconf._kernels import isotonic_least_squares, isotonic_midpoint
+from alignconf.ensemble import Ensemble, thinned_places
+from alignconf.errors import InputError
+from alignconf.trees import read_ensemble
+
+#: Features: continuous, whole numbers (ties), constant, with missing values, noise that shallow trees never use.
+N_FEATURES = 5
+
+
+def data(seed: int, n_samples: int = 240, *, missing: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, N_FEATURES))
+    X[:, 1] = rng.integers(-2, 3, n_samples)
+    X[:, 2] = 1.5
+    y = 2 * np.sin(2 * X[:, 0]) + X[:, 1] + X[:, 0] * X[:, 3] + 0.3 * rng.normal(size=n_samples)
+    X[:, 4] *= 1e-3
+    if missing:
+        X[rng.random(n_samples) < 0.2, 3] = np.nan
+        X[rng.random(n_samples) < 0.05, 0] = np.nan
+    return X, y
+
+
+def lgbm(kind: str, **given: Any) -> Any:
+    return getattr(lightgbm, f"LGBM{kind}")(n_estimators=12, min_child_samples=5, verbose=-1, n_jobs=1, **given)
+
+
+def xgb(kind: str, **given: Any) -> Any:
+    return getattr(xgboost, f"XGB{kind}")(**{"n_estimators": 12, "n_jobs": 1, **given})
+
+
+MODELS: dict[str, tuple[Any, bool]] = {
+    "histogram": (HistGradientBoostingRegressor(max_iter=15, min_samples_leaf=3), True),
+    "histogram, one tree": (HistGradientBoostingRegressor(max_iter=1), True),
+    "histogram, poisson": (HistGradientBoostingRegressor(max_iter=8, loss="poisson"), True),
+    "histogram, gamma": (HistGradientBoostingRegressor(max_iter=8, loss="gamma"), True),
+    "histogram, quantile": (HistGradientBoostingRegressor(max_iter=8, loss="quantile", quantile=0.7), True),
+    "histogram, classes": (HistGradientBoostingClassifier(max_iter=8, class_weight="balanced"), True),
+    "boosting": (GradientBoostingRegressor(n_estimators=15, random_state=0), False),
+    "boosting, deep": (GradientBoostingRegressor(n_estimators=3, max_depth=None, random_state=0), False),
+    "boosting, huber": (GradientBoostingRegressor(n_estimators=8, loss="huber", subsample=0.7, random_state=0), False),
+    "boosting, zero": (GradientBoostingRegressor(n_estimators=8, init="zero", random_state=0), False),
+    "boosting, classes": (GradientBoostingClassifier(n_estimators=8, random_state=0), False),
+    "boosting, exponential": (GradientBoostingClassifier(n_estimators=8, loss="exponential", random_state=0), False),
+    "forest": (RandomForestRegressor(5, random_state=0), True),
+    "forest, classes": (RandomForestClassifier(5, class_weight="balanced", random_state=0), True),
+    "extra trees": (ExtraTreesRegressor(3, random_state=0), True),
+    "extra trees, classes": (ExtraTreesClassifier(3, max_depth=6, random_state=0), True),
+    "tree": (DecisionTreeRegressor(random_state=0), True),
+    "tree, one leaf": (DecisionTreeRegressor(max_depth=1, min_samples_leaf=200), True),
+    "extra tree": (ExtraTreeRegressor(max_depth=8, random_state=0), True),
+    "tree, classes": (DecisionTreeClassifier(max_depth=5, class_weight={0: 3, 1: 1}, random_state=0), True),
+    "xgboost": (xgb("Regressor"), True),
+    "xgboost, not missing": (xgb("Regressor", max_depth=3), False),
+    "xgboost, deep": (xgb("Regressor", n_estimators=2, max_depth=15, min_child_weight=0), True),
+    "xgboost, poisson": (xgb("Regressor", objective="count:poisson", max_depth=3), True),
+    "xgboost, one leaf": (xgb("Regressor", n_estimators=2, gamma=1e9), True),
+    "xgboost, classes": (xgb("Classifier", scale_pos_weight=3), True),
+    "xgboost, forest": (xgboost.XGBRFRegressor(n_estimators=5, n_jobs=1, random_state=0), True),
+    "lightgbm": (lgbm("Regressor"), True),
+    "lightgbm, not missing": (lgbm("Regressor"), False),
+    "lightgbm, dart": (lgbm("Regressor", boosting_type="dart"), True),
+    "lightgbm, forest": (lgbm("Regressor", boosting_type="rf", subsample=0.5, subsample_freq=1), True),
+    "lightgbm, one leaf": (lgbm("Regressor", min_split_gain=1e9), True),
+    "lightgbm, poisson": (lgbm("Regressor", objective="poisson"), True),
+    "lightgbm, classes": (lgbm("Classifier", sigmoid=1.7, class_weight="balanced"), True),
+}
+every_model = pytest.mark.parametrize("name", MODELS)
+some_models = pytest.mark.parametrize("name", ["histogram", "forest, classes", "xgboost", "lightgbm, classes"])
+
+
+@dataclass(frozen=True)
+class Case:
+    model: Any
+    X: np.ndarray
+    ensemble: Ensemble
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        if hasattr(self.model, "predict_proba"):
+            return np.asarray(self.model.predict_proba(X)[:, 1], dtype=np.float64)
+        return np.asarray(self.model.predict(X), dtype=np.float64)
+
+    def assert_close(self, values: np.ndarray, expected: np.ndarray) -> None:
+        single = type(self.model).__module__.startswith("xgboost")
+        size = np.abs(expected).max()
+        np.testing.assert_allclose(values, expected, rtol=0, atol=(3e-6 if single else 1e-12) * size)
+
+
+@cache
+def case(name: str) -> Case:
+    model, missing = MODELS[name]
+    X, y = data(len(name), missing=missing)
+    classes = hasattr(model, "predict_proba")
+    model.fit(X, (y > 0.5).astype(int) if classes else np.abs(y) + 0.1)
+    ensemble = read_ensemble(model)
+    assert isinstance(ensemble, Ensemble), ensemble
+    return Case(model, X, ensemble)
+
+
+def points_around(thresholds: np.ndarray, dtype: Any) -> np.ndarray:
+    """On each threshold, one unit in the last place beside it, and inside each piece."""
+    t = thresholds.astype(dtype)
+    inner = (t[1:] + t[:-1]) / 2
+    ends = np.array([-1e6, -1e-35, -1e-36, 0.0, 1e-36, 1e-35, 1e6], dtype)
+    beside = [np.nextafter(t, dtype(-np.inf)), np.nextafter(t, dtype(np.inf))]
+    return np.concatenate([ends, t, *beside, inner]).astype(np.float64)
+
+
+@every_model
+def test_predictions_are_the_models(name: str) -> None:
+    one = case(name)
+    fresh, _ = data(99)
+    rows = np.vstack([one.X, fresh[:, :]]) if MODELS[name][1] or "xgb" in name or "light" in name else one.X
+    one.assert_close(one.ensemble.predict(rows), one.predict(rows))
+
+
+@every_model
+@pytest.mark.parametrize("feature", range(N_FEATURES))
+def test_lines_agree_with_predict_in_every_piece_and_at_its_ends(name: str, feature: int) -> None:
+    one = case(name)
+    lines = one.ensemble.along(feature)
+    rows = one.X[:: len(one.X) // 4][:4]
+    values = lines.values(rows)
+    assert values.shape == (4, one.ensemble.pieces(feature).size + 1)
+    thresholds = one.ensemble.pieces(feature)
+    x = np.concatenate([points_around(thresholds, dtype) for dtype in (np.float32, np.float64)])
+    at = one.ensemble.piece_of(feature, x)
+    np.testing.assert_array_equal(at, lines.piece_of(x))
+    assert set(range(values.shape[1])) == set(at.tolist())
+    asked = np.repeat(rows, x.size, axis=0)
+    asked[:, feature] = np.tile(x, 4)
+    one.assert_close(values[:, at], one.predict(asked).reshape(4, -1))
+
+
+@some_models
+def test_lines_at_given_places_are_predictions_there(name: str) -> None:
+    one = case(name)
+    places = thinned_places(one.X[:, 0], 9)
+    assert places.size <= 9
+    assert places[0] == np.nanmin(one.X[:, 0])
+    assert places[-1] == np.nanmax(one.X[:, 0])
+    lines = one.ensemble.along(0, places)
+    asked = np.repeat(one.X[:20], places.size, axis=0)
+    asked[:, 0] = np.tile(places, 20)
+    one.assert_close(lines.values(one.X[:20]), one.predict(asked).reshape(20, -1))
+    np.testing.assert_array_equal(lines.piece_of(places), np.arange(places.size))
+    np.testing.assert_array_equal(lines.piece_of([-1e9, 1e9, np.nan]), [0, places.size - 1, -1])
+
+
+@some_models
+@pytest.mark.parametrize("features", [(0, 3), (3, 0), (1, 2)])
+def test_grids_agree_with_predict(name: str, features: tuple[int, int]) -> None:
+    one = case(name)
+    few = thinned_places(one.X[:, features[0]], 7)
+    grids = one.ensemble.across(features, (few, None))
+    ends = grids.places[1].copy()
+    ends[-1] = 1e6
+    first, second = np.meshgrid(few, ends, indexing="ij")
+    rows = one.X[:5]
+    asked = np.repeat(rows, first.size, axis=0)
+    asked[:, features[0]] = np.tile(first.ravel(), 5)
+    asked[:, features[1]] = np.tile(second.ravel(), 5)
+    one.assert_close(grids.values(rows), one.predict(asked).reshape(5, *first.shape))
+
+
+@some_models
+@pytest.mark.parametrize("increasing", [True, False])
+@pytest.mark.parametrize("least_squares", [True, False])
+def test_fused_projection_is_the_projection_of_the_lines(name: str, increasing: bool, least_squares: bool) -> None:
+    one = case(name)
+    lines = one.ensemble.along(0)
+    values = lines.values(one.X)
+    sign = 1.0 if increasing else -1.0
+    weights = np.random.default_rng(0).dirichlet(np.full(values.shape[1], 3.0)) if least_squares else None
+    plain = isotonic_midpoint(sign * values) if weights is None else isotonic_least_squares(sign * values, weights)
+    moved = sign * plain - values
+    pieces = np.column_stack([lines.piece_of(one.X[:, 0]), np.arange(len(one.X)) % values.shape[1]])
+    found = lines.project(one.X, pieces, weights, increasing=increasing)
+    there = pieces >= 0
+    np.testing.assert_array_equal(found.values[there], np.take_along_axis(values, pieces, axis=1)[there])
+    np.testing.assert_array_equal(found.moves[there], np.take_along_axis(moved, pieces, axis=1)[there])
+    np.testing.assert_array_equal(found.largest, np.abs(moved).max(axis=1))
+    assert (~there).any()
+    assert np.isnan(found.values[~there]).all()
+    assert (found.moves[~there] == 0).all()
+
+
+def test_moves_that_are_rounding_are_none() -> None:
+    one = case("histogram")
+    lines = one.ensemble.along(0)
+    pieces = lines.piece_of(one.X[:, :1])
+    weights = np.ones(lines.places.size)
+    plain = lines.project(one.X, pieces, weights)
+    coarse = lines.project(one.X, pieces, weights, rounding=0.05)
+    granted = 0.05 * np.abs(lines.values(one.X)).max(axis=1)
+    np.testing.assert_array_equal(coarse.moves, np.where(np.abs(plain.moves) > granted[:, None], plain.moves, 0.0))
+    np.testing.assert_array_equal(coarse.largest, np.where(plain.largest > granted, plain.largest, 0.0))
+
+
+@some_models
+def test_neither_threads_nor_neighbours_change_a_bit(name: str) -> None:
+    one = case(name)
+    lines = one.ensemble.along(0)
+    rows = np.vstack([one.X, one.X + 0.1, one.X - 0.2])
+    pieces = lines.piece_of(rows[:, :1])
+    weights = np.ones(lines.places.size)
+    whole, projected = lines.values(rows), lines.project(rows, pieces, weights)
+    cuts = [slice(start, start + 101) for start in range(0, len(rows), 101)]
+    with ThreadPoolExecutor(2) as pool:
+        parts = list(pool.map(lambda cut: lines.values(rows[cut]), cuts))
+        moves = list(pool.map(lambda cut: lines.project(rows[cut], pieces[cut], weights).moves, cuts))
+    np.testing.assert_array_equal(np.vstack(parts), whole)
+    np.testing.assert_array_equal(np.vstack(moves), projected.moves)
+
+
+def test_nothing_is_written_to_what_is_passed() -> None:
+    one = case("xgboost")
+    rows, nodes, roots = one.X.copy(), one.ensemble.nodes.copy(), one.ensemble.roots.copy()
+    one.ensemble.along(0).values(rows)
+    one.ensemble.across((0, 1)).values(rows[:3])
+    np.testing.assert_array_equal(rows, one.X)
+    np.testing.assert_array_equal(one.ensemble.nodes, nodes)
+    np.testing.assert_array_equal(one.ensemble.roots, roots)
+
+
+@pytest.mark.parametrize(
+    "name", ["histogram, classes", "boosting, exponential", "xgboost, classes", "lightgbm, classes"]
+)
+def test_the_first_class_and_the_margin(name: str) -> None:
+    one = case(name)
+    first = read_ensemble(one.model, column=0)
+    assert isinstance(first, Ensemble)
+    one.assert_close(first.predict(one.X), one.model.predict_proba(one.X)[:, 0])
+    p = one.predict(one.X)
+    np.testing.assert_allclose(one.ensemble.margin.predict(one.X), np.log(p / (1 - p)), rtol=0, atol=2e-5)
+
+
+def test_a_forest_tells_each_of_many_classes() -> None:
+    X, y = data(3)
+    model = RandomForestClassifier(5, random_state=0).fit(X, np.digitize(y, [-1, 1]))
+    for column in range(3):
+        ensemble = read_ensemble(model, column=column)
+        assert isinstance(ensemble, Ensemble)
+        np.testing.assert_allclose(ensemble.predict(X), model.predict_proba(X)[:, column], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+def test_early_stopping_leaves_the_best_round(library: str) -> None:
+    X, y = data(4)
+    X_fresh, y_fresh = data(5)
+    if library == "xgboost":
+        model = xgb("Regressor", n_estimators=200, early_stopping_rounds=3, learning_rate=0.9)
+        model.fit(X, y, eval_set=[(X_fresh, y_fresh)], verbose=False)
+        n_best = model.best_iteration + 1
+    else:
+        model = lightgbm.LGBMRegressor(n_estimators=200, learning_rate=0.9, verbose=-1, n_jobs=1)
+        with warnings.catch_warnings():
+            # Newer versions have another name for it.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            model.fit(X, y, eval_set=[(X_fresh, y_fresh)], callbacks=[lightgbm.early_stopping(3, verbose=False)])
+        n_best = model.best_iteration_
+    ensemble = read_ensemble(model)
+    assert isinstance(ensemble, Ensemble)
+    assert ensemble.roots.size == n_best < 200
+    np.testing.assert_allclose(ensemble.predict(X_fresh), model.predict(X_fresh), rtol=0, atol=1e-5)
+
+
+def test_features_that_are_never_used() -> None:
+    one = case("tree, one leaf")
+    assert one.ensemble.used.size == 0
+    assert 2 not in case("forest").ensemble.used
+    assert case("forest").ensemble.along(2).values(one.X).shape == (len(one.X), 1)
+
+
+def test_rows_of_another_width_are_refused() -> None:
+    with pytest.raises(InputError, match=r"X has shape \(3, 4\); expected rows of 5 features"):
+        case("forest").ensemble.predict(np.zeros((3, 4)))
+
+
+# Models that cannot be read ------------------------------------------------------------------------------------------
+
+
+class OwnForest(RandomForestRegressor):
+    """A subclass, whose predict may be anything."""
+
+
+def categories(kind: str) -> Any:
+    X, y = data(6, missing=False)
+    X[:, 1] += 2
+    if kind == "sklearn":
+        return HistGradientBoostingRegressor(max_iter=3, categorical_features=[1]).fit(X, y)
+    if kind == "lightgbm":
+        return lgbm("Regressor", min_data_per_group=1, cat_smooth=0).fit(X[:, [1, 2]], y, categorical_feature=[0])
+    model = xgb("Regressor", enable_categorical=True, feature_types=["q", "c", "q", "q", "q"], tree_method="hist")
+    return model.fit(X, y)
+
+
+def fitted(model: Any, **given: Any) -> Any:
+    X, y = data(7, missing=given.pop("missing", True))
+    return model.fit(X, given.pop("y", y), **given)
+
+
+def classes(n_classes: int) -> np.ndarray:
+    return np.arange(240) % n_classes
+
+
+REFUSED = {
+    "LinearRegression is no tree ensemble that can be read; those of": lambda: fitted(
+        LinearRegression(), missing=False
+    ),
+    "Pipeline is no tree ensemble that can be read": lambda: fitted(make_pipeline(DecisionTreeRegressor())),
+    "OwnForest is no tree ensemble that can be read": lambda: fitted(OwnForest(2)),
+    "RandomForestRegressor is not fitted.": RandomForestRegressor,
+    "DecisionTreeRegressor is not fitted.": DecisionTreeRegressor,
+    "GradientBoostingRegressor is not fitted.": GradientBoostingRegressor,
+    "HistGradientBoostingRegressor is not fitted.": HistGradientBoostingRegressor,
+    "XGBRegressor is not fitted.": xgboost.XGBRegressor,
+    "LGBMRegressor is not fitted.": lightgbm.LGBMRegressor,
+    "RandomForestRegressor predicts 2 outputs; one can be read.": lambda: fitted(
+        RandomForestRegressor(2), y=np.ones((240, 2))
+    ),
+    "XGBRegressor predicts 2 outputs; one can be read.": lambda: fitted(xgb("Regressor"), y=np.ones((240, 2))),
+    "GradientBoostingClassifier has more than two classes, each with trees of its own": lambda: fitted(
+        GradientBoostingClassifier(n_estimators=2), y=classes(3), missing=False
+    ),
+    "HistGradientBoostingClassifier has more than two classes": lambda: fitted(
+        HistGradientBoostingClassifier(max_iter=2), y=classes(3)
+    ),
+    "XGBClassifier has more than two classes": lambda: fitted(xgb("Classifier"), y=classes(3)),
+    "LGBMClassifier has more than two classes": lambda: fitted(lgbm("Classifier"), y=classes(3)),
+    "RandomForestClassifier has 1 class(es), so none in column 1.": lambda: fitted(
+        RandomForestClassifier(2), y=classes(1)
+    ),
+    "GradientBoostingRegressor starts from a model of its own, LinearRegression()": lambda: fitted(
+        GradientBoostingRegressor(n_estimators=2, init=LinearRegression()), missing=False
+    ),
+    "HistGradientBoostingRegressor splits on categories": lambda: categories("sklearn"),
+    "LGBMRegressor splits on categories": lambda: categories("lightgbm"),
+    "XGBRegressor splits on categories; only splits on numbers can be read.": lambda: categories("xgboost"),
+    "XGBRegressor has booster='dart'; trees of 'gbtree' can be read.": lambda: fitted(xgb("Regressor", booster="dart")),
+    "XGBRegressor has booster='gblinear'": lambda: fitted(xgb("Regressor", booster="gblinear"), missing=False),
+    "XGBRegressor takes 1.5 for missing; only NaN can be read.": lambda: fitted(xgb("Regressor", missing=1.5)),
+    "XGBClassifier turns sums of leaves into predictions by 'hinge'": lambda: fitted(
+        xgb("Classifier", objective="binary:hinge"), y=classes(2)
+    ),
+    "LGBMRegressor has linear models in its leaves": lambda: fitted(lgbm("Regressor", linear_tree=True)),
+    "LGBMRegressor takes zeros for missing values": lambda: fitted(lgbm("Regressor", zero_as_missing=True)),
+    "LGBMRegressor turns sums of leaves into predictions by 'signed_square'": lambda: fitted(
+        lgbm("Regressor", reg_sqrt=True)
+    ),
+}
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_models_that_cannot_be_read_say_why(sentence: str) -> None:
+    found = read_ensemble(REFUSED[sentence]())
+    assert isinstance(found, str)
+    assert found.startswith(sentence)
+    assert found.endswith(".")
+
+
+def test_without_treelite_the_boosters_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = case("lightgbm").model
+    monkeypatch.setitem(sys.modules, "treelite", None)
+    assert read_ensemble(model) == "treelite is not installed; LGBMRegressor is read with it."
+
+
+def test_what_treelite_cannot_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    import treelite
+
+    def refuse(_: Any) -> None:
+        raise treelite.TreeliteError("unknown field")
+
+    monkeypatch.setattr(treelite.frontend, "from_lightgbm", refuse)
+    assert read_ensemble(case("lightgbm").model) == "LGBMRegressor cannot be read by treelite: unknown field."
+
+
+def test_no_library_is_imported_that_the_model_is_not_from() -> None:
+    program = (
+        "import sys, numpy as np\n"
+        "from sklearn.ensemble import HistGradientBoostingRegressor\n"
+        "from alignconf.trees import read_ensemble\n"
+        "X = np.random.default_rng(0).normal(size=(100, 2))\n"
+        "print(read_ensemble(HistGradientBoostingRegressor(max_iter=2).fit(X, X[:, 0])).roots.size)\n"
+        "assert not {'xgboost', 'lightgbm', 'treelite'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
