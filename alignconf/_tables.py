@@ -16,11 +16,13 @@ from alignconf._typing import Feature, IntArray, Table
 from alignconf.errors import InputError
 
 __all__ = [
+    "as_numbers",
     "as_table",
     "category_order",
     "check_columns",
     "column",
     "column_names",
+    "is_numeric",
     "locate",
     "replicate",
     "same_rows",
@@ -107,6 +109,21 @@ def column(table: Table, position: int) -> NDArray[Any]:
         return np.asarray(table[:, position])
     series = table.iloc[:, position]
     return np.asarray((series.astype(object) if hasattr(series.dtype, "categories") else series).to_numpy())
+
+
+def is_numeric(table: Table) -> bool:
+    """Whether every column holds numbers or truth values, missing ones included."""
+    if not _is_frame(table):
+        return bool(table.dtype.kind in "biuf")
+    return all(getattr(dtype, "kind", "O") in "biuf" for dtype in table.dtypes)
+
+
+def as_numbers(table: Table) -> NDArray[np.float64]:
+    """Return a numeric table as an array (n_samples, n_features), missing values as NaN."""
+    if not _is_frame(table):
+        return np.ascontiguousarray(table, dtype=np.float64)
+    numbers: NDArray[np.float64] = table.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.ascontiguousarray(numbers)
 
 
 def category_order(table: Table, position: int) -> tuple[Any, ...] | None:

@@ -254,7 +254,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         law += f", about {alignment.subject}" if alignment.subject else ""
         calibration = calibrate(
             found, self.alpha, self.confidence, loss=loss.name, event=loss.event.format(law=law, where=alignment.where),
-            n_reference=int(reference.shape[0]), n_missing=int((~complete).sum()),
+            n_reference=int(reference.shape[0]), repair=alignment.path, n_missing=int((~complete).sum()),
         )  # fmt: skip
         if self.max_half_width is not None and calibration.lambda_ > self.max_half_width:
             raise CalibrationError(

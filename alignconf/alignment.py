@@ -25,6 +25,7 @@ from alignconf.projection import Projector
 from alignconf.queries import PartQueries, Queries, draw_queries
 from alignconf.reference import ReferenceLaw
 from alignconf.repair import Repair, Repaired
+from alignconf.tree_repair import through_trees
 
 __all__ = ["Alignment", "clip_to_band"]
 
@@ -69,15 +70,29 @@ class Alignment:
     def fitted(self, model: Model, subject: str, reference: Table) -> Alignment:
         """Return the alignment of a fitted model, with what repairs and opaque properties learn at reference rows."""
         repairs: tuple[Repair, ...] = ()
-        function = model
+        function, asked = model, self.asked
         for repair in self.repairs:
-            repairs += (repair.fitted(function, reference),)
-            function = Repaired(function, repairs[-1])
-        alignment = replace(self, model=model, subject=subject, repairs=repairs)
+            fitted = repair.fitted(function, reference)
+            if function is model and isinstance(fitted, GridRepair):
+                fitted = through_trees(fitted, model, reference)
+                asked = tuple(one.drawn_along(fitted.projector.laws) for one in asked)
+            repairs += (fitted,)
+            function = Repaired(function, fitted)
+        alignment = replace(self, model=model, subject=subject, repairs=repairs, asked=asked)
         if not self.is_opaque:
             return alignment
         levels = alignment._opaque_half_widths(reference)
         return replace(alignment, asked=tuple(one.with_levels(levels) for one in self.asked))
+
+    @property
+    def path(self) -> str:
+        """How repaired values are had, in words."""
+        return ", then ".join(repair.path for repair in self.repairs) or "by clipping"
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether by construction no query can fail at full strength."""
+        return len(self.repairs) == 1 and self.repairs[0].is_exact
 
     @property
     def is_opaque(self) -> bool:
@@ -200,14 +215,12 @@ class Alignment:
 
         def stage(block: slice) -> list[Reduced]:
             inside = _tables.take(table, np.arange(block.start, block.stop))
-            projection = grid.project(self.model, inside) if grid is not None else None
+            parts = queries.rows(block).parts
+            drawn = [asked for asked in parts if grid is not None and asked.drawn_from]
+            together = iter(grid.at_queries(self.model, inside, drawn) if grid is not None and drawn else ())
             reduced = []
-            for asked in queries.rows(block).parts:
-                if grid is not None and projection is not None and asked.drawn_from:
-                    f, g = grid.at(self.model, inside, projection, asked.drawn_from, asked.coordinates)
-                    size = projection.lines.rounding
-                else:
-                    f, g, size = self._anywhere(asked, inside)
+            for asked in parts:
+                f, g, size = next(together) if grid is not None and asked.drawn_from else self._anywhere(asked, inside)
                 reduced.append(reduce(asked, f, g, size))
             return reduced
 
@@ -225,9 +238,7 @@ class Alignment:
 
     def along(self, row: Table, axis: int, at: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return ``f`` and ``g`` along one axis of a single row, at places (n_places,): two arrays of that shape."""
-        law = self.projector.laws[axis]
-        grid = self._only_grid
-        f, g = grid.at(self.model, row, grid.project(self.model, row), [law], at[None, :, None])
+        f, g = self._only_grid.along(self.model, row, axis, at[None, :])
         return f[0], g[0]
 
     def _repaired(self, table: Table, own: FloatArray) -> FloatArray:

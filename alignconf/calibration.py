@@ -69,6 +69,8 @@ class Calibration:
         Share of infinite scores: what no half-width repairs.
     median_score, largest_score : float
         Of the positive finite scores; NaN if there are none.
+    repair : str
+        How the repaired function is had: on the pieces of the model's own trees, at how many knots and why, ...
     """
 
     lambda_: float
@@ -85,6 +87,7 @@ class Calibration:
     unrepaired_rate: float
     median_score: float
     largest_score: float
+    repair: str = ""
 
     @property
     def statement(self) -> str:
@@ -109,14 +112,16 @@ class Calibration:
 
     def __str__(self) -> str:
         """Return the statement and the figures behind it."""
+        repaired = f"Lines are repaired {self.repair}." if self.repair else ""
         if self.alpha == 0:
-            return self.statement
+            return f"{self.statement}\n{repaired}".strip()
         return (
             f"{self.statement}\n"
             f"lambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self.n_queries} score(s) each, {self.n_above} "
             f"of which may lie above; {self.positive_rate:.2%} were positive, {self.unrepaired_rate:.2%} infinite. "
-            f"Reference law from {self.n_reference} rows; {self.n_missing} rows lacked a constrained feature and were left out."
-        )
+            f"Reference law from {self.n_reference} rows; {self.n_missing} rows lacked a constrained feature and were left out. "
+            f"{repaired}"
+        ).strip()
 
 
 def calibrate(
@@ -128,6 +133,7 @@ def calibrate(
     event: str = "",
     n_reference: int = 0,
     n_missing: int = 0,
+    repair: str = "",
 ) -> Calibration:
     """Return the calibration that scores (n_rows, n_queries) give; the words are kept for the statement.
 
@@ -149,6 +155,7 @@ def calibrate(
         n_above=above,
         n_reference=n_reference,
         n_missing=n_missing,
+        repair=repair,
         positive_rate=float((scores > 0).mean()) if scores.size else nan,
         unrepaired_rate=float(np.isinf(scores).mean()) if scores.size else nan,
         median_score=float(np.median(repaired)) if repaired.size else nan,

@@ -159,6 +159,8 @@ class Certificate:
         Rows returned unchanged because a constrained feature is missing; they ask no query.
     error : ErrorChange or None
         Given labels.
+    by_construction : bool
+        Whether no query can fail, because the function is repaired on every piece of the model's own trees.
     """
 
     property: str
@@ -175,6 +177,7 @@ class Certificate:
     max_displacement: float
     n_missing: int
     error: ErrorChange | None
+    by_construction: bool = False
 
     @builtins.property
     def n_queries(self) -> int:
@@ -219,6 +222,10 @@ class Certificate:
                 f"{self.rms_displacement:.4g} root mean square, {self.max_displacement:.4g} at most."
             ),
         ]
+        if self.by_construction:
+            facts.append(
+                "By construction no query fails: the function is repaired on every piece of the model's own trees."
+            )
         if self.n_missing:
             facts.append(f"{self.n_missing} rows lack a constrained feature: returned unchanged and not covered.")
         if self.error is not None:
@@ -299,6 +306,7 @@ def certify(
         rms_displacement=float(np.sqrt(np.mean((aligned - f) ** 2))),
         max_displacement=float(np.abs(aligned - f).max()),
         n_missing=int(table.shape[0] - rows.shape[0]),
+        by_construction=bool(np.isinf(lambda_)) and alignment.is_exact,
         error=None if errors is None else paired_change(errors.measure, errors.of(f), errors.of(aligned), confidence),
     )
 

@@ -20,7 +20,9 @@ from alignconf._validation import check_choice, check_level, check_rows
 from alignconf.aligned import AlignedEstimator
 from alignconf.certificate import Certificate, RowErrors
 from alignconf.contract import Declaration
+from alignconf.ensemble import Ensemble
 from alignconf.errors import InputError, PredictionError
+from alignconf.trees import read_ensemble, unwrapped
 
 __all__ = ["AlignedClassifier", "ClassFunction"]
 
@@ -54,6 +56,12 @@ class ClassFunction:
         edge = float(np.finfo(p.dtype).eps) if p.dtype.kind == "f" else EDGE
         log_odds: FloatArray = logit(np.clip(p.astype(np.float64), edge, 1 - edge))
         return log_odds
+
+    def trees(self) -> Ensemble | str:
+        """Return the trees behind the values of the class, or a sentence that says why there are none to read."""
+        if self.scale == "logit":
+            return "on the logit scale lines are had from predict_proba, which rounds near 0 and 1."
+        return read_ensemble(unwrapped(self.estimator), column=self.column)
 
     def to_probability(self, values: FloatArray) -> FloatArray:
         """Return probabilities, (n_samples,), from values on the scale."""

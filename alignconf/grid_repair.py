@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.extension import count_margin_sites, extend
 from alignconf.lines import Lines, evaluate_lines
 from alignconf.projection import Projection, Projector
+from alignconf.queries import PartQueries
 from alignconf.reference import ReferenceLaw
 from alignconf.repair import Repair
 
@@ -24,9 +25,18 @@ class GridRepair(Repair):
     Parameters
     ----------
     projector : Projector
+    reason : str
+        Why lines are had from the model's predictions and not from its trees.
     """
 
     projector: Projector
+    reason: str = field(default="", kw_only=True)
+
+    @property
+    def path(self) -> str:
+        """How repaired values are had, in words."""
+        knots = " x ".join(str(law.knots.size) for law in self.projector.laws)
+        return f"at {knots} knots" + (f", because {self.reason}" if self.reason else "")
 
     def count_sites(self, n_points: int) -> int:
         """All combinations of knots once, and those of knots and own places for each point."""
@@ -67,18 +77,33 @@ class GridRepair(Repair):
         """Return the function and its repair at sites (n_samples, n_sites, n_axes), both (n_samples, n_sites)."""
         return extend(function, table, self.projector, projection, sites, own=own)
 
-    def at(
-        self, function: Model, table: Table, projection: Projection, laws: Sequence[ReferenceLaw], places: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return the function and its repair where rows move along some axes, both of shape (n_samples, ...).
+    def at_queries(
+        self, function: Model, table: Table, asked: Sequence[PartQueries]
+    ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Return, for queries that move rows along the axes, the function, its repair and the size of rounding.
 
         Parameters
         ----------
         function, table : the function and the rows, n_samples of them
-        projection : of the rows' lines
-        laws : of the axes that change
-        places : (n_samples, ..., n_laws)
+        asked : queries at these rows
+
+        Returns
+        -------
+        list
+            For each of them, two arrays (n_samples, n_queries, n_points) and one (n_samples,).
         """
+        projection = self.project(function, table)
+        size = projection.lines.rounding
+        return [(*self._at(function, table, projection, one.drawn_from, one.coordinates), size) for one in asked]
+
+    def along(self, function: Model, table: Table, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its repair as rows move along one axis, both (n_samples, n_places), as ``places``."""
+        projection = self.project(function, table)
+        return self._at(function, table, projection, [self.projector.laws[axis]], places[..., None])
+
+    def _at(
+        self, function: Model, table: Table, projection: Projection, laws: Sequence[ReferenceLaw], places: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
         shape = places.shape[:-1]
         sites = np.repeat(self.places(table)[:, None, :], int(np.prod(shape[1:])), axis=1)
         for i, law in enumerate(laws):

@@ -37,6 +37,11 @@ class OrbitRepair(Repair):
     n_points: int
     norm: str
 
+    @property
+    def path(self) -> str:
+        """How repaired values are had, in words."""
+        return f"within orbits of {self.n_points} points"
+
     def count_sites(self, n_points: int) -> int:
         """The points of the orbit of each."""
         return n_points * self.n_points

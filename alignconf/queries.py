@@ -91,6 +91,10 @@ class PartQueries(ABC):
         """Return the queries with such half-widths, if they are of an opaque property."""
         return self
 
+    def drawn_along(self, laws: Sequence[ReferenceLaw]) -> PartQueries:
+        """Return the queries with the law among these that has their axis, if there is one, in place of their own."""
+        return self
+
     def excess(self, values: FloatArray) -> FloatArray:
         r"""Return the excess :math:`\sum_k a_k g(x_k) - b` of each alternative of each demand.
 
@@ -162,6 +166,11 @@ class LineQueries(PartQueries):
     def rows(self, block: slice) -> LineQueries:
         """Return the queries of a block of rows."""
         return replace(self, places=self.places[block])
+
+    def drawn_along(self, laws: Sequence[ReferenceLaw]) -> LineQueries:
+        """Return the queries with the law among these that has their axis, if there is one."""
+        found = [law for law in laws if law.axis == self.law.axis]
+        return replace(self, law=found[0]) if found else self
 
     def sites(self, table: Table) -> list[Table]:
         """Return one table: the points of all queries in turn."""

@@ -33,6 +33,16 @@ class Repair(ABC):
     def where(self) -> str | None:
         """On what the repaired values of a row have the property together, in words; None if that is not known."""
 
+    @property
+    @abstractmethod
+    def path(self) -> str:
+        """How repaired values are had, in words."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether by construction no query of its parts can fail at full strength."""
+        return False
+
     def fitted(self, function: Model, reference: Table) -> Repair:
         """Return the repair with whatever it learns from the function at reference rows."""
         return self

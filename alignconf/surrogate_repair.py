@@ -117,6 +117,11 @@ class SurrogateRepair(Repair):
     estimator: Any
     surrogate: Model | None = None
 
+    @property
+    def path(self) -> str:
+        """How repaired values are had, in words."""
+        return f"by a surrogate, {type(self.estimator).__name__}"
+
     def count_sites(self, n_points: int) -> int:
         """One for each point, asked of the surrogate."""
         return n_points

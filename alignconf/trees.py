@@ -19,7 +19,28 @@ import numpy as np
 
 from alignconf.ensemble import Ensemble, Tree
 
-__all__ = ["read_ensemble"]
+__all__ = ["read_ensemble", "trees_of", "unwrapped"]
+
+
+def trees_of(function: Any) -> Ensemble | str:
+    """Return the trees of whatever is aligned, or a sentence that says why they cannot be read exactly.
+
+    A function made from a classifier says itself which of its trees are meant; wrappers such as ``FrozenEstimator`` and
+    searches are looked through.
+    """
+    if hasattr(function, "trees"):
+        found: Ensemble | str = function.trees()
+        return found
+    return read_ensemble(unwrapped(function))
+
+
+def unwrapped(model: Any) -> Any:
+    """Return the fitted model that a wrapper hands its rows to unchanged, the model itself if it is none."""
+    for name in ("best_estimator_", "estimator"):
+        wrapped = getattr(model, name, None)
+        if type(model).__name__ in ("FrozenEstimator", "GridSearchCV", "RandomizedSearchCV") and wrapped is not None:
+            return unwrapped(wrapped)
+    return model
 
 
 def read_ensemble(model: Any, *, column: int = 1) -> Ensemble | str:

@@ -29,7 +29,7 @@ LADDER = (
     {"projection", "scores"},
     {"extension", "repair"},
     {"grid_repair", "orbit_repair", "surrogate_repair"},
-    {"plane_repair"},
+    {"plane_repair", "tree_repair"},
     {"alignment"},
     {"losses", "certificate", "preparation"},
     {"properties"},

@@ -1,0 +1,242 @@
+r"""Repair on a tree ensemble's own pieces: exact, and at about the cost of a prediction.
+
+Along a feature a tree ensemble is a step function cut by its own thresholds, and one walk of each tree tells the whole line
+(:mod:`alignconf.ensemble`). The line is projected on its pieces, weighted by the reference mass of each; at any value in
+piece ``p`` the repaired function is the projection :math:`G_p`, and the model's own prediction, bit for bit, where the projection
+leaves the piece alone. As all values in a piece are alike, a pair can nowhere be violated by more than the rounding of the model's
+sums. It works for properties that only compare the order of places, such as order, invariance and unimodality.
+
+:func:`through_trees` decides: models whose trees can be read get this repair, or, where a feature has more than
+``MAX_PIECES`` pieces, as in a forest, knots at quantiles whose lines are walked; all others keep their knots. The reason is part
+of the calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from alignconf import _tables
+from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
+from alignconf._validation import predictions, rounding
+from alignconf.contract import LineProperty
+from alignconf.ensemble import Ensemble, TreeLines
+from alignconf.errors import PredictionError
+from alignconf.grid_repair import GridRepair
+from alignconf.lines import Lines
+from alignconf.projection import SNAP, Part, Projector
+from alignconf.queries import PartQueries
+from alignconf.reference import Axis, ReferenceLaw, TradeAxis
+from alignconf.trees import trees_of
+
+__all__ = ["MAX_PIECES", "TreeRepair", "WalkedGridRepair", "through_trees"]
+
+#: A feature with more pieces is looked at on this many quantiles.
+MAX_PIECES = 1024
+N_QUANTILES = 256
+
+#: The walk's sums agree with the model's to this share of the values, many times its rounding.
+AGREEMENT = 2.0**14
+
+
+@dataclass(frozen=True)
+class TreeRepair(GridRepair):
+    """Each row's line is had from the model's trees and projected on its pieces.
+
+    Parameters
+    ----------
+    projector : Projector
+        As for any model, with the law that queries are drawn from.
+    steps : Projector
+        The same on the pieces.
+    tree_lines : TreeLines
+    relative : float
+        Rounding of the model's sums.
+    """
+
+    steps: Projector
+    tree_lines: TreeLines
+    relative: float
+
+    def count_sites(self, n_points: int) -> int:
+        """What is kept in memory for a row: looked-up values, and the line where the kernels do not project it."""
+        return n_points + (0 if self._direction else self.tree_lines.places.size)
+
+    @property
+    def where(self) -> str:
+        """Whole lines."""
+        return "on the whole line of a fresh row"
+
+    @property
+    def path(self) -> str:
+        """How lines are had, in words."""
+        return f"exact, on the {self.tree_lines.places.size} pieces of the model's own trees"
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether at full strength no query can fail."""
+        return True
+
+    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+        """Return repaired values at the rows, (n_samples,).
+
+        Raises
+        ------
+        PredictionError
+            If the model does not answer what its trees said at calibration.
+        """
+        values, moves = self._look_up(table, self.places(table)[:, :1])
+        self._check_unchanged(values[:, 0], own)
+        return np.where(moves[:, 0] != 0, values[:, 0] + moves[:, 0], own)
+
+    def at_queries(
+        self, function: Model, table: Table, asked: Sequence[PartQueries]
+    ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Return, for queries along the axis, the function, its repair and the size of rounding."""
+        places = [one.coordinates[..., 0] for one in asked]
+        f, g = self.along(function, table, 0, np.concatenate([it.reshape(len(it), -1) for it in places], axis=1))
+        size, found, start = rounding(f, self.relative), [], 0
+        for it in places:
+            stop = start + int(np.prod(it.shape[1:]))
+            found.append((f[:, start:stop].reshape(it.shape), g[:, start:stop].reshape(it.shape), size))
+            start = stop
+        return found
+
+    def along(self, function: Model, table: Table, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its repair as rows move along the axis, both (n_samples, n_places)."""
+        values, moves = self._look_up(table, places)
+        return values, np.clip(np.where(moves != 0, values + moves, values), *self.steps.limits)
+
+    def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
+        """Return the smallest band that holds a member on the line, per row."""
+        return self.steps.half_width(self._walked(table))
+
+    def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
+        """Return, per row, whether the projection has the property on all pieces."""
+        lines = self._walked(table)
+        return self.steps.is_member(self.steps.project(lines).values, lines.rounding)
+
+    @property
+    def _direction(self) -> int:
+        """1 or -1 where order is all that is demanded, which the kernels project themselves; 0 otherwise."""
+        parts = self.steps.parts
+        if len(parts) != 1 or not parts[0].declared.compares_pairs:
+            return 0
+        coefficients, _ = parts[0].declared.demands(np.array([1.0, 2.0]))
+        return int(np.sign(coefficients[0, 0, 0]))
+
+    def _look_up(self, table: Table, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the line at places (n_samples, n_places), and what the repair adds there."""
+        pieces: IntArray = self.tree_lines.piece_of(places)
+        if self._direction:
+            weights = self.steps.laws[0].weights if self.steps.norm == "l2" else None
+            found = self.tree_lines.project(
+                _numbers(table), pieces, weights, increasing=self._direction > 0, rounding=SNAP * self.relative
+            )
+            return found.values, found.moves
+        lines = self._walked(table)
+        moves = self.steps.project(lines).values - lines.values
+        return np.take_along_axis(lines.values, pieces, axis=1), np.take_along_axis(moves, pieces, axis=1)
+
+    def _walked(self, table: Table) -> Lines:
+        values = self.tree_lines.values(_numbers(table))
+        return Lines(values, rounding(values, self.relative))
+
+    def _check_unchanged(self, walked: FloatArray, own: FloatArray) -> None:
+        size = np.abs(own).max(initial=0.0) + np.abs(walked).max(initial=0.0)
+        wrong = np.abs(walked - own) > AGREEMENT * self.relative * size
+        if wrong.any():
+            at = int(np.flatnonzero(wrong)[0])
+            raise PredictionError(
+                f"the model predicts {own[at]:.6g} in row {at}, its trees at calibration said {walked[at]:.6g}: it has changed "
+                "since, for example by another fit. Calibrate again."
+            )
+
+
+@dataclass(frozen=True)
+class WalkedGridRepair(GridRepair):
+    """Lines at knots, had by walking the model's trees instead of asking the model.
+
+    Parameters
+    ----------
+    projector : Projector
+    tree_lines : TreeLines
+        At the knots.
+    n_pieces : int
+    relative : float
+    """
+
+    tree_lines: TreeLines
+    n_pieces: int
+    relative: float
+
+    @property
+    def path(self) -> str:
+        """How lines are had, in words."""
+        return f"at {self.tree_lines.places.size} quantiles of the {self.n_pieces} pieces of the model's own trees"
+
+    def lines(self, function: Model, table: Table) -> Lines:
+        """Return the trees' values at the knots of each row's line."""
+        values = self.tree_lines.values(_numbers(table))
+        return Lines(values, rounding(values, self.relative))
+
+
+def through_trees(repair: GridRepair, function: Model, reference: Table) -> GridRepair:
+    """Return the repair by way of the model's trees where they can be read, otherwise the same with the reason why not."""
+    reason = _why_not(repair, reference)
+    ensemble = reason or trees_of(function)
+    if isinstance(ensemble, Ensemble) and ensemble.n_features != reference.shape[1]:
+        ensemble = f"the trees know {ensemble.n_features} features, the rows have {reference.shape[1]}."
+    if isinstance(ensemble, str):
+        return replace(repair, reason=ensemble)
+    (law,) = repair.projector.laws
+    few = _tables.take(reference, np.arange(min(reference.shape[0], 1)))
+    relative = predictions(function, few)[1]
+    cuts = ensemble.pieces(law.axis.position)
+    if cuts.size >= MAX_PIECES:
+        quantiles = ReferenceLaw.from_table(law.axis, reference, N_QUANTILES)
+        projector = _on(repair.projector, quantiles)
+        return WalkedGridRepair(projector, ensemble.along(law.axis.position, quantiles.knots), cuts.size + 1, relative)
+    last = (
+        max(float(law.sample[-1]), float(cuts[-1]) + abs(float(cuts[-1])) + 1.0) if cuts.size else float(law.sample[-1])
+    )
+    tree_lines = ensemble.along(law.axis.position, np.append(cuts, last))
+    mass = np.bincount(tree_lines.piece_of(law.sample), minlength=tree_lines.places.size) / law.sample.size
+    steps = replace(law, knots=np.append(cuts, last), weights=np.maximum(mass, 1e-6 / mass.size))
+    return TreeRepair(repair.projector, _on(repair.projector, steps), tree_lines, relative)
+
+
+def _why_not(repair: GridRepair, reference: Table) -> str:
+    """Return why the pieces of trees would not do for a repair, whatever the model; empty if they would."""
+    laws, parts = repair.projector.laws, repair.projector.parts
+    if len(laws) > 1:
+        return "several features share a grid."
+    axis: Axis = laws[0].axis
+    if axis.order is not None or isinstance(axis, TradeAxis):
+        return "the line is not along one numeric feature."
+    plain = [part.declared for part in parts if part.declared.tol or not is_ordinal(part.declared)]
+    if plain:
+        return f"{plain[0]} compares more than the order of places, and a step function jumps."
+    if not _tables.is_numeric(reference):
+        return "some columns are not numbers."
+    return ""
+
+
+def is_ordinal(part: LineProperty) -> bool:
+    """Whether the demands of a property depend on nothing but the order of places."""
+    near, far = np.arange(1.0, 1.0 + part.n_points), 2.0 ** np.arange(1.0, 1.0 + 2 * part.n_points, 2)
+    demanded = [part.demands(places) for places in (near, far)]
+    alike = all(np.array_equal(one, other) for one, other in zip(*demanded, strict=True))
+    return alike and not demanded[0][1].any()
+
+
+def _on(projector: Projector, law: ReferenceLaw) -> Projector:
+    """Return a projector of one axis with other knots."""
+    parts = tuple(Part(part.declared, 0, law) for part in projector.parts)
+    return replace(projector, laws=(law,), parts=parts)
+
+
+def _numbers(table: Table) -> FloatArray:
+    return _tables.as_numbers(table)
