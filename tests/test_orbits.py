@@ -134,7 +134,7 @@ def test_least_squares_is_nearest_and_never_moves_apart(declared, data: st.DataO
     same = np.arange(count(declared))
     y, z = draw_values(data, len(same)), draw_values(data, len(same))
     Py, Pz = (declared.nearest(it, same, "l2") for it in (y, z))
-    scale = max(*(np.abs(it).max() for it in (y, z, Py, Pz)), 1e-320)
+    scale = max(*(np.abs(it).max() for it in (y, z, Py, Pz)), 1e-300)
     assert ((((y - Py) / scale) * ((Pz - Py) / scale)).sum(axis=1) <= 1e-12).all()
     before, after = (np.linalg.norm((one - other) / scale, axis=1) for one, other in ((y, z), (Py, Pz)))
     assert (after <= before + 1e-12).all()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog, nnls
+from scipy.optimize import linprog, lsq_linear
 
 from alignconf._polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
 
@@ -53,8 +53,14 @@ def conditions(y: np.ndarray, g: np.ndarray, A: np.ndarray, b: np.ndarray, weigh
     tight = np.abs(A @ g - b) <= 1e-9 * size
     reach = A[tight] / root
     reach = reach / np.linalg.norm(reach, axis=1, keepdims=True)
-    left = nnls(reach.T, moved / np.linalg.norm(moved))[1] if tight.any() else 1.0
+    left = np.linalg.norm(non_negative(reach.T, moved / np.linalg.norm(moved))[1]) if tight.any() else 1.0
     return excess, float(left)
+
+
+def non_negative(E: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Non-negative least squares ``E m = f`` and what is left, by bounded variables: columns may depend on each other."""
+    m = lsq_linear(E, f, bounds=(0, np.inf), method="bvls", tol=1e-15, max_iter=1000).x
+    return m, E @ m - f
 
 
 def test_a_thousand_problems_meet_the_conditions_of_optimality() -> None:
@@ -68,14 +74,13 @@ def test_a_thousand_problems_meet_the_conditions_of_optimality() -> None:
 
 
 def dual_distance(y: np.ndarray, A: np.ndarray, b: np.ndarray, weights: np.ndarray) -> float:
-    """The smallest weighted squared distance, from another algorithm: least distance programming by ``nnls``.
+    """The smallest weighted squared distance, from another algorithm: least distance programming.
 
     With ``u = W^(1/2) (g - y)``: least ``|u|`` with ``-A W^(-1/2) u >= A y - b`` (Lawson and Hanson, chapter 23).
     """
     G, h = -A / np.sqrt(weights), A @ y - b
     E, f = np.vstack([G.T, h]), np.append(np.zeros(len(y)), 1.0)
-    m, _ = nnls(E, f, maxiter=1000)
-    r = E @ m - f
+    _, r = non_negative(E, f)
     return float(((r[:-1] / r[-1]) ** 2).sum())
 
 
