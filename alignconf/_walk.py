@@ -5,11 +5,12 @@ range of places that can reach the node: where the feature is split the range is
 visited, at any other node the row chooses. Leaves are reached from left to right, so each adds the step from the leaf
 before it to a difference array; after all trees one running sum gives the line. Cost: the nodes visited, and O(n_places).
 
-Nodes are records of 16 bytes in depth-first order: a left child follows its parent. Every kernel runs on one thread and
-releases the interpreter lock, so that callers can spread blocks of rows over threads; what a row gets does not depend on
-the others. The rows of a block walk a tree one after the other, while it is in the cache. They are doubled first: ``split``
-is a position in the doubled row, whose even numbers hold the features and whose odd ones hold them with minus infinity
-for what is missing. So one comparison sends every value where it goes, a missing one to either side.
+Nodes are records of 16 bytes in depth-first order: a left child follows its parent. A row is doubled: ``split`` is a position
+in the doubled row, whose even numbers hold the features and whose odd ones hold them with minus infinity for what is
+missing, so that one comparison sends every value where it goes, a missing one to either side. The rows of a block walk a
+tree one after the other, while it is in the cache; in an order that puts similar rows together they take the same turns,
+which processors guess. Every kernel runs on one thread and releases the interpreter lock, so that callers can spread blocks
+of rows over threads; what a row gets does not depend on the others.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ __all__ = [
     "walk_lines",
 ]
 
-#: ``split`` is twice the feature, plus one if a missing value goes left, or one of the marks below. ``number`` is the
+#: ``split`` is twice the feature, plus one if a missing value goes left; or one of the marks below. ``number`` is the
 #: threshold (values up to it go left), the value of a leaf, or, along the line, how many places go left.
 NODE = np.dtype([("split", np.int32), ("right", np.int32), ("number", np.float64)])
 
@@ -85,29 +86,39 @@ def depth_first(
 
 
 @njit(cache=True, nogil=True)
-def walk_lines(forest: Forest, rows: FloatArray, lines: FloatArray) -> None:
-    """Fill ``lines``, (n_rows, n_places), with the line of each row, (n_rows, n_features)."""
-    n_rows, depth = rows.shape[0], forest[2]
+def walk_lines(forest: Forest, rows: FloatArray, order: IntArray, lines: FloatArray) -> None:
+    """Fill ``lines``, (n_rows, n_places), with the line of each row, (n_rows, n_features), taken in some order."""
+    n_rows, depth, n_places = rows.shape[0], forest[2], lines.shape[1]
+    n_block = max(1, min(N_BLOCK, n_rows, N_BLOCK_PLACES // n_places))
     right, end = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
-    doubled = np.empty((min(N_BLOCK, n_rows), 2 * rows.shape[1]))
-    for start in range(0, n_rows, N_BLOCK):
-        block = slice(start, min(start + N_BLOCK, n_rows))
-        _walk_block(forest, rows[block], lines[block], doubled, right, end)
+    doubled, block = np.empty((n_block, 2 * rows.shape[1])), np.empty((n_block, n_places))
+    for start in range(0, n_rows, n_block):
+        members = order[start : start + n_block]
+        _walk_block(forest, rows, members, block, doubled, right, end)
+        for m in range(members.size):
+            lines[members[m]] = block[m]
 
 
 @njit(cache=True, nogil=True)
 def _walk_block(
-    forest: Forest, rows: FloatArray, lines: FloatArray, doubled: FloatArray, right: StackArray, end: StackArray
+    forest: Forest,
+    rows: FloatArray,
+    members: IntArray,
+    lines: FloatArray,
+    doubled: FloatArray,
+    right: StackArray,
+    end: StackArray,
 ) -> None:
+    """Fill the first lines with those of some rows."""
     nodes, roots, _, base, scale, link = forest
-    lines[:] = 0.0
-    for i in range(rows.shape[0]):
-        _double(rows[i], doubled[i])
+    lines[: members.size] = 0.0
+    for m in range(members.size):
+        _double(rows[members[m]], doubled[m])
     for tree in range(roots.size):
-        for i in range(rows.shape[0]):
-            _add_steps(nodes, roots[tree], doubled[i], lines[i], right, end)
-    for i in range(rows.shape[0]):
-        line, total = lines[i], 0.0
+        for m in range(members.size):
+            _add_steps(nodes, roots[tree], doubled[m], lines[m], right, end)
+    for m in range(members.size):
+        line, total = lines[m], 0.0
         for k in range(line.size):
             total += line[k]
             line[k] = base + scale * total
@@ -126,24 +137,26 @@ def _add_steps(
     nodes: NDArray[Any], root: int, row: FloatArray, steps: FloatArray, right: StackArray, end: StackArray
 ) -> None:
     """Add a tree to the steps of a doubled row's line, (n_places,); the last two arguments are a stack."""
-    i, low, high, top, before = root, 0, steps.size, 0, 0.0
+    # Unsigned positions spare the compiled code the question whether they count from the end.
+    i, next_one = np.uintp(root), np.uintp(1)
+    low, high, top, before = 0, steps.size, 0, 0.0
     while True:
-        split, number, other = nodes[i]["split"], nodes[i]["number"], nodes[i]["right"]
+        split, number, other = nodes[i]["split"], nodes[i]["number"], np.uintp(nodes[i]["right"])
         if split >= 0:
-            i = i + 1 if row[split] <= number else other
+            i = i + next_one if row[np.uintp(split)] <= number else other
         elif split == LEAF:
-            steps[low] += number - before
+            steps[np.uintp(low)] += number - before
             if top == 0:
                 return
             top -= 1
-            before, low, high, i = number, high, end[top], right[top]
+            before, low, high, i = number, high, end[np.uintp(top)], np.uintp(right[np.uintp(top)])
         else:
             cut = int(number)
             if cut > low and cut < high:
-                right[top], end[top] = other, high
+                right[np.uintp(top)], end[np.uintp(top)] = other, high
                 top += 1
                 high = cut
-            i = i + 1 if cut > low else other
+            i = i + next_one if cut > low else other
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -160,13 +173,14 @@ def _follow_link(line: FloatArray, link: int) -> None:
 def project_lines(
     forest: Forest,
     rows: FloatArray,
+    order: IntArray,
     rule: Rule,
     pieces: IntArray,
     values: FloatArray,
     moves: FloatArray,
     largest: FloatArray,
 ) -> None:
-    """Project each row's line and look it up, in O(n_places) memory.
+    """Project the line of each row, taken in some order, and look it up, in O(n_places) memory.
 
     Fills ``values`` with the line and ``moves`` with what the projection adds to it at the given ``pieces``, all
     (n_rows, n_lookups), and ``largest`` with the largest move on the line, (n_rows,). Pieces below 0 get NaN and 0.
@@ -174,16 +188,16 @@ def project_lines(
     n_rows, depth, n_places = rows.shape[0], forest[2], rule[0].size
     n_block = max(1, min(N_BLOCK, n_rows, N_BLOCK_PLACES // n_places))
     right, end = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
-    doubled = np.empty((n_block, 2 * rows.shape[1]))
-    lines, fitted = np.empty((n_block, n_places)), np.empty(n_places)
-    mean, mass, first = np.empty(n_places), np.empty(n_places), np.empty(n_places, np.intp)
+    doubled, block = np.empty((n_block, 2 * rows.shape[1])), np.empty((n_block, n_places))
+    fitted, mean, mass = np.empty(n_places), np.empty(n_places), np.empty(n_places)
+    first = np.empty(n_places, np.intp)
     for start in range(0, n_rows, n_block):
-        stop = min(start + n_block, n_rows)
-        _walk_block(forest, rows[start:stop], lines[: stop - start], doubled, right, end)
-        for i in range(start, stop):
-            line = lines[i - start]
-            _fit(line, rule, fitted, mean, mass, first)
-            largest[i] = _look_up(line, fitted, rule, pieces[i], values[i], moves[i])
+        members = order[start : start + n_block]
+        _walk_block(forest, rows, members, block, doubled, right, end)
+        for m in range(members.size):
+            i = members[m]
+            _fit(block[m], rule, fitted, mean, mass, first)
+            largest[i] = _look_up(block[m], fitted, rule, pieces[i], values[i], moves[i])
 
 
 @njit(cache=True, nogil=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,10 @@ __all__ = ["LINKS", "Ensemble", "ProjectedAt", "Tree", "TreeGrids", "TreeLines",
 
 #: From the sum of leaves to the prediction.
 LINKS = ("identity", "exp", "expit")
+
+#: Rows are ordered by so many features, two bits each, told from so many nodes.
+N_LANDMARKS = 8
+N_LOOKED_AT = 2**14
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ class Ensemble:
         """Return predictions, (n_samples,): the model's own up to the rounding of its sums."""
         rows = self.rows(X)
         values = np.empty((len(rows), 1))
-        walk_lines(self._forest(self.nodes), rows, values)
+        walk_lines(self._forest(self.nodes), rows, np.arange(len(rows)), values)
         return values[:, 0]
 
     def pieces(self, feature: int) -> FloatArray:
@@ -217,6 +222,24 @@ class TreeLines:
     places: FloatArray
     forest: Forest
 
+    @cached_property
+    def landmarks(self) -> tuple[tuple[int, FloatArray], ...]:
+        """The features that most nodes split on, and the quartiles of their thresholds."""
+        nodes = self.forest[0]
+        some = nodes[:: max(1, nodes.size // N_LOOKED_AT)]
+        some = some[some["split"] >= 0]
+        feature = some["split"] >> 1
+        used, counts = np.unique(feature, return_counts=True)
+        often = used[np.argsort(-counts, kind="stable")[:N_LANDMARKS]]
+        return tuple((int(j), np.quantile(some["number"][feature == j], (0.25, 0.5, 0.75))) for j in often)
+
+    def order(self, rows: FloatArray) -> IntArray:
+        """Return an order of the rows that puts similar ones together, (n_samples,), so that walks are faster."""
+        key = np.zeros(len(rows), np.uint16)
+        for feature, quartiles in self.landmarks:
+            key = 4 * key + np.searchsorted(quartiles, rows[:, feature]).astype(np.uint16)
+        return np.argsort(key, kind="stable")
+
     def piece_of(self, x: ArrayLike) -> IntArray:
         """Return the numbers of the places that stand for values, of the shape of ``x``; -1 for missing ones."""
         return np.minimum(_piece_of(self.places, x, self.ensemble.is_float32), self.places.size - 1)
@@ -225,7 +248,7 @@ class TreeLines:
         """Return the line of each row, (n_samples, n_places)."""
         rows = self.ensemble.rows(X)
         lines = np.empty((len(rows), self.places.size))
-        walk_lines(self.forest, rows, lines)
+        walk_lines(self.forest, rows, self.order(rows), lines)
         return lines
 
     def project(
@@ -259,7 +282,7 @@ class TreeLines:
             float(rounding),
         )
         found = ProjectedAt(np.empty(at.shape), np.empty(at.shape), np.empty(len(rows)))
-        project_lines(self.forest, rows, rule, at, found.values, found.moves, found.largest)
+        project_lines(self.forest, rows, self.order(rows), rule, at, found.values, found.moves, found.largest)
         return found
 
 

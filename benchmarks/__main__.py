@@ -1,4 +1,4 @@
-"""``python -m benchmarks demo | dial | shapes | projection``."""
+"""``python -m benchmarks demo | dial | shapes | projection | speed``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def main(arguments: list[str] | None = None) -> None:
     shapes.add_argument("--dataset", nargs="+", choices=sorted(SHAPES), default=list(SHAPES), help="default: all")
     shapes.add_argument("--seeds", type=int, default=3, help="number of seeds")
     projection = commands.add_parser("projection", help="speed of the projections, as ratios")
-    for command in (demo, dial, shapes, projection):
+    speed = commands.add_parser("speed", help="speed of exact lines of tree ensembles, in predicts")
+    for command in (demo, dial, shapes, projection, speed):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -42,10 +43,14 @@ def main(arguments: list[str] | None = None) -> None:
         from benchmarks.shapes import run as run_shapes
 
         run_shapes(given.data, given.dataset, given.seeds, given.output)
-    else:
+    elif given.command == "projection":
         from benchmarks.projection import run as run_projection
 
         run_projection(given.output)
+    else:
+        from benchmarks.speed import run as run_speed
+
+        run_speed(given.output)
 
 
 if __name__ == "__main__":

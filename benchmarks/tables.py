@@ -21,7 +21,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def environment() -> dict[str, str]:
     """Return the versions that a result depends on."""
-    packages = ("alignconf", "numpy", "scipy", "scikit-learn", "numba", "xgboost")
+    packages = ("alignconf", "numpy", "scipy", "scikit-learn", "numba", "xgboost", "lightgbm", "treelite")
     found = {}
     for package in packages:
         try:

@@ -18,6 +18,7 @@ from benchmarks.measures import pairs, violated, violated_by_aligned
 from benchmarks.methods import IceLoop
 from benchmarks.projection import concave_ratios, prepared, ratios
 from benchmarks.solvers import fits
+from benchmarks.speed import ratios as speed_ratios
 
 
 @pytest.fixture
@@ -174,3 +175,10 @@ def test_the_page_of_shapes_declares_what_is_run_in_five_lines() -> None:
         exec(block, shown)
     for name, shape in SHAPES.items():
         assert declare(shown[name]) == declare(shape.properties), name
+
+
+def test_speed_measures_every_model() -> None:
+    results = speed_ratios(200, n_training=300, n_runs=1)
+    assert [result["model"] for result in results] == ["histogram boosting", "LightGBM", "XGBoost", "forest"]
+    for result in results:
+        assert all(float(result[stage]) > 0 for stage in ("predict_us", "lines", "l2", "sup"))

@@ -33,6 +33,9 @@ from alignconf.ensemble import Ensemble, thinned_places
 from alignconf.errors import InputError
 from alignconf.trees import read_ensemble
 
+#: LightGBM gives names to the columns of arrays and older versions then miss them.
+pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
+
 #: Features: continuous, whole numbers (ties), constant, with missing values, noise that shallow trees never use.
 N_FEATURES = 5
 
