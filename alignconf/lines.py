@@ -94,6 +94,8 @@ def over_blocks(
     rows_at_once = min(BLOCK_ROWS, BLOCK_BYTES // (8 * n_features))
     step = max(1, rows_at_once // sites_per_row)
     blocks = [slice(start, min(start + step, n_samples)) for start in range(0, n_samples, step)]
-    shown = tqdm(blocks, desc=label, unit="block", disable=not verbose or len(blocks) == 1)
+    if len(blocks) == 1:
+        return [(blocks[0], stage(blocks[0]))]
+    shown = tqdm(blocks, desc=label, unit="block", disable=not verbose)
     results = Parallel(n_jobs=n_jobs, prefer="threads")(delayed(stage)(block) for block in shown)
     return list(zip(blocks, results, strict=True))

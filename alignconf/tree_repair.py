@@ -2,9 +2,9 @@ r"""Repair on a tree ensemble's own pieces: exact, and at about the cost of a pr
 
 Along a feature a tree ensemble is a step function cut by its own thresholds, and one walk of each tree tells the whole line
 (:mod:`alignconf.ensemble`). The line is projected on its pieces, weighted by the reference mass of each; at any value in
-piece ``p`` the repaired function is the projection :math:`G_p`, and the model's own prediction, bit for bit, where the projection
-leaves the piece alone. As all values in a piece are alike, a pair can nowhere be violated by more than the rounding of the model's
-sums. It works for properties that only compare the order of places, such as order, invariance and unimodality.
+piece ``p`` the repaired function is the projection :math:`G_p`, and the model's own prediction, bit for bit, where the
+projection leaves the piece alone. As all values in a piece are alike, a pair can nowhere be violated by more than the rounding
+of the model's sums. It works for properties that only compare the order of places, such as order, invariance and unimodality.
 
 :func:`through_trees` decides: models whose trees can be read get this repair, or, where a feature has more than
 ``MAX_PIECES`` pieces, as in a forest, knots at quantiles whose lines are walked; all others keep their knots. The reason is part
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -118,7 +119,7 @@ class TreeRepair(GridRepair):
         lines = self._walked(table)
         return self.steps.is_member(self.steps.project(lines).values, lines.rounding)
 
-    @property
+    @cached_property
     def _direction(self) -> int:
         """1 or -1 where order is all that is demanded, which the kernels project themselves; 0 otherwise."""
         parts = self.steps.parts
