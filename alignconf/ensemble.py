@@ -227,7 +227,7 @@ class TreeLines:
         """The features that most nodes split on, and the quartiles of their thresholds."""
         nodes = self.forest[0]
         some = nodes[:: max(1, nodes.size // N_LOOKED_AT)]
-        some = some[some["split"] >= 0]
+        some = some[(some["split"] >= 0) & np.isfinite(some["number"])]
         feature = some["split"] >> 1
         used, counts = np.unique(feature, return_counts=True)
         often = used[np.argsort(-counts, kind="stable")[:N_LANDMARKS]]

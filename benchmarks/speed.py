@@ -80,10 +80,9 @@ def ratios(
                 ],
                 n_runs,
             )
-            results.append(
-                {"model": name, "pieces": n_pieces, "places": lines.places.size, "predict_us": predict / n_rows * 1e6}
-                | {stage: seconds / predict for stage, seconds in zip(STAGES, stages, strict=True)}
-            )
+            taken = {"predict_us": predict / n_rows * 1e6}
+            taken |= {stage: seconds / predict for stage, seconds in zip(STAGES, stages, strict=True)}
+            results.append({"model": name, "pieces": n_pieces, "places": lines.places.size, **taken})
     return results
 
 

@@ -305,6 +305,32 @@ def test_features_that_are_never_used() -> None:
     assert case("forest").ensemble.along(2).values(one.X).shape == (len(one.X), 1)
 
 
+def test_splits_that_only_part_what_is_missing() -> None:
+    X, _ = data(8)
+    X[::3, 2] = np.nan
+    y = np.isnan(X[:, 2]) + 0.1 * X[:, 4]
+    model = HistGradientBoostingRegressor(max_iter=5).fit(X, y)
+    ensemble = read_ensemble(model)
+    assert isinstance(ensemble, Ensemble)
+    assert np.isinf(ensemble.nodes["number"]).any()
+    assert ensemble.pieces(2).size == 0
+    rows = np.vstack([X, np.where(np.isnan(X), np.inf, X), np.where(np.isnan(X), -np.inf, X)])
+    np.testing.assert_allclose(ensemble.predict(rows), model.predict(rows), rtol=0, atol=1e-12)
+    for feature in (2, 4):
+        lines = ensemble.along(feature)
+        own = lines.piece_of(rows[:, feature])
+        there = own >= 0
+        values = lines.values(rows)[there, own[there]]
+        np.testing.assert_allclose(values, model.predict(rows)[there], rtol=0, atol=1e-12)
+
+
+def test_no_rows_have_no_lines() -> None:
+    lines = case("xgboost").ensemble.along(0)
+    none = np.empty((0, N_FEATURES))
+    assert lines.values(none).shape == (0, lines.places.size)
+    assert lines.project(none, np.empty((0, 2), int), None).moves.shape == (0, 2)
+
+
 def test_rows_of_another_width_are_refused() -> None:
     with pytest.raises(InputError, match=r"X has shape \(3, 4\); expected rows of 5 features"):
         case("forest").ensemble.predict(np.zeros((3, 4)))
