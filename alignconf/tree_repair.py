@@ -62,8 +62,8 @@ class TreeRepair(GridRepair):
     relative: float
 
     def count_sites(self, n_points: int) -> int:
-        """What is kept in memory for a row: looked-up values, and the line where the kernels do not project it."""
-        return n_points + (0 if self._direction else self.tree_lines.places.size)
+        """What is looked up for a row, and its line: blocks are then small enough to be spread over threads."""
+        return n_points + self.tree_lines.places.size
 
     @property
     def where(self) -> str:

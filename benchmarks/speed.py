@@ -1,7 +1,10 @@
-"""Speed of exact lines of tree ensembles, as ratios to the model's own ``predict`` on the same rows in the same run.
+"""What exact lines of tree ensembles cost, in units of the model's own ``predict`` on the same rows in the same run.
 
-``lines`` are stored whole; ``l2`` and ``sup`` are projected and looked up at the row's own place as the walk goes, which is
-all that full strength needs besides ``predict``. Everything runs on one thread, stages in turn, medians.
+``aligned`` is the whole of an aligned model's ``predict`` at full strength, the model's own predictions included; ``lines`` and
+``fused`` are stages of it: whole lines stored, and lines projected and looked up as the walk goes. ``64 knots`` and ``all
+pieces`` are what the same costs when the trees are hidden and the model is asked at 64 quantiles, or once in each piece, on
+fewer rows. ``one row`` compares single rows. Stages are taken in turn, figures are medians, and everything has the same number
+of threads. A second table has the time of calibrating and certifying ten times as many rows.
 """
 
 from __future__ import annotations
@@ -13,39 +16,52 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from joblib import cpu_count
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from threadpoolctl import threadpool_limits
 
-from alignconf.ensemble import Ensemble, thinned_places
+from alignconf import AlignedRegressor
+from alignconf.ensemble import Ensemble
+from alignconf.tree_repair import TreeRepair, WalkedGridRepair
 from alignconf.trees import read_ensemble
 from benchmarks.tables import markdown, write_json
 
-__all__ = ["ratios", "run"]
+__all__ = ["ratios", "run", "scaling"]
 
 N_FEATURES = 10
+STAGES = ("lines", "fused", "aligned", "64 knots", "all pieces", "one row")
 
-#: Pieces to which forests, which have tens of thousands, are thinned.
-MAX_PIECES = 256
-
-STAGES = ("lines", "l2", "sup")
+#: The slow ways are measured on this share of the rows, and single rows this many times.
+SHARE, N_SINGLE = 50, 100
 
 
-def models() -> dict[str, Any]:
+class Hidden:
+    """A model whose trees cannot be seen."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        answers: np.ndarray = self.model.predict(rows)
+        return answers
+
+
+def models(n_jobs: int) -> dict[str, Any]:
     """Return the models whose libraries are installed, by name, not fitted."""
-    found: dict[str, Any] = {"histogram boosting": HistGradientBoostingRegressor()}
+    found: dict[str, Any] = {"histogram boosting": HistGradientBoostingRegressor(random_state=0)}
     try:
         from lightgbm import LGBMRegressor
 
-        found["LightGBM"] = LGBMRegressor(n_jobs=1, verbose=-1)
+        found["LightGBM"] = LGBMRegressor(n_jobs=n_jobs, verbose=-1)
     except ImportError:
         print("LightGBM: not installed, skipped")
     try:
         from xgboost import XGBRegressor
 
-        found["XGBoost"] = XGBRegressor(n_jobs=1)
+        found["XGBoost"] = XGBRegressor(n_jobs=n_jobs)
     except ImportError:
         print("XGBoost: not installed, skipped")
-    return found | {"forest": RandomForestRegressor(100, n_jobs=1, random_state=0)}
+    return found | {"forest": RandomForestRegressor(100, n_jobs=n_jobs, random_state=0)}
 
 
 def problem(n_samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -56,51 +72,91 @@ def problem(n_samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ratios(
-    n_rows: int = 100_000, *, n_training: int = 20_000, n_runs: int = 5, seed: int = 0
-) -> list[dict[str, float | str]]:
+    n_rows: int = 100_000, *, n_training: int = 20_000, n_runs: int = 5, n_jobs: int = 1, seed: int = 0
+) -> list[dict[str, Any]]:
     """Return, for each model, microseconds per row of ``predict`` and how many of them each stage takes."""
     X_training, y_training = problem(n_training, seed)
     X, _ = problem(n_rows, seed + 1)
-    results: list[dict[str, float | str]] = []
-    with threadpool_limits(1):
-        for name, model in models().items():
+    few = X[: max(1, n_rows // SHARE)]
+    results = []
+    with threadpool_limits(n_jobs):
+        for name, model in models(n_jobs).items():
             model.fit(X_training, y_training)
-            ensemble = read_ensemble(model)
-            if not isinstance(ensemble, Ensemble):
-                raise TypeError(ensemble)
-            n_pieces = ensemble.pieces(0).size + 1
-            lines = ensemble.along(0, thinned_places(X_training[:, 0], MAX_PIECES) if n_pieces > 10_000 else None)
-            own, weights = lines.piece_of(X[:, :1]), np.full(lines.places.size, 1 / lines.places.size)
+            aligned, knots = (
+                AlignedRegressor(it, {0: +1}, alpha=0, n_jobs=n_jobs).calibrate(X_training)
+                for it in (model, Hidden(model))
+            )
+            repair, ensemble = aligned.alignment_.repairs[0], read_ensemble(model)
+            assert isinstance(repair, (TreeRepair, WalkedGridRepair))
+            assert isinstance(ensemble, Ensemble)
+            lines, n_pieces = repair.tree_lines, ensemble.pieces(0).size + 1
+            own = lines.piece_of(X[:, :1])
+            on_grid = np.repeat(few[: max(1, few.shape[0] * 256 // n_pieces)], n_pieces, axis=0)
             predict, *stages = _medians(
                 [
                     partial(model.predict, X),
                     partial(lines.values, X),
-                    partial(lines.project, X, own, weights),
-                    partial(lines.project, X, own, None),
+                    partial(lines.project, X, own, np.full(lines.places.size, 1.0)),
+                    partial(aligned.predict, X),
+                    partial(knots.predict, few),
+                    partial(model.predict, on_grid),
                 ],
                 n_runs,
             )
-            taken = {"predict_us": predict / n_rows * 1e6}
-            taken |= {stage: seconds / predict for stage, seconds in zip(STAGES, stages, strict=True)}
-            results.append({"model": name, "pieces": n_pieces, "places": lines.places.size, **taken})
+            scales = (1, 1, 1, X.shape[0] / few.shape[0], X.shape[0] * n_pieces / on_grid.shape[0])
+            taken = [scale * seconds / predict for scale, seconds in zip(scales, stages, strict=True)]
+            alone, together = _medians([partial(model.predict, X[:1]), partial(aligned.predict, X[:1])], N_SINGLE)
+            results.append(
+                {
+                    "model": name,
+                    "pieces": n_pieces,
+                    "repair": aligned.calibration_.repair,
+                    "predict_us": predict / n_rows * 1e6,
+                }
+                | dict(zip(STAGES, [*taken, together / alone], strict=True))
+            )
     return results
+
+
+def scaling(n_rows: int = 10_000, *, n_runs: int = 3, seed: int = 0) -> dict[str, float]:
+    """Return how many times as long it takes to calibrate, and to certify, ten times ``n_rows`` rows as ``n_rows``."""
+    X_training, y_training = problem(5000, seed)
+    X, _ = problem(10 * n_rows, seed + 1)
+    model = HistGradientBoostingRegressor(random_state=0).fit(X_training, y_training)
+    few = AlignedRegressor(model, {0: +1}, alpha=0.1, random_state=0)
+    many = AlignedRegressor(model, {0: +1}, alpha=0.1, random_state=0)
+    with threadpool_limits(1):
+        once = _medians(
+            [
+                partial(few.calibrate, X[:n_rows], X_reference=X_training),
+                partial(many.calibrate, X, X_reference=X_training),
+                lambda: few.certify(X[:n_rows]),
+                lambda: many.certify(X),
+            ],
+            n_runs,
+        )
+    return {"calibrate": once[1] / once[0], "certify": once[3] / once[2]}
 
 
 def run(output: Path) -> None:
     """Print the ratios and write them to ``output``."""
-    results = ratios()
-    header = ("model", "pieces", "places", "predict, us/row", "lines", "l2", "sup", "predict + l2")
+    n_jobs = cpu_count()
+    results = ratios(n_jobs=n_jobs)
+    header = ("model", "pieces", "predict, us/row", *STAGES)
     rows = [
-        (
-            *(str(row[key]) for key in ("model", "pieces", "places")),
-            *(f"{row[key]:.2f}" for key in ("predict_us", *STAGES)),
-            f"{1 + float(row['l2']):.2f}",
-        )
+        (row["model"], str(row["pieces"]), f"{row['predict_us']:.2f}", *(f"{row[stage]:.2f}" for stage in STAGES))
         for row in results
     ]
-    print(f"100,000 rows of {N_FEATURES} features, one thread; in predicts of the same rows, medians of one run\n")
+    print(
+        f"100,000 rows of {N_FEATURES} features, {n_jobs} threads; in predicts of the same rows, medians of one run\n"
+    )
     print(markdown(header, rows))
-    write_json(output / "speed.json", results)
+    print("\n" + "\n".join(f"{row['model']}: {row['repair']}" for row in results))
+    linear = scaling()
+    print(
+        "\nTen times as many rows take " + ", ".join(f"{ratio:.1f} times to {stage}" for stage, ratio in linear.items())
+    )
+    write_json(output / "speed.json", {"ratios": results, "scaling": linear})
 
 
 def _medians(stages: list[Callable[[], object]], n_runs: int) -> list[float]:

@@ -18,6 +18,7 @@ from benchmarks.measures import pairs, violated, violated_by_aligned
 from benchmarks.methods import IceLoop
 from benchmarks.projection import concave_ratios, prepared, ratios
 from benchmarks.solvers import fits
+from benchmarks.speed import STAGES, scaling
 from benchmarks.speed import ratios as speed_ratios
 
 
@@ -181,4 +182,6 @@ def test_speed_measures_every_model() -> None:
     results = speed_ratios(200, n_training=300, n_runs=1)
     assert [result["model"] for result in results] == ["histogram boosting", "LightGBM", "XGBoost", "forest"]
     for result in results:
-        assert all(float(result[stage]) > 0 for stage in ("predict_us", "lines", "l2", "sup"))
+        assert all(result[stage] > 0 for stage in ("predict_us", *STAGES))
+        assert "pieces of the model's own trees" in result["repair"]
+    assert set(scaling(100, n_runs=1)) == {"calibrate", "certify"}
