@@ -49,7 +49,8 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
     projection : {"l2", "sup"}, default="l2"
         Least squares under the reference law, or the smallest band.
     n_knots : int, default=64
-        Places per line at which the model is evaluated. Several features share ``4 * n_knots`` points of a grid.
+        Places per line at which the model is evaluated; tree ensembles use their own thresholds where they can be read
+        (``calibration_.repair`` tells). Several features share ``4 * n_knots`` points of a grid.
     n_queries : int, default=10
         Queries for each calibration row, averaged within the row. With ``confidence`` one is used.
     surrogate : regressor, optional
