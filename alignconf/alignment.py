@@ -140,8 +140,8 @@ class Alignment:
     def complete(self, table: Table) -> BoolArray:
         """Return which rows have a place on their lines, i.e. no constrained feature missing: (n_samples,)."""
         complete = np.ones(table.shape[0], dtype=bool)
-        for law in self.laws:
-            complete &= ~np.isnan(law.axis.places(table))
+        for axis in dict.fromkeys(law.axis for law in self.laws):
+            complete &= ~np.isnan(axis.places(table))
         return complete
 
     def draw(self, n_samples: int, n_queries: int, random: np.random.Generator) -> Queries:
@@ -251,7 +251,10 @@ class Alignment:
         for repair in self.repairs:
             after = Repaired(function, repair)
             values, function = after.from_own(table, values), after
-        return np.where(self.complete(table), np.clip(values, *self.limits), own)
+        if np.isfinite(self.limits).any():
+            values = np.clip(values, *self.limits)
+        complete = self.complete(table)
+        return values if complete.all() else np.where(complete, values, own)
 
     def _anywhere(self, asked: PartQueries, table: Table) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return ``f`` and ``g`` at the points of queries, row by row, and the size of rounding per row."""
@@ -282,7 +285,14 @@ class Alignment:
             sites = self.grid.count_sites(n_points)
         else:
             sites = n_points * prod(repair.count_sites(1) for repair in self.repairs)
-        return over_blocks(stage, shape, sites, n_jobs=self.n_jobs, verbose=self.verbose, label=str(self.declared))
+        return over_blocks(
+            stage,
+            shape,
+            sites,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+            label=str(self.declared) if self.verbose else "",
+        )
 
 
 def clip_to_band(f: FloatArray, g: FloatArray, half_width: float) -> FloatArray:
@@ -290,6 +300,9 @@ def clip_to_band(f: FloatArray, g: FloatArray, half_width: float) -> FloatArray:
     if np.isinf(half_width):
         return g
     with np.errstate(over="ignore"):
+        near = np.abs(g - f) <= half_width
+        if near.all():
+            return g
         clipped = np.clip(g, f - half_width, f + half_width)
         clipped = np.where(np.abs(clipped - f) > half_width, np.nextafter(clipped, f), clipped)
-        return np.where(np.abs(g - f) <= half_width, g, clipped)
+        return np.where(near, g, clipped)

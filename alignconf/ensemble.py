@@ -25,6 +25,9 @@ from alignconf.errors import InputError
 
 __all__ = ["LINKS", "Ensemble", "ProjectedAt", "Tree", "TreeGrids", "TreeLines", "thinned_places"]
 
+#: Fewer rows are walked as they come: putting them in order would take longer than it saves.
+FEW_ROWS = 64
+
 #: From the sum of leaves to the prediction.
 LINKS = ("identity", "exp", "expit")
 
@@ -235,6 +238,8 @@ class TreeLines:
 
     def order(self, rows: FloatArray) -> IntArray:
         """Return an order of the rows that puts similar ones together, (n_samples,), so that walks are faster."""
+        if len(rows) < FEW_ROWS:
+            return np.arange(len(rows))
         key = np.zeros(len(rows), np.uint16)
         for feature, quartiles in self.landmarks:
             key = 4 * key + np.searchsorted(quartiles, rows[:, feature]).astype(np.uint16)

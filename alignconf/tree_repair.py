@@ -6,9 +6,9 @@ piece ``p`` the repaired function is the projection :math:`G_p`, and the model's
 projection leaves the piece alone. As all values in a piece are alike, a pair can nowhere be violated by more than the rounding
 of the model's sums. It works for properties that only compare the order of places, such as order, invariance and unimodality.
 
-:func:`through_trees` decides: models whose trees can be read get this repair, or, where a feature has more than
-``MAX_PIECES`` pieces, as in a forest, knots at quantiles whose lines are walked; all others keep their knots. The reason is part
-of the calibration.
+:func:`through_trees` decides: models whose trees can be read get this repair. Where a feature has more than ``MAX_PIECES``
+pieces, as in a forest, its lines are walked at knots, quantiles of the reference law; so are lines and grids of two features of
+other properties, at their own knots. All others ask the model. The reason is part of the calibration.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf._validation import predictions, rounding
 from alignconf.contract import LineProperty
-from alignconf.ensemble import Ensemble, TreeLines
+from alignconf.ensemble import Ensemble, TreeGrids, TreeLines
 from alignconf.errors import PredictionError
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import Lines
@@ -37,6 +37,12 @@ __all__ = ["MAX_PIECES", "TreeRepair", "WalkedGridRepair", "through_trees"]
 #: A feature with more pieces is looked at on this many quantiles.
 MAX_PIECES = 1024
 N_QUANTILES = 256
+
+#: Trees are compared with the model's predictions at this many reference rows.
+N_COMPARED = 200
+
+#: Above this relative rounding a model's sums are of single precision: knots from a walk would differ from its predictions.
+SUMS_IN_DOUBLE = 1e-10
 
 #: The walk's sums agree with the model's to this share of the values, many times its rounding.
 AGREEMENT = 2.0**14
@@ -146,8 +152,7 @@ class TreeRepair(GridRepair):
         return Lines(values, rounding(values, self.relative))
 
     def _check_unchanged(self, walked: FloatArray, own: FloatArray) -> None:
-        size = np.abs(own).max(initial=0.0) + np.abs(walked).max(initial=0.0)
-        wrong = np.abs(walked - own) > AGREEMENT * self.relative * size
+        wrong = ~_agree(walked, own, self.relative)
         if wrong.any():
             at = int(np.flatnonzero(wrong)[0])
             raise PredictionError(
@@ -158,71 +163,93 @@ class TreeRepair(GridRepair):
 
 @dataclass(frozen=True)
 class WalkedGridRepair(GridRepair):
-    """Lines at knots, had by walking the model's trees instead of asking the model.
+    """Lines, or grids of two features, at knots, had by walking the model's trees instead of asking the model.
 
     Parameters
     ----------
     projector : Projector
-    tree_lines : TreeLines
+    walked : TreeLines or TreeGrids
         At the knots.
-    n_pieces : int
     relative : float
+        Rounding of the model's sums.
     """
 
-    tree_lines: TreeLines
-    n_pieces: int
+    walked: TreeLines | TreeGrids
     relative: float
 
     @property
     def path(self) -> str:
         """How lines are had, in words."""
-        return f"at {self.tree_lines.places.size} quantiles of the {self.n_pieces} pieces of the model's own trees"
+        knots = " x ".join(str(law.knots.size) for law in self.projector.laws)
+        return f"at {knots} knots in the model's own trees, because {self.reason}"
 
     def lines(self, function: Model, table: Table) -> Lines:
-        """Return the trees' values at the knots of each row's line."""
-        values = self.tree_lines.values(_numbers(table))
+        """Return the trees' values at the knots of each row's line, or grid."""
+        values = self.walked.values(_numbers(table))
         return Lines(values, rounding(values, self.relative))
 
 
 def through_trees(repair: GridRepair, function: Model, reference: Table) -> GridRepair:
     """Return the repair by way of the model's trees where they can be read, otherwise the same with the reason why not."""
-    reason = _why_not(repair, reference)
+    reason = _why_unseen(repair, reference)
     ensemble = reason or trees_of(function)
-    if isinstance(ensemble, Ensemble) and ensemble.n_features != reference.shape[1]:
-        ensemble = f"the trees know {ensemble.n_features} features, the rows have {reference.shape[1]}."
-    if isinstance(ensemble, str):
+    if not isinstance(ensemble, Ensemble):
         return replace(repair, reason=ensemble)
+    few = _tables.take(reference, np.arange(min(reference.shape[0], N_COMPARED)))
+    own, relative = predictions(function, few)
+    if ensemble.n_features != reference.shape[1] or not _agree(ensemble.predict(_numbers(few)), own, relative).all():
+        return replace(repair, reason="its trees do not add up to its predictions.")
+    laws = repair.projector.laws
+    reason = _why_not_pieces(repair)
+    cuts = ensemble.pieces(laws[0].axis.position)
+    if not reason and cuts.size < MAX_PIECES:
+        return _on_pieces(repair, ensemble, cuts, relative)
+    if relative > SUMS_IN_DOUBLE:
+        return replace(repair, reason=reason or "its sums are of single precision.")
+    if not reason:
+        reason = f"the model's trees cut the feature in {cuts.size + 1} pieces."
+        laws = (ReferenceLaw.from_table(laws[0].axis, reference, N_QUANTILES),)
+        repair = replace(repair, projector=_on(repair.projector, laws[0]))
+    if len(laws) == 1:
+        walked: TreeLines | TreeGrids = ensemble.along(laws[0].axis.position, laws[0].knots)
+    else:
+        one, other = laws
+        walked = ensemble.across((one.axis.position, other.axis.position), (one.knots, other.knots))
+    return WalkedGridRepair(repair.projector, walked, relative, reason=reason)
+
+
+def _on_pieces(repair: GridRepair, ensemble: Ensemble, cuts: FloatArray, relative: float) -> TreeRepair:
+    """Return the repair on the pieces that thresholds ``cuts`` make of a feature."""
     (law,) = repair.projector.laws
-    few = _tables.take(reference, np.arange(min(reference.shape[0], 1)))
-    relative = predictions(function, few)[1]
-    cuts = ensemble.pieces(law.axis.position)
-    if cuts.size >= MAX_PIECES:
-        quantiles = ReferenceLaw.from_table(law.axis, reference, N_QUANTILES)
-        projector = _on(repair.projector, quantiles)
-        return WalkedGridRepair(projector, ensemble.along(law.axis.position, quantiles.knots), cuts.size + 1, relative)
-    last = (
-        max(float(law.sample[-1]), float(cuts[-1]) + abs(float(cuts[-1])) + 1.0) if cuts.size else float(law.sample[-1])
-    )
-    tree_lines = ensemble.along(law.axis.position, np.append(cuts, last))
-    mass = np.bincount(tree_lines.piece_of(law.sample), minlength=tree_lines.places.size) / law.sample.size
-    steps = replace(law, knots=np.append(cuts, last), weights=np.maximum(mass, 1e-6 / mass.size))
+    end = float(law.sample[-1])
+    if cuts.size:
+        end = max(end, float(cuts[-1]) + abs(float(cuts[-1])) + 1.0)
+    tree_lines = ensemble.along(law.axis.position, np.append(cuts, end))
+    mass = np.bincount(tree_lines.piece_of(law.sample), minlength=cuts.size + 1) / law.sample.size
+    # Pieces without reference mass follow their neighbours.
+    steps = replace(law, knots=np.append(cuts, end), weights=np.maximum(mass, 1e-6 / mass.size))
     return TreeRepair(repair.projector, _on(repair.projector, steps), tree_lines, relative)
 
 
-def _why_not(repair: GridRepair, reference: Table) -> str:
-    """Return why the pieces of trees would not do for a repair, whatever the model; empty if they would."""
-    laws, parts = repair.projector.laws, repair.projector.parts
-    if len(laws) > 1:
-        return "several features share a grid."
-    axis: Axis = laws[0].axis
-    if axis.order is not None or isinstance(axis, TradeAxis):
+def _why_unseen(repair: GridRepair, reference: Table) -> str:
+    """Return why a repair cannot go through trees, whatever the model; empty if it can."""
+    axes: list[Axis] = [law.axis for law in repair.projector.laws]
+    if type(repair) is not GridRepair:
+        return "planes are asked of predict."
+    if len(axes) > 2:
+        return f"{len(axes)} features share a grid."
+    if any(axis.order is not None or isinstance(axis, TradeAxis) for axis in axes):
         return "the line is not along one numeric feature."
-    plain = [part.declared for part in parts if part.declared.tol or not is_ordinal(part.declared)]
-    if plain:
-        return f"{plain[0]} compares more than the order of places, and a step function jumps."
-    if not _tables.is_numeric(reference):
-        return "some columns are not numbers."
-    return ""
+    return "" if _tables.is_numeric(reference) else "some columns are not numbers."
+
+
+def _why_not_pieces(repair: GridRepair) -> str:
+    """Return why the pieces of trees would not do for a property; empty if they would."""
+    if len(repair.projector.laws) > 1:
+        return "two features share a grid."
+    declared = [part.declared for part in repair.projector.parts]
+    others = [part for part in declared if part.tol or not is_ordinal(part)]
+    return f"{others[0]} compares more than the order of places." if others else ""
 
 
 def is_ordinal(part: LineProperty) -> bool:
@@ -237,6 +264,12 @@ def _on(projector: Projector, law: ReferenceLaw) -> Projector:
     """Return a projector of one axis with other knots."""
     parts = tuple(Part(part.declared, 0, law) for part in projector.parts)
     return replace(projector, laws=(law,), parts=parts)
+
+
+def _agree(walked: FloatArray, own: FloatArray, relative: float) -> BoolArray:
+    """Return where the sums of trees are the model's predictions, up to many times their rounding: (n_samples,)."""
+    size = np.abs(own).max(initial=0.0) + np.abs(walked).max(initial=0.0)
+    return np.asarray(np.abs(walked - own) <= AGREEMENT * relative * size)
 
 
 def _numbers(table: Table) -> FloatArray:

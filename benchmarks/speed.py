@@ -21,7 +21,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from threadpoolctl import threadpool_limits
 
 from alignconf import AlignedRegressor
-from alignconf.ensemble import Ensemble
+from alignconf.ensemble import Ensemble, TreeLines
 from alignconf.tree_repair import TreeRepair, WalkedGridRepair
 from alignconf.trees import read_ensemble
 from benchmarks.tables import markdown, write_json
@@ -89,7 +89,9 @@ def ratios(
             repair, ensemble = aligned.alignment_.repairs[0], read_ensemble(model)
             assert isinstance(repair, (TreeRepair, WalkedGridRepair))
             assert isinstance(ensemble, Ensemble)
-            lines, n_pieces = repair.tree_lines, ensemble.pieces(0).size + 1
+            lines = repair.tree_lines if isinstance(repair, TreeRepair) else repair.walked
+            assert isinstance(lines, TreeLines)
+            n_pieces = ensemble.pieces(0).size + 1
             own = lines.piece_of(X[:, :1])
             on_grid = np.repeat(few[: max(1, few.shape[0] * 256 // n_pieces)], n_pieces, axis=0)
             predict, *stages = _medians(

@@ -28,8 +28,19 @@ from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBRegressor
 
 from alignconf import AlignedClassifier, AlignedRegressor, PredictionError, check
-from alignconf.properties import AllOf, Bounded, Concave, Decreasing, Increasing, Invariant, Unimodal
+from alignconf.properties import (
+    AllOf,
+    Bounded,
+    Concave,
+    Decreasing,
+    DiminishingReturns,
+    Dominates,
+    Increasing,
+    Invariant,
+    Unimodal,
+)
 from alignconf.tree_repair import MAX_PIECES
+from alignconf.trees import read_ensemble
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(1600, 4)).round(2)
@@ -150,9 +161,11 @@ def test_every_property_of_order_goes_through_trees(declared, loss: str) -> None
     ("model", "declared", "reason"),
     [
         (LinearRegression().fit(TRAIN, Y[:600]), {1: +1}, "LinearRegression is no tree ensemble"),
-        (fitted("histogram"), Concave(1), "concave in 1 compares more than the order of places"),
-        (fitted("histogram"), Increasing(1, tol=0.1), "compares more than the order of places"),
-        (fitted("histogram"), {0: +1, 1: +1}, "several features share a grid"),
+        (fitted("xgboost"), Concave(1), "concave in 1 compares more than the order of places"),
+        (fitted("xgboost"), {0: +1, 1: +1}, "two features share a grid"),
+        (fitted("histogram"), {0: +1, 1: +1, 2: -1}, "3 features share a grid"),
+        (fitted("histogram"), Dominates(0, 1), "the line is not along one numeric feature"),
+        (fitted("histogram"), DiminishingReturns(0, 1), "planes are asked of predict"),
         (
             make_pipeline(StandardScaler(), MODELS["histogram"]).fit(TRAIN, Y[:600]),
             {1: +1},
@@ -165,7 +178,7 @@ def test_every_property_of_order_goes_through_trees(declared, loss: str) -> None
             "linear models in its leaves",
         ),
     ],
-    ids=["no trees", "curvature", "tolerance", "two features", "pipeline", "dart", "linear leaves"],
+    ids=["no trees", "curvature", "two", "three", "trade", "plane", "pipeline", "dart", "linear leaves"],
 )
 def test_what_falls_back_to_knots_says_so(model, declared, reason: str) -> None:
     aligned = AlignedRegressor(model, declared, n_knots=8, random_state=0).calibrate(CALIBRATE)
@@ -180,13 +193,50 @@ def test_many_pieces_are_thinned_to_quantiles_and_what_is_left_is_stated() -> No
     forest = RandomForestRegressor(20, random_state=0).fit(rows[:2000], y[:2000])
     full = AlignedRegressor(forest, {0: +1}, alpha=0, random_state=0).calibrate(rows[:2000])
     repair = full.alignment_.repairs[0]
-    assert repair.n_pieces > MAX_PIECES
-    assert full.calibration_.repair == f"at 256 quantiles of the {repair.n_pieces} pieces of the model's own trees"
+    n_pieces = read_ensemble(forest).pieces(0).size + 1
+    assert n_pieces > MAX_PIECES
+    assert "at 256 knots in the model's own trees" in full.calibration_.repair
+    assert f"{n_pieces} pieces" in full.calibration_.repair
+    assert repair.projector.laws[0] is full.alignment_.laws[0]
     certificate = full.certify(rows[2000:])
     assert not certificate.by_construction
     assert certificate.full_strength.rate < 0.01 < certificate.before.rate
     hidden = AlignedRegressor(Hidden(forest), {0: +1}, alpha=0, n_knots=256, random_state=0).calibrate(rows[:2000])
     np.testing.assert_allclose(full.predict(rows[2000:]), hidden.predict(rows[2000:]), atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        Concave(1),
+        Increasing(1, tol=0.1),
+        AllOf(Increasing(0), Increasing(1)),
+        AllOf(Decreasing(1), Concave(1), Increasing(0)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["histogram", "forest", "lightgbm"])
+def test_other_properties_walk_to_their_knots(declared, name: str) -> None:
+    """The same as asking the model at the same knots, of lines and of grids of two features."""
+    settings = {"n_knots": 16, "n_queries": 3, "random_state": 0}
+    seen, hidden = (
+        AlignedRegressor(model, declared, alpha=0.2, **settings).calibrate(CALIBRATE, X_reference=TRAIN)
+        for model in (fitted(name), Hidden(fitted(name)))
+    )
+    assert "knots in the model's own trees" in seen.calibration_.repair
+    assert seen.lambda_ == pytest.approx(hidden.lambda_, rel=1e-9)
+    np.testing.assert_allclose(seen.predict(FRESH), hidden.predict(FRESH), rtol=1e-9, atol=1e-12)
+
+
+def test_trees_that_do_not_add_up_to_the_predictions_are_not_used() -> None:
+    class Shifted(HistGradientBoostingRegressor):
+        def predict(self, rows):
+            return super().predict(rows) + 1
+
+    Shifted.__module__, Shifted.__name__ = HistGradientBoostingRegressor.__module__, "HistGradientBoostingRegressor"
+    model = Shifted(max_iter=20, random_state=0).fit(TRAIN, Y[:600])
+    aligned = AlignedRegressor(model, {1: +1}, n_knots=8, random_state=0).calibrate(CALIBRATE)
+    assert "its trees do not add up to its predictions" in aligned.calibration_.repair
 
 
 @every_model
