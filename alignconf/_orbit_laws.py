@@ -17,7 +17,7 @@ from alignconf._laws import TOLERANCE, Law, Offence, differ, rows, say
 from alignconf._polyhedron import colliding, polyhedron_midpoint
 from alignconf._trials import NORMS, ROUNDING, draw
 from alignconf._typing import BoolArray, FloatArray, IntArray
-from alignconf.contract import OrbitProperty
+from alignconf.orbit import OrbitProperty
 
 __all__ = ["OPAQUE", "ORBITS", "OrbitTrial", "try_orbits"]
 

@@ -14,7 +14,7 @@ well-defined function. A :class:`LineProperty` answers three questions:
 
 How bad a query is, whether a line is a member and every guarantee follow from these answers and are derived elsewhere,
 once. A property of a few points made from each row (its **orbit**: a transformed row, the row with another plan) is the
-other kind, :class:`OrbitProperty`. A conjunction is a :class:`Property` with several ``parts``.
+other kind, :class:`~alignconf.orbit.OrbitProperty`. A conjunction is a :class:`Property` with several ``parts``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from alignconf._typing import BoolArray, Feature, FloatArray, IntArray, Table
+from alignconf._typing import BoolArray, Feature, FloatArray, IntArray
 from alignconf._validation import check_number
 from alignconf.errors import InputError
 
@@ -36,7 +36,6 @@ __all__ = [
     "Cells",
     "Declaration",
     "LineProperty",
-    "OrbitProperty",
     "Property",
     "centred",
     "check_feature",
@@ -64,8 +63,8 @@ class Property(ABC):
         return ()
 
     @property
-    def orbits(self) -> tuple[OrbitProperty, ...]:
-        """The parts that constrain functions at a few points made from each row."""
+    def orbits(self) -> tuple[Any, ...]:
+        """The parts that constrain functions at points made from each row, :class:`~alignconf.orbit.OrbitProperty`."""
         return ()
 
     @property
@@ -202,82 +201,6 @@ class LineProperty(Property):
 
         At a knot the interval is the value there. A limit that does not exist is infinite.
         """
-
-
-@dataclass(frozen=True, repr=False)
-class OrbitProperty(Property):
-    r"""A property of the values at a few points made from each row, its **orbit**.
-
-    With the points :math:`T_1(x), \dots, T_m(x)` of a row it demands :math:`\sum_k a_{ik} g(T_k(x)) \le b_i` for every
-    ``i``, or whatever :meth:`accepts` accepts. The repair moves the values of one orbit; it is an exact member where each of
-    its points has the same orbit, in the same order or with demands that no order changes.
-
-    Parameters
-    ----------
-    tol : float, default=0
-        Slack granted to every demand, in the unit of the prediction.
-    """
-
-    tol: float = field(default=0.0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        """Check the declaration before anything else sees it."""
-        check_number("tol", self.tol, at_least=0)
-
-    @property
-    def parts(self) -> tuple[Property, ...]:
-        """The property itself."""
-        return (self,)
-
-    @property
-    def orbits(self) -> tuple[OrbitProperty, ...]:
-        """The property itself."""
-        return (self,)
-
-    @property
-    def limits(self) -> tuple[float, float] | None:
-        """The interval that all values must lie in, if that is all that is demanded; None otherwise."""
-        return None
-
-    @property
-    def is_opaque(self) -> bool:
-        """Whether only :meth:`accepts` says what is demanded, so that there are no inequalities to compute with."""
-        return False
-
-    def joined(self, other: OrbitProperty) -> OrbitProperty | None:
-        """Return one property that demands what both do, so that one repair serves both; None if there is none."""
-        return None
-
-    @abstractmethod
-    def labels(self, n_points: int) -> tuple[str, ...]:
-        """Return the points of an orbit in words."""
-
-    @abstractmethod
-    def orbit(self, table: Table) -> list[Table]:
-        """Return the points of the orbit of every row: tables with the rows and columns of ``table``."""
-
-    @abstractmethod
-    def demands(self, n_points: int) -> tuple[FloatArray, FloatArray]:
-        """Return coefficients (n_demands, n_points) and bounds (n_demands,), without ``tol``."""
-
-    @abstractmethod
-    def nearest(self, values: FloatArray, same: IntArray, norm: str) -> FloatArray:
-        """Return the members nearest to ``values`` (n_orbits, n_points), ``tol`` granted.
-
-        Parameters
-        ----------
-        values : (n_orbits, n_points)
-        same : (n_points,)
-            Position of the first point that is the same row as each; equal points have equal values and count once.
-        norm : {"l2", "sup"}
-            Least squares, or the smallest largest deviation.
-        """
-
-    def accepts(self, values: FloatArray) -> BoolArray:
-        """Return which orbits with values (n_orbits, n_points) are accepted: (n_orbits,)."""
-        coefficients, bounds = self.demands(values.shape[1])
-        accepted: BoolArray = np.all(values @ coefficients.T <= bounds + self.tol, axis=1)
-        return accepted
 
 
 @dataclass(frozen=True)

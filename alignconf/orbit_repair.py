@@ -9,9 +9,8 @@ import numpy as np
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf._validation import predictions, rounding
-from alignconf.contract import OrbitProperty
 from alignconf.errors import PredictionError
-from alignconf.orbit import at_home, coincidences
+from alignconf.orbit import OrbitProperty, at_home, coincidences
 from alignconf.projection import SNAP
 from alignconf.repair import Repair, Repaired
 

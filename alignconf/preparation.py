@@ -20,10 +20,11 @@ from alignconf._polyhedron import colliding
 from alignconf._typing import Model, Table
 from alignconf._validation import warn
 from alignconf.alignment import Alignment
-from alignconf.contract import LineProperty, OrbitProperty, Property
+from alignconf.contract import LineProperty, Property
 from alignconf.errors import InputError, PropertyWarning
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import Lines
+from alignconf.orbit import OrbitProperty
 from alignconf.orbit_repair import OrbitRepair
 from alignconf.plane import PlaneProperty
 from alignconf.plane_repair import PlaneProjector, PlaneRepair, is_linear

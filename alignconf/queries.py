@@ -18,8 +18,9 @@ import numpy as np
 
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Table
-from alignconf.contract import LineProperty, OrbitProperty, Property
+from alignconf.contract import LineProperty, Property
 from alignconf.errors import InputError
+from alignconf.orbit import OrbitProperty
 from alignconf.plane import PlaneProperty
 from alignconf.reference import ReferenceLaw
 

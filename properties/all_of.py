@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from alignconf.contract import LineProperty, OrbitProperty, Property
+from alignconf.contract import LineProperty, Property
 from alignconf.errors import InputError
+from alignconf.orbit import OrbitProperty
 
 __all__ = ["AllOf"]
 

@@ -9,8 +9,8 @@ from numbers import Real
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray, Table
-from alignconf.contract import OrbitProperty
 from alignconf.errors import InputError
+from alignconf.orbit import OrbitProperty
 
 __all__ = ["Bounded"]
 

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray, Table
-from alignconf.contract import OrbitProperty
 from alignconf.errors import InputError
-from alignconf.orbit import as_point, closure, label
+from alignconf.orbit import OrbitProperty, as_point, closure, label
 
 __all__ = ["InvariantUnder"]
 

@@ -15,9 +15,8 @@ import numpy as np
 
 from alignconf._polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
 from alignconf._typing import Feature, FloatArray, IntArray, Table
-from alignconf.contract import OrbitProperty
 from alignconf.errors import InputError
-from alignconf.orbit import Setting, as_point, label, moved
+from alignconf.orbit import OrbitProperty, Setting, as_point, label, moved
 
 __all__ = ["LinearProperty"]
 

@@ -21,9 +21,9 @@ ROOT = Path(__file__).parent.parent
 LADDER = (
     {"_typing", "errors"},
     {"_tables", "_kernels", "_curvature", "_polyhedron"},
-    {"_validation", "orbit", "_walk"},
+    {"_validation", "_walk"},
     {"contract", "ensemble"},
-    {"plane", "trees"},
+    {"plane", "orbit", "trees"},
     {"reference", "calibration"},
     {"queries", "lines"},
     {"projection", "scores"},

@@ -16,8 +16,8 @@ from scipy.optimize import isotonic_regression
 from alignconf import AlignedRegressor
 from alignconf.alignment import Alignment
 from alignconf.calibration import calibrate
-from alignconf.contract import OrbitProperty
 from alignconf.losses import LOSSES
+from alignconf.orbit import OrbitProperty
 from alignconf.preparation import prepare
 from alignconf.properties import InvariantUnder, LinearProperty, Rule
 from tests.test_validity import draws, expected_rate, margin, standard_error

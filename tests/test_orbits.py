@@ -21,8 +21,7 @@ import alignconf.properties
 import tests.catalogue
 from alignconf import AlignedClassifier, AlignedRegressor, CalibrationError, InputError, PredictionError, check
 from alignconf._polyhedron import polyhedron_least_squares, polyhedron_midpoint
-from alignconf.contract import OrbitProperty
-from alignconf.orbit import coincidences
+from alignconf.orbit import OrbitProperty, coincidences
 from alignconf.properties import (
     AllOf,
     Bounded,
