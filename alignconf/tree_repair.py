@@ -41,6 +41,9 @@ N_QUANTILES = 256
 #: Trees are compared with the model's predictions at this many reference rows.
 N_COMPARED = 200
 
+#: Where lines are walked at knots only, that many rows of a block are compared again.
+N_CHECKED = 16
+
 #: Above this relative rounding a model's sums are of single precision: knots from a walk would differ from its predictions.
 SUMS_IN_DOUBLE = 1e-10
 
@@ -95,7 +98,7 @@ class TreeRepair(GridRepair):
             If the model does not answer what its trees said at calibration.
         """
         values, moves = self._look_up(table, self.places(table)[:, :1])
-        self._check_unchanged(values[:, 0], own)
+        _check_unchanged(values[:, 0], own, self.relative)
         return np.where(moves[:, 0] != 0, values[:, 0] + moves[:, 0], own)
 
     def at_queries(
@@ -151,15 +154,6 @@ class TreeRepair(GridRepair):
         values = self.tree_lines.values(_numbers(table))
         return Lines(values, rounding(values, self.relative))
 
-    def _check_unchanged(self, walked: FloatArray, own: FloatArray) -> None:
-        wrong = ~_agree(walked, own, self.relative)
-        if wrong.any():
-            at = int(np.flatnonzero(wrong)[0])
-            raise PredictionError(
-                f"the model predicts {own[at]:.6g} in row {at}, its trees at calibration said {walked[at]:.6g}: it has changed "
-                "since, for example by another fit. Calibrate again."
-            )
-
 
 @dataclass(frozen=True)
 class WalkedGridRepair(GridRepair):
@@ -187,6 +181,18 @@ class WalkedGridRepair(GridRepair):
         """Return the trees' values at the knots of each row's line, or grid."""
         values = self.walked.values(_numbers(table))
         return Lines(values, rounding(values, self.relative))
+
+    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+        """Return repaired values at the rows, (n_samples,).
+
+        Raises
+        ------
+        PredictionError
+            If the model does not answer, in the first rows, what its trees said at calibration.
+        """
+        few = _tables.take(table, np.arange(min(table.shape[0], N_CHECKED)))
+        _check_unchanged(self.walked.ensemble.predict(_numbers(few)), own[:N_CHECKED], self.relative)
+        return super().apply(function, table, own)
 
 
 def through_trees(repair: GridRepair, function: Model, reference: Table) -> GridRepair:
@@ -264,6 +270,16 @@ def _on(projector: Projector, law: ReferenceLaw) -> Projector:
     """Return a projector of one axis with other knots."""
     parts = tuple(Part(part.declared, 0, law) for part in projector.parts)
     return replace(projector, laws=(law,), parts=parts)
+
+
+def _check_unchanged(walked: FloatArray, own: FloatArray, relative: float) -> None:
+    wrong = ~_agree(walked, own, relative)
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        raise PredictionError(
+            f"the model predicts {own[at]:.6g} in row {at}, its trees at calibration said {walked[at]:.6g}: it has changed "
+            "since, for example by another fit. Calibrate again."
+        )
 
 
 def _agree(walked: FloatArray, own: FloatArray, relative: float) -> BoolArray:

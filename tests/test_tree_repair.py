@@ -251,6 +251,16 @@ def test_a_model_that_changed_since_is_refused(name: str) -> None:
     np.testing.assert_array_equal(aligned.predict(FRESH), before)
 
 
+def test_a_forest_that_changed_since_is_refused_too() -> None:
+    forest = RandomForestRegressor(5, random_state=0).fit(TRAIN, Y[:600])
+    aligned = AlignedRegressor(forest, {0: +1, 1: +1}, alpha=0, n_knots=16).calibrate(TRAIN)
+    assert "knots in the model's own trees" in aligned.calibration_.repair
+    aligned.predict(FRESH)
+    forest.fit(TRAIN, Y[:600] + 1)
+    with pytest.raises(PredictionError, match="has changed since"):
+        aligned.predict(FRESH)
+
+
 @every_model
 def test_where_nothing_changes_the_prediction_is_the_models_own(name: str) -> None:
     model = clone(MODELS[name]).fit(TRAIN, TRAIN[:, 0])
