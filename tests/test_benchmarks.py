@@ -18,7 +18,7 @@ from benchmarks.measures import pairs, violated, violated_by_aligned
 from benchmarks.methods import IceLoop
 from benchmarks.projection import concave_ratios, prepared, ratios
 from benchmarks.solvers import fits
-from benchmarks.speed import STAGES, scaling
+from benchmarks.speed import STAGES, fresh_processes, scaling
 from benchmarks.speed import ratios as speed_ratios
 
 
@@ -185,3 +185,9 @@ def test_speed_measures_every_model() -> None:
         assert all(result[stage] > 0 for stage in ("predict_us", *STAGES))
         assert "the model's own trees" in result["repair"]
     assert set(scaling(100, n_runs=1)) == {"calibrate", "certify"}
+
+
+def test_fresh_processes_are_measured() -> None:
+    fresh = fresh_processes(6000)
+    assert fresh["first use"] > fresh["later use"] > 0
+    assert fresh["megabytes"] < 300
