@@ -24,7 +24,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import combinations
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 
@@ -85,7 +85,7 @@ class Property(ABC):
     def __repr__(self) -> str:
         """Return the call that builds this property: what differs from the defaults, positional ones first."""
         written = []
-        declared = fields(self)  # type: ignore[arg-type]  # every simple property is a dataclass
+        declared = fields(cast(Any, self))  # every simple property is a dataclass
         for one in sorted(declared, key=lambda one: bool(one.kw_only)):
             value = _python_scalar(getattr(self, one.name))
             if one.kw_only and value == one.default:

@@ -12,7 +12,7 @@ below ``t`` is stored, which asks the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +23,7 @@ from alignconf._typing import FloatArray, IntArray
 from alignconf._walk import ALONG, ALONG_SECOND, LEAF, NODE, Forest, depth_first, project_lines, walk_grids, walk_lines
 from alignconf.errors import InputError
 
-__all__ = ["LINKS", "Ensemble", "ProjectedAt", "Tree", "TreeGrids", "TreeLines", "thinned_places"]
+__all__ = ["LINKS", "Ensemble", "ProjectedAt", "Tree", "TreeGrids", "TreeLines"]
 
 #: Fewer rows are walked as they come: putting them in order would take longer than it saves.
 FEW_ROWS = 64
@@ -119,16 +119,6 @@ class Ensemble:
         nodes = np.empty(feature.size, NODE)
         depth = depth_first(split, left, right, number, roots, nodes)
         return cls(nodes, roots, depth, float(base), float(scale), link, is_float32, n_features)
-
-    @property
-    def margin(self) -> Ensemble:
-        """The ensemble before the link: for a classifier the log-odds."""
-        return replace(self, link="identity")
-
-    @property
-    def used(self) -> IntArray:
-        """The features that any tree splits on, in order; values of the others are never looked at."""
-        return np.unique(self.nodes["split"][self.nodes["split"] >= 0] >> 1).astype(np.intp)
 
     def rows(self, X: ArrayLike) -> FloatArray:
         """Return rows (n_samples, n_features) as the model compares them; missing values are NaN."""
@@ -313,14 +303,6 @@ class TreeGrids:
         grids = np.empty((len(rows), self.places[0].size, self.places[1].size))
         walk_grids(self.forest, rows, grids)
         return grids
-
-
-def thinned_places(reference: ArrayLike, max_places: int) -> FloatArray:
-    """Return at most ``max_places`` quantiles of reference values, ends included, in increasing order."""
-    sample = np.asarray(reference, dtype=np.float64)
-    sample = sample[~np.isnan(sample)]
-    levels = np.linspace(0, 1, max_places)
-    return np.unique(np.quantile(sample, levels, method="inverted_cdf"))
 
 
 def _piece_of(ends: FloatArray, x: ArrayLike, is_float32: bool) -> IntArray:

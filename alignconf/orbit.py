@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -136,7 +136,7 @@ def as_point(name: str, written: Any) -> Point:
         if all(isinstance(value, Hashable) for value in written.values()):
             return Setting(tuple(written.items()))
     elif callable(written) and not isinstance(written, type):
-        return written  # type: ignore[no-any-return]
+        return cast(Callable[[Table], Table], written)
     raise InputError(
         f"{name} must be mappings from features to single values, functions from a table to a table of the same shape, or "
         f"None for the row itself, got {written!r} of type {type(written).__name__}."
