@@ -19,6 +19,7 @@ __all__ = [
     "as_numbers",
     "as_table",
     "category_order",
+    "changed_columns",
     "check_columns",
     "column",
     "column_names",
@@ -144,6 +145,15 @@ def same_rows(one: Table, other: Table) -> NDArray[np.bool_]:
         for position in range(one.shape[1]):
             same &= _same_values(column(one, position), column(other, position))
     return same
+
+
+def changed_columns(one: Table, other: Table) -> tuple[int, ...]:
+    """Return the positions of columns in which two tables of one shape differ anywhere."""
+    return tuple(
+        position
+        for position in range(one.shape[1])
+        if not _same_values(column(one, position), column(other, position)).all()
+    )
 
 
 def replicate(table: Table, rows: IntArray, replaced: Mapping[int, NDArray[Any]]) -> Table:

@@ -9,6 +9,7 @@ probability, is the subclass's answer.
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +23,6 @@ from alignconf._validation import (
     check_choice,
     check_count,
     check_jobs,
-    check_level,
     check_number,
     check_random_state,
     check_rows,
@@ -30,15 +30,19 @@ from alignconf._validation import (
     generator,
     predictions,
 )
-from alignconf.alignment import Alignment, clip_to_band
-from alignconf.calibration import calibrate, rows_needed, too_few_rows
+from alignconf.alignment import Alignment
 from alignconf.certificate import Certificate, RowErrors, certify
+from alignconf.conditions import scale_of, with_reference_ray
 from alignconf.contract import Declaration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
-from alignconf.losses import LOSSES
+from alignconf.groups import Membership, read_groups
+from alignconf.levels import read_levels
 from alignconf.preparation import prepare
 from alignconf.properties import declare
 from alignconf.reference import set_aside
+from alignconf.request import Request
+from alignconf.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.thresholds import ByGroup
 
 __all__ = ["AlignedEstimator"]
 
@@ -59,12 +63,17 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         estimator: Any,
         properties: Declaration,
         *,
-        alpha: float = 0.1,
+        alpha: Any = 0.1,
         confidence: float | None = None,
         loss: str = "delivered",
         projection: str = "l2",
         n_knots: int = 64,
         n_queries: int = 10,
+        difficulty: Any = None,
+        ray: Any = None,
+        groups: Any = None,
+        unseen_groups: str = "refuse",
+        shift: LikelihoodRatio | EstimatedRatio | None = None,
         surrogate: Any = None,
         max_half_width: float | None = None,
         random_state: RandomState = None,
@@ -79,13 +88,18 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         self.projection = projection
         self.n_knots = n_knots
         self.n_queries = n_queries
+        self.difficulty = difficulty
+        self.ray = ray
+        self.groups = groups
+        self.unseen_groups = unseen_groups
+        self.shift = shift
         self.surrogate = surrogate
         self.max_half_width = max_half_width
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Table, y: Any) -> Self:
+    def fit(self, X: Table, y: Any, *, groups: Any = None) -> Self:
         """Fit a clone of the estimator on three quarters of the rows and calibrate on the rest.
 
         The training rows give the reference law. A ``FrozenEstimator`` is not refitted: this is ``calibrate(X)``. With
@@ -95,6 +109,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         ----------
         X : (n_samples, n_features) array or data frame
         y : (n_samples,)
+        groups : as for :meth:`calibrate`
 
         Returns
         -------
@@ -107,31 +122,34 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         if labels.shape[:1] != rows.shape:
             raise InputError(f"y has shape {labels.shape}; expected one label for each of the {rows.size} rows of X.")
         if isinstance(self.estimator, FrozenEstimator):
-            return self.calibrate(X)
+            return self.calibrate(X, groups=groups)
+        membership = self._membership(table, groups)
         train, held_out = rows, rows[:0]
         n_held_out = round(CALIBRATION_SHARE * rows.size)
         strata = self._strata(labels, n_held_out)
-        if self.alpha > 0:
-            needed = rows_needed(self.alpha, self.confidence)
-            if n_held_out < needed:
+        if not self._request.is_full:
+            if n_held_out < self._request.n_rows:
                 raise CalibrationError(
-                    f"fit holds a quarter of its {rows.size} rows out to calibrate. "
-                    f"{too_few_rows(n_held_out, self.alpha, self.confidence)}"
+                    f"fit holds a quarter of its {rows.size} rows out to calibrate. {self._request.too_few_rows(n_held_out)}"
                 )
             seed = int(generator(self.random_state, SPLIT).integers(2**31))
             train, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed, stratify=strata)
         training, calibrating = _tables.take(table, train), _tables.take(table, held_out)
         alignment = self._prepare(self.estimator, table, training)
         fitted = clone(self.estimator).fit(training, labels[train])
-        return self._calibrate(alignment, fitted, calibrating, training)
+        return self._calibrate(alignment, fitted, calibrating, training, membership and membership.take(held_out))
 
-    def calibrate(self, X: Table, *, X_reference: Table | None = None) -> Self:
+    def calibrate(self, X: Table, *, groups: Any = None, X_reference: Table | None = None) -> Self:
         """Find ``lambda_`` for the fitted estimator. No labels are needed.
 
         Parameters
         ----------
         X : (n_samples, n_features) array or data frame
             Rows exchangeable with those that the aligned model will meet, none of them used to fit it.
+        groups : (n_samples,) labels, or (n_samples, n_groups) truth values, optional
+            Each group is calibrated by itself; ``predict`` and ``certify`` then need the groups of their rows too. For groups
+            that can be read off the columns of ``X`` use the parameter ``groups`` instead. Overlapping groups are columns of
+            truth values.
         X_reference : table with the same columns, optional
             Rows that give the reference law and the knots, for example the training rows. By default a random fifth of
             ``X`` (2,000 rows at most) is set aside for it and does not calibrate.
@@ -151,7 +169,8 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         self._check_parameters()
         table = check_rows(X, allow_empty=True)
-        if X_reference is X and self.alpha > 0:
+        membership = self._membership(table, groups)
+        if X_reference is X and not self._request.is_full:
             raise InputError(
                 "X_reference is X itself: rows that give the reference law must not calibrate. Leave X_reference out to set "
                 "rows of X aside, or give other rows, for example the training rows."
@@ -162,8 +181,9 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         else:
             rows, reference_rows = self._set_reference_aside(table.shape[0])
             table, reference = _tables.take(table, rows), _tables.take(table, reference_rows)
+            membership = membership and membership.take(rows)
         alignment = self._prepare(self.estimator, table, reference)
-        return self._calibrate(alignment, self.estimator, table, reference)
+        return self._calibrate(alignment, self.estimator, table, reference, membership)
 
     @abstractmethod
     def _aligned_function(self, estimator: Any) -> Model:
@@ -185,37 +205,62 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
     def _strata(self, labels: Any, n_held_out: int) -> Any:
         """Check labels before training; return what the held-out rows of ``fit`` are stratified by, or None."""
 
-    def _certify(self, X: Table, confidence: float, errors: RowErrors | None) -> Certificate:
+    def _certify(self, X: Table, groups: Any, confidence: float, errors: RowErrors | None) -> Certificate:
         alignment, table = self._ready(X)
+        membership = self._membership(table, groups) if isinstance(self.threshold_, ByGroup) else None
+        half_widths = self.threshold_.of_rows(table, groups)
         random = generator(self.random_state, CERTIFY)
-        return certify(alignment, self.lambda_, self.calibration_.alpha, table, confidence, random, errors)
+        return certify(
+            alignment, self.calibration_, half_widths, table, confidence, random, errors, self.levels_, membership
+        )
 
-    def _delivered(self, X: Table) -> tuple[Table, FloatArray, FloatArray]:
+    def _delivered(self, X: Table, groups: Any = None) -> tuple[Table, FloatArray, FloatArray]:
         """Return the table, the model's values and the delivered ones, (n_samples,)."""
         alignment, table = self._ready(X)
+        half_widths = self.threshold_.of_rows(table, groups)
         f, g = alignment.predict(table)
-        return table, f, clip_to_band(f, g, self.lambda_)
+        return table, f, alignment.deliver(table, f, g, half_widths)
 
-    def _band(self, X: Table) -> FloatArray:
+    def _band(self, X: Table, groups: Any = None) -> FloatArray:
         """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""
         alignment, table = self._ready(X)
+        half_widths = self.threshold_.of_rows(table, groups)
         f, _ = alignment.predict_model(table)
-        outwards = np.finfo(np.float64).eps * (np.abs(f) + self.lambda_) if self.lambda_ > 0 else 0.0
-        return np.stack([f - self.lambda_ - outwards, f + self.lambda_ + outwards], axis=1)
+        return alignment.band(table, f, half_widths)
+
+    @property
+    def _request(self) -> Request:
+        """What is asked of calibration."""
+        return Request(
+            levels=read_levels(self.alpha, self.properties),
+            confidence=self.confidence,
+            loss=self.loss,
+            n_queries=self.n_queries,
+            groups=self.groups,
+            unseen_groups=self.unseen_groups,
+            shift=self.shift,
+        )
+
+    def _membership(self, table: Table, labels: Any) -> Membership | None:
+        """Return the groups of rows, None where there are none."""
+        return None if self.groups is None and labels is None else read_groups(self.groups, table, labels)
 
     def _check_parameters(self) -> None:
         self._check_estimator()
-        check_level("alpha", self.alpha, zero=True)
-        if self.confidence is not None:
-            check_level("confidence", self.confidence)
-        check_choice("loss", self.loss, tuple(LOSSES))
+        request = self._request
         check_choice("projection", self.projection, PROJECTIONS)
         check_count("n_knots", self.n_knots, at_least=2)
         check_count("n_queries", self.n_queries, at_least=1)
         check_surrogate(self.surrogate)
+        scale_of(self.difficulty, self.ray)
         if self.max_half_width is not None:
             check_number("max_half_width", self.max_half_width, at_least=0)
-            if self.alpha == 0:
+            if self.difficulty is not None:
+                raise InputError(
+                    "max_half_width cannot be kept with difficulty, which makes the band as wide as it says; leave one of "
+                    "them out."
+                )
+            if request.is_full:
                 raise InputError(
                     "max_half_width cannot hold with alpha=0, which delivers the projection however far away it is; give "
                     "alpha above 0, or leave max_half_width out."
@@ -223,49 +268,60 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         check_random_state(self.random_state)
         if self.n_jobs is not None:
             check_jobs(self.n_jobs)
-        declare(self.properties)
 
     def _set_reference_aside(self, n_samples: int) -> tuple[IntArray, IntArray]:
         """Return the rows that calibrate and those that give the reference law; at full strength all are reference."""
-        if self.alpha == 0:
+        if self._request.is_full:
             return np.arange(0), np.arange(n_samples)
-        needed = rows_needed(self.alpha, self.confidence)
-        rows, reference_rows = set_aside(n_samples, generator(self.random_state, SPLIT), keep=needed)
+        rows, reference_rows = set_aside(n_samples, generator(self.random_state, SPLIT), keep=self._request.n_rows)
         if reference_rows.size < 2:
-            raise CalibrationError(too_few_rows(n_samples, self.alpha, self.confidence, n_reference=2))
+            raise CalibrationError(self._request.too_few_rows(n_samples, n_reference=2))
         return rows, reference_rows
 
     def _prepare(self, model: Model, table: Table, reference: Table) -> Alignment:
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
-        return prepare(
+        alignment = prepare(
             model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
             surrogate=self.surrogate, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
+        return replace(alignment, scale=scale_of(self.difficulty, self.ray))
 
-    def _calibrate(self, prepared: Alignment, estimator: Any, table: Table, reference: Table) -> Self:
+    def _calibrate(
+        self, prepared: Alignment, estimator: Any, table: Table, reference: Table, membership: Membership | None
+    ) -> Self:
         function = self._aligned_function(estimator)
         predictions(function, _tables.take(reference, np.arange(1)))
         alignment = prepared.fitted(function, self._subject(estimator), reference)
-        complete = alignment.complete(table)
-        calibrating = _tables.take(table, np.flatnonzero(complete))
-        found = self._scores(alignment, calibrating) if self.alpha > 0 else np.zeros((0, 1))
-        loss = LOSSES[self.loss]
-        law = str(alignment.draw(1, 1, np.random.default_rng(0)))
-        law += f", about {alignment.subject}" if alignment.subject else ""
-        calibration = calibrate(
-            found, self.alpha, self.confidence, loss=loss.name, event=loss.event.format(law=law, where=alignment.where),
-            n_reference=int(reference.shape[0]), repair=alignment.path, n_missing=int((~complete).sum()),
-        )  # fmt: skip
-        if self.max_half_width is not None and calibration.lambda_ > self.max_half_width:
+        if isinstance(self.ray, str):
+            alignment = with_reference_ray(alignment, reference)
+        complete = np.flatnonzero(alignment.complete(table))
+        about = {
+            "n_reference": int(reference.shape[0]),
+            "n_missing": int(table.shape[0] - complete.size),
+            "repair": alignment.path,
+            "scale": str(alignment.scale),
+        }
+        calibration, threshold = self._request.answer(
+            alignment,
+            _tables.take(table, complete),
+            reference,
+            membership and membership.take(complete),
+            generator(self.random_state, CALIBRATE),
+            about,
+        )
+        widest = calibration.lambda_ * max(alignment.scale.ray)
+        if self.max_half_width is not None and widest > self.max_half_width:
             raise CalibrationError(
                 f"{alignment.words}: a share alpha={self.alpha:g} of violations needs the half-width "
-                f"{calibration.lambda_:.6g}, which is more than max_half_width={self.max_half_width:g}. Raise alpha or "
+                f"{widest:.6g}, which is more than max_half_width={self.max_half_width:g}. Raise alpha or "
                 "max_half_width, or use a model that is closer to the property."
             )
         names = _tables.column_names(table)
         self.estimator_ = estimator
         self.alignment_ = alignment
         self.calibration_ = calibration
+        self.threshold_ = threshold
+        self.levels_ = self._request.levels
         self.lambda_ = calibration.lambda_
         self.column_names_ = names
         self.n_features_in_ = int(table.shape[1])
@@ -274,14 +330,6 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         return self
-
-    def _scores(self, alignment: Alignment, table: Table) -> FloatArray:
-        """Return the critical half-widths that calibrate, (n_rows, n_queries); refuse early where rows are too few."""
-        if table.shape[0] < rows_needed(self.alpha, self.confidence):
-            raise CalibrationError(too_few_rows(table.shape[0], self.alpha, self.confidence))
-        loss = LOSSES[self.loss]
-        n_queries = self.n_queries if loss.per_query and self.confidence is None else 1
-        return loss.scores(alignment, table, n_queries, generator(self.random_state, CALIBRATE))
 
     def _ready(self, X: Table) -> tuple[Alignment, Table]:
         if not hasattr(self, "calibration_"):

@@ -7,8 +7,8 @@ knots, and how lines are repaired. Calibration chooses one number on top of it, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ import numpy as np
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf._validation import predictions, rounding
+from alignconf.band import Scale, clip_to_band
 from alignconf.contract import Property
 from alignconf.errors import InputError
 from alignconf.grid_repair import GridRepair
@@ -25,9 +26,10 @@ from alignconf.projection import Projector
 from alignconf.queries import PartQueries, Queries, draw_queries
 from alignconf.reference import ReferenceLaw
 from alignconf.repair import Repair, Repaired
+from alignconf.scores import Answers
 from alignconf.tree_repair import through_trees
 
-__all__ = ["Alignment", "clip_to_band"]
+__all__ = ["Alignment"]
 
 Result = TypeVar("Result")
 Reduced = TypeVar("Reduced", FloatArray, BoolArray)
@@ -54,6 +56,8 @@ class Alignment:
         Values that the repaired function does not leave: clipped last.
     subject : str
         What of the model is aligned, where it is not its prediction, e.g. ``the probability of class 'yes'``.
+    scale : Scale
+        Half-width of the band at ``lambda_ = 1``.
     n_jobs, verbose
         How to work, without effect on results.
     """
@@ -64,6 +68,7 @@ class Alignment:
     repairs: tuple[Repair, ...]
     limits: tuple[float, float] = (-np.inf, np.inf)
     subject: str = ""
+    scale: Scale = field(default_factory=Scale)
     n_jobs: int | None = None
     verbose: bool = False
 
@@ -148,6 +153,11 @@ class Alignment:
         """Draw the tester's queries; see :func:`alignconf.queries.draw_queries`."""
         return draw_queries(self.asked, n_samples, n_queries, random)
 
+    def law(self, parts: Sequence[int]) -> str:
+        """Return the law of the queries of some parts, with what they are about, in words."""
+        asked = draw_queries([self.asked[i] for i in parts], 1, 1, np.random.default_rng(0))
+        return f"{asked}, about {self.subject}" if self.subject else str(asked)
+
     def predict_model(self, table: Table) -> tuple[FloatArray, float]:
         """Return the model's own predictions, (n_samples,), and their relative rounding."""
         return predictions(self.model, table)
@@ -166,6 +176,21 @@ class Alignment:
         for block, repaired in self._over(stage, table.shape, 1):
             g[block] = repaired
         return f, g
+
+    def deliver(self, table: Table, f: FloatArray, g: FloatArray, half_widths: float | FloatArray) -> FloatArray:
+        """Return the delivered function at rows, (n_samples,), from ``f`` and ``g`` there, for one ``lambda_`` or one per row."""
+        if not self.scale.is_plain and not np.all(np.isinf(half_widths)):
+            half_widths = half_widths * self.scale.towards(g - f, self.scale.sigma(table))
+        return clip_to_band(f, g, half_widths)
+
+    def band(self, table: Table, f: FloatArray, half_widths: float | FloatArray) -> FloatArray:
+        """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""
+        sides = np.broadcast_to(np.asarray(half_widths, dtype=np.float64)[..., None], (f.size, 2))
+        if not self.scale.is_plain and not np.isinf(half_widths).all():
+            sigma = self.scale.sigma(table)
+            sides = sides * np.array(self.scale.ray) * (1.0 if sigma is None else sigma[:, None])
+        outwards = np.where(sides > 0, np.finfo(np.float64).eps * (np.abs(f)[:, None] + sides), 0.0)
+        return f[:, None] + np.array([-1.0, 1.0]) * (sides + outwards)
 
     def half_widths(self, table: Table) -> FloatArray:
         """Return, per row, the half-width within which all of :attr:`where` holds a member together: (n_samples,)."""
@@ -195,7 +220,7 @@ class Alignment:
         self,
         table: Table,
         queries: Queries,
-        reduce: Callable[[PartQueries, FloatArray, FloatArray, FloatArray], Reduced],
+        reduce: Callable[[Answers], Reduced],
     ) -> list[Reduced]:
         """Evaluate ``f`` and ``g`` at queries and reduce them block by block, so that only the results are kept.
 
@@ -203,8 +228,7 @@ class Alignment:
         ----------
         table : Table of n_samples rows, none with a missing constrained feature
         queries : Queries at those rows
-        reduce : called for each part with its queries, ``f`` and ``g`` of shape (n_rows, n_queries, n_points), and the
-            size of rounding (n_rows,); returns an array with first dimension n_rows.
+        reduce : called for each part and block of rows; returns an array whose first dimension is the rows of the block.
 
         Returns
         -------
@@ -221,7 +245,7 @@ class Alignment:
             reduced = []
             for asked in parts:
                 f, g, size = next(together) if grid is not None and asked.drawn_from else self._anywhere(asked, inside)
-                reduced.append(reduce(asked, f, g, size))
+                reduced.append(reduce(Answers(asked, f, g, size, block, self.scale, self._difficulty(asked, inside))))
             return reduced
 
         points = max(1, sum(asked.n_sites for asked in queries.parts))
@@ -266,12 +290,20 @@ class Alignment:
         at_points = asked.arrange(f)
         return at_points, asked.arrange(g), rounding(at_points, relative)
 
+    def _difficulty(self, asked: PartQueries, table: Table) -> FloatArray | None:
+        """Return the difficulty at the points of queries, (n_samples, n_queries, n_points); None where it is 1."""
+        found = [self.scale.sigma(sites) for sites in asked.sites(table)] if self.scale.difficulty is not None else []
+        sigma = [one for one in found if one is not None]
+        return asked.arrange(sigma) if sigma else None
+
     def _opaque_half_widths(self, reference: Table) -> tuple[float, ...]:
         """Return the half-widths at which opaque properties are calibrated: quantiles of what repairs do to orbits elsewhere."""
         rows = _tables.take(reference, np.arange(min(reference.shape[0], OPAQUE_ROWS)))
         points = [point for one in self.asked if one.is_opaque for point in one.sites(rows)]
         f, g = np.concatenate([self.predict(point) for point in points], axis=1)
-        size = np.abs(g - f)
+        found = [self.scale.sigma(point) for point in points]
+        sigma = [one for one in found if one is not None]
+        size = np.abs(g - f) / self.scale.towards(g - f, np.concatenate(sigma) if sigma else None)
         moves = np.unique(size[size > 0])
         if not moves.size:
             return (float(np.abs(f).max() or 1.0),)
@@ -293,16 +325,3 @@ class Alignment:
             verbose=self.verbose,
             label=str(self.declared) if self.verbose else "",
         )
-
-
-def clip_to_band(f: FloatArray, g: FloatArray, half_width: float) -> FloatArray:
-    """Return ``f + clip(g - f, -half_width, half_width)``: in floats too within it, and ``g`` where ``g`` is."""
-    if np.isinf(half_width):
-        return g
-    with np.errstate(over="ignore"):
-        near = np.abs(g - f) <= half_width
-        if near.all():
-            return g
-        clipped = np.clip(g, f - half_width, f + half_width)
-        clipped = np.where(np.abs(clipped - f) > half_width, np.nextafter(clipped, f), clipped)
-        return np.where(near, g, clipped)

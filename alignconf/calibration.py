@@ -13,8 +13,11 @@ scores. If the rows and a fresh one are exchangeable, the expected loss of the f
 :math:`P(\mathrm{Bin}(n, \alpha) \le r) \le \delta`. If the rows are independent draws of one law, then with that
 probability over the calibration rows the violation rate is at most :math:`\alpha`.
 
-Ranks are computed from :math:`\alpha` as the decimal number that was typed, in rational arithmetic: no floating-point
-rank, no grid of half-widths.
+**Several promises** (levels :math:`\alpha_j` for properties :math:`j`, groups of rows) each give a half-width, and the largest
+of them keeps them all, because no loss increases with :math:`\lambda`: every :class:`Claim` holds by itself, without a
+correction. With likelihood ratios see :mod:`alignconf.weighted`.
+
+Ranks are exact (:mod:`alignconf.ranks`).
 
 References
 ----------
@@ -24,22 +27,72 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from math import ceil, comb, floor, inf, isclose, log, log1p, nan
+from math import inf, nan
+from typing import Any
 
 import numpy as np
-from scipy.stats import binom
 
 from alignconf._typing import FloatArray
-from alignconf._validation import as_fraction
 from alignconf.errors import CalibrationError
+from alignconf.groups import Membership
+from alignconf.ranks import critical_half_width, rows_needed
+from alignconf.weighted import WeightedScores, effective_rows
 
-__all__ = ["Calibration", "allowed_above", "calibrate", "critical_half_width", "rows_needed", "too_few_rows"]
+__all__ = ["Calibration", "Claim", "Promise", "calibrate"]
 
 
-#: Up to this many rows binomial probabilities are compared exactly where floating point cannot tell.
-EXACT_ROWS = 10_000
+@dataclass(frozen=True)
+class Promise:
+    """What was asked of calibration, in words and numbers.
+
+    Parameters
+    ----------
+    alphas : tuple of float
+        One level for each event; 0 alone means full strength.
+    confidence : float or None
+    loss : str
+        What is counted.
+    events : tuple of str
+        The same in words: what each level is about.
+    quantity : str
+        What of the event is bounded.
+    """
+
+    alphas: tuple[float, ...]
+    confidence: float | None = None
+    loss: str = ""
+    events: tuple[str, ...] = ("",)
+    quantity: str = "the probability that"
+
+    @property
+    def bounds(self) -> str:
+        """What is bounded by what, in words."""
+        pairs = zip(self.events, self.alphas, strict=True)
+        return ", and ".join(f"{self.quantity} {event} is at most {alpha:g}" for event, alpha in pairs)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One bound that rows support: the half-width it needs.
+
+    Parameters
+    ----------
+    alpha : float
+    group : label of a group of rows, None for all rows
+    n_rows : int
+        Calibration rows, in the group.
+    n_above : int
+        How many of their scores may lie above the half-width; with weights, how many do.
+    lambda_ : float
+    """
+
+    alpha: float
+    group: Hashable
+    n_rows: int
+    n_above: int
+    lambda_: float
 
 
 @dataclass(frozen=True)
@@ -49,17 +102,12 @@ class Calibration:
     Parameters
     ----------
     lambda_ : float
-        The half-width, in the unit of the prediction; infinite at full strength (``alpha = 0``).
-    alpha, confidence : float, float or None
-        The promise asked for.
-    loss : str
-        What is counted as a violation.
-    event : str
-        The same in words: what the promise is about.
+        The largest half-width of any claim, in units of the scale; infinite at full strength (``alpha = 0``).
+    promise : Promise
+    claims : tuple of Claim
+        One for each level and group; none at full strength.
     n_rows, n_queries : int
         Rows that calibrated, and scores for each.
-    n_above : int
-        How many of the scores may lie above ``lambda_``: the rank.
     n_reference, n_missing : int
         Rows that gave the reference law, and rows left out because a constrained feature was missing.
     positive_rate : float
@@ -69,18 +117,18 @@ class Calibration:
         Share of infinite scores: what no half-width repairs.
     median_score, largest_score : float
         Of the positive finite scores; NaN if there are none.
-    repair : str
-        How the repaired function is had: on the pieces of the model's own trees, at how many knots and why, ...
+    repair, scale, shift : str
+        How the repaired function is had (on the pieces of the model's own trees, at how many knots and why, ...); what scales the
+        band; what fresh rows are assumed to be, where their law is another. Empty where there is nothing to say.
+    effective_rows : float
+        Equally weighted rows that carry as much as the weighted ones; ``n_rows`` without weights.
     """
 
     lambda_: float
-    alpha: float
-    confidence: float | None
-    loss: str
-    event: str
+    promise: Promise
+    claims: tuple[Claim, ...]
     n_rows: int
     n_queries: int
-    n_above: int
     n_reference: int
     n_missing: int
     positive_rate: float
@@ -88,6 +136,34 @@ class Calibration:
     median_score: float
     largest_score: float
     repair: str = ""
+    scale: str = ""
+    shift: str = ""
+    effective_rows: float = nan
+
+    @property
+    def alpha(self) -> float:
+        """The level asked for; the smallest, if there are several."""
+        return min(self.promise.alphas)
+
+    @property
+    def confidence(self) -> float | None:
+        """Over the calibration draw, or None for an average over it."""
+        return self.promise.confidence
+
+    @property
+    def loss(self) -> str:
+        """What is counted."""
+        return self.promise.loss
+
+    @property
+    def event(self) -> str:
+        """What the first bound is about, in words."""
+        return self.promise.events[0]
+
+    @property
+    def n_above(self) -> int:
+        """How many of the scores may lie above ``lambda_``: the rank; for the first claim."""
+        return self.claims[0].n_above if self.claims else 0
 
     @property
     def statement(self) -> str:
@@ -97,17 +173,25 @@ class Calibration:
                 "Full strength: the delivered function is the repaired function itself; nothing was calibrated. What a repair "
                 "leaves, for example between two points strictly within the same two knots, certify says."
             )
+        use = "were used neither to fit the model nor as reference"
+        groups = dict.fromkeys(claim.group for claim in self.claims if claim.group is not None)
+        within = f"within each of the {len(groups)} groups by itself, " if groups else ""
+        if self.shift:
+            return (
+                f"If the calibration rows are independent draws of one law and {use}, {self.shift}, and all have the constrained "
+                f"features present, then, averaged over calibration draws, {self.promise.bounds}."
+            )
         if self.confidence is None:
             return (
-                f"If the calibration rows and the fresh row, all with the constrained features present, are exchangeable and "
-                f"were used neither to fit the model nor as reference, then, averaged over calibration draws, "
-                f"the probability that {self.event} is at most {self.alpha:g}."
+                f"If the calibration rows and the fresh row, all with the constrained features present, are exchangeable"
+                f"{' within their group' if groups else ''} and {use}, then, averaged over calibration draws, "
+                f"{within}{self.promise.bounds}."
             )
+        each = "" if len(self.claims) == 1 else " (for each of these bounds by itself)"
         return (
             f"If the calibration rows and the fresh row, all with the constrained features present, are independent draws "
-            f"of one law and were used neither to fit the model nor as reference, then with probability at least "
-            f"{self.confidence:g} over the calibration draw, the probability that {self.event} is at most "
-            f"{self.alpha:g}."
+            f"of one law{' in their group' if groups else ''} and {use}, then with probability at least "
+            f"{self.confidence:g} over the calibration draw{each}, {within}{self.promise.bounds}."
         )
 
     def __str__(self) -> str:
@@ -115,133 +199,117 @@ class Calibration:
         repaired = f"Repaired {self.repair.rstrip('.')}." if self.repair else ""
         if self.alpha == 0:
             return f"{self.statement}\n{repaired}".strip()
-        return (
-            f"{self.statement}\n"
-            f"lambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self.n_queries} score(s) each, {self.n_above} "
-            f"of which may lie above; {self.positive_rate:.2%} were positive, {self.unrepaired_rate:.2%} infinite. "
-            f"Reference law from {self.n_reference} rows; {self.n_missing} rows lacked a constrained feature and were left out. "
-            f"{repaired}"
-        ).strip()
+        several = [
+            f"lambda_ = {claim.lambda_:.6g} for alpha={claim.alpha:g}"
+            f"{'' if claim.group is None else f' in group {claim.group!r}'}, from {claim.n_rows} rows."
+            for claim in self.claims
+        ]
+        scaled = f" The half-width at a row is lambda_ times the scale ({self.scale})." if self.scale else ""
+        weighed = f" The weights leave {self.effective_rows:.1f} effective rows." if self.shift else ""
+        return "\n".join(
+            [
+                self.statement,
+                *(several if len(several) > 1 else ()),
+                f"lambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self.n_queries} score(s) each, {self.n_above} "
+                f"of which may lie above; {self.positive_rate:.2%} were positive, {self.unrepaired_rate:.2%} "
+                f"infinite.{scaled}{weighed} "
+                f"Reference law from {self.n_reference} rows; {self.n_missing} rows lacked a constrained feature and were "
+                "left out. "
+                f"{repaired}".strip(),
+            ]
+        )
 
 
 def calibrate(
-    scores: FloatArray,
-    alpha: float,
-    confidence: float | None = None,
+    scores: Sequence[FloatArray],
+    promise: Promise,
     *,
-    loss: str = "",
-    event: str = "",
-    n_reference: int = 0,
-    n_missing: int = 0,
-    repair: str = "",
+    membership: Membership | None = None,
+    weighted: Sequence[WeightedScores] = (),
+    heaviest: float = nan,
+    weights: FloatArray | None = None,
+    **about: Any,
 ) -> Calibration:
-    """Return the calibration that scores (n_rows, n_queries) give; the words are kept for the statement.
-
-    Raises
-    ------
-    CalibrationError
-        As :func:`critical_half_width`.
-    """
-    half_width, above = (inf, 0) if alpha == 0 else critical_half_width(scores, alpha, confidence)
-    repaired = scores[(scores > 0) & np.isfinite(scores)]
-    return Calibration(
-        lambda_=half_width,
-        alpha=float(alpha),
-        confidence=confidence,
-        loss=loss,
-        event=event,
-        n_rows=scores.shape[0],
-        n_queries=scores.shape[1],
-        n_above=above,
-        n_reference=n_reference,
-        n_missing=n_missing,
-        repair=repair,
-        positive_rate=float((scores > 0).mean()) if scores.size else nan,
-        unrepaired_rate=float(np.isinf(scores).mean()) if scores.size else nan,
-        median_score=float(np.median(repaired)) if repaired.size else nan,
-        largest_score=float(repaired.max()) if repaired.size else nan,
-    )
-
-
-def rows_needed(alpha: float, confidence: float | None) -> int:
-    """Return the smallest number of calibration rows that can support a promise: 9, 19, 99 for .1, .05, .01.
-
-    In expectation ``n >= (1 - alpha) / alpha``; with confidence ``(1 - alpha)^n <= 1 - confidence``
-    (29, 59, 299 for .1, .05, .01 at .95).
-    """
-    level = as_fraction(alpha)
-    if confidence is None:
-        return ceil((1 - level) / level)
-    delta = 1 - as_fraction(confidence)
-    n_rows = max(1, ceil(log(delta) / log1p(-alpha)))
-    if n_rows <= EXACT_ROWS:
-        while n_rows > 1 and (1 - level) ** (n_rows - 1) <= delta:
-            n_rows -= 1
-        while (1 - level) ** n_rows > delta:
-            n_rows += 1
-    return n_rows
-
-
-def allowed_above(n_rows: int, n_queries: int, alpha: float, confidence: float | None) -> int:
-    """Return how many of the ``n_rows * n_queries`` scores may lie above ``lambda_``; negative if none may."""
-    level = as_fraction(alpha)
-    if confidence is None:
-        return floor(n_queries * (level * (n_rows + 1) - 1))
-    delta = 1 - as_fraction(confidence)
-    count = int(binom.ppf(float(delta), n_rows, alpha)) + 1
-    while count >= 0 and not _binomial_at_most(count, n_rows, level, delta):
-        count -= 1
-    return count
-
-
-def _binomial_at_most(count: int, n_rows: int, level: Fraction, delta: Fraction) -> bool:
-    """Return whether ``P(Bin(n_rows, level) <= count) <= delta``, in exact arithmetic where floats cannot tell."""
-    probability = float(binom.cdf(count, n_rows, float(level)))
-    if not isclose(probability, float(delta), rel_tol=1e-9) or n_rows > EXACT_ROWS:
-        return probability <= float(delta)
-    p, q = level.numerator, level.denominator
-    total = sum(comb(n_rows, k) * p**k * (q - p) ** (n_rows - k) for k in range(count + 1))
-    return bool(total * delta.denominator <= delta.numerator * q**n_rows)
-
-
-def critical_half_width(scores: FloatArray, alpha: float, confidence: float | None = None) -> tuple[float, int]:
-    """Return the half-width ``lambda_`` and the number of scores allowed above it.
+    """Return the calibration that scores give.
 
     Parameters
     ----------
-    scores : (n_rows, n_queries), non-negative, infinite where no half-width helps
-    alpha : float in (0, 1)
-    confidence : float in (0, 1), optional
-        Needs ``n_queries = 1``.
+    scores : for each level an array (n_rows, n_queries)
+    promise : Promise
+    membership : Membership, optional
+        Groups that each get a claim of their own.
+    weighted : sequence of WeightedScores, one for each level
+        With likelihood ratios: the same scores with the ``weights`` (n_rows,) of their rows.
+    heaviest : float
+        The weight at which ``lambda_`` is stated.
+    about : further fields of :class:`Calibration`
 
     Raises
     ------
     CalibrationError
-        If there are too few rows for ``alpha``, or more infinite scores than it allows.
+        As :func:`critical_half_width`, naming groups; or if the weights leave too little.
     """
-    n_rows, n_queries = scores.shape
-    above = allowed_above(n_rows, n_queries, alpha, confidence)
-    if above < 0:
-        raise CalibrationError(too_few_rows(n_rows, alpha, confidence))
-    largest = scores.size - 1 - above
-    half_width = float(np.partition(scores, largest, axis=None)[largest])
-    if np.isinf(half_width):
-        n_infinite = int(np.isinf(scores).sum())
-        raise CalibrationError(
-            f"{n_infinite} of {scores.size} calibration queries stay violated at any half-width, {above} may be for "
-            f"alpha={alpha:g}: the projection repairs lines at their knots, and these queries fall between two "
-            "knots, or several parts that include curvature or unimodality could not be repaired jointly, or the points "
-            "of an orbit have other orbits. Raise n_knots or alpha, or declare less."
-        )
-    return half_width, above
-
-
-def too_few_rows(n_rows: int, alpha: float, confidence: float | None, *, n_reference: int = 0) -> str:
-    """Return the sentence that says how many rows would do, ``n_reference`` of which give the reference law."""
-    needed = rows_needed(alpha, confidence)
-    promise = f"alpha={alpha:g}" + ("" if confidence is None else f" with confidence={confidence:g}")
-    reference = f", and {n_reference} more for the reference law" if n_reference else ""
-    return (
-        f"{n_rows} rows cannot support {promise}: at least {needed} calibration rows are needed{reference}, without "
-        "labels. Give more rows or a larger alpha."
+    full = promise.alphas == (0.0,)
+    claims: list[Claim] = []
+    if weighted:
+        claims = [_weighted_claim(one, heaviest) for one in weighted]
+    elif not full:
+        groups = [(None, slice(None))] if membership is None else _groups(membership, promise)
+        for alpha, found in zip(promise.alphas, scores, strict=True):
+            claims += [_claim(found[rows], alpha, promise.confidence, group) for group, rows in groups]
+    every = scores[0] if len(scores) == 1 else np.maximum.reduce(list(scores))
+    repaired = every[(every > 0) & np.isfinite(every)]
+    return Calibration(
+        lambda_=inf if full else max(claim.lambda_ for claim in claims),
+        promise=promise,
+        claims=tuple(claims),
+        n_rows=every.shape[0],
+        n_queries=every.shape[1],
+        positive_rate=float((every > 0).mean()) if every.size else nan,
+        unrepaired_rate=float(np.isinf(every).mean()) if every.size else nan,
+        median_score=float(np.median(repaired)) if repaired.size else nan,
+        largest_score=float(repaired.max()) if repaired.size else nan,
+        effective_rows=float(every.shape[0]) if weights is None else effective_rows(weights),
+        **{"n_reference": 0, "n_missing": 0, **about},
     )
+
+
+def _claim(scores: FloatArray, alpha: float, confidence: float | None, group: Hashable) -> Claim:
+    try:
+        half_width, above = critical_half_width(scores, alpha, confidence)
+    except CalibrationError as error:
+        if group is None:
+            raise
+        raise CalibrationError(f"group {group!r}: {error}") from error
+    return Claim(alpha, group, scores.shape[0], above, half_width)
+
+
+def _weighted_claim(scores: WeightedScores, heaviest: float) -> Claim:
+    half_width = float(scores.half_widths(np.array([heaviest]))[0])
+    n_rows = scores.scores.size // scores.n_queries
+    if np.isinf(half_width):
+        raise CalibrationError(
+            f"the likelihood ratios of {n_rows} calibration rows sum to {scores.total:.6g}, which cannot support "
+            f"alpha={scores.alpha:g} "
+            f"at a row of weight {heaviest:.6g}: a sum of at least {(1 - scores.alpha) / scores.alpha * heaviest:.6g} is "
+            "needed, and no "
+            "more infinite scores than alpha allows. Give more rows, a larger alpha, or rows from deployment, which need no "
+            "weights."
+        )
+    return Claim(scores.alpha, None, n_rows, int((scores.scores > half_width).sum()), half_width)
+
+
+def _groups(membership: Membership, promise: Promise) -> list[tuple[Hashable, Any]]:
+    """Return each group with its rows; refuse groups that are too small, by name."""
+    groups = [(name, membership.rows_of(position)) for position, name in enumerate(membership.names)]
+    needed = rows_needed(min(promise.alphas), promise.confidence)
+    small = [(name, int(rows.sum())) for name, rows in groups if rows.sum() < needed]
+    if small:
+        named = ", ".join(f"{name!r} ({size} rows)" for name, size in small[:10]) + (", ..." if len(small) > 10 else "")
+        raise CalibrationError(
+            f"{len(small)} of {len(groups)} groups have too few calibration rows for alpha={min(promise.alphas):g}"
+            f"{'' if promise.confidence is None else f' with confidence={promise.confidence:g}'}: {named}; each needs at "
+            f"least {needed}. "
+            "Give more rows of these groups, merge them with others, or raise alpha."
+        )
+    return groups

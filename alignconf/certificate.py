@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from html import escape
@@ -31,10 +31,12 @@ from scipy.stats import beta, ttest_1samp
 
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Table
-from alignconf.alignment import Alignment, clip_to_band
+from alignconf.alignment import Alignment
+from alignconf.calibration import Calibration
 from alignconf.errors import InputError
-from alignconf.queries import PartQueries
-from alignconf.scores import excess
+from alignconf.groups import Membership
+from alignconf.levels import Level
+from alignconf.scores import Answers
 
 __all__ = [
     "Certificate",
@@ -161,6 +163,8 @@ class Certificate:
         Given labels.
     by_construction : bool
         Whether no query can fail, because the function is repaired on every piece of the model's own trees.
+    separately : tuple of (str, ViolationRate)
+        The delivered function's rate for each level, or in each group, where there are several: each bound holds by itself.
     """
 
     property: str
@@ -178,6 +182,7 @@ class Certificate:
     n_missing: int
     error: ErrorChange | None
     by_construction: bool = False
+    separately: tuple[tuple[str, ViolationRate], ...] = ()
 
     @builtins.property
     def n_queries(self) -> int:
@@ -226,6 +231,9 @@ class Certificate:
             facts.append(
                 "By construction no query fails: the function is repaired on every piece of the model's own trees."
             )
+        facts += [
+            f"{what}: {rate}, at most {percent(rate.upper_bound, ROUND_CEILING)}." for what, rate in self.separately
+        ]
         if self.n_missing:
             facts.append(f"{self.n_missing} rows lack a constrained feature: returned unchanged and not covered.")
         if self.error is not None:
@@ -238,6 +246,10 @@ class Certificate:
         for name in ("delivered", "before", "full_strength"):
             rate: ViolationRate = getattr(self, name)
             figures[name].update(rate=rate.rate, upper_bound=rate.upper_bound, interval=list(rate.interval))
+        figures["separately"] = {
+            what: asdict(rate) | {"rate": rate.rate, "upper_bound": rate.upper_bound, "interval": list(rate.interval)}
+            for what, rate in self.separately
+        }
         return figures | {
             "n_queries": self.n_queries,
             "n_rejected": self.n_rejected,
@@ -257,45 +269,55 @@ class Certificate:
 
 def certify(
     alignment: Alignment,
-    lambda_: float,
-    alpha: float,
+    calibration: Calibration,
+    half_widths: float | FloatArray,
     table: Table,
     confidence: float,
     random: np.random.Generator,
     errors: RowErrors | None = None,
+    levels: Sequence[Level] = (),
+    membership: Membership | None = None,
 ) -> Certificate:
     """Ask the delivered function one fresh query at each row, and state what follows.
 
     Parameters
     ----------
     alignment : Alignment
-    lambda_, alpha : float
-        The half-width of the delivered function, and the promise that it came from.
+    calibration : Calibration
+        The promise of the delivered function.
+    half_widths : float or (n_samples,)
+        Its ``lambda_``, or that of each row.
     table : Table of n_samples rows that neither trained nor calibrated
     confidence : float
     random : numpy.random.Generator
         Draws the queries.
     errors : RowErrors, optional
         How values compare with labels, where there are labels.
+    levels : sequence of Level
+        Where there are several, each has a rate of its own.
+    membership : Membership of the rows, optional
+        Where calibration was by group, each has a rate of its own.
     """
-    complete = alignment.complete(table)
-    rows = _tables.take(table, np.flatnonzero(complete))
-    if not rows.shape[0]:
+    complete = np.flatnonzero(alignment.complete(table))
+    rows = _tables.take(table, complete)
+    if not complete.size:
         raise InputError("X has no row with all constrained features present; nothing can be certified.")
-    queries = alignment.draw(rows.shape[0], 1, random)
+    queries = alignment.draw(complete.size, 1, random)
+    widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
 
-    def rejected(asked: PartQueries, f: FloatArray, g: FloatArray, rounding: FloatArray) -> BoolArray:
-        functions = (clip_to_band(f, g, lambda_), f, g)
-        return np.stack([excess(asked, values, rounding)[:, 0] > 0 for values in functions], axis=1)
+    def rejected(answers: Answers) -> BoolArray:
+        functions = (answers.delivered(widths), answers.f, answers.g)
+        return np.stack([answers.excess(values)[:, 0] > 0 for values in functions], axis=1)
 
-    counts = np.any(alignment.at_queries(rows, queries, rejected), axis=0).sum(axis=0)
-    delivered, before, full = (ViolationRate(int(count), rows.shape[0], confidence) for count in counts)
+    of_parts = np.stack(alignment.at_queries(rows, queries, rejected))
+    failed = of_parts.any(axis=0)
+    delivered, before, full = (ViolationRate(int(count), complete.size, confidence) for count in failed.sum(axis=0))
     f, g = alignment.predict(table)
-    aligned = clip_to_band(f, g, lambda_)
+    aligned = alignment.deliver(table, f, g, half_widths)
     return Certificate(
         property=alignment.words,
-        alpha=alpha,
-        lambda_=lambda_,
+        alpha=calibration.alpha,
+        lambda_=calibration.lambda_,
         confidence=confidence,
         query_law=str(queries),
         reference_law=" and ".join(dict.fromkeys(map(str, alignment.laws))) or "none: nothing is drawn",
@@ -305,10 +327,35 @@ def certify(
         distance_bound=sqrt(delivered.upper_bound) if alignment.declared.is_order else None,
         rms_displacement=float(np.sqrt(np.mean((aligned - f) ** 2))),
         max_displacement=float(np.abs(aligned - f).max()),
-        n_missing=int(table.shape[0] - rows.shape[0]),
-        by_construction=bool(np.isinf(lambda_)) and alignment.is_exact,
+        n_missing=int(table.shape[0] - complete.size),
+        by_construction=bool(np.isinf(half_widths).all()) and alignment.is_exact,
         error=None if errors is None else paired_change(errors.measure, errors.of(f), errors.of(aligned), confidence),
+        separately=_separately(
+            alignment, levels, membership and membership.take(complete), of_parts[:, :, 0], confidence
+        ),
     )
+
+
+def _separately(
+    alignment: Alignment, levels: Sequence[Level], membership: Membership | None, failed: BoolArray, confidence: float
+) -> tuple[tuple[str, ViolationRate], ...]:
+    """Return the rates of each level and of each group, from which parts failed at which rows, (n_parts, n_samples)."""
+    rates = []
+    for level in levels if len(levels) > 1 else ():
+        chosen = [i for i, one in enumerate(alignment.asked) if level.covers(one.declared)]
+        of_level = failed[chosen].any(axis=0)
+        rates.append(
+            (
+                f"{level.declared} (alpha = {level.alpha:g})",
+                ViolationRate(int(of_level.sum()), of_level.size, confidence),
+            )
+        )
+    any_part: BoolArray = np.any(failed, axis=0)
+    for position, name in enumerate(() if membership is None else membership.names):
+        inside = any_part[membership.rows_of(position)] if membership is not None else any_part
+        if inside.size:
+            rates.append((f"group {name!r}", ViolationRate(int(inside.sum()), inside.size, confidence)))
+    return tuple(rates)
 
 
 def percent(value: float, direction: str) -> str:

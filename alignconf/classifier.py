@@ -22,6 +22,7 @@ from alignconf.certificate import Certificate, RowErrors
 from alignconf.contract import Declaration
 from alignconf.ensemble import Ensemble
 from alignconf.errors import InputError, PredictionError
+from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.trees import read_ensemble, unwrapped
 
 __all__ = ["AlignedClassifier", "ClassFunction"]
@@ -82,7 +83,8 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         The class whose probability is aligned. With two classes the second one by default; with more it must be given.
     scale : {"probability", "logit"}, default="probability"
         Where the band lives. Order properties mean the same on both; curvature and slopes do not.
-    alpha, confidence, loss, projection, n_knots, n_queries, surrogate, max_half_width, random_state, n_jobs, verbose
+    alpha, confidence, loss, projection, n_knots, n_queries : see :class:`~alignconf.AlignedRegressor`
+    difficulty, ray, groups, unseen_groups, shift, surrogate, max_half_width, random_state, n_jobs, verbose
         See :class:`~alignconf.AlignedRegressor`.
 
     Attributes
@@ -121,12 +123,17 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         *,
         pos_label: Any = None,
         scale: str = "probability",
-        alpha: float = 0.1,
+        alpha: Any = 0.1,
         confidence: float | None = None,
         loss: str = "delivered",
         projection: str = "l2",
         n_knots: int = 64,
         n_queries: int = 10,
+        difficulty: Any = None,
+        ray: Any = None,
+        groups: Any = None,
+        unseen_groups: str = "refuse",
+        shift: LikelihoodRatio | EstimatedRatio | None = None,
         surrogate: Any = None,
         max_half_width: float | None = None,
         random_state: RandomState = None,
@@ -142,6 +149,11 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             projection=projection,
             n_knots=n_knots,
             n_queries=n_queries,
+            difficulty=difficulty,
+            ray=ray,
+            groups=groups,
+            unseen_groups=unseen_groups,
+            shift=shift,
             surrogate=surrogate,
             max_half_width=max_half_width,
             random_state=random_state,
@@ -156,27 +168,27 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         """The labels, in the order of the columns of ``predict_proba``."""
         return np.asarray(self.estimator_.classes_)
 
-    def predict_proba(self, X: Table) -> FloatArray:
+    def predict_proba(self, X: Table, *, groups: Any = None) -> FloatArray:
         """Return the delivered probabilities of all classes, (n_samples, n_classes), rows summing to 1.
 
         A row whose class value did not move keeps the classifier's own probabilities, bit for bit.
         """
-        table, f, delivered = self._delivered(X)
+        table, f, delivered = self._delivered(X, groups)
         return self._rescaled(probabilities(self.estimator_, table).astype(np.float64), f, delivered)
 
-    def predict(self, X: Table) -> NDArray[Any]:
+    def predict(self, X: Table, *, groups: Any = None) -> NDArray[Any]:
         """Return the label of the largest delivered probability, (n_samples,)."""
-        labels: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        labels: NDArray[Any] = self.classes_[self.predict_proba(X, groups=groups).argmax(axis=1)]
         return labels
 
-    def predict_interval(self, X: Table) -> FloatArray:
+    def predict_interval(self, X: Table, *, groups: Any = None) -> FloatArray:
         """Return the ends of the band around the class's probability, (n_samples, 2), within [0, 1]."""
         function = self._function
-        band = function.to_probability(self._band(X))
+        band = function.to_probability(self._band(X, groups))
         own = probabilities(function.estimator, X)[:, [function.column]]
         return np.column_stack([np.minimum(band[:, :1], own), np.maximum(band[:, 1:], own)])
 
-    def certify(self, X: Table, y: Any = None, *, confidence: float = 0.95) -> Certificate:
+    def certify(self, X: Table, y: Any = None, *, groups: Any = None, confidence: float = 0.95) -> Certificate:
         """State from fresh rows how often the delivered class function fails the tester.
 
         Parameters
@@ -185,6 +197,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             Rows that neither trained nor calibrated.
         y : (n_samples,), optional
             Labels; adds the paired change of the log-loss over all classes.
+        groups : of the rows, if calibration was given labels of groups
         confidence : float in (0, 1), default=0.95
 
         Returns
@@ -193,7 +206,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         """
         level = check_level("confidence", confidence)
         if y is None:
-            return self._certify(X, level, None)
+            return self._certify(X, groups, level, None)
         _, table = self._ready(X)
         own = probabilities(self.estimator_, table).astype(np.float64)
         columns = self._columns(y, table.shape[0])
@@ -203,7 +216,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             p = self._rescaled(own, f, values)[np.arange(columns.size), columns]
             return -np.log(np.clip(p, EDGE, 1.0))
 
-        return self._certify(X, level, RowErrors("log-loss", log_loss))
+        return self._certify(X, groups, level, RowErrors("log-loss", log_loss))
 
     def _aligned_function(self, estimator: Any) -> ClassFunction:
         classes = np.asarray(getattr(estimator, "classes_", ()))

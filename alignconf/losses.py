@@ -16,7 +16,6 @@ from alignconf import scores
 from alignconf._typing import FloatArray, Table
 from alignconf.alignment import Alignment
 from alignconf.errors import InputError
-from alignconf.queries import PartQueries
 
 __all__ = ["LOSSES", "Loss"]
 
@@ -29,51 +28,51 @@ class Loss:
     ----------
     name : str
     per_query : bool
-        Whether it has a score for each query; otherwise one for each row.
+        Whether it has scores for each query of each part; otherwise one for each row, of all parts together.
     event : str
         What happens with probability at most ``alpha``, in words; ``{law}`` stands for the query law, ``{where}`` for what
         the property is repaired on together.
     scores : callable
         From the alignment, rows without missing constrained features, the number of queries and a generator to
-        critical half-widths, (n_samples, n_queries).
+        critical half-widths, (n_samples, n_queries): for each part, or once for all of them.
     """
 
     name: str
     per_query: bool
     event: str
-    scores: Callable[[Alignment, Table, int, np.random.Generator], FloatArray]
+    scores: Callable[[Alignment, Table, int, np.random.Generator], list[FloatArray]]
 
 
-def _delivered(alignment: Alignment, table: Table, n_queries: int, random: np.random.Generator) -> FloatArray:
+def _delivered(alignment: Alignment, table: Table, n_queries: int, random: np.random.Generator) -> list[FloatArray]:
     queries = alignment.draw(table.shape[0], n_queries, random)
-    worst: FloatArray = np.max(alignment.at_queries(table, queries, scores.delivered), axis=0)
-    return alignment.rounded_up(worst)
+    return [alignment.rounded_up(found) for found in alignment.at_queries(table, queries, scores.delivered)]
 
 
-def _existence(alignment: Alignment, table: Table, n_queries: int, random: np.random.Generator) -> FloatArray:
+def _existence(alignment: Alignment, table: Table, n_queries: int, random: np.random.Generator) -> list[FloatArray]:
     if alignment.is_opaque:
         raise InputError(
             f"loss='existence' asks which values within the band are accepted, and {alignment.declared} has a rule that only "
             "says yes or no; use the default loss, 'delivered'."
         )
-
-    def score(asked: PartQueries, f: FloatArray, _: FloatArray, rounding: FloatArray) -> FloatArray:
-        return scores.existence(asked, f, rounding)
-
     queries = alignment.draw(table.shape[0], n_queries, random)
-    worst: FloatArray = np.max(alignment.at_queries(table, queries, score), axis=0)
-    return worst
+    return alignment.at_queries(table, queries, scores.existence)
 
 
-def _line(alignment: Alignment, table: Table, _: int, __: np.random.Generator) -> FloatArray:
+def _line(alignment: Alignment, table: Table, _: int, __: np.random.Generator) -> list[FloatArray]:
     _check_together(alignment, "line")
-    return alignment.half_widths(table)[:, None]
+    if alignment.scale.difficulty is not None:
+        raise InputError(
+            "loss='line' asks for the smallest band that holds a member on the whole line, which is computed for a band of one "
+            "width; use the default loss, 'delivered', or leave difficulty out."
+        )
+    return [alignment.half_widths(table)[:, None] / min(alignment.scale.ray)]
 
 
-def _displacement(alignment: Alignment, table: Table, _: int, __: np.random.Generator) -> FloatArray:
+def _displacement(alignment: Alignment, table: Table, _: int, __: np.random.Generator) -> list[FloatArray]:
     _check_together(alignment, "displacement")
     f, g = alignment.predict(table)
-    return np.where(alignment.repaired_exactly(table), np.abs(g - f), np.inf)[:, None]
+    size = np.abs(g - f) / alignment.scale.towards(g - f, alignment.scale.sigma(table))
+    return [np.where(alignment.repaired_exactly(table), size, np.inf)[:, None]]
 
 
 def _check_together(alignment: Alignment, loss: str) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from alignconf import _tables
 from alignconf._typing import Feature, Table
 from alignconf._validation import check_count, check_rows
-from alignconf.alignment import clip_to_band
 from alignconf.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ def line(
     *,
     row: int = 0,
     n_points: int = 400,
+    groups: Any = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw one row's line: the model, its projection, the band and the delivered function.
@@ -41,6 +41,7 @@ def line(
         Which row of ``X``. Its own place is marked.
     n_points : int, default=400
         Reference places at which the line is drawn, at most (the knots are always among them).
+    groups : of the row, if calibration was given labels of groups
     ax : matplotlib Axes, optional
 
     Returns
@@ -66,13 +67,20 @@ def line(
     chosen = np.quantile(law.sample, np.linspace(0, 1, n_points), method="inverted_cdf")
     places = np.unique(np.concatenate([law.knots, chosen]))
     f, g = alignment.along(single, axis, places)
-    delivered = clip_to_band(f, g, aligned.lambda_)
+    sites = _tables.replicate(
+        single,
+        np.zeros(places.size, dtype=np.intp),
+        law.axis.moved(single, np.zeros(places.size, dtype=np.intp), places),
+    )
+    half_width = aligned.threshold_.of_rows(single, groups)
+    delivered = alignment.deliver(sites, f, g, half_width)
 
     ax = ax or plt.subplots(figsize=(7, 4.2), layout="constrained")[1]
     style: dict[str, Any] = {} if law.axis.order is None else {"marker": "o"}
-    if np.isfinite(aligned.lambda_):
-        label = f"band, \N{PLUS-MINUS SIGN}{aligned.lambda_:.3g}"
-        ax.fill_between(places, f - aligned.lambda_, f + aligned.lambda_, color="C0", alpha=0.15, lw=0, label=label)
+    if np.isfinite(half_width).all():
+        label = f"band, \N{PLUS-MINUS SIGN}{float(np.max(half_width)):.3g}" if alignment.scale.is_plain else "band"
+        low, high = alignment.band(sites, f, half_width).T
+        ax.fill_between(places, low, high, color="C0", alpha=0.15, lw=0, label=label)
     ax.plot(places, f, color="C0", lw=1.2, label="model", **style)
     ax.plot(places, g, color="0.35", lw=1.2, ls="--", label="projection (full strength)", **style)
     ax.plot(places, delivered, color="C3", lw=1.8, label="delivered", **style)

@@ -36,8 +36,10 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
     properties : Property, list of Property, or mapping
         What must hold. A mapping goes from a feature (column name or position in the raw input) to ``+1`` or
         ``"increasing"``, ``-1`` or ``"decreasing"``, a property, or a list of these. All must hold together.
-    alpha : float in [0, 1), default=0.1
-        Tolerated rate of violations, as ``loss`` counts them. 0 means full strength: ``g`` itself, ``lambda_ = inf``.
+    alpha : float in [0, 1), or one float in (0, 1) for each property, default=0.1
+        Tolerated rate of violations, as ``loss`` counts them. 0 means full strength: ``g`` itself, ``lambda_ = inf``. A list
+        as long as the list ``properties``, or a mapping with the keys of the mapping ``properties``, gives every property its
+        own rate.
     confidence : float in (0, 1), optional
         None: the violation rate is at most ``alpha`` on average over calibration draws. A number: it is at most
         ``alpha`` with this probability over the calibration draw.
@@ -53,6 +55,20 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
         (``calibration_.repair`` tells). Several features share ``4 * n_knots`` points of a grid.
     n_queries : int, default=10
         Queries for each calibration row, averaged within the row. With ``confidence`` one is used.
+    difficulty : callable or fitted crepes ``DifficultyEstimator``, optional
+        ``sigma(X) > 0``: the band is ``f -+ lambda_ * sigma``, wider where the model is less sure. Fixed without calibration
+        rows.
+    ray : (float, float) or "reference", optional
+        Factors of the half-width below and above the model, where violations pull to one side, as with bounds; ``"reference"``
+        reads them off the reference rows.
+    groups : column, list of columns, callable or fitted crepes ``MondrianCategorizer``, optional
+        Rows with the same label form a group, and the promise holds within each group. Groups must not depend on constrained
+        features. Labels that are not in ``X`` are given to ``calibrate``, ``predict`` and ``certify`` instead.
+    unseen_groups : {"refuse", "largest"}, default="refuse"
+        What happens to a row of a group that did not calibrate: an error, or the largest half-width without a promise.
+    shift : LikelihoodRatio or EstimatedRatio of :mod:`alignconf.shift`, optional
+        Where fresh rows come from another law than the calibration rows. Calibrating on unlabelled rows from deployment is
+        simpler and exact.
     surrogate : regressor, optional
         Plays the repaired function in place of projections along lines: an unfitted regressor that has the property whatever
         it is fitted to. A clone is fitted to the model's own predictions at the reference rows. By default gradient boosting
@@ -71,7 +87,7 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
     estimator_ : object
         The fitted model, unchanged.
     lambda_ : float
-        Half-width of the band, in the unit of the prediction.
+        Half-width of the band, in the unit of the prediction, or of the scale where there is one; the largest, where rows differ.
     calibration_ : Calibration
         How it was found; ``calibration_.statement`` is the guarantee in words.
     n_features_in_ : int
@@ -103,23 +119,23 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
     (True, (112,))
     """
 
-    def predict(self, X: Table) -> FloatArray:
+    def predict(self, X: Table, *, groups: Any = None) -> FloatArray:
         """Return the delivered function at the rows of ``X``, (n_samples,).
 
         Within ``lambda_`` of the model's own prediction, and equal to it bit for bit wherever the line needed no change
         or a constrained feature is missing.
         """
-        return self._delivered(X)[2]
+        return self._delivered(X, groups)[2]
 
-    def predict_interval(self, X: Table) -> FloatArray:
+    def predict_interval(self, X: Table, *, groups: Any = None) -> FloatArray:
         """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2).
 
         Rounded outwards, so that it holds every delivered value. At full strength it is infinite. It is a band for the
         aligned function and not a prediction interval for the outcome.
         """
-        return self._band(X)
+        return self._band(X, groups)
 
-    def certify(self, X: Table, y: Any = None, *, confidence: float = 0.95) -> Certificate:
+    def certify(self, X: Table, y: Any = None, *, groups: Any = None, confidence: float = 0.95) -> Certificate:
         """State from fresh rows how often the delivered function fails the tester.
 
         Parameters
@@ -128,6 +144,7 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
             Rows that neither trained nor calibrated. One fresh query is asked at each.
         y : (n_samples,), optional
             Labels; adds the paired change of the mean squared error.
+        groups : of the rows, if calibration was given labels of groups
         confidence : float in (0, 1), default=0.95
             Of the bounds.
 
@@ -140,7 +157,7 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
         if y is not None:
             targets = check_targets(y, check_rows(X).shape[0])
             errors = RowErrors("mean squared error", lambda values: (values - targets) ** 2)
-        return self._certify(X, level, errors)
+        return self._certify(X, groups, level, errors)
 
     def _aligned_function(self, estimator: Any) -> Model:
         return check_model("estimator", estimator)

@@ -12,6 +12,10 @@ the loss at half-width :math:`\lambda` is :math:`1\{\lambda < s\}`:
 A query fails if any of its demands does, so its score is their largest; a demand with alternatives fails if all of them
 do. Excesses below the model's rounding count as none.
 
+In a scaled band (:mod:`alignconf.band`) the half-width at a point is :math:`\lambda s_k`. In units of the scale the path is an
+unscaled one with coefficients :math:`a_k s_k` and displacements :math:`d_k / s_k`, which the last rejection is computed
+from; existence divides by :math:`\sum_k |a_k| s_k`, each point's scale being that of the side that lowers the excess.
+
 References
 ----------
 .. [1] Angelopoulos, A. N. et al. (2024). Conformal Risk Control. ICLR 2024. arXiv:2208.02814
@@ -21,15 +25,56 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from alignconf._typing import FloatArray
+from alignconf.band import Scale, clip_to_band
 from alignconf.queries import PartQueries
 
-__all__ = ["delivered", "excess", "existence", "last_rejection", "last_rejection_on", "pair_score"]
+__all__ = ["Answers", "delivered", "excess", "existence", "last_rejection", "last_rejection_on", "pair_score"]
 
 #: Relative rounding of sums in double precision, as for the model's own.
 DOUBLE = 2.0**-44
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the model and its repair answer at the points of the queries of a block of rows.
+
+    Parameters
+    ----------
+    queries : PartQueries
+    f, g : (n_samples, n_queries, n_points)
+    rounding : (n_samples,)
+        Excesses up to this are rounding.
+    block : slice
+        Which rows of the table these are.
+    scale : Scale
+    sigma : (n_samples, n_queries, n_points), optional
+        Difficulty at the points, where the scale has one.
+    """
+
+    queries: PartQueries
+    f: FloatArray
+    g: FloatArray
+    rounding: FloatArray
+    block: slice
+    scale: Scale
+    sigma: FloatArray | None = None
+
+    def delivered(self, half_widths: float | FloatArray) -> FloatArray:
+        """Return the delivered function at the points, for one ``lambda_`` or one for each row of the whole table."""
+        if np.ndim(half_widths):
+            half_widths = np.asarray(half_widths)[self.block, None, None]
+        if self.scale.is_plain or np.all(np.isinf(half_widths)):
+            return clip_to_band(self.f, self.g, half_widths)
+        return clip_to_band(self.f, self.g, half_widths * self.scale.towards(self.g - self.f, self.sigma))
+
+    def excess(self, values: FloatArray) -> FloatArray:
+        """Return how far each query is from being accepted by a function with these values; see :func:`excess`."""
+        return excess(self.queries, values, self.rounding)
 
 
 def excess(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> FloatArray:
@@ -52,46 +97,49 @@ def excess(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> Fl
     return largest
 
 
-def existence(queries: PartQueries, f: FloatArray, rounding: FloatArray) -> FloatArray:
+def existence(answers: Answers) -> FloatArray:
     """Return the scores of the published construction, per query: (n_samples, n_queries).
 
-    ``v_+ / sum_k |a_k|`` is the smallest half-width at which *some* values in the band satisfy an inequality. The
-    values may differ from query to query, so nothing follows for one function; see :func:`delivered`. Parameters as for
-    :func:`excess`.
+    ``v_+ / sum_k |a_k| s_k`` is the smallest half-width at which *some* values in the band satisfy an inequality. The
+    values may differ from query to query, so nothing follows for one function; see :func:`delivered`.
     """
+    queries = answers.queries
     coefficients, _ = queries.demands
-    v = queries.excess(f)
-    length = np.abs(coefficients).sum(axis=-1)
-    score = np.where(v > _size(queries, rounding, f), v, 0.0) / np.where(length > 0, length, 1.0)
+    v = queries.excess(answers.f)
+    if answers.scale.is_plain:
+        length = np.abs(coefficients).sum(axis=-1)
+    else:
+        sigma = None if answers.sigma is None else answers.sigma[:, :, None, None, :]
+        length = (np.abs(coefficients) * answers.scale.towards(-coefficients, sigma)).sum(axis=-1)
+    score = np.where(v > _size(queries, answers.rounding, answers.f), v, 0.0) / np.where(length > 0, length, 1.0)
     largest: FloatArray = score.min(axis=-1).max(axis=-1)
     return largest
 
 
-def delivered(queries: PartQueries, f: FloatArray, g: FloatArray, rounding: FloatArray) -> FloatArray:
+def delivered(answers: Answers) -> FloatArray:
     r"""Return the half-width beyond which the delivered function passes each query: (n_samples, n_queries).
 
-    For a pair it has a closed form (:func:`pair_score`). In general the loss need not be monotone in :math:`\lambda`,
-    and the score is the *last* rejection along the path, :math:`\sup \{\lambda : \text{the query is rejected for }
-    g_\lambda\}`; then :math:`1\{\lambda < s\}` is at least the loss, for every :math:`\lambda`. ``s = 0`` if the path
-    is never rejected, and infinite if even ``g`` is, which points strictly between two knots can be. For an opaque property
-    see :func:`last_rejection_on`.
-
-    Parameters
-    ----------
-    queries : PartQueries
-    f, g : (n_samples, n_queries, n_points)
-    rounding : (n_samples,)
+    For a pair in an unscaled band it has a closed form (:func:`pair_score`). In general the loss need not be monotone in
+    :math:`\lambda`, and the score is the *last* rejection along the path, :math:`\sup \{\lambda : \text{the query is
+    rejected for } g_\lambda\}`; then :math:`1\{\lambda < s\}` is at least the loss, for every :math:`\lambda`. ``s = 0`` if
+    the path is never rejected, and infinite if even ``g`` is, which points strictly between two knots can be. For an opaque
+    property see :func:`last_rejection_on`.
     """
+    queries, f, g = answers.queries, answers.f, answers.g
     if queries.is_opaque:
-        return last_rejection_on(queries, f, g)
+        return last_rejection_on(answers)
     coefficients, _ = queries.demands
-    size = _size(queries, rounding, f, g)
+    size = _size(queries, answers.rounding, f, g)
     v, v_full = queries.excess(f), queries.excess(g)
+    d = (g - f)[:, :, None, None, :]
     is_pair = f.shape[-1] == 2 and coefficients.shape[-2] == 1 and not coefficients.sum(axis=-1).any()
-    if is_pair:
-        score = pair_score(coefficients[..., 0], v, v_full, (g - f)[:, :, None, None, :], size)[..., 0]
+    if not answers.scale.is_plain:
+        scale = answers.scale.towards(g - f, answers.sigma)[:, :, None, None, :]
+        score = last_rejection(coefficients * scale, v, v_full, d / scale, size)
+    elif is_pair:
+        score = pair_score(coefficients[..., 0], v, v_full, d, size)[..., 0]
     else:
-        score = last_rejection(coefficients, v, v_full, (g - f)[:, :, None, None, :], size)
+        score = last_rejection(coefficients, v, v_full, d, size)
     largest: FloatArray = score.max(axis=-1)
     return largest
 
@@ -162,16 +210,16 @@ def last_rejection(
     return np.where(np.all(v_full > size, axis=-1), np.inf, score)
 
 
-def last_rejection_on(queries: PartQueries, f: FloatArray, g: FloatArray) -> FloatArray:
+def last_rejection_on(answers: Answers) -> FloatArray:
     r"""Return the scores of an opaque property, (n_samples, n_queries), on a list of half-widths that is fixed beforehand.
 
     With half-widths :math:`0 = h_0 < h_1 < \dots < h_H` the score is the one after the last at which the query is rejected
     along the clip path, 0 if there is none and infinite if it is the last one. If :math:`\lambda` is chosen from the list
     too, :math:`1\{\lambda < s\}` is at least the loss there, whatever happens in between.
     """
-    d = g - f
-    score = np.zeros(f.shape[:2])
+    queries = answers.queries
+    score = np.zeros(answers.f.shape[:2])
     following = [*queries.levels, np.inf]
     for half_width, beyond in zip([0.0, *queries.levels], following, strict=True):
-        score[~queries.accepted(f + np.clip(d, -half_width, half_width))] = beyond
+        score[~queries.accepted(answers.delivered(half_width))] = beyond
     return score

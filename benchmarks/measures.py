@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from alignconf import AlignedRegressor
-from alignconf.alignment import clip_to_band
-from alignconf.queries import LineQueries, PartQueries, Queries
-from alignconf.scores import excess
+from alignconf.queries import LineQueries, Queries
+from alignconf.scores import Answers
 
 __all__ = ["mean_squared_error", "pairs", "violated", "violated_by_aligned"]
 
@@ -46,7 +45,7 @@ def violated_by_aligned(aligned: AlignedRegressor, X: pd.DataFrame, asked: np.nd
     assert isinstance(part, LineQueries)
     queries = Queries((replace(part, places=asked),), len(X), asked.shape[1])
 
-    def failed(one: PartQueries, f: np.ndarray, g: np.ndarray, rounding: np.ndarray) -> np.ndarray:
-        return excess(one, clip_to_band(f, g, aligned.lambda_), rounding) > 0
+    def failed(answers: Answers) -> np.ndarray:
+        return answers.excess(answers.delivered(aligned.lambda_)) > 0
 
     return alignment.at_queries(X, queries, failed)[0]

@@ -23,10 +23,12 @@ from scipy.stats import binom
 from alignconf import AlignedRegressor, scores
 from alignconf._validation import generator
 from alignconf.aligned import CALIBRATE
-from alignconf.calibration import allowed_above, calibrate, critical_half_width, rows_needed, too_few_rows
+from alignconf.band import Scale
+from alignconf.calibration import Promise, calibrate
 from alignconf.errors import CalibrationError
 from alignconf.properties import AllOf, Increasing
 from alignconf.queries import LineQueries
+from alignconf.ranks import allowed_above, critical_half_width, rows_needed, too_few_rows
 
 # id, recipe, seed, n_rows, n_half_widths, alpha, expected
 GRID = [
@@ -169,7 +171,9 @@ def test_scores_of_pairs_and_triples_of_a_known_function(
     x = np.sort(np.random.default_rng(seed).random((n_rows, n_points)) * 3, axis=1)
     if n_points == 2:
         queries = LineQueries(Increasing("x"), None, x[:, None])
-        found = scores.existence(queries, f(x)[:, None], np.zeros(n_rows))
+        found = scores.existence(
+            scores.Answers(queries, f(x)[:, None], f(x)[:, None], np.zeros(n_rows), slice(0, n_rows), Scale())
+        )
     else:
         share = (x[:, 2] - x[:, 1]) / (x[:, 2] - x[:, 0])
         chord = share * f(x[:, 0]) + (1 - share) * f(x[:, 2])
@@ -371,7 +375,7 @@ def test_more_infinite_scores_than_alpha_allows_are_refused(confidence: float | 
 
 def test_the_figures_of_a_calibration() -> None:
     found = np.array([[0.0, 1.0], [0.0, 0.0], [3.0, 2.0], [0.0, inf], *[[0.0, 0.0]] * 6])
-    calibration = calibrate(found, 0.3, loss="delivered", event="it fails", n_reference=7, n_missing=1)
+    calibration = calibrate([found], Promise((0.3,), None, "delivered", ("it fails",)), n_reference=7, n_missing=1)
     assert calibration.n_above == allowed_above(10, 2, 0.3, None) == 4
     assert calibration.lambda_ == 0.0
     assert (calibration.n_rows, calibration.n_queries) == (10, 2)
@@ -388,13 +392,13 @@ def test_the_figures_of_a_calibration() -> None:
 
 
 def test_a_calibration_without_violations() -> None:
-    calibration = calibrate(np.zeros((30, 1)), 0.1)
+    calibration = calibrate([np.zeros((30, 1))], Promise((0.1,)))
     assert (calibration.lambda_, calibration.positive_rate, calibration.unrepaired_rate) == (0.0, 0.0, 0.0)
     assert np.isnan([calibration.median_score, calibration.largest_score]).all()
 
 
 def test_with_confidence_the_statement_says_so() -> None:
-    statement = calibrate(np.arange(50.0)[:, None], 0.1, 0.9, event="it fails").statement
+    statement = calibrate([np.arange(50.0)[:, None]], Promise((0.1,), 0.9, "", ("it fails",))).statement
     assert "independent draws of one law" in statement
     assert "with probability at least 0.9 over the calibration draw" in statement
     assert statement.endswith("the probability that it fails is at most 0.1.")
@@ -402,7 +406,7 @@ def test_with_confidence_the_statement_says_so() -> None:
 
 @pytest.mark.parametrize("shape", [(0, 1), (5, 1)])
 def test_alpha_zero_is_full_strength_and_needs_no_rows(shape: tuple[int, int]) -> None:
-    calibration = calibrate(np.full(shape, inf), 0)
+    calibration = calibrate([np.full(shape, inf)], Promise((0.0,)))
     assert calibration.lambda_ == inf
     assert calibration.n_above == 0
     assert "nothing was calibrated" in calibration.statement
@@ -423,6 +427,6 @@ def test_positive_rate_counts_what_needs_a_band_or_fails_at_full_strength() -> N
     aligned.calibrate(X, X_reference=reference)
     queries = aligned.alignment_.draw(400, 10, generator(0, CALIBRATE))
     needing = aligned.alignment_.at_queries(X, queries, scores.delivered)
-    violated = aligned.alignment_.at_queries(X, queries, lambda asked, f, _, size: scores.excess(asked, f, size))
+    violated = aligned.alignment_.at_queries(X, queries, lambda found: found.excess(found.f))
     assert aligned.calibration_.positive_rate == pytest.approx((np.max(needing, axis=0) > 0).mean(), abs=1e-12)
     assert aligned.calibration_.positive_rate > (np.max(violated, axis=0) > 0).mean()

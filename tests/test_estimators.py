@@ -28,7 +28,7 @@ from xgboost import XGBRegressor
 from xgboost import __version__ as xgboost_version
 
 from alignconf import AlignedRegressor, InputError
-from alignconf.alignment import clip_to_band
+from alignconf.band import clip_to_band
 from alignconf.errors import PropertyWarning
 from alignconf.properties import AllOf, Decreasing, Increasing, declare
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from alignconf.alignment import Alignment, clip_to_band
+from alignconf.alignment import Alignment
+from alignconf.band import clip_to_band
 from alignconf.contract import Property
 from alignconf.errors import PropertyWarning
 from alignconf.extension import extend

@@ -15,11 +15,11 @@ from scipy.optimize import isotonic_regression
 
 from alignconf import AlignedRegressor
 from alignconf.alignment import Alignment
-from alignconf.calibration import calibrate
 from alignconf.losses import LOSSES
 from alignconf.orbit import OrbitProperty
 from alignconf.preparation import prepare
 from alignconf.properties import InvariantUnder, LinearProperty, Rule
+from alignconf.ranks import critical_half_width
 from tests.test_validity import draws, expected_rate, margin, standard_error
 
 #: Values at the three points for each kind of row; some kinds have each property.
@@ -118,7 +118,7 @@ def alignment_of(declared: OrbitProperty) -> Alignment:
 
 def scores_of(declared: OrbitProperty, n_draws: int, n_rows: int, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
-    found = LOSSES["delivered"].scores(alignment_of(declared), draw_rows(n_draws * n_rows, random), 1, random)
+    (found,) = LOSSES["delivered"].scores(alignment_of(declared), draw_rows(n_draws * n_rows, random), 1, random)
     return found.reshape(n_draws, n_rows, 1)
 
 
@@ -140,7 +140,7 @@ def test_the_truth_is_the_rate_that_fresh_rows_show() -> None:
 @pytest.mark.parametrize("n_rows", [60, 99])
 def test_the_mean_rate_is_what_the_rank_says(declared, alpha, n_rows, n_draws) -> None:
     assert all(len(intervals) <= 1 for intervals in INTERVALS[declared])
-    half_widths = np.array([calibrate(it, alpha).lambda_ for it in scores_of(declared, n_draws, n_rows, 0)])
+    half_widths = np.array([critical_half_width(it, alpha)[0] for it in scores_of(declared, n_draws, n_rows, 0)])
     rates = rate(half_widths, declared)
     assert abs(rates.mean() - expected_rate(alpha, n_rows)) <= margin(rates)
     assert rates.mean() <= alpha + margin(rates)
@@ -154,14 +154,14 @@ def test_a_rule_keeps_the_promise_though_it_fails_again_along_the_path(alpha, n_
     excess = KINDS @ WEIGHTS
     for intervals, e in zip(INTERVALS[RULE], excess, strict=True):
         np.testing.assert_allclose(intervals, [(0, 2 * e / 3), (2 * e, 4 * e)] if e > 0 else [], atol=1e-6)
-    half_widths = np.array([calibrate(it, alpha).lambda_ for it in scores_of(RULE, n_draws, n_rows, 1)])
+    half_widths = np.array([critical_half_width(it, alpha)[0] for it in scores_of(RULE, n_draws, n_rows, 1)])
     rates = rate(half_widths, RULE)
     assert rates.mean() <= alpha + margin(rates)
     assert rates.mean() >= 0.3 * alpha, "the list of half-widths should not be this coarse"
 
     rows = draw_rows(n_draws * n_rows, np.random.default_rng(1))
     first = 2 / 3 * np.maximum(excess[rows[:, 0].astype(int)], 0.0) * rows[:, 2]
-    wrong = rate(np.array([calibrate(it, alpha).lambda_ for it in first.reshape(n_draws, n_rows, 1)]), RULE)
+    wrong = rate(np.array([critical_half_width(it, alpha)[0] for it in first.reshape(n_draws, n_rows, 1)]), RULE)
     assert wrong.mean() > alpha + 5 * standard_error(wrong), "the first acceptance should break the promise here"
 
 

@@ -10,6 +10,7 @@ from scipy.optimize import linprog
 from sklearn.linear_model import LogisticRegression
 
 from alignconf import AlignedClassifier, AlignedRegressor, CalibrationError, InputError, check
+from alignconf.band import Scale
 from alignconf.classifier import ClassFunction
 from alignconf.lines import Lines
 from alignconf.projection import Part, Projector
@@ -26,7 +27,7 @@ from alignconf.properties import (
 )
 from alignconf.queries import LineQueries
 from alignconf.reference import Axis, ReferenceLaw
-from alignconf.scores import existence
+from alignconf.scores import Answers, existence
 
 X = np.random.default_rng(0).random((1500, 2))
 
@@ -150,7 +151,7 @@ def test_existence_is_exact_where_demands_share_points() -> None:
     places = np.sort(random.choice(5.0 + np.arange(-5.0, 0.0), (40, 1, 3)), axis=-1)
     queries = LineQueries(Unimodal("a", peak=4), law, places)
     f = random.normal(size=(40, 1, 3))
-    found = existence(queries, f, np.zeros(40))[:, 0]
+    found = existence(Answers(queries, f, f, np.zeros(40), slice(0, 40), Scale()))[:, 0]
     coefficients, bounds = queries.demands
     for values, rows, limits, score in zip(f[:, 0], coefficients[:, 0, :, 0], bounds[:, 0, :, 0], found, strict=True):
         identity, ones = np.eye(3), np.ones((3, 1))

@@ -1,0 +1,159 @@
+"""What is asked of calibration, and the answer: a calibration in words and figures, and the threshold that it gives.
+
+A :class:`Request` is everything a user says about the promise: levels, confidence, what counts as a violation, groups, a shift
+of the law. It is checked before any work, and answered from an alignment, which is fixed, and rows that nothing was fixed from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alignconf._typing import FloatArray, Table
+from alignconf._validation import check_choice, check_count, check_level
+from alignconf.alignment import Alignment
+from alignconf.calibration import Calibration, Promise, calibrate
+from alignconf.conditions import check_groups, fitted_ratio
+from alignconf.errors import CalibrationError, InputError
+from alignconf.groups import Membership
+from alignconf.levels import Level
+from alignconf.losses import LOSSES
+from alignconf.ranks import rows_needed, too_few_rows
+from alignconf.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.thresholds import ByGroup, ByWeight, Fixed, Threshold
+from alignconf.weighted import WeightedScores
+
+__all__ = ["Request"]
+
+UNSEEN = ("refuse", "largest")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of calibration; parameters as for :class:`~alignconf.AlignedRegressor`, levels read."""
+
+    levels: tuple[Level, ...]
+    confidence: float | None
+    loss: str
+    n_queries: int
+    groups: Any
+    unseen_groups: str
+    shift: LikelihoodRatio | EstimatedRatio | None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be promised, before any work."""
+        if self.confidence is not None:
+            check_level("confidence", self.confidence)
+        check_choice("loss", self.loss, tuple(LOSSES))
+        check_count("n_queries", self.n_queries, at_least=1)
+        check_choice("unseen_groups", self.unseen_groups, UNSEEN)
+        if len(self.levels) > 1 and not LOSSES[self.loss].per_query:
+            raise InputError(
+                f"alpha has {len(self.levels)} levels and loss={self.loss!r} is about all properties together; give one "
+                "number, or use "
+                "the default loss, 'delivered'."
+            )
+        if self.shift is None:
+            return
+        if not isinstance(self.shift, (LikelihoodRatio, EstimatedRatio)):
+            raise InputError(
+                f"shift must be a LikelihoodRatio or an EstimatedRatio of alignconf.shift, got {self.shift!r} of type "
+                f"{type(self.shift).__name__}."
+            )
+        if self.confidence is not None:
+            raise InputError(
+                "shift keeps its promise on average over calibration draws only; leave confidence out, or calibrate on rows from "
+                "deployment, which need no shift."
+            )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the projection itself is asked for, and nothing calibrated."""
+        return self.smallest_alpha == 0
+
+    @property
+    def smallest_alpha(self) -> float:
+        """The smallest level."""
+        return min(level.alpha for level in self.levels)
+
+    @property
+    def n_rows(self) -> int:
+        """The smallest number of calibration rows that can support the promise."""
+        return rows_needed(self.smallest_alpha, self.confidence)
+
+    def too_few_rows(self, n_rows: int, *, n_reference: int = 0) -> str:
+        """Return the sentence that says how many rows would do."""
+        return too_few_rows(n_rows, self.smallest_alpha, self.confidence, n_reference=n_reference)
+
+    def answer(
+        self,
+        alignment: Alignment,
+        table: Table,
+        reference: Table,
+        membership: Membership | None,
+        random: np.random.Generator,
+        about: dict[str, Any],
+    ) -> tuple[Calibration, Threshold]:
+        """Return the calibration that rows give, and the half-widths that follow.
+
+        Parameters
+        ----------
+        alignment : Alignment
+            Fixed without the rows of the table.
+        table : rows with all constrained features, independent of everything fixed before
+        reference : rows that never calibrate
+        membership : Membership of the rows of the table, optional
+        random : numpy.random.Generator
+            Draws the queries.
+        about : fields of :class:`Calibration` that say where it comes from
+        """
+        loss = LOSSES[self.loss]
+        parts = [[i for i, one in enumerate(alignment.asked) if level.covers(one.declared)] for level in self.levels]
+        events = tuple(loss.event.format(law=alignment.law(chosen), where=alignment.where) for chosen in parts)
+        promise = Promise(tuple(level.alpha for level in self.levels), self.confidence, loss.name, events)
+        if self.is_full:
+            return calibrate([np.zeros((0, 1))], promise, **about), Fixed(np.inf)
+        if membership is not None and self.shift is not None:
+            raise InputError(
+                "groups and shift are both given; calibrate by group on rows from deployment, or leave one of them out."
+            )
+        if self.groups is not None:
+            check_groups(self.groups, alignment, reference)
+        if table.shape[0] < self.n_rows:
+            raise CalibrationError(self.too_few_rows(table.shape[0]))
+        n_queries = self.n_queries if loss.per_query and self.confidence is None else 1
+        of_parts = loss.scores(alignment, table, n_queries, random)
+        scores = [np.maximum.reduce([of_parts[i] for i in chosen]) for chosen in parts] if loss.per_query else of_parts
+        if membership is not None:
+            return self._by_group(scores, promise, membership, about)
+        if self.shift is not None:
+            return self._by_weight(scores, promise, fitted_ratio(self.shift, alignment, reference), table, about)
+        calibration = calibrate(scores, promise, **about)
+        return calibration, Fixed(calibration.lambda_)
+
+    def _by_group(
+        self, scores: list[FloatArray], promise: Promise, membership: Membership, about: dict[str, Any]
+    ) -> tuple[Calibration, Threshold]:
+        calibration = calibrate(scores, promise, membership=membership, **about)
+        widths: dict[Any, float] = {}
+        for claim in calibration.claims:
+            widths[claim.group] = max(claim.lambda_, widths.get(claim.group, 0.0))
+        return calibration, ByGroup(self.groups, widths, self.unseen_groups == "largest")
+
+    def _by_weight(
+        self, scores: list[FloatArray], promise: Promise, ratio: LikelihoodRatio, table: Table, about: dict[str, Any]
+    ) -> tuple[Calibration, Threshold]:
+        weights = ratio.weights(table)
+        if not weights.any():
+            raise InputError(
+                f"shift gives all {weights.size} calibration rows the weight 0; expected some that deployment resembles."
+            )
+        weighted = [WeightedScores.of(one, weights, alpha) for one, alpha in zip(scores, promise.alphas, strict=True)]
+        heaviest = float(weights.max()) if ratio.largest is None else ratio.largest
+        about = about | {"shift": ratio.assumption}
+        calibration = calibrate(scores, promise, weighted=weighted, heaviest=heaviest, weights=weights, **about)
+        if ratio.largest is not None:
+            return calibration, Fixed(calibration.lambda_)
+        return calibration, ByWeight(ratio, tuple(weighted), heaviest)
