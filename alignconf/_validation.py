@@ -35,6 +35,7 @@ __all__ = [
     "generator",
     "predictions",
     "rounding",
+    "row_answers",
     "warn",
 ]
 
@@ -191,6 +192,22 @@ def predictions(model: Model, table: Table) -> tuple[FloatArray, float]:
             "Check the model on those rows."
         )
     return values, _relative_rounding(answer.dtype)
+
+
+def row_answers(function: Any, table: Table) -> Any:
+    """Return what a user's function, or a fitted object with ``apply``, says of the rows of a table.
+
+    Objects with ``apply`` are those of crepes, which break ties with numpy's global random numbers: they see a fixed state, so
+    that the same rows get the same answer, and the global state is as it was afterwards.
+    """
+    if not hasattr(function, "apply"):
+        return function(table)
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        return function.apply(table)
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
 
 
 def rounding(values: FloatArray, relative: float) -> FloatArray:

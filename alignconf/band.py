@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import FloatArray, Table
+from alignconf._validation import row_answers
 from alignconf.errors import InputError
 
 __all__ = ["Scale", "clip_to_band", "row_numbers"]
@@ -106,7 +107,7 @@ def row_numbers(name: str, function: Any, table: Table) -> FloatArray:
     InputError
         If it is not one number for each row.
     """
-    answer = np.asarray((function.apply if hasattr(function, "apply") else function)(table))
+    answer = np.asarray(row_answers(function, table))
     if answer.shape != (table.shape[0],) or answer.dtype.kind not in "biuf":
         raise InputError(
             f"{name} returned shape {answer.shape} of type {answer.dtype} for {table.shape[0]} rows; expected one number for "

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from alignconf import _tables
 from alignconf._typing import BoolArray, Feature, FloatArray, IntArray, Table
+from alignconf._validation import row_answers
 from alignconf.errors import InputError
 
 __all__ = ["Membership", "read_groups"]
@@ -111,8 +112,7 @@ def read_groups(source: Any, table: Table, labels: Any = None) -> Membership:
             "Leave one of the two out."
         )
     if callable(source) or hasattr(source, "apply"):
-        answer = (source.apply if hasattr(source, "apply") else source)(table)
-        return _membership("groups", answer, table.shape[0])
+        return _membership("groups", row_answers(source, table), table.shape[0])
     columns = [_tables.column(table, position) for position in group_columns(source, table)]
     if len(columns) == 1:
         return _membership("groups", columns[0], table.shape[0])

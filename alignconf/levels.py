@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from alignconf._validation import check_level
 from alignconf.contract import Declaration, Property
@@ -54,22 +54,27 @@ def read_levels(alpha: Any, properties: Declaration) -> tuple[Level, ...]:
     InputError
         If a level is no probability, or levels and properties do not match.
     """
-    whole = declare(properties)
+    whole, listed = declare(properties), cast(Any, properties)
     if isinstance(alpha, Mapping):
-        if not isinstance(properties, Mapping) or set(alpha) != set(properties):
-            known = sorted(map(repr, properties)) if isinstance(properties, Mapping) else "no mapping"
+        keys = list(properties) if isinstance(properties, Mapping) else []
+        if set(alpha) != set(keys):
             raise InputError(
-                f"alpha has levels for {sorted(map(repr, alpha))} and properties is declared for {known}; expected one level for "
-                "each key of properties, or one number for all."
+                _mismatch(alpha, f"a mapping with the keys {keys!r} of properties" if keys else "one number")
             )
-        pairs: list[tuple[Any, Any]] = [(alpha[feature], {feature: spec}) for feature, spec in properties.items()]
+        pairs: list[tuple[Any, Any]] = [(alpha[key], {key: spec}) for key, spec in listed.items()]
     elif isinstance(alpha, Sequence) and not isinstance(alpha, str):
-        if isinstance(properties, (Mapping, Property)) or len(alpha) != len(properties):
-            raise InputError(
-                f"alpha has {len(alpha)} levels; expected properties to be a list of as many, one level for each, or one "
-                "number for all."
-            )
-        pairs = list(zip(alpha, properties, strict=True))
+        several = isinstance(properties, Sequence) and not isinstance(properties, str)
+        n_levels = len(listed) if several else 0
+        if len(alpha) != n_levels:
+            raise InputError(_mismatch(alpha, f"{n_levels} numbers, as properties lists" if several else "one number"))
+        pairs = list(zip(alpha, listed, strict=True))
     else:
         return (Level(check_level("alpha", alpha, zero=True), whole, True),)
     return tuple(Level(check_level(f"alpha of {one!r}", level), declare(one), len(pairs) == 1) for level, one in pairs)
+
+
+def _mismatch(alpha: Any, expected: str) -> str:
+    return (
+        f"alpha must be a number in [0, 1), or one number in (0, 1) for each property; here {expected}, got {alpha!r} of type "
+        f"{type(alpha).__name__}."
+    )

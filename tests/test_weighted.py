@@ -1,0 +1,263 @@
+r"""Likelihood-ratio weights: exact ranks, and the promise under another law against closed-form truth.
+
+Rows are :math:`(x, z)` with :math:`z \sim \mathrm{Exp}(1)` when they calibrate and :math:`z \sim \mathrm{Exp}(1/\theta)`, mean
+:math:`\theta`, in deployment: the ratio is :math:`w(z) = e^{z (1 - 1/\theta)} / \theta`, increasing in ``z``, bounded only
+where ``z`` is. The score of a row is its ``z`` itself, so the violation rate in deployment at half-width :math:`\lambda` is
+known.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from alignconf import AlignedRegressor
+from alignconf._validation import as_fraction
+from alignconf.errors import CalibrationError, InputError
+from alignconf.ranks import critical_half_width
+from alignconf.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.weighted import WeightedScores, effective_rows
+
+weights_of = st.lists(st.sampled_from([0.0, 0.25, 0.1, 1.0, 1 / 3, 2.0, 7.5]), min_size=1, max_size=30)
+
+
+def exact(scores, weights, alpha, fresh):
+    """The rule of the module, in rational arithmetic from its definition: no sorting, every score tried as half-width."""
+    n_queries, level = scores.shape[1], as_fraction(alpha)
+    w = [Fraction(float(one)) for one in weights]
+    for candidate in sorted({0.0, *scores.ravel().tolist()}):
+        loss = sum(w[i] * Fraction(int((scores[i] > candidate).sum()), n_queries) for i in range(len(w)))
+        if loss + Fraction(fresh) <= level * (sum(w) + Fraction(fresh)):
+            return candidate
+    return np.inf
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    weights_of,
+    st.integers(1, 3),
+    st.sampled_from([0.1, 0.2, 0.25, 0.3, 0.5]),
+    st.integers(0, 2**20),
+    st.sampled_from([0, 0.1, 1.0, 3.0]),
+)
+def test_half_widths_follow_the_definition_in_rational_arithmetic(weights, n_queries, alpha, seed, fresh) -> None:
+    random = np.random.default_rng(seed)
+    scores = random.integers(0, 5, (len(weights), n_queries)).astype(float)
+    if not any(weights):
+        weights = [1.0, *weights[1:]]
+    found = WeightedScores.of(scores, np.array(weights), alpha).half_widths(np.array([float(fresh)]))
+    assert found[0] == exact(scores, weights, alpha, fresh)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.1, 0.2, 0.3])
+@pytest.mark.parametrize("n_rows", [9, 19, 20, 99, 100, 199])
+@pytest.mark.parametrize("weight", [1.0, 0.1, 1 / 3])
+def test_equal_weights_give_the_unweighted_rank(alpha, n_rows, weight) -> None:
+    scores = np.random.default_rng(n_rows).random((n_rows, 2))
+    found = WeightedScores.of(scores, np.full(n_rows, weight), alpha).half_widths(np.array([weight]))[0]
+    try:
+        expected = critical_half_width(scores, alpha)[0]
+    except CalibrationError:
+        expected = np.inf
+    assert found == expected
+
+
+def test_half_widths_grow_with_the_fresh_weight_and_become_infinite() -> None:
+    random = np.random.default_rng(0)
+    scores = WeightedScores.of(random.random((500, 1)), random.exponential(size=500), 0.1)
+    fresh = np.linspace(0, 100, 1001)
+    found = scores.half_widths(fresh)
+    assert (np.diff(found[np.isfinite(found)]) >= 0).all()
+    assert np.isinf(found[fresh > 0.1 / 0.9 * scores.total + 1e-9]).all()
+    assert np.isfinite(found[fresh < 0.1 / 0.9 * scores.total - 1e-9]).all()
+
+
+def test_effective_rows() -> None:
+    assert effective_rows(np.full(50, 3.0)) == pytest.approx(50)
+    assert effective_rows(np.array([1.0, 0.0, 0.0])) == 1.0
+    assert effective_rows(np.array([1.0, 2.0, 3.0])) == pytest.approx(36 / 14)
+
+
+# The promise under another law ----------------------------------------------------------------------------------------
+
+LARGEST, THETA = 3.0, 2.0
+
+
+def cut_exponential(random, shape, mean):
+    """Exponential draws of given mean, conditional on being at most ``LARGEST``."""
+    return -mean * np.log1p(-random.random(shape) * -np.expm1(-LARGEST / mean))
+
+
+def ratio(z):
+    """Density of mean ``THETA`` over density of mean 1, both cut at ``LARGEST``."""
+    return np.exp(z * (1 - 1 / THETA)) / THETA * np.expm1(-LARGEST) / np.expm1(-LARGEST / THETA)
+
+
+def exceeds(half_width):
+    """Probability in deployment that a score lies above a half-width."""
+    upper = np.exp(-LARGEST / THETA)
+    return np.clip((np.exp(-np.minimum(half_width, LARGEST) / THETA) - upper) / (1 - upper), 0, 1)
+
+
+@pytest.mark.parametrize(("n_draws", "sigmas"), [(1500, 4), pytest.param(20_000, 4, marks=pytest.mark.slow)])
+def test_weights_keep_the_promise_that_ignoring_them_breaks(n_draws, sigmas) -> None:
+    """Target .1, 100 rows. Per point and worst case stay below it, within four standard errors (0.003 %); unweighted fails.
+
+    Per point: the deployment rows are a fine grid of weights, so that the mean over the fresh row is a sum.
+    """
+    random = np.random.default_rng(5)
+    grid = cut_quantiles(400)
+    point, worst, naive = np.empty((3, n_draws))
+    for draw in range(n_draws):
+        z = cut_exponential(random, 100, 1.0)
+        weighted = WeightedScores.of(z[:, None], ratio(z), 0.1)
+        # Given a fresh row at z the query fails iff lambda(w(z)) < z.
+        point[draw] = (weighted.half_widths(ratio(grid)) < grid).mean()
+        worst[draw] = exceeds(weighted.half_widths(np.array([ratio(LARGEST)]))[0])
+        naive[draw] = exceeds(critical_half_width(z[:, None], 0.1)[0])
+    for rates in (point, worst):
+        assert rates.mean() <= 0.1 + sigmas * rates.std() / np.sqrt(n_draws)
+        assert rates.mean() >= 0.06, "weights should not make the half-width much too wide here"
+    assert naive.mean() > 0.13
+
+
+def cut_quantiles(n_places):
+    """Equally likely places of the deployment law, moved to the middle of their cells."""
+    share = (np.arange(n_places) + 0.5) / n_places
+    return -THETA * np.log1p(-share * -np.expm1(-LARGEST / THETA))
+
+
+# Whole models --------------------------------------------------------------------------------------------------------
+
+
+class Wave:
+    """Falls along column 0 by an amount that column 1 scales."""
+
+    def predict(self, X):
+        return X[:, 1] * np.sin(7 * X[:, 0])
+
+
+def rows(n_samples, seed, mean=1.0):
+    random = np.random.default_rng(seed)
+    return np.column_stack([random.random(n_samples), cut_exponential(random, n_samples, mean)])
+
+
+def by_scale(X):
+    return ratio(X[:, 1])
+
+
+def align(shift, **changes):
+    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, shift=shift, random_state=0, **changes)
+    return aligned.calibrate(rows(3000, 1), X_reference=rows(500, 2))
+
+
+def test_shift_is_met_where_the_unweighted_half_width_fails() -> None:
+    """3,000 calibration rows (sd of the rate about .008), 20,000 fresh rows (.002); margins of four of both."""
+    deployment = rows(20_000, 3, THETA)
+    for shift in (
+        LikelihoodRatio(by_scale),
+        LikelihoodRatio(by_scale, largest=ratio(LARGEST)),
+        EstimatedRatio(rows(3000, 4, THETA), classifier=LogisticRegression()),
+    ):
+        certificate = align(shift).certify(deployment)
+        assert 0.06 <= certificate.delivered.rate <= 0.135
+    assert align(None).certify(deployment).delivered.rate > 0.15
+
+
+def test_per_point_half_widths_follow_the_row_and_are_reported() -> None:
+    aligned = align(LikelihoodRatio(by_scale))
+    fresh = rows(400, 6)
+    widths = aligned.threshold_.of_rows(fresh)
+    assert (np.diff(widths[np.argsort(fresh[:, 1])]) >= 0).all()
+    band = aligned.predict_interval(fresh)
+    np.testing.assert_allclose(band[:, 1] - band[:, 0], 2 * widths, rtol=1e-9)
+    assert aligned.lambda_ == pytest.approx(widths.max(), rel=0.2)
+    calibration = aligned.calibration_
+    assert calibration.effective_rows < calibration.n_rows
+    assert "whose likelihood ratio to theirs was given" in calibration.statement
+    assert "effective rows" in str(calibration)
+    assert "approximate" in align(EstimatedRatio(rows(500, 4, THETA))).calibration_.statement
+
+
+def test_an_estimated_ratio_leaves_out_what_queries_move() -> None:
+    """Deployment rows differ along the constrained feature only: no query is changed by it, so no weight is."""
+    deployment = rows(2000, 4)
+    deployment[:, 0] **= 4
+    aligned = align(EstimatedRatio(deployment, classifier=LogisticRegression()))
+    weights = aligned.threshold_.ratio.weights(rows(200, 5))
+    assert np.abs(weights - 1).max() < 0.2
+
+
+def test_text_and_missing_values_reach_the_classifier_as_codes() -> None:
+    import pandas as pd
+
+    class ByName:
+        def predict(self, X):
+            return np.where(X["kind"] == "b", 2.0, 1.0) * np.sin(7 * X["x"])
+
+    random = np.random.default_rng(0)
+    X = pd.DataFrame({"x": random.random(600), "kind": random.choice(["a", "b"], 600)})
+    deployment = X[X["kind"] == "b"].reset_index(drop=True)
+    aligned = AlignedRegressor(
+        ByName(), {"x": 1}, alpha=0.2, shift=EstimatedRatio(deployment), random_state=0
+    ).calibrate(X)
+    weights = aligned.threshold_.ratio.weights(X)
+    assert weights[X["kind"] == "b"].min() > 10 * weights[X["kind"] == "a"].max()
+    new = pd.DataFrame({"x": [0.5], "kind": ["never seen"]})
+    assert aligned.predict(new).shape == (1,)
+
+
+def negative(X):
+    return X[:, 1] - 2
+
+
+def first_column(X):
+    return X[:, 0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "error"),
+    [
+        ({"shift": LikelihoodRatio(negative)}, ["ratio gives the weight -", "at least 0"], InputError),
+        ({"shift": LikelihoodRatio(lambda X: np.full(len(X), np.nan))}, ["ratio gives the weight nan"], InputError),
+        (
+            {"shift": LikelihoodRatio(lambda X: np.zeros(len(X)))},
+            ["shift gives all 3000 calibration rows the weight 0"],
+            InputError,
+        ),
+        ({"shift": LikelihoodRatio(by_scale, largest=1.0)}, ["at most largest=1"], InputError),
+        (
+            {"shift": LikelihoodRatio(by_scale, largest=1e4)},
+            ["likelihood ratios of 3000 calibration rows sum to"],
+            CalibrationError,
+        ),
+        ({"shift": LikelihoodRatio(first_column)}, ["shift changes between the points of a query at"], InputError),
+        ({"shift": 3}, ["shift must be a LikelihoodRatio or an EstimatedRatio", "got 3"], InputError),
+        ({"shift": LikelihoodRatio(by_scale), "confidence": 0.9}, ["leave confidence out"], InputError),
+        ({"shift": LikelihoodRatio(by_scale), "groups": 1}, ["groups and shift are both given"], InputError),
+        ({"shift": EstimatedRatio(np.zeros((5, 3)))}, ["X_deployment has 3 columns; expected 2"], InputError),
+    ],
+)
+def test_bad_shifts_are_refused(changes, words, error) -> None:
+    with pytest.raises(error) as caught:
+        align(**changes)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_bad_ratios_are_refused_at_once() -> None:
+    with pytest.raises(InputError, match="ratio must be a function from rows to non-negative numbers, got 3"):
+        LikelihoodRatio(3)
+    with pytest.raises(InputError, match="largest must be a finite number above 0"):
+        LikelihoodRatio(by_scale, largest=0)
+    with pytest.raises(InputError, match="classifier must have fit and predict_proba"):
+        EstimatedRatio(np.zeros((5, 2)), classifier=3)
+    with pytest.raises(InputError, match="queries move every column"):
+        AlignedRegressor(Wave(), {0: 1, 1: 1}, shift=EstimatedRatio(rows(50, 0)), random_state=0).calibrate(
+            rows(500, 0)
+        )
