@@ -38,6 +38,7 @@ from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.losses import LOSSES
 from alignconf.preparation import prepare
 from alignconf.properties import declare
+from alignconf.query_laws import check_query_law
 from alignconf.reference import set_aside
 
 __all__ = ["AlignedEstimator"]
@@ -65,6 +66,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         projection: str = "l2",
         n_knots: int = 64,
         n_queries: int = 10,
+        query_law: str = "iid",
         surrogate: Any = None,
         max_half_width: float | None = None,
         random_state: RandomState = None,
@@ -79,6 +81,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         self.projection = projection
         self.n_knots = n_knots
         self.n_queries = n_queries
+        self.query_law = query_law
         self.surrogate = surrogate
         self.max_half_width = max_half_width
         self.random_state = random_state
@@ -223,7 +226,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         check_random_state(self.random_state)
         if self.n_jobs is not None:
             check_jobs(self.n_jobs)
-        declare(self.properties)
+        check_query_law(declare(self.properties), self.query_law)
 
     def _set_reference_aside(self, n_samples: int) -> tuple[IntArray, IntArray]:
         """Return the rows that calibrate and those that give the reference law; at full strength all are reference."""
@@ -239,7 +242,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
         return prepare(
             model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
-            surrogate=self.surrogate, n_jobs=self.n_jobs, verbose=self.verbose,
+            surrogate=self.surrogate, query_law=self.query_law, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
 
     def _calibrate(self, prepared: Alignment, estimator: Any, table: Table, reference: Table) -> Self:
@@ -280,7 +283,8 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         if table.shape[0] < rows_needed(self.alpha, self.confidence):
             raise CalibrationError(too_few_rows(table.shape[0], self.alpha, self.confidence))
         loss = LOSSES[self.loss]
-        n_queries = self.n_queries if loss.per_query and self.confidence is None else 1
+        once = not loss.per_query or self.confidence is not None or self.query_law == "line"
+        n_queries = 1 if once else self.n_queries
         return loss.scores(alignment, table, n_queries, generator(self.random_state, CALIBRATE))
 
     def _ready(self, X: Table) -> tuple[Alignment, Table]:

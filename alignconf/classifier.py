@@ -82,7 +82,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         The class whose probability is aligned. With two classes the second one by default; with more it must be given.
     scale : {"probability", "logit"}, default="probability"
         Where the band lives. Order properties mean the same on both; curvature and slopes do not.
-    alpha, confidence, loss, projection, n_knots, n_queries, surrogate, max_half_width, random_state, n_jobs, verbose
+    alpha, confidence, loss, projection, n_knots, n_queries, query_law, surrogate, max_half_width, random_state, n_jobs, verbose
         See :class:`~alignconf.AlignedRegressor`.
 
     Attributes
@@ -127,6 +127,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         projection: str = "l2",
         n_knots: int = 64,
         n_queries: int = 10,
+        query_law: str = "iid",
         surrogate: Any = None,
         max_half_width: float | None = None,
         random_state: RandomState = None,
@@ -142,6 +143,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             projection=projection,
             n_knots=n_knots,
             n_queries=n_queries,
+            query_law=query_law,
             surrogate=surrogate,
             max_half_width=max_half_width,
             random_state=random_state,

@@ -57,6 +57,13 @@ def _existence(alignment: Alignment, table: Table, n_queries: int, random: np.ra
             "says yes or no; use the default loss, 'delivered'."
         )
 
+    for asked in alignment.asked:
+        if asked.arguments is not None:
+            raise InputError(
+                f"loss='existence' is computed for each pair or triple by itself, and the demands of a query share points with "
+                f"query_law={asked.tester!r}: use query_law='iid', or the default loss, 'delivered'."
+            )
+
     def score(asked: PartQueries, f: FloatArray, _: FloatArray, rounding: FloatArray) -> FloatArray:
         return scores.existence(asked, f, rounding)
 

@@ -53,6 +53,10 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
         (``calibration_.repair`` tells). Several features share ``4 * n_knots`` points of a grid.
     n_queries : int, default=10
         Queries for each calibration row, averaged within the row. With ``confidence`` one is used.
+    query_law : {"iid", "path", "line"}, default="iid"
+        What is asked of a line. ``"iid"``: independent places, pairs for properties of order. ``"path"``, for properties of
+        pairs: a place against the pivots of its binary search among the knots; failures then bound the share of values that
+        must change. ``"line"``: the values at all knots together, once for each row. It is part of every claim.
     surrogate : regressor, optional
         Plays the repaired function in place of projections along lines: an unfitted regressor that has the property whatever
         it is fitted to. A clone is fitted to the model's own predictions at the reference rows. By default gradient boosting

@@ -87,11 +87,12 @@ def delivered(queries: PartQueries, f: FloatArray, g: FloatArray, rounding: Floa
     coefficients, _ = queries.demands
     size = _size(queries, rounding, f, g)
     v, v_full = queries.excess(f), queries.excess(g)
-    is_pair = f.shape[-1] == 2 and coefficients.shape[-2] == 1 and not coefficients.sum(axis=-1).any()
+    d = queries.gathered(g - f)
+    is_pair = d.shape[-1] == 2 and coefficients.shape[-2] == 1 and not coefficients.sum(axis=-1).any()
     if is_pair:
-        score = pair_score(coefficients[..., 0], v, v_full, (g - f)[:, :, None, None, :], size)[..., 0]
+        score = pair_score(coefficients[..., 0], v, v_full, d, size)[..., 0]
     else:
-        score = last_rejection(coefficients, v, v_full, (g - f)[:, :, None, None, :], size)
+        score = last_rejection(coefficients, v, v_full, d, size)
     largest: FloatArray = score.max(axis=-1)
     return largest
 

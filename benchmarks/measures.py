@@ -10,7 +10,8 @@ import pandas as pd
 
 from alignconf import AlignedRegressor
 from alignconf.alignment import clip_to_band
-from alignconf.queries import LineQueries, PartQueries, Queries
+from alignconf.line_queries import LineQueries
+from alignconf.queries import PartQueries, Queries
 from alignconf.scores import excess
 
 __all__ = ["mean_squared_error", "pairs", "violated", "violated_by_aligned"]

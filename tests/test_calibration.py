@@ -25,8 +25,8 @@ from alignconf._validation import generator
 from alignconf.aligned import CALIBRATE
 from alignconf.calibration import allowed_above, calibrate, critical_half_width, rows_needed, too_few_rows
 from alignconf.errors import CalibrationError
+from alignconf.line_queries import LineQueries
 from alignconf.properties import AllOf, Increasing
-from alignconf.queries import LineQueries
 
 # id, recipe, seed, n_rows, n_half_widths, alpha, expected
 GRID = [
