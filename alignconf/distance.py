@@ -15,8 +15,6 @@ References
 ----------
 .. [1] Fredman, M. L. (1975). On computing the length of longest increasing subsequences. Discrete Mathematics 11(1).
    doi:10.1016/0012-365X(75)90103-X
-.. [2] Robertson, T. and Wright, F. T. (1980). Algorithms in order restricted statistical inference and the Cauchy mean
-   value property. Annals of Statistics 8(3). doi:10.1214/aos/1176345014
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ steeply fail few pairs, and almost every value is out of place.
 References
 ----------
 .. [1] Ergun, F., Kannan, S., Kumar, S. R., Rubinfeld, R. and Viswanathan, M. (2000). Spot-checkers. Journal of Computer
-   and System Sciences 60(3). doi:10.1006/jcss.1999.1692
+   and System Sciences 60(3), 717-751.
+.. [2] Chakrabarty, D., Dixit, K., Jha, M. and Seshadhri, C. (2015). Property testing on product distributions: optimal
+   testers for bounded derivative properties. SODA. arXiv:1404.0718
 """
 
 from __future__ import annotations

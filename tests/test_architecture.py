@@ -29,7 +29,7 @@ LADDER = (
     {"line_queries", "plane_queries", "orbit_queries"},
     {"path_queries", "whole_line_queries"},
     {"query_laws"},
-    {"projection", "scores"},
+    {"projection", "scores", "claims"},
     {"extension", "repair"},
     {"grid_repair", "orbit_repair", "surrogate_repair"},
     {"plane_repair", "tree_repair"},
