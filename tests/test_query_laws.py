@@ -489,6 +489,20 @@ def test_what_is_certified_is_what_predict_answers(query_law: str) -> None:
         assert np.sum(fails) == count.n_rejected > 0
 
 
+@pytest.mark.parametrize("declared", [Increasing(0), Concave(0), Unimodal(0, peak=0.5), Lipschitz(0, 2.0)], ids=str)
+def test_whole_lines_are_read_off_the_projection_and_agree_with_other_points(declared) -> None:
+    """At the knots by way of the projection, and in another order by way of the points between knots."""
+    aligned = AlignedRegressor(Wave(), declared, alpha=0, query_law="line", n_knots=12).calibrate(X_MANY)
+    grid, knots = aligned.alignment_.grid, aligned.alignment_.laws[0].knots
+    asked = WholeLineQueries(declared, aligned.alignment_.laws[0], len(X_NEW))
+    ((f, g, _),) = grid.at_queries(Wave(), X_NEW, [asked])
+    turned = LineQueries(declared, asked.law, np.broadcast_to(knots[::-1], (len(X_NEW), 1, knots.size)))
+    ((f_turned, g_turned, _),) = grid.at_queries(Wave(), X_NEW, [turned])
+    np.testing.assert_allclose(f, f_turned[..., ::-1], atol=1e-12)
+    np.testing.assert_allclose(g, g_turned[..., ::-1], atol=1e-12)
+    assert np.abs(f - g).max() > 0.01
+
+
 @pytest.mark.parametrize("query_law", ["path", "line"])
 @pytest.mark.parametrize("n_knots", [12, 64])
 def test_trees_are_exact_on_their_pieces(query_law: str, n_knots: int) -> None:
