@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import beta, binom
+from scipy.stats import beta, binom, expon
 
 from alignconf import AlignedRegressor
 from alignconf.claims import absolute_bound, distance_bounds, hamming_bound, mean_bound
@@ -28,7 +28,8 @@ from alignconf.properties import (
     Unimodal,
 )
 from alignconf.queries import Queries
-from tests.test_query_laws import X_MANY, X_NEW, Wave
+from tests.test_query_laws import X_MANY, X_NEW, Wave, draw_rows_of
+from tests.test_validity import REFERENCE, Scaled
 
 X_FRESH = np.random.default_rng(8).random((400, 3))
 
@@ -152,6 +153,36 @@ def test_the_bounds_of_a_certificate_hold(query_law: str, direction: int, alpha:
         assert certificate.hamming_bound == certificate.distance_bound == certificate.upper_bound
     if query_law == "line":
         assert certificate.hamming_bound < hamming + 0.15
+
+
+@pytest.mark.parametrize(
+    "n_certificates", [pytest.param(200, id="200 draws"), pytest.param(3000, id="3000 draws", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("query_law", ["iid", "path", "line"])
+def test_bounds_cover_as_often_as_promised(query_law: str, n_certificates: int) -> None:
+    """Many certificates of one delivered function, each from 60 fresh rows, at confidence 0.7.
+
+    Rows are scales ``z`` of one line, so the expected distances are means over ``z``, taken at 4,000 of its quantiles. False
+    alarm: below 1e-4 for each bound (3.8 standard errors), and the seeds are fixed.
+    """
+    random = np.random.default_rng(0)
+    aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=0.3, query_law=query_law, random_state=random)
+    aligned.calibrate(draw_rows_of(200, random), X_reference=REFERENCE)
+    places, scales = REFERENCE[:, 0], expon.ppf((np.arange(4000) + 0.5) / 4000)
+    rows = np.column_stack([np.tile(places, scales.size), np.repeat(scales, places.size)])
+    lines = aligned.predict(rows).reshape(scales.size, -1).round(12)
+    hamming = hamming_distances(lines, np.ones(places.size)).mean()
+    shares = np.mean(absolute_distances(lines, np.ones(places.size)) / np.ptp(lines, axis=1))
+    truth = {"hamming_bound": hamming, "distance_bound": shares, "size_bound": shares}
+    certificates = [aligned.certify(draw_rows_of(60, random), confidence=0.7) for _ in range(n_certificates)]
+    for name, value in truth.items():
+        bounds = [getattr(certificate, name) for certificate in certificates]
+        if bounds[0] is None:
+            assert name in {"iid": ["hamming_bound"]}.get(query_law, ["size_bound"])
+            continue
+        assert value > 0.001
+        assert np.mean(np.array(bounds) >= value) >= 0.7 - 3.8 * np.sqrt(0.21 / n_certificates)
+        assert np.mean(bounds) < 0.6
 
 
 def test_exact_distances_say_more_than_paths_and_those_more_than_pairs() -> None:
