@@ -20,8 +20,10 @@ from numba import njit
 from alignconf._typing import FloatArray, IntArray
 
 __all__ = [
+    "absolute_errors",
     "best_peaks",
     "centre",
+    "heaviest_subsequences",
     "increments_least_squares",
     "increments_upper",
     "isotonic_least_squares",
@@ -295,3 +297,71 @@ def best_peaks(lines: FloatArray, weights: FloatArray) -> IntArray:
         errors = _prefix_errors(line, weights) + _prefix_errors(line[::-1].copy(), weights[::-1].copy())[::-1]
         rising[i] = np.argmin(errors)
     return rising
+
+
+@njit(cache=True, nogil=True)
+def heaviest_subsequences(ranks: IntArray, weights: FloatArray) -> FloatArray:
+    """The largest total weight of a non-decreasing subsequence of each line: (n_lines,).
+
+    ``best[k] = weights[k] + max(best[j] : j < k, ranks[j] < ranks[k])``, the largest so far of a prefix of ranks from a
+    Fenwick tree: O(n_knots log n_knots) per line.
+
+    Parameters
+    ----------
+    ranks : (n_lines, n_knots)
+        Of each value in its line, from 0; of equal values the first one has the lowest rank.
+    weights : (n_lines, n_knots)
+    """
+    n_lines, n_knots = ranks.shape
+    heaviest = np.zeros(n_lines)
+    largest = np.empty(n_knots + 1)
+    for i in range(n_lines):
+        largest[:] = 0.0
+        for k in range(n_knots):
+            total = 0.0
+            at = ranks[i, k] + 1
+            while at > 0:
+                total = max(total, largest[at])
+                at -= at & -at
+            total += weights[i, k]
+            heaviest[i] = max(heaviest[i], total)
+            at = ranks[i, k] + 1
+            while at <= n_knots:
+                largest[at] = max(largest[at], total)
+                at += at & -at
+    return heaviest
+
+
+@njit(cache=True, nogil=True)
+def absolute_errors(lines: FloatArray, weights: FloatArray) -> FloatArray:
+    """The least ``sum_k weights[k] |g[k] - line[k]|`` over non-decreasing ``g``, for each line: (n_lines,).
+
+    Let ``M_k(y)`` be the least cost of the first ``k`` values with ``g[k] <= y``: convex, non-increasing and flat in the end.
+    Adding ``w |y - value|`` puts a change of slope ``2 w`` at ``value``; to be flat again it gives up a total of ``w`` of
+    its last changes, each at a cost of its place less ``value``. Changes are kept sorted: O(n_knots^2) at worst.
+
+    Parameters
+    ----------
+    lines, weights : (n_lines, n_knots)
+    """
+    n_lines, n_knots = lines.shape
+    errors = np.zeros(n_lines)
+    place, change = np.empty(n_knots), np.empty(n_knots)
+    for i in range(n_lines):
+        n_changes = 0
+        for k in range(n_knots):
+            value, left = lines[i, k], weights[i, k]
+            at = n_changes
+            while at > 0 and place[at - 1] > value:
+                place[at], change[at] = place[at - 1], change[at - 1]
+                at -= 1
+            place[at], change[at] = value, 2 * left
+            n_changes += 1
+            while left > 0:
+                given = min(left, change[n_changes - 1])
+                errors[i] += given * (place[n_changes - 1] - value)
+                change[n_changes - 1] -= given
+                left -= given
+                if change[n_changes - 1] <= 0:
+                    n_changes -= 1
+    return errors

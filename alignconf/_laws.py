@@ -122,6 +122,25 @@ def _tight(trial: Trial) -> Iterator[Offence]:
             yield Offence(farther, cut, say(f"{side} is {{}}, but the member {{}} is nearer", found, z))
 
 
+def _chained(trial: Trial) -> Iterator[Offence]:
+    """Of a property that chains, a line passes if its neighbouring places do: asked on the way from a member to each line."""
+    part, knots = trial.part, trial.law.knots
+    if not part.is_local or knots.size < part.n_points:
+        return
+    member = next(iter(trial.projected.values()))
+    # What rounding leaves between neighbours adds up along the line, and grows with its span.
+    grown = knots.size * np.ptp(knots) / np.diff(knots).min()
+    for share in 0.5 ** np.arange(8):
+        line = member + share * (trial.lines.values - member)
+        size = lines_of(line, trial.bound).rounding
+        starts = range(knots.size - part.n_points + 1)
+        windows = [slice(start, start + part.n_points) for start in starts]
+        neighbours = [line_excess(part, trial.law, knots[at], line[:, at], size) for at in windows]
+        found = line_excess(part, trial.law, knots, line, grown * size)
+        broken = (np.max(neighbours, axis=0) == 0) & (found > 0)
+        yield Offence(broken, line, say("neighbouring places pass, and among all places the tester finds {}", found))
+
+
 def _answers(part: LineProperty) -> dict[str, Callable[[FloatArray, FloatArray, FloatArray], Any]]:
     """Return the answers of a part as functions of lines, knots and weights."""
     return {
@@ -338,6 +357,7 @@ ANSWERS = (
     ),
     Law("envelopes are members above and below", "See upper and lower, or return None.", _enveloped),
     Law("envelopes are the nearest on their side", "See upper and lower, or return None.", _tight),
+    Law("a property that chains is told by neighbours", "See demands, or leave chains False.", _chained),
 )
 MEMBERS = (
     Law("the projection is a member", "See least_squares, midpoint and demands.", _repaired),

@@ -17,9 +17,9 @@ import numpy as np
 
 from alignconf._typing import BoolArray, Feature, FloatArray, IntArray
 from alignconf.contract import LineProperty, Property
+from alignconf.line_queries import LineQueries
 from alignconf.lines import Lines
 from alignconf.projection import Part, Projector
-from alignconf.queries import LineQueries
 from alignconf.reference import Axis, ReferenceLaw
 from alignconf.scores import excess
 

@@ -39,6 +39,7 @@ from alignconf.groups import Membership, read_groups
 from alignconf.levels import read_levels
 from alignconf.preparation import prepare
 from alignconf.properties import declare
+from alignconf.query_laws import check_query_law
 from alignconf.reference import set_aside
 from alignconf.request import Request
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
@@ -69,6 +70,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         projection: str = "l2",
         n_knots: int = 64,
         n_queries: int = 10,
+        query_law: str = "iid",
         difficulty: Any = None,
         ray: Any = None,
         groups: Any = None,
@@ -88,6 +90,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         self.projection = projection
         self.n_knots = n_knots
         self.n_queries = n_queries
+        self.query_law = query_law
         self.difficulty = difficulty
         self.ray = ray
         self.groups = groups
@@ -268,6 +271,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         check_random_state(self.random_state)
         if self.n_jobs is not None:
             check_jobs(self.n_jobs)
+        check_query_law(declare(self.properties), self.query_law)
 
     def _set_reference_aside(self, n_samples: int) -> tuple[IntArray, IntArray]:
         """Return the rows that calibrate and those that give the reference law; at full strength all are reference."""
@@ -282,7 +286,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
         alignment = prepare(
             model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
-            surrogate=self.surrogate, n_jobs=self.n_jobs, verbose=self.verbose,
+            surrogate=self.surrogate, query_law=self.query_law, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
         return replace(alignment, scale=scale_of(self.difficulty, self.ray))
 

@@ -25,6 +25,7 @@ from alignconf.lines import over_blocks
 from alignconf.preparation import place_queries
 from alignconf.properties import declare
 from alignconf.queries import PartQueries, draw_queries
+from alignconf.query_laws import check_query_law
 from alignconf.reference import set_aside
 
 __all__ = ["Audit", "Witness", "check"]
@@ -131,6 +132,7 @@ def check(
     properties: Declaration,
     *,
     confidence: float = 0.95,
+    query_law: str = "iid",
     X_reference: Table | None = None,
     random_state: RandomState = None,
     n_jobs: int | None = None,
@@ -147,6 +149,9 @@ def check(
         As for :class:`~alignconf.AlignedRegressor`, for any number of features.
     confidence : float in (0, 1), default=0.95
         Of the two-sided Clopper-Pearson interval.
+    query_law : {"iid", "path", "line"}, default="iid"
+        What is asked along a line: independent places, one place against the pivots of its binary search, or the whole line; at
+        most 255 places are told apart in the last two. It is part of the finding.
     X_reference : table with the same columns, optional
         Rows that give the reference law. By default a random fifth of ``X``, which is then not asked.
     random_state : int, Generator, RandomState or None
@@ -174,6 +179,7 @@ def check(
     level = check_level("confidence", confidence)
     table = check_rows(X)
     declared = declare(properties)
+    check_query_law(declared, query_law)
     random = generator(random_state, 0)
     rows = np.arange(table.shape[0])
     if X_reference is None:
@@ -182,7 +188,7 @@ def check(
     else:
         reference = check_rows(X_reference, name="X_reference")
         _tables.check_columns(reference, _tables.column_names(table), table.shape[1], name="X_reference")
-    parts = place_queries(declared, table, reference)
+    parts = place_queries(declared, table, reference, query_law)
     complete = np.ones(rows.size, dtype=bool)
     for law in (law for part in parts for law in part.drawn_from):
         complete &= ~np.isnan(law.axis.places(table)[rows])
@@ -231,11 +237,14 @@ def _witness(
 ) -> Witness:
     at, part = divmod(int(sizes.argmax()), sizes.shape[1])
     asked = parts[part]
+    found = values[part][at]
+    points = asked.rows(slice(at, at + 1)).points_of_worst(found[None, None])
+    labels = asked.labels(table, at)
     return Witness(
         row=int(rows[at]),
         property=str(asked.declared),
         feature=asked.drawn_from[0].axis.feature if asked.drawn_from else None,
-        values=asked.labels(table, at),
-        predictions=tuple(values[part][at].tolist()),
+        values=tuple(labels[i] for i in points),
+        predictions=tuple(found[points].tolist()),
         excess=None if asked.is_opaque else float(sizes[at, part]),
     )

@@ -4,15 +4,11 @@ A fixed function is asked one query at each of ``N`` fresh rows; ``K`` are rejec
 ``K`` is binomial, and the Clopper-Pearson bound :math:`\varepsilon_U = B^{-1}(1-\delta; K+1, N-K)` (a quantile of the
 beta law) is at least the violation rate with probability at least :math:`1-\delta`, for any function and any ``N``.
 
-**Distance to monotone.** For pairs drawn independently from a reference law along a line, a line with values in a range
-``R`` and pair rejection probability ``p`` lies within mean absolute distance :math:`R \sqrt{p}` of a monotone line. By
-Jensen's inequality the mean of distance / range over rows is at most :math:`\sqrt{\varepsilon_U}` with the same
-confidence. It is stated for one ordered feature only, where its proof holds.
+**Distance to the property.** What the rate says of it depends on the query law: :mod:`alignconf.claims`.
 
 References
 ----------
 .. [1] Clopper, C. J. and Pearson, E. S. (1934). Biometrika 26(4). doi:10.1093/biomet/26.4.404
-.. [2] Berman, P., Raskhodnikova, S. and Yaroslavtsev, G. (2014). Lp-Testing. STOC. doi:10.1145/2591796.2591887
 """
 
 from __future__ import annotations
@@ -21,9 +17,9 @@ import builtins
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from html import escape
-from math import inf, sqrt
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -33,6 +29,15 @@ from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Table
 from alignconf.alignment import Alignment
 from alignconf.calibration import Calibration
+from alignconf.claims import (
+    absolute_sentence,
+    distance_bounds,
+    hamming_sentence,
+    line_figures,
+    percent,
+    size_sentence,
+    with_lines,
+)
 from alignconf.errors import InputError
 from alignconf.groups import Membership
 from alignconf.levels import Level
@@ -146,7 +151,7 @@ class Certificate:
     alpha, lambda_ : float
         What was asked for, and the half-width that calibration gave (unit of the prediction).
     confidence : float
-        Of every bound below.
+        Of every bound below, each by itself.
     query_law, reference_law : str
         The laws that the claim is about.
     delivered : ViolationRate
@@ -155,6 +160,12 @@ class Certificate:
         Of the model before alignment and of the exact projection (``lambda_ = inf``), on the same queries.
     distance_bound : float or None
         Bound on the mean absolute distance to a monotone line, as a share of the line's range; None where not proved.
+    hamming_bound : float or None
+        Bound on the share of values that must change for a line to have the property; None where not proved.
+    size_bound : float or None
+        Another bound on what ``distance_bound`` bounds, from the sizes of violated pairs.
+    tester : str
+        The query law along lines, as users call it.
     rms_displacement, max_displacement : float
         Of ``g_lambda - f`` at the rows, in the unit of the prediction.
     n_missing : int
@@ -182,6 +193,9 @@ class Certificate:
     n_missing: int
     error: ErrorChange | None
     by_construction: bool = False
+    hamming_bound: float | None = None
+    size_bound: float | None = None
+    tester: str = "iid"
     separately: tuple[tuple[str, ViolationRate], ...] = ()
 
     @builtins.property
@@ -209,13 +223,12 @@ class Certificate:
             f'"{self.property}" '
             f"({self.n_rejected} of {self.n_queries} observed; queries are {self.query_law})."
         )
-        if self.distance_bound is None:
-            return claim
-        return (
-            f"{claim} Hence, averaged over rows, the line of the delivered model lies, under the reference law, within mean "
-            f"absolute distance "
-            f"{percent(self.distance_bound, ROUND_CEILING)} of its own range of a line that has the property exactly."
+        further = (
+            hamming_sentence(self.tester, self.hamming_bound, self.distance_bound),
+            absolute_sentence(self.tester, self.distance_bound),
+            size_sentence(self.size_bound),
         )
+        return " ".join([claim, *(sentence for sentence in further if sentence is not None)])
 
     def __str__(self) -> str:
         """Return the claim and the facts next to it, a line each."""
@@ -305,13 +318,18 @@ def certify(
     queries = alignment.draw(complete.size, 1, random)
     widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
 
-    def rejected(answers: Answers) -> BoolArray:
+    def figures(answers: Answers) -> FloatArray:
         functions = (answers.delivered(widths), answers.f, answers.g)
-        return np.stack([answers.excess(values)[:, 0] > 0 for values in functions], axis=1)
+        sizes = [answers.excess(values)[:, 0] for values in functions]
+        return np.column_stack([*sizes, line_figures(answers.queries, functions[0][:, 0], answers.rounding)])
 
-    of_parts = np.stack(alignment.at_queries(rows, queries, rejected))
-    failed = of_parts.any(axis=0)
-    delivered, before, full = (ViolationRate(int(count), complete.size, confidence) for count in failed.sum(axis=0))
+    found = alignment.at_queries(rows, with_lines(alignment.declared, queries), figures)
+    of_parts = np.stack([part[:, :3] for part in found[: len(queries.parts)]])
+    sizes: FloatArray = of_parts.max(axis=0)
+    delivered, before, full = (ViolationRate(int(n), complete.size, confidence) for n in (sizes > 0).sum(axis=0))
+    bounds = distance_bounds(
+        alignment.declared, queries, delivered.upper_bound, confidence, sizes[:, 0], found[-1][:, 3:]
+    )
     f, g = alignment.predict(table)
     aligned = alignment.deliver(table, f, g, half_widths)
     return Certificate(
@@ -324,14 +342,17 @@ def certify(
         delivered=delivered,
         before=before,
         full_strength=full,
-        distance_bound=sqrt(delivered.upper_bound) if alignment.declared.is_order else None,
+        distance_bound=bounds.absolute,
+        hamming_bound=bounds.hamming,
+        size_bound=bounds.by_size,
+        tester=bounds.tester,
         rms_displacement=float(np.sqrt(np.mean((aligned - f) ** 2))),
         max_displacement=float(np.abs(aligned - f).max()),
         n_missing=int(table.shape[0] - complete.size),
         by_construction=bool(np.isinf(half_widths).all()) and alignment.is_exact,
         error=None if errors is None else paired_change(errors.measure, errors.of(f), errors.of(aligned), confidence),
         separately=_separately(
-            alignment, levels, membership and membership.take(complete), of_parts[:, :, 0], confidence
+            alignment, levels, membership and membership.take(complete), of_parts[:, :, 0] > 0, confidence
         ),
     )
 
@@ -356,13 +377,6 @@ def _separately(
         if inside.size:
             rates.append((f"group {name!r}", ViolationRate(int(inside.sum()), inside.size, confidence)))
     return tuple(rates)
-
-
-def percent(value: float, direction: str) -> str:
-    """Return a probability in percent, rounded in one direction: a printed bound is never more than was proved."""
-    exact = 100 * Decimal(value)
-    digits = 2 if exact == 0 or exact >= Decimal("0.1") else 1 - exact.adjusted()
-    return f"{exact.quantize(Decimal(1).scaleb(-digits), rounding=direction):f}%"
 
 
 def plain(value: Any) -> Any:

@@ -83,7 +83,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         The class whose probability is aligned. With two classes the second one by default; with more it must be given.
     scale : {"probability", "logit"}, default="probability"
         Where the band lives. Order properties mean the same on both; curvature and slopes do not.
-    alpha, confidence, loss, projection, n_knots, n_queries : see :class:`~alignconf.AlignedRegressor`
+    alpha, confidence, loss, projection, n_knots, n_queries, query_law : see :class:`~alignconf.AlignedRegressor`
     difficulty, ray, groups, unseen_groups, shift, surrogate, max_half_width, random_state, n_jobs, verbose
         See :class:`~alignconf.AlignedRegressor`.
 
@@ -129,6 +129,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         projection: str = "l2",
         n_knots: int = 64,
         n_queries: int = 10,
+        query_law: str = "iid",
         difficulty: Any = None,
         ray: Any = None,
         groups: Any = None,
@@ -149,6 +150,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             projection=projection,
             n_knots=n_knots,
             n_queries=n_queries,
+            query_law=query_law,
             difficulty=difficulty,
             ray=ray,
             groups=groups,

@@ -116,6 +116,8 @@ class LineProperty(Property):
 
     adjective: ClassVar[str] = ""
     n_points: ClassVar[int]
+    #: Whether the demands chain: see :attr:`is_local`.
+    chains: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Check the declaration before anything else sees it."""
@@ -155,6 +157,15 @@ class LineProperty(Property):
             return False
         coefficients, bounds = self.demands(np.array([1.0, 2.0]))
         return coefficients.shape[0] == 1 and not bounds.any() and not coefficients.sum()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether values at some places pass all demands as soon as neighbouring ones do, ``n_points`` at a time.
+
+        A property that declares this by ``chains = True`` also promises that such values can be completed to a whole line
+        that has the property. With a tolerance neither is so: what neighbours are granted adds up.
+        """
+        return self.chains and not self.tol
 
     def opposes(self, other: LineProperty) -> bool:
         """Whether this and another property of one feature demand opposite orders, so that only a constant has both."""

@@ -105,12 +105,25 @@ class GridRepair(Repair):
         self, function: Model, table: Table, projection: Projection, laws: Sequence[ReferenceLaw], places: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         shape = places.shape[:-1]
+        if self._are_knots(places):
+            return (
+                np.broadcast_to(projection.lines.values[:, None, :], shape),
+                np.broadcast_to(projection.values[:, None, :], shape),
+            )
         sites = np.repeat(self.places(table)[:, None, :], int(np.prod(shape[1:])), axis=1)
         for i, law in enumerate(laws):
             axis = next(axis for axis, one in enumerate(self.projector.laws) if one is law)
             sites[:, :, axis] = places[..., i].reshape(shape[0], -1)
         f, g = self.extend(function, table, projection, sites)
         return f.reshape(shape), g.reshape(shape)
+
+    def _are_knots(self, places: FloatArray) -> bool:
+        """Whether queries are about all knots of the only axis, at which the projection already says what is repaired."""
+        knots = self.projector.laws[0].knots
+        alone = len(self.projector.laws) == 1 and not self.projector.slack
+        if not alone or places.ndim != 4 or places.shape[2:] != (knots.size, 1):
+            return False
+        return bool((places[..., 0] == knots).all())
 
     def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
         """Return the smallest band that holds a member on the line, per row; the projector knows the limits."""

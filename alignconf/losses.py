@@ -54,6 +54,12 @@ def _existence(alignment: Alignment, table: Table, n_queries: int, random: np.ra
             f"loss='existence' asks which values within the band are accepted, and {alignment.declared} has a rule that only "
             "says yes or no; use the default loss, 'delivered'."
         )
+    for asked in alignment.asked:
+        if asked.arguments is not None:
+            raise InputError(
+                f"loss='existence' is computed for each pair or triple by itself, and the demands of a query share points with "
+                f"query_law={asked.tester!r}: use query_law='iid', or the default loss, 'delivered'."
+            )
     queries = alignment.draw(table.shape[0], n_queries, random)
     return alignment.at_queries(table, queries, scores.existence)
 

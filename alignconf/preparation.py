@@ -25,11 +25,14 @@ from alignconf.errors import InputError, PropertyWarning
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import Lines
 from alignconf.orbit import OrbitProperty
+from alignconf.orbit_queries import OrbitQueries
 from alignconf.orbit_repair import OrbitRepair
 from alignconf.plane import PlaneProperty
+from alignconf.plane_queries import PlaneQueries
 from alignconf.plane_repair import PlaneProjector, PlaneRepair, is_linear
 from alignconf.projection import Part, Projector
-from alignconf.queries import LineQueries, OrbitQueries, PartQueries, PlaneQueries
+from alignconf.queries import PartQueries
+from alignconf.query_laws import along_line, check_query_law
 from alignconf.reference import Axis, ReferenceLaw, place_axis
 from alignconf.repair import Repair
 from alignconf.surrogate_repair import MonotoneSurrogate, SurrogateRepair, direction
@@ -49,6 +52,9 @@ MAX_GRID = 2000
 
 #: The points of orbits are counted at this many rows: some transforms do something at a few rows only.
 ORBIT_ROWS = 10_000
+
+#: Audits ask whole lines, and search for places, among at most this many: eight pivots at most.
+AUDIT_KNOTS = 255
 
 
 def place_axes(declared: Property, table: Table) -> list[Axis]:
@@ -94,14 +100,17 @@ def place_orbits(declared: Property, table: Table) -> tuple[OrbitQueries, ...]:
     return tuple(OrbitQueries(part, len(part.orbit(few))) for part in declared.orbits)
 
 
-def place_queries(declared: Property, table: Table, reference: Table) -> tuple[PartQueries, ...]:
+def place_queries(
+    declared: Property, table: Table, reference: Table, query_law: str = "iid"
+) -> tuple[PartQueries, ...]:
     """Return what a tester asks of each part, with the laws that reference rows give; for audits, which repair nothing."""
+    check_query_law(declared, query_law)
 
     def law(axis: Axis) -> ReferenceLaw:
-        return ReferenceLaw.from_table(axis, reference, 2)
+        return ReferenceLaw.from_table(axis, reference, AUDIT_KNOTS)
 
     axes = place_axes(declared, table)
-    lines = [LineQueries(part, law(axis)) for part, axis in zip(declared.lines, axes, strict=True)]
+    lines = [along_line(part, law(axis), query_law) for part, axis in zip(declared.lines, axes, strict=True)]
     planes = [PlaneQueries(plane, (law(one), law(other))) for plane, (one, other) in place_planes(declared, table)]
     return (*lines, *planes, *place_orbits(declared, table))
 
@@ -116,6 +125,7 @@ def prepare(
     n_knots: int,
     limits: tuple[float, float] = (-np.inf, np.inf),
     surrogate: Any = None,
+    query_law: str = "iid",
     n_jobs: int | None = None,
     verbose: bool = False,
 ) -> Alignment:
@@ -129,7 +139,10 @@ def prepare(
     norm, n_knots, limits, n_jobs, verbose
     surrogate : regressor, optional
         What plays the repaired function instead of a projection.
+    query_law : str
+        Which queries are asked along lines.
     """
+    check_query_law(declared, query_law)
     placed = list(zip(declared.lines, place_axes(declared, table), strict=True))
     planes = place_planes(declared, table)
     orbits = place_orbits(declared, reference)
@@ -146,16 +159,18 @@ def prepare(
             "out."
         )
     if plain and (surrogate is not None or not _fits_a_grid(list(plain.values()))):
-        queries, repair = _surrogate(declared, [one for one in placed if not one[0].trade], reference, surrogate)
-        asked += queries
+        queries, repair = _surrogate(
+            declared, [one for one in placed if not one[0].trade], reference, surrogate, n_knots
+        )
+        asked += [along_line(part, law, query_law) for part, law in queries]
         repairs.append(repair)
         placed = [one for one in placed if one[0].trade]
     for group in _grids(placed):
         projector = _projector(group, reference, norm, n_knots, limits)
-        asked += [LineQueries(part.declared, part.law) for part in projector.parts]
+        asked += [along_line(part.declared, part.law, query_law) for part in projector.parts]
         repairs.append(GridRepair(projector))
     for on_plane in on_planes:
-        asked += [LineQueries(part.declared, part.law) for part in on_plane.parts]
+        asked += [along_line(part.declared, part.law, query_law) for part in on_plane.parts]
         asked += [PlaneQueries(plane, (on_plane.laws[0], on_plane.laws[1])) for plane in on_plane.planes]
         repairs.append(PlaneRepair(on_plane))
     asked += orbits
@@ -257,12 +272,12 @@ def _grids(placed: Sequence[Placed]) -> list[list[Placed]]:
 
 
 def _surrogate(
-    declared: Property, placed: Sequence[Placed], reference: Table, surrogate: Any
-) -> tuple[list[PartQueries], Repair]:
-    """Return the queries of the parts, and the repair by a surrogate: the given one, or boosting under constraints."""
+    declared: Property, placed: Sequence[Placed], reference: Table, surrogate: Any, n_knots: int
+) -> tuple[list[tuple[LineProperty, ReferenceLaw]], Repair]:
+    """Return the parts with their laws, and the repair by a surrogate: the given one, or boosting under constraints."""
     distinct = {axis.key: axis for _, axis in placed}
-    laws = {key: ReferenceLaw.from_table(axis, reference, 2) for key, axis in distinct.items()}
-    asked: list[PartQueries] = [LineQueries(part, laws[axis.key]) for part, axis in placed]
+    laws = {key: ReferenceLaw.from_table(axis, reference, n_knots) for key, axis in distinct.items()}
+    asked = [(part, laws[axis.key]) for part, axis in placed]
     if surrogate is not None:
         return asked, SurrogateRepair(tuple(distinct.values()), surrogate)
     signs: dict[Hashable, int] = {}

@@ -292,6 +292,22 @@ class ReferenceLaw:
         """Whether every place that there is is a knot: an ordered category all of whose categories occur."""
         return self.axis.order is not None and self.knots.size == len(self.axis.order)
 
+    @property
+    def knots_in_words(self) -> str:
+        """The knots in words: all the places that occur, or quantiles of them."""
+        n_knots, n_distinct = self.knots.size, np.unique(self.sample).size
+        return f"all {n_knots} distinct places" if n_knots == n_distinct else f"{n_knots} quantiles"
+
+    @property
+    def knot_masses(self) -> FloatArray:
+        """Reference mass of each knot, (n_knots,), where every place counts for the knot that :meth:`knot_of` gives it."""
+        counts = np.bincount(self.knot_of(self.sample), minlength=self.knots.size)
+        return counts / self.sample.size
+
+    def knot_of(self, places: FloatArray) -> IntArray:
+        """Return for each place the smallest knot that is not below it (the last one beyond it), of the same shape."""
+        return np.minimum(np.searchsorted(self.knots, places), self.knots.size - 1)
+
     def draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
         """Return independent draws from the law, of the given shape."""
         return self.sample[random.integers(self.sample.size, size=shape)]

@@ -55,6 +55,10 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
         (``calibration_.repair`` tells). Several features share ``4 * n_knots`` points of a grid.
     n_queries : int, default=10
         Queries for each calibration row, averaged within the row. With ``confidence`` one is used.
+    query_law : {"iid", "path", "line"}, default="iid"
+        What is asked of a line. ``"iid"``: independent places, pairs for properties of order. ``"path"``, for properties of
+        pairs: a place against the pivots of its binary search among the knots; failures then bound the share of values that
+        must change. ``"line"``: the values at all knots together, once for each row. It is part of every claim.
     difficulty : callable or fitted crepes ``DifficultyEstimator``, optional
         ``sigma(X) > 0``: the band is ``f -+ lambda_ * sigma``, wider where the model is less sure. Fixed without calibration
         rows.

@@ -123,7 +123,9 @@ class Request:
             check_groups(self.groups, alignment, reference)
         if table.shape[0] < self.n_rows:
             raise CalibrationError(self.too_few_rows(table.shape[0]))
-        n_queries = self.n_queries if loss.per_query and self.confidence is None else 1
+        asked_whole = any(one.tester == "line" for one in alignment.asked)
+        once = not loss.per_query or self.confidence is not None or asked_whole
+        n_queries = 1 if once else self.n_queries
         of_parts = loss.scores(alignment, table, n_queries, random)
         scores = [np.maximum.reduce([of_parts[i] for i in chosen]) for chosen in parts] if loss.per_query else of_parts
         if membership is not None:

@@ -131,10 +131,10 @@ def delivered(answers: Answers) -> FloatArray:
     coefficients, _ = queries.demands
     size = _size(queries, answers.rounding, f, g)
     v, v_full = queries.excess(f), queries.excess(g)
-    d = (g - f)[:, :, None, None, :]
-    is_pair = f.shape[-1] == 2 and coefficients.shape[-2] == 1 and not coefficients.sum(axis=-1).any()
+    d = queries.gathered(g - f)
+    is_pair = d.shape[-1] == 2 and coefficients.shape[-2] == 1 and not coefficients.sum(axis=-1).any()
     if not answers.scale.is_plain:
-        scale = answers.scale.towards(g - f, answers.sigma)[:, :, None, None, :]
+        scale = queries.gathered(answers.scale.towards(g - f, answers.sigma))
         score = last_rejection(coefficients * scale, v, v_full, d / scale, size)
     elif is_pair:
         score = pair_score(coefficients[..., 0], v, v_full, d, size)[..., 0]

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from alignconf import AlignedRegressor
-from alignconf.queries import LineQueries, Queries
+from alignconf.line_queries import LineQueries
+from alignconf.queries import Queries
 from alignconf.scores import Answers
 
 __all__ = ["mean_squared_error", "pairs", "violated", "violated_by_aligned"]

@@ -22,6 +22,7 @@ class Increments(LineProperty):
     """A property that bounds how much the prediction may change over a distance."""
 
     n_points: ClassVar[int] = 2
+    chains: ClassVar[bool] = True
 
     @abstractmethod
     def increments(self, distances: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -39,6 +39,7 @@ class Concave(LineProperty):
 
     adjective: ClassVar[str] = "concave"
     n_points: ClassVar[int] = 3
+    chains: ClassVar[bool] = True
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The middle of three points lies on or above the chord."""

@@ -35,6 +35,7 @@ class Convex(LineProperty):
 
     adjective: ClassVar[str] = "convex"
     n_points: ClassVar[int] = 3
+    chains: ClassVar[bool] = True
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The middle of three points lies on or below the chord."""

@@ -43,6 +43,7 @@ class Unimodal(LineProperty):
     peak: float | None = field(default=None, kw_only=True)
 
     n_points: ClassVar[int] = 3
+    chains: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,6 +54,11 @@ class Unimodal(LineProperty):
     def description(self) -> str:
         """The property in words, without its feature."""
         return "unimodal" if self.peak is None else f"unimodal with its peak at {self.peak:g}"
+
+    @property
+    def is_local(self) -> bool:
+        """Only with a known peak: 1, 0, 0, 1 has no three neighbours that tell."""
+        return super().is_local and self.peak is not None
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The middle is no lower than one of its neighbours; with a known peak, all pairs on one side are ordered."""

@@ -26,8 +26,8 @@ from alignconf.aligned import CALIBRATE
 from alignconf.band import Scale
 from alignconf.calibration import Promise, calibrate
 from alignconf.errors import CalibrationError
+from alignconf.line_queries import LineQueries
 from alignconf.properties import AllOf, Increasing
-from alignconf.queries import LineQueries
 from alignconf.ranks import allowed_above, critical_half_width, rows_needed, too_few_rows
 
 # id, recipe, seed, n_rows, n_half_widths, alpha, expected

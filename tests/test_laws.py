@@ -21,10 +21,10 @@ from scipy.optimize import linprog
 import alignconf.properties
 from alignconf._trials import envelope, largest_excess, lines_of, projector_at
 from alignconf.contract import Cells, LineProperty, Property
+from alignconf.line_queries import LineQueries
 from alignconf.lines import Lines
 from alignconf.projection import Projector
 from alignconf.properties import AllOf, Decreasing, Increasing, Unimodal
-from alignconf.queries import LineQueries
 from tests.catalogue import CASES, ORBIT_CASES, PLANE_CASES
 
 ONE_FEATURE = [case for case in CASES if len({part.feature for part in case.parts}) == 1]

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from scipy.stats import chi2, chisquare
 
 from alignconf.errors import InputError
+from alignconf.line_queries import LineQueries
 from alignconf.properties import Decreasing, Increasing
-from alignconf.queries import LineQueries, draw_queries
+from alignconf.queries import draw_queries
 from alignconf.reference import Axis, ReferenceLaw, place_axis
 
 #: A statistic above this quantile of its law fails a test: false alarm probability 1e-6 for each chi-square test below.

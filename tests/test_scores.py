@@ -9,8 +9,9 @@ from scipy.optimize import linprog
 from alignconf import scores
 from alignconf.band import Scale, clip_to_band
 from alignconf.contract import LineProperty
+from alignconf.line_queries import LineQueries
+from alignconf.orbit_queries import OrbitQueries
 from alignconf.properties import Decreasing, Increasing, LinearProperty
-from alignconf.queries import LineQueries, OrbitQueries
 from alignconf.reference import Axis, ReferenceLaw
 
 N_PAIRS = 10_000

@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from alignconf import AlignedClassifier, AlignedRegressor, CalibrationError, InputError, check
 from alignconf.band import Scale
 from alignconf.classifier import ClassFunction
+from alignconf.line_queries import LineQueries
 from alignconf.lines import Lines
 from alignconf.projection import Part, Projector
 from alignconf.properties import (
@@ -25,7 +26,6 @@ from alignconf.properties import (
     SlopeAtMost,
     Unimodal,
 )
-from alignconf.queries import LineQueries
 from alignconf.reference import Axis, ReferenceLaw
 from alignconf.scores import Answers, existence
 

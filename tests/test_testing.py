@@ -237,6 +237,14 @@ class LooseEnvelope(Increasing):
         return np.broadcast_to(lines.max(axis=1, keepdims=True), lines.shape).copy()
 
 
+class NotByNeighbours(Unimodal):
+    """A line such as 1, 0, 0, 1 passes at any three neighbours."""
+
+    @property
+    def is_local(self):
+        return True
+
+
 class NotANumber(Increasing):
     def demands(self, places):
         coefficients, bounds = super().demands(places)
@@ -360,6 +368,7 @@ BROKEN = {
     WrongSide: "envelopes are members above and below",
     EnvelopeNotAMember: "envelopes are members above and below",
     LooseEnvelope: "envelopes are the nearest on their side",
+    NotByNeighbours: "a property that chains is told by neighbours",
     NotANumber: "demands are linear inequalities",
     NeverMet: "demands are linear inequalities",
     NoCoefficients: "demands are linear inequalities",

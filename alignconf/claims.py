@@ -1,0 +1,232 @@
+r"""From a rejection rate to a distance from the property: which claim each query law supports, and in which words.
+
+Let a line of the delivered function fail a query with probability :math:`p`, and let rows be averaged over.
+
+* **path** (pairs that chain, one part, no tolerance): the mass of its values that must change for the line to have the
+  property is at most :math:`p`. For order properties the values can be changed within the range :math:`R` of the line, so it
+  is also within mean absolute distance :math:`R p` of a line that has it.
+* **iid** (order properties of one feature): mean absolute distance at most :math:`\sqrt{R \, E[\text{size}]} \le R \sqrt{p}`,
+  with the size :math:`(g(u) - g(u'))_+` of a violation, 0 where there is none; nothing about how many values must change.
+* **line** (order properties of one feature): both distances are computed exactly for each row
+  (:mod:`alignconf.distance`), and the means over rows of these variables in [0, 1] are bounded from above.
+
+Proofs are in docs/guarantees.md. For several constrained features, other properties, and with tolerances, nothing is claimed.
+
+References
+----------
+.. [1] Hoeffding, W. (1963). Probability inequalities for sums of bounded random variables. Journal of the American
+   Statistical Association 58(301). doi:10.1080/01621459.1963.10500830
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal
+from math import log, sqrt
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import rel_entr
+
+from alignconf._typing import FloatArray
+from alignconf.contract import LineProperty, Property
+from alignconf.distance import absolute_distances, as_shares_of_range, hamming_distances, without_rounding
+from alignconf.line_queries import LineQueries
+from alignconf.queries import PartQueries, Queries
+from alignconf.whole_line_queries import WholeLineQueries
+
+__all__ = [
+    "DistanceBounds",
+    "absolute_bound",
+    "absolute_sentence",
+    "distance_bounds",
+    "hamming_bound",
+    "hamming_sentence",
+    "line_figures",
+    "mean_bound",
+    "percent",
+    "size_sentence",
+    "with_lines",
+]
+
+
+def hamming_bound(declared: Property, query_law: str, rate_bound: float) -> float | None:
+    """Return a bound on the mass of values that must change, averaged over rows; None where there is no theorem.
+
+    Parameters
+    ----------
+    declared : Property
+    query_law : str
+    rate_bound : float
+        Bound on the rate of rejected queries under this law.
+    """
+    part = _only_line(declared)
+    if part is None or query_law != "path" or part.n_points != 2 or not part.is_local:
+        return None
+    return rate_bound
+
+
+def absolute_bound(declared: Property, query_law: str, rate_bound: float) -> float | None:
+    """Return a bound on the mean absolute distance as a share of each line's range, averaged over rows, or None.
+
+    Parameters as for :func:`hamming_bound`. For the law ``"line"`` see :func:`distance_bounds`.
+    """
+    if not declared.is_order:
+        return None
+    return {"iid": sqrt(rate_bound), "path": rate_bound}.get(query_law)
+
+
+def with_lines(declared: Property, queries: Queries) -> Queries:
+    """Return queries with the whole line of each row added, where a claim needs the range of the line to be known."""
+    (part, *others) = queries.parts
+    if others or not declared.is_order or not isinstance(part, LineQueries):
+        return queries
+    return replace(queries, parts=(part, WholeLineQueries(part.part, part.law, queries.n_samples)))
+
+
+def line_figures(asked: PartQueries, values: FloatArray, rounding: FloatArray) -> FloatArray:
+    """Return each line's Hamming distance, absolute distance as a share of its range, and range: (n_samples, 3).
+
+    Zeros for anything but whole lines of an order property.
+
+    Parameters
+    ----------
+    asked : PartQueries
+    values : (n_samples, n_points)
+        Of the function, at the points of one query for each row.
+    rounding : (n_samples,)
+        Values closer than this count as equal.
+    """
+    if not isinstance(asked, WholeLineQueries) or not asked.part.compares_pairs:
+        return np.zeros((len(values), 3))
+    coefficients, _ = asked.part.demands(np.array([1.0, 2.0]))
+    lines = without_rounding(values * np.sign(coefficients[0, 0, 0]), rounding)
+    masses = asked.law.knot_masses
+    shares = as_shares_of_range(absolute_distances(lines, masses), lines)
+    return np.stack([hamming_distances(lines, masses), shares, np.ptp(lines, axis=1)], axis=1)
+
+
+@dataclass(frozen=True)
+class DistanceBounds:
+    """What a certificate can say of the distance to the property, averaged over rows; None where nothing is proved.
+
+    Parameters
+    ----------
+    tester : str
+        The query law.
+    hamming : float or None
+        Bound on the mass of values that must change.
+    absolute : float or None
+        Bound on the mean absolute distance as a share of each line's range.
+    by_size : float or None
+        Bound on the same, from the sizes of violated pairs: a claim of its own, with its own confidence.
+    """
+
+    tester: str
+    hamming: float | None = None
+    absolute: float | None = None
+    by_size: float | None = None
+
+
+def distance_bounds(
+    declared: Property, queries: Queries, rate_bound: float, confidence: float, sizes: FloatArray, figures: FloatArray
+) -> DistanceBounds:
+    """Return the bounds that the answers of fresh rows support.
+
+    Parameters
+    ----------
+    declared, queries : what was asked, one query at each of n_samples independent rows
+    rate_bound, confidence : float
+        Bound on the rate of rejected queries, and its confidence.
+    sizes : (n_samples,)
+        Of the violations found, 0 where none.
+    figures : (n_samples, 3)
+        See :func:`line_figures`.
+    """
+    tester = queries.parts[0].tester if len(queries.parts) == 1 else ""
+    if tester == "line" and declared.is_order:
+        hamming, absolute = (mean_bound(values, confidence) for values in figures.T[:2])
+        return DistanceBounds(tester, hamming, absolute)
+    hamming_or_none, absolute_or_none = (
+        bound(declared, tester, rate_bound) for bound in (hamming_bound, absolute_bound)
+    )
+    if absolute_or_none is None or tester == "path":
+        return DistanceBounds(tester, hamming_or_none, absolute_or_none)
+    # The range at the knots is at most that of the line, so the share is at least the one that the theorem is about.
+    ranges = np.maximum(figures[:, 2], sizes)
+    shares = sizes / np.where(ranges > 0, ranges, 1.0)
+    return DistanceBounds(tester, None, absolute_or_none, sqrt(mean_bound(shares, confidence)))
+
+
+def mean_bound(values: FloatArray, confidence: float) -> float:
+    r"""Return an upper bound for the mean of a law on [0, 1], from independent draws (n_samples,).
+
+    The largest :math:`\mu` with :math:`n \, kl(\bar x, \mu) \le \log(1 / \delta)`, with the binary relative entropy
+    ``kl``. *If the values are independent draws of one law on [0, 1], its mean is at most the bound with probability at
+    least* :math:`1 - \delta` (Hoeffding 1963, theorem 1).
+    """
+    mean, limit = float(np.clip(values.mean(), 0.0, 1.0)), -log(1 - confidence) / values.size
+
+    def above(mu: float) -> float:
+        return float(rel_entr(mean, mu) + rel_entr(1 - mean, 1 - mu)) - limit
+
+    largest = float(np.nextafter(1.0, 0.0))
+    if mean >= largest or above(largest) <= 0:
+        return 1.0
+    return min(1.0, float(brentq(above, mean, largest, xtol=1e-15)) + 1e-12)
+
+
+def hamming_sentence(query_law: str, bound: float | None, absolute: float | None) -> str | None:
+    """Return what the bounds of a query law that looks at values one by one say, in words; None if there is no bound."""
+    if bound is None:
+        return None
+    start = (
+        "Hence, averaged"
+        if query_law == "path"
+        else "With the same confidence, for each of two claims by itself: averaged"
+    )
+    within = (
+        ""
+        if absolute is None
+        else f", and it lies within mean absolute distance {_at_most(absolute)} of its own range of such a line"
+    )
+    return (
+        f"{start} over rows, at most {_at_most(bound)} of the values of the delivered model on these places of its line, "
+        f"counted by reference mass, need changing for the line to have the property exactly there{within}."
+    )
+
+
+def absolute_sentence(query_law: str, bound: float | None) -> str | None:
+    """Return what independent pairs say of the mean absolute distance, in words; None if there is no such claim."""
+    if bound is None or query_law != "iid":
+        return None
+    return (
+        "Hence, averaged over rows, the line of the delivered model lies, under the reference law, within mean absolute "
+        f"distance {_at_most(bound)} of its own range of a line that has the property exactly."
+    )
+
+
+def size_sentence(bound: float | None) -> str | None:
+    """Return what the sizes of violated pairs say of the same distance, in words; None if there is no such claim."""
+    if bound is None:
+        return None
+    return (
+        f"By the sizes of the violations this distance is at most {_at_most(bound)}, with the same confidence for this claim "
+        "by itself."
+    )
+
+
+def percent(value: float, direction: str) -> str:
+    """Return a probability in percent, rounded in one direction: a printed bound is never more than was proved."""
+    exact = 100 * Decimal(value)
+    digits = 2 if exact == 0 or exact >= Decimal("0.1") else 1 - exact.adjusted()
+    return f"{exact.quantize(Decimal(1).scaleb(-digits), rounding=direction):f}%"
+
+
+def _at_most(value: float) -> str:
+    return percent(value, ROUND_CEILING)
+
+
+def _only_line(declared: Property) -> LineProperty | None:
+    """Return the property of lines that a declaration consists of; None if there is more, or something else."""
+    return declared.lines[0] if len(declared.parts) == len(declared.lines) == 1 else None
