@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR
+from functools import partial
 from html import escape
 from math import inf
 from typing import Any
@@ -297,12 +298,7 @@ def certify(
         raise InputError("X has no row with all constrained features present; nothing can be certified.")
     queries = alignment.draw(rows.shape[0], 1, random)
 
-    def figures(asked: PartQueries, f: FloatArray, g: FloatArray, rounding: FloatArray) -> FloatArray:
-        functions = (clip_to_band(f, g, lambda_), f, g)
-        sizes = [excess(asked, values, rounding)[:, 0] for values in functions]
-        return np.column_stack([*sizes, line_figures(asked, functions[0][:, 0], rounding)])
-
-    found = alignment.at_queries(rows, with_lines(alignment.declared, queries), figures)
+    found = alignment.at_queries(rows, with_lines(alignment.declared, queries), partial(_figures, lambda_))
     sizes: FloatArray = np.max([part[:, :3] for part in found[: len(queries.parts)]], axis=0)
     counts = (sizes > 0).sum(axis=0)
     delivered, before, full = (ViolationRate(int(count), rows.shape[0], confidence) for count in counts)
@@ -331,6 +327,16 @@ def certify(
         by_construction=bool(np.isinf(lambda_)) and alignment.is_exact,
         error=None if errors is None else paired_change(errors.measure, errors.of(f), errors.of(aligned), confidence),
     )
+
+
+def _figures(lambda_: float, asked: PartQueries, f: FloatArray, g: FloatArray, rounding: FloatArray) -> FloatArray:
+    """Return how far the delivered function, the model and the projection are from passing, and facts of whole lines.
+
+    Three and three columns, (n_rows, 6); the last are those of :func:`~alignconf.claims.line_figures`.
+    """
+    functions = (clip_to_band(f, g, lambda_), f, g)
+    sizes = [excess(asked, values, rounding)[:, 0] for values in functions]
+    return np.column_stack([*sizes, line_figures(asked, functions[0][:, 0], rounding)])
 
 
 def plain(value: Any) -> Any:
