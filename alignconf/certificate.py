@@ -18,6 +18,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR
+from functools import partial
 from html import escape
 from math import inf
 from typing import Any
@@ -318,12 +319,7 @@ def certify(
     queries = alignment.draw(complete.size, 1, random)
     widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
 
-    def figures(answers: Answers) -> FloatArray:
-        functions = (answers.delivered(widths), answers.f, answers.g)
-        sizes = [answers.excess(values)[:, 0] for values in functions]
-        return np.column_stack([*sizes, line_figures(answers.queries, functions[0][:, 0], answers.rounding)])
-
-    found = alignment.at_queries(rows, with_lines(alignment.declared, queries), figures)
+    found = alignment.at_queries(rows, with_lines(alignment.declared, queries), partial(_figures, widths))
     of_parts = np.stack([part[:, :3] for part in found[: len(queries.parts)]])
     sizes: FloatArray = of_parts.max(axis=0)
     delivered, before, full = (ViolationRate(int(n), complete.size, confidence) for n in (sizes > 0).sum(axis=0))
@@ -355,6 +351,16 @@ def certify(
             alignment, levels, membership and membership.take(complete), of_parts[:, :, 0] > 0, confidence
         ),
     )
+
+
+def _figures(half_widths: float | FloatArray, answers: Answers) -> FloatArray:
+    """Return how far the delivered function, the model and the projection are from passing, and facts of whole lines.
+
+    Three and three columns, (n_rows, 6); the last are those of :func:`~alignconf.claims.line_figures`.
+    """
+    functions = (answers.delivered(half_widths), answers.f, answers.g)
+    sizes = [answers.excess(values)[:, 0] for values in functions]
+    return np.column_stack([*sizes, line_figures(answers.queries, functions[0][:, 0], answers.rounding)])
 
 
 def _separately(

@@ -136,11 +136,9 @@ def prepare(
     model, declared
     table : rows with the columns that the model expects
     reference : rows that give reference laws and knots, and are used for nothing else
-    norm, n_knots, limits, n_jobs, verbose
+    norm, n_knots, limits, query_law, n_jobs, verbose
     surrogate : regressor, optional
         What plays the repaired function instead of a projection.
-    query_law : str
-        Which queries are asked along lines.
     """
     check_query_law(declared, query_law)
     placed = list(zip(declared.lines, place_axes(declared, table), strict=True))

@@ -11,6 +11,8 @@ import pytest
 from scipy.stats import beta, binom, expon
 
 from alignconf import AlignedRegressor
+from alignconf._validation import generator
+from alignconf.aligned import CERTIFY
 from alignconf.claims import absolute_bound, distance_bounds, hamming_bound, mean_bound
 from alignconf.distance import absolute_distances, hamming_distances
 from alignconf.properties import (
@@ -204,6 +206,25 @@ def test_exact_distances_are_means_over_the_rows_certified() -> None:
     assert certificate.hamming_bound == pytest.approx(mean_bound(hamming, 0.95), abs=1e-9)
     assert certificate.distance_bound == pytest.approx(mean_bound(shares, 0.95), abs=1e-9)
     assert certificate.n_rejected == np.sum(hamming > 0)
+
+
+def test_sizes_are_shares_of_the_range_at_the_knots() -> None:
+    """Again from ``predict`` at the pairs of the certificate and at the knots of each line."""
+    aligned = aligned_model("iid")
+    certificate = aligned.certify(X_FRESH)
+    (asked,) = aligned.alignment_.draw(len(X_FRESH), 1, generator(0, CERTIFY)).parts
+    knots = aligned.alignment_.laws[0].knots
+
+    def lines(places: np.ndarray) -> np.ndarray:
+        moved = np.repeat(X_FRESH, places.shape[1], axis=0)
+        moved[:, 0] = places.ravel()
+        return aligned.predict(moved).reshape(places.shape)
+
+    pairs, at_knots = lines(asked.places[:, 0]), lines(np.tile(knots, (len(X_FRESH), 1)))
+    sizes = np.maximum(pairs[:, 0] - pairs[:, 1], 0)
+    shares = sizes / np.maximum(np.ptp(at_knots, axis=1), sizes)
+    assert np.sum(sizes > 1e-12) == certificate.n_rejected
+    assert certificate.size_bound == pytest.approx(np.sqrt(mean_bound(shares, 0.95)), abs=1e-9)
 
 
 def test_sentences() -> None:

@@ -19,7 +19,8 @@ from scipy.stats import binom
 from sklearn.ensemble import RandomForestRegressor
 
 from alignconf import AlignedClassifier, AlignedRegressor, InputError, check
-from alignconf.ranks import allowed_above
+from alignconf._validation import generator
+from alignconf.aligned import CERTIFY
 from alignconf.contract import LineProperty
 from alignconf.distance import absolute_distances, hamming_distances
 from alignconf.line_queries import LineQueries
@@ -41,6 +42,7 @@ from alignconf.properties import (
     Unimodal,
 )
 from alignconf.query_laws import QUERY_LAWS, along_line, check_query_law
+from alignconf.ranks import allowed_above
 from alignconf.reference import Axis, ReferenceLaw
 from alignconf.whole_line_queries import WholeLineQueries
 from tests.catalogue import CASES
@@ -479,7 +481,7 @@ def test_what_is_certified_is_what_predict_answers(query_law: str) -> None:
     knots = aligned.alignment_.laws[0].knots
     moved = np.repeat(X_NEW, len(knots), axis=0)
     moved[:, 0] = np.tile(knots, len(X_NEW))
-    (asked,) = aligned.alignment_.draw(200, 1, np.random.default_rng([0, 2])).parts
+    (asked,) = aligned.alignment_.draw(200, 1, generator(0, CERTIFY)).parts
     for model, count in ((Wave(), certificate.before), (aligned, certificate.delivered)):
         lines = -model.predict(moved).reshape(200, -1)
         if query_law == "line":
