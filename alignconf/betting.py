@@ -31,7 +31,7 @@ from alignconf._typing import FloatArray
 from alignconf._validation import as_fraction, check_level
 from alignconf.errors import InputError
 
-__all__ = ["BettingSequence", "upper_bound"]
+__all__ = ["BettingSequence", "refuses", "upper_bound"]
 
 #: Losses looked at together; the capital is carried from one block to the next.
 BLOCK = 2**16
@@ -170,11 +170,7 @@ def upper_bound(losses: ArrayLike, confidence: float) -> float:
     >>> round(upper_bound([0.0] * 100, 0.95), 3)
     0.03
     """
-    sample = _checked(losses)
-    if sample.size == 0:
-        raise InputError("losses are empty; expected at least one loss in [0, 1] to bound their mean.")
-    threshold = -log(float(1 - as_fraction(check_level("confidence", confidence))))
-    bets = _predictable_bets(sample, threshold)
+    sample, bets, threshold = _staked(losses, confidence)
     if not _refused(sample, bets, 1.0, threshold):
         return 1.0
     low, high = 0.0, 1.0
@@ -182,6 +178,25 @@ def upper_bound(losses: ArrayLike, confidence: float) -> float:
         middle = (low + high) / 2
         low, high = (low, middle) if _refused(sample, bets, middle, threshold) else (middle, high)
     return high
+
+
+def refuses(losses: ArrayLike, candidate: float, confidence: float) -> bool:
+    """Return whether a sample refuses all means from ``candidate`` on: ``upper_bound <= candidate``, in one pass.
+
+    If the mean is ``candidate`` or more, this happens with probability at most ``1 - confidence``. Parameters, assumption and
+    errors as for :func:`upper_bound`; ``candidate`` in [0, 1].
+    """
+    sample, bets, threshold = _staked(losses, confidence)
+    return _refused(sample, bets, candidate, threshold)
+
+
+def _staked(losses: ArrayLike, confidence: float) -> tuple[FloatArray, FloatArray, float]:
+    """Return checked losses, the bets on them and the logarithm of the capital that refuses."""
+    sample = _checked(losses)
+    if sample.size == 0:
+        raise InputError("losses are empty; expected at least one loss in [0, 1] to bound their mean.")
+    threshold = -log(float(1 - as_fraction(check_level("confidence", confidence))))
+    return sample, _predictable_bets(sample, threshold), threshold
 
 
 def _checked(losses: ArrayLike) -> FloatArray:
