@@ -24,7 +24,7 @@ LADDER = (
     {"_validation", "_walk"},
     {"contract", "ensemble"},
     {"plane", "orbit", "trees"},
-    {"reference", "calibration", "betting", "repeats"},
+    {"reference", "calibration", "betting", "repeats", "size_bound"},
     {"queries", "lines", "loss_tables", "magnitude"},
     {"projection", "scores"},
     {"extension", "repair"},
