@@ -10,13 +10,15 @@ an accepted query by 0: :math:`V_+`. The loss of a query is the **size**
 
 .. math:: L(\lambda) = \sup_{\lambda' \ge \lambda} V(\lambda')_+ ,
 
-which is at least the excess of :math:`g_\lambda` and does not increase, as conformal risk control needs; for pairs it is the
-excess itself, :math:`V_+` being monotone for them. A row of several queries loses their mean. :class:`ViolationSizes` holds
-these functions, for violated queries only, and :func:`critical_size` finds the smallest half-width with
+which is at least the excess of :math:`g_\lambda` and does not increase, as conformal risk control needs; for pairs that
+``g`` does not violate it is the excess itself, :math:`V_+` being monotone for them. A row of several queries loses their mean.
+:class:`ViolationSizes` holds these functions, for violated queries only, and :func:`critical_size` finds the smallest
+half-width with
 
 .. math:: \frac{1}{n + 1} \Big( \sum_{i \le n} L_i(\lambda) + B(\lambda) \Big) \le \alpha ,
 
-where ``alpha`` is a size, in the unit of the prediction, and :math:`B` a bound on the loss of any row (:class:`alignconf.size_bound.SizeBound`).
+where ``alpha`` is a size, in the unit of the prediction, and :math:`B` a bound on the loss of any row
+(:class:`alignconf.size_bound.SizeBound`).
 
 References
 ----------
