@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from alignconf._typing import FloatArray
-from alignconf._validation import as_fraction, check_level
+from alignconf._validation import as_fraction, check_level, check_number
 from alignconf.errors import InputError
 
 __all__ = ["BettingSequence", "refuses", "upper_bound"]
@@ -168,7 +168,7 @@ def upper_bound(losses: ArrayLike, confidence: float) -> float:
     Examples
     --------
     >>> round(upper_bound([0.0] * 100, 0.95), 3)
-    0.03
+    0.031
     """
     sample, bets, threshold = _staked(losses, confidence)
     if not _refused(sample, bets, 1.0, threshold):
@@ -184,8 +184,9 @@ def refuses(losses: ArrayLike, candidate: float, confidence: float) -> bool:
     """Return whether a sample refuses all means from ``candidate`` on: ``upper_bound <= candidate``, in one pass.
 
     If the mean is ``candidate`` or more, this happens with probability at most ``1 - confidence``. Parameters, assumption and
-    errors as for :func:`upper_bound`; ``candidate`` in [0, 1].
+    errors as for :func:`upper_bound`; ``candidate`` is a number that is not negative.
     """
+    check_number("candidate", candidate, at_least=0.0)
     sample, bets, threshold = _staked(losses, confidence)
     return _refused(sample, bets, candidate, threshold)
 

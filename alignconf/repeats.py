@@ -198,15 +198,13 @@ def _of_objects(values: list[Any]) -> Fingerprints:
 
 
 def _of_distinct(values: list[Any]) -> Fingerprints:
-    """Return scattered bits of values one by one, of plain floats and texts quickly."""
+    """Return scattered bits of values one by one, of plain numbers and texts quickly."""
     result = np.empty(len(values), dtype=np.uint64)
-    floats = [place for place, value in enumerate(values) if type(value) is float]
-    result[floats] = _of_numbers(np.array([values[place] for place in floats], dtype=np.float64))
-    for place, value in enumerate(values):
-        if type(value) is str:
-            result[place] = _of_text(value)
-        elif type(value) is not float:
-            result[place] = _of_one(value)
+    plain = [type(value) is float or (type(value) is int and abs(value) <= 2**53) for value in values]
+    result[plain] = _of_numbers(np.array([value for value, one in zip(values, plain, strict=True) if one], np.float64))
+    for place, (value, one) in enumerate(zip(values, plain, strict=True)):
+        if not one:
+            result[place] = _of_text(value) if type(value) is str else _of_one(value)
     return result
 
 

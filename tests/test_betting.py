@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom
 
-from alignconf.betting import BLOCK, LEVELS, SHARES, STAKES, BettingSequence, upper_bound
+from alignconf.betting import BLOCK, LEVELS, SHARES, STAKES, BettingSequence, refuses, upper_bound
 from alignconf.errors import InputError
 
 #: Laws of losses on [0, 1] with their means: single queries, continuous losses, shares of ten queries.
@@ -126,6 +126,16 @@ def test_for_coins_it_is_near_the_exact_binomial_bound(n, rate) -> None:
         exact.append(beta.ppf(0.95, k + 1, n - k) - losses.mean())
         ours.append(upper_bound(losses, 0.95) - losses.mean())
     assert np.mean(exact) < np.mean(ours) < 1.6 * np.mean(exact)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_refusing_is_having_an_upper_bound_below(law) -> None:
+    losses = LAWS[law][0](np.random.default_rng(14), 200)
+    bound = upper_bound(losses, 0.9)
+    assert refuses(losses, bound, 0.9)
+    assert refuses(losses, min(1.0, bound + 0.1), 0.9)
+    assert not refuses(losses, bound - 1e-8, 0.9)
+    assert not refuses(losses, 0.0, 0.9)
 
 
 def test_blocks_give_the_same_bound_as_one_sum() -> None:
@@ -278,5 +288,7 @@ def test_other_arguments_are_checked() -> None:
         upper_bound([], 0.9)
     with pytest.raises(InputError, match=r"confidence must be a number in \(0, 1\), got 1"):
         upper_bound([0.0], 1)
+    with pytest.raises(InputError, match="candidate must be a finite number of at least 0, got -1"):
+        refuses([0.0], -1, 0.9)
     with pytest.raises(InputError, match=r"confidence must be a number in \(0, 1\), got 0"):
         BettingSequence(0)
