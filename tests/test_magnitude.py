@@ -126,10 +126,10 @@ def test_only_violated_queries_are_kept_and_a_million_take_little_time() -> None
     random = np.random.default_rng(1)
     v = np.where(random.random((100_000, 10)) < 0.01, 1.0, -1.0)[..., None, None]
     d = np.concatenate([-np.maximum(v[..., 0], 0), np.maximum(v[..., 0], 0)], axis=-1) / 2
-    start = time.perf_counter()
+    start = time.process_time()
     sizes = ViolationSizes.of_queries(PAIR, v, np.minimum(v, 0.0), d)
     half_width = critical_size(sizes, 0.001, SizeBound(1.0))
-    assert time.perf_counter() - start < 4.0
+    assert time.process_time() - start < 4.0
     assert sizes.index.size == (v > 0).sum()
     assert sizes.mean(half_width) == pytest.approx(0.001 - (1 - 0.001) / 100_000, rel=1e-6)
 

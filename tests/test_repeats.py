@@ -15,7 +15,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import product
 from math import comb, e, factorial
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pandas as pd
@@ -64,6 +64,7 @@ def test_equal_numbers_are_equal_and_others_are_not() -> None:
     assert len(set(equal.tolist())) == 1
     assert of_values(1, dtype=np.uint8)[0] == of_values(True, dtype=bool)[0] == equal[0]
     assert len(set(of_values(0.0, -0.0, 0, False).tolist())) == 1
+    assert fingerprints(np.array([[-0.0]])) == fingerprints(np.array([[0.0]]))
     different = of_values(
         2**53, 2**53 + 1, 2**60 + 1, 2**64 - 2**53 - 1, -(2**53) - 1, 2**63, 2**70 + 1, 0.1, "1", b"1", 1j
     )
@@ -169,9 +170,9 @@ def test_bits_are_scattered() -> None:
 def test_inputs_are_left_alone_and_large_tables_are_fast() -> None:
     table = np.random.default_rng(0).normal(size=(1_000_000, 10))
     table.setflags(write=False)
-    start = perf_counter()
+    start = process_time()
     marks = fingerprints(table)
-    assert perf_counter() - start < 2.0
+    assert process_time() - start < 2.0
     assert np.array_equal(marks[[5, 700_000]], fingerprints(table[[5, 700_000]]))
 
 
