@@ -1,4 +1,4 @@
-"""``python -m benchmarks demo | dial | shapes | projection | speed``."""
+"""``python -m benchmarks demo | dial | shapes | projection | speed | referees``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ def main(arguments: list[str] | None = None) -> None:
     shapes.add_argument("--seeds", type=int, default=3, help="number of seeds")
     projection = commands.add_parser("projection", help="speed of the projections, as ratios")
     speed = commands.add_parser("speed", help="speed of exact lines of tree ensembles, in predicts")
+    referees = commands.add_parser(
+        "referees", help="figures of other people's implementations, recomputed and compared"
+    )
+    referees.add_argument("--cases", type=Path, required=True, help="JSON file with the referee cases")
     for command in (demo, dial, shapes, projection, speed):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
@@ -47,6 +51,10 @@ def main(arguments: list[str] | None = None) -> None:
         from benchmarks.projection import run as run_projection
 
         run_projection(given.output)
+    elif given.command == "referees":
+        from benchmarks.referees import run as run_referees
+
+        run_referees(given.cases)
     else:
         from benchmarks.speed import run as run_speed
 
