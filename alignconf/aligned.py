@@ -36,7 +36,7 @@ from alignconf.certificate import Certificate, RowErrors, certify
 from alignconf.contract import Declaration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.losses import LOSSES
-from alignconf.preparation import prepare
+from alignconf.preparation import REFERENCES, prepare
 from alignconf.properties import declare
 from alignconf.reference import set_aside
 
@@ -45,7 +45,7 @@ __all__ = ["AlignedEstimator"]
 PROJECTIONS = ("l2", "sup")
 
 #: One stream of random numbers for each purpose.
-SPLIT, CALIBRATE, CERTIFY = range(3)
+SPLIT, CALIBRATE, CERTIFY, CONDITION = range(4)
 
 #: ``fit`` sets this share of the rows aside to calibrate.
 CALIBRATION_SHARE = 0.25
@@ -67,6 +67,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         n_queries: int = 10,
         surrogate: Any = None,
         max_half_width: float | None = None,
+        reference: str = "marginal",
         random_state: RandomState = None,
         n_jobs: int | None = None,
         verbose: bool = False,
@@ -81,6 +82,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         self.n_queries = n_queries
         self.surrogate = surrogate
         self.max_half_width = max_half_width
+        self.reference = reference
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -210,6 +212,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
             check_level("confidence", self.confidence)
         check_choice("loss", self.loss, tuple(LOSSES))
         check_choice("projection", self.projection, PROJECTIONS)
+        check_choice("reference", self.reference, REFERENCES)
         check_count("n_knots", self.n_knots, at_least=2)
         check_count("n_queries", self.n_queries, at_least=1)
         check_surrogate(self.surrogate)
@@ -237,9 +240,10 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def _prepare(self, model: Model, table: Table, reference: Table) -> Alignment:
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
+        conditional = generator(self.random_state, CONDITION) if self.reference == "conditional" else None
         return prepare(
             model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
-            surrogate=self.surrogate, n_jobs=self.n_jobs, verbose=self.verbose,
+            surrogate=self.surrogate, conditional=conditional, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
 
     def _calibrate(self, prepared: Alignment, estimator: Any, table: Table, reference: Table) -> Self:
@@ -250,7 +254,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         calibrating = _tables.take(table, np.flatnonzero(complete))
         found = self._scores(alignment, calibrating) if self.alpha > 0 else np.zeros((0, 1))
         loss = LOSSES[self.loss]
-        law = str(alignment.draw(1, 1, np.random.default_rng(0)))
+        law = str(alignment.draw(_tables.take(reference, np.arange(1)), 1, np.random.default_rng(0)))
         law += f", about {alignment.subject}" if alignment.subject else ""
         calibration = calibrate(
             found, self.alpha, self.confidence, loss=loss.name, event=loss.event.format(law=law, where=alignment.where),

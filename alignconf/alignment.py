@@ -144,9 +144,9 @@ class Alignment:
             complete &= ~np.isnan(axis.places(table))
         return complete
 
-    def draw(self, n_samples: int, n_queries: int, random: np.random.Generator) -> Queries:
+    def draw(self, table: Table, n_queries: int, random: np.random.Generator) -> Queries:
         """Draw the tester's queries; see :func:`alignconf.queries.draw_queries`."""
-        return draw_queries(self.asked, n_samples, n_queries, random)
+        return draw_queries(self.asked, table, n_queries, random)
 
     def predict_model(self, table: Table) -> tuple[FloatArray, float]:
         """Return the model's own predictions, (n_samples,), and their relative rounding."""

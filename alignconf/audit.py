@@ -17,12 +17,20 @@ import numpy as np
 
 from alignconf import _tables, scores
 from alignconf._typing import Feature, FloatArray, Model, RandomState, Table
-from alignconf._validation import check_level, check_model, check_rows, generator, predictions, rounding
+from alignconf._validation import (
+    check_choice,
+    check_level,
+    check_model,
+    check_rows,
+    generator,
+    predictions,
+    rounding,
+)
 from alignconf.certificate import ViolationRate, percent, plain
 from alignconf.contract import Declaration
 from alignconf.errors import InputError
 from alignconf.lines import over_blocks
-from alignconf.preparation import place_queries
+from alignconf.preparation import REFERENCES, place_queries
 from alignconf.properties import declare
 from alignconf.queries import PartQueries, draw_queries
 from alignconf.reference import set_aside
@@ -132,6 +140,7 @@ def check(
     *,
     confidence: float = 0.95,
     X_reference: Table | None = None,
+    reference: str = "marginal",
     random_state: RandomState = None,
     n_jobs: int | None = None,
 ) -> Audit:
@@ -149,6 +158,8 @@ def check(
         Of the two-sided Clopper-Pearson interval.
     X_reference : table with the same columns, optional
         Rows that give the reference law. By default a random fifth of ``X``, which is then not asked.
+    reference : {"marginal", "conditional"}, default="marginal"
+        As for :class:`~alignconf.AlignedRegressor`.
     random_state : int, Generator, RandomState or None
     n_jobs : int, optional
 
@@ -172,17 +183,19 @@ def check(
     """
     check_model("model", model)
     level = check_level("confidence", confidence)
+    check_choice("reference", reference, REFERENCES)
     table = check_rows(X)
     declared = declare(properties)
     random = generator(random_state, 0)
     rows = np.arange(table.shape[0])
     if X_reference is None:
         rows, reference_rows = set_aside(rows.size, random, keep=1)
-        reference = _tables.take(table, reference_rows)
+        referring = _tables.take(table, reference_rows)
     else:
-        reference = check_rows(X_reference, name="X_reference")
-        _tables.check_columns(reference, _tables.column_names(table), table.shape[1], name="X_reference")
-    parts = place_queries(declared, table, reference)
+        referring = check_rows(X_reference, name="X_reference")
+        _tables.check_columns(referring, _tables.column_names(table), table.shape[1], name="X_reference")
+    conditional = random if reference == "conditional" else None
+    parts = place_queries(declared, table, referring, conditional=conditional)
     complete = np.ones(rows.size, dtype=bool)
     for law in (law for part in parts for law in part.drawn_from):
         complete &= ~np.isnan(law.axis.places(table)[rows])
@@ -190,7 +203,7 @@ def check(
     if not asked_rows.size:
         raise InputError(f"X has no row to ask: {rows.size} rows besides the reference rows, all with missing values.")
     asked = _tables.take(table, asked_rows)
-    queries = draw_queries(parts, asked_rows.size, 1, random)
+    queries = draw_queries(parts, asked, 1, random)
     answers = [_ask(model, asked, part, n_jobs) for part in queries.parts]
     sizes = np.stack([excess for _, excess in answers], axis=1)
     worst = sizes.max(axis=1)

@@ -282,7 +282,7 @@ def certify(
     rows = _tables.take(table, np.flatnonzero(complete))
     if not rows.shape[0]:
         raise InputError("X has no row with all constrained features present; nothing can be certified.")
-    queries = alignment.draw(rows.shape[0], 1, random)
+    queries = alignment.draw(rows, 1, random)
 
     def rejected(asked: PartQueries, f: FloatArray, g: FloatArray, rounding: FloatArray) -> BoolArray:
         functions = (clip_to_band(f, g, lambda_), f, g)

@@ -82,7 +82,8 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         The class whose probability is aligned. With two classes the second one by default; with more it must be given.
     scale : {"probability", "logit"}, default="probability"
         Where the band lives. Order properties mean the same on both; curvature and slopes do not.
-    alpha, confidence, loss, projection, n_knots, n_queries, surrogate, max_half_width, random_state, n_jobs, verbose
+    alpha, confidence, loss, projection, n_knots, n_queries, surrogate, max_half_width, reference
+    random_state, n_jobs, verbose
         See :class:`~alignconf.AlignedRegressor`.
 
     Attributes
@@ -129,6 +130,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         n_queries: int = 10,
         surrogate: Any = None,
         max_half_width: float | None = None,
+        reference: str = "marginal",
         random_state: RandomState = None,
         n_jobs: int | None = None,
         verbose: bool = False,
@@ -144,6 +146,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             n_queries=n_queries,
             surrogate=surrogate,
             max_half_width=max_half_width,
+            reference=reference,
             random_state=random_state,
             n_jobs=n_jobs,
             verbose=verbose,

@@ -45,7 +45,7 @@ class Loss:
 
 
 def _delivered(alignment: Alignment, table: Table, n_queries: int, random: np.random.Generator) -> FloatArray:
-    queries = alignment.draw(table.shape[0], n_queries, random)
+    queries = alignment.draw(table, n_queries, random)
     worst: FloatArray = np.max(alignment.at_queries(table, queries, scores.delivered), axis=0)
     return alignment.rounded_up(worst)
 
@@ -60,7 +60,7 @@ def _existence(alignment: Alignment, table: Table, n_queries: int, random: np.ra
     def score(asked: PartQueries, f: FloatArray, _: FloatArray, rounding: FloatArray) -> FloatArray:
         return scores.existence(asked, f, rounding)
 
-    queries = alignment.draw(table.shape[0], n_queries, random)
+    queries = alignment.draw(table, n_queries, random)
     worst: FloatArray = np.max(alignment.at_queries(table, queries, score), axis=0)
     return worst
 

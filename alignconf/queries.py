@@ -75,8 +75,8 @@ class PartQueries(ABC):
         raise TypeError(f"{self.declared} draws no places")
 
     @abstractmethod
-    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> PartQueries:
-        """Return queries of the same part at other rows, freshly drawn."""
+    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> PartQueries:
+        """Return queries of the same part at the rows of a table, freshly drawn."""
 
     @property
     def is_opaque(self) -> bool:
@@ -149,9 +149,10 @@ class LineQueries(PartQueries):
         """The places."""
         return self.places[..., None]
 
-    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> LineQueries:
+    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> LineQueries:
         """Return queries with fresh places."""
-        return replace(self, places=np.sort(self.law.draw(random, (n_samples, n_queries, self.part.n_points)), axis=-1))
+        shape = (table.shape[0], n_queries, self.part.n_points)
+        return replace(self, places=np.sort(self.law.draw(random, shape, table), axis=-1))
 
     @property
     def n_sites(self) -> int:
@@ -239,9 +240,9 @@ class PlaneQueries(PartQueries):
         coefficients, bounds = self.part.demands()
         return coefficients[None, None, :, None, :], bounds[None, None, :, None] + self.part.tol
 
-    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> PlaneQueries:
+    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> PlaneQueries:
         """Return queries with fresh places."""
-        sides = [np.sort(law.draw(random, (n_samples, n_queries, 2)), axis=-1) for law in self.laws]
+        sides = [np.sort(law.draw(random, (table.shape[0], n_queries, 2), table), axis=-1) for law in self.laws]
         return replace(self, places=np.stack(sides, axis=2))
 
     def rows(self, block: slice) -> PlaneQueries:
@@ -306,7 +307,7 @@ class OrbitQueries(PartQueries):
         coefficients, bounds = self.part.demands(self.n_points)
         return coefficients[None, None, :, None, :], bounds[None, None, :, None] + self.part.tol
 
-    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> OrbitQueries:
+    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> OrbitQueries:
         """Return the same orbits, asked another number of times."""
         return replace(self, n_queries=n_queries)
 
@@ -385,14 +386,15 @@ class Queries:
         return " and ".join(asked) + (", failed if any of them is" if len(self.parts) > 1 else "")
 
 
-def draw_queries(asked: Sequence[PartQueries], n_samples: int, n_queries: int, random: np.random.Generator) -> Queries:
-    """Draw ``n_queries`` queries for each of ``n_samples`` rows, every one of its own.
+def draw_queries(asked: Sequence[PartQueries], table: Table, n_queries: int, random: np.random.Generator) -> Queries:
+    """Draw ``n_queries`` queries for each row of a table, every one of its own.
 
     Parameters
     ----------
     asked : sequence of PartQueries
         One for each part of a property; its places do not matter.
-    n_samples, n_queries : int
+    table : Table of n_samples rows
+    n_queries : int
     random : numpy.random.Generator
     """
-    return Queries(tuple(one.drawn(n_samples, n_queries, random) for one in asked), n_samples, n_queries)
+    return Queries(tuple(one.drawn(table, n_queries, random) for one in asked), table.shape[0], n_queries)

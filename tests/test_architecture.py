@@ -25,6 +25,7 @@ LADDER = (
     {"contract", "ensemble"},
     {"plane", "orbit", "trees"},
     {"reference", "calibration"},
+    {"conditional"},
     {"queries", "lines"},
     {"projection", "scores"},
     {"extension", "repair"},
