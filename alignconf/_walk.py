@@ -52,8 +52,8 @@ N_BLOCK_PLACES = 2**17
 #: of its negative (2), or itself (0).
 Forest: TypeAlias = tuple[NDArray[Any], IntArray, int, float, float, int]
 
-#: Weights of the places, (1, n_places) for all rows or (n_rows, n_places); whether to project by least squares or to the midpoint; 1 for increasing, -1 for decreasing; the
-#: share of a line's largest value up to which a move is rounding.
+#: Weights of the places, (1, n_places) for all rows or (n_rows, n_places); whether to project by least squares or to the
+#: midpoint; 1 for increasing, -1 for decreasing; the share of a line's largest value up to which a move is rounding.
 Rule: TypeAlias = tuple[FloatArray, bool, float, float]
 
 StackArray: TypeAlias = NDArray[np.int32]

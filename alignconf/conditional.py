@@ -7,12 +7,13 @@ reference rows only. With :math:`\ell_t(x)` the leaf of tree ``t`` that a row ``
 .. math:: w_r(x) = \frac1T \sum_{t=1}^{T} \frac{1\{r \in \ell_t(x)\}}{|\ell_t(x)|},
 
 the weights of a quantile forest [1]_: a draw takes a tree at random, then a reference row at random in the leaf, and its place.
-The constrained columns, all of them, are left out of "the other columns". So the law is the same for all points of a line, or of a
+Constrained columns, all of them, are left out of "the other columns". So the law is the same for all points of a line, or of a
 grid in several features, as queries and sequential projections need; with several constrained features it is given the
 unconstrained ones only.
 
-Knots weigh :math:`(1-\varepsilon)` times their conditional mass plus :math:`\varepsilon` = ``MARGINAL_SHARE`` times their marginal
-weight, so that every knot counts a little. That is about the projection; draws are from the conditional law itself.
+Knots weigh :math:`(1-\varepsilon)` times their conditional mass plus :math:`\varepsilon` times their marginal weight, with
+:math:`\varepsilon` = ``MARGINAL_SHARE``, so that every knot counts a little. That is about the projection; draws are from the
+conditional law itself.
 
 References
 ----------
@@ -21,9 +22,9 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,9 +124,13 @@ class Leaves:
         """Return the leaves of a forest that predicts places (n_reference,) from columns of a table of as many rows."""
         encoder = Encoder.of_table(table, positions)
         design = encoder(table)
-        forest = RandomForestRegressor(N_TREES, min_samples_leaf=MIN_SAMPLES_LEAF, random_state=seed).fit(
-            design, places
+        forests = (
+            RandomForestRegressor(N_TREES, min_samples_leaf=least, random_state=seed, oob_score=True).fit(
+                design, places
+            )
+            for least in MIN_SAMPLES_LEAF
         )
+        forest = max(forests, key=lambda one: float(one.oob_score_))
         trees, n_leaves = [], 0
         for grown in (one.tree_ for one in forest.estimators_):
             is_leaf = grown.children_left < 0
@@ -192,16 +197,14 @@ class ConditionalLaw(ReferenceLaw):
     cells: IntArray
     given: str
 
-    def at_quantiles(self, n_knots: int) -> ConditionalLaw:
+    def at_quantiles(self, n_knots: int) -> Self:
         """Return the same law with another number of knots."""
-        marginal = _marginal(self).at_quantiles(n_knots)
-        return _with(
-            marginal, self.leaves, np.stack(split_between_knots(self.sample, marginal.knots), axis=1), self.given
-        )
+        law = super().at_quantiles(n_knots)
+        return replace(law, cells=np.stack(split_between_knots(law.sample, law.knots), axis=1))
 
-    def on_pieces(self, ends: FloatArray, pieces: IntArray) -> ConditionalLaw:
+    def on_pieces(self, ends: FloatArray, pieces: IntArray) -> Self:
         """Return the same law on pieces that end at ``ends`` (n_pieces,), where ``pieces`` (n_reference,) tells each place's."""
-        return _with(_marginal(self).on_pieces(ends, pieces), self.leaves, pieces[:, None], self.given)
+        return replace(super().on_pieces(ends, pieces), cells=pieces[:, None])
 
     def weights_at(self, table: Table) -> FloatArray:
         """Return the weights of the knots on the lines of rows, all positive: (n_samples, n_knots)."""
@@ -275,17 +278,8 @@ def _conditional(
     sample = places[rows]
     leaves = Leaves.grown(_tables.take(reference, rows), sample, positions, int(random.integers(2**31)))
     given = "the features that are not constrained" if is_joint else "the other features"
-    marginal = replace(law, sample=sample, n_reference=int(rows.size))
-    at_knots = np.clip(split_between_knots(np.clip(sample, law.knots[0], law.knots[-1]), law.knots), 0, None)
-    return _with(marginal, leaves, at_knots.T, given)
-
-
-def _marginal(law: ConditionalLaw) -> ReferenceLaw:
-    return ReferenceLaw(*(getattr(law, one.name) for one in fields(ReferenceLaw)))
-
-
-def _with(law: ReferenceLaw, leaves: Leaves, cells: IntArray, given: str) -> ConditionalLaw:
-    return ConditionalLaw(*(getattr(law, one.name) for one in fields(ReferenceLaw)), leaves, np.asarray(cells), given)
+    cells = np.stack(split_between_knots(sample, law.knots), axis=1)
+    return ConditionalLaw(law.axis, sample, law.knots, law.weights, int(rows.size), leaves, cells, given)
 
 
 def _numbers(values: NDArray[Any]) -> FloatArray | None:

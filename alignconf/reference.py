@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -286,12 +286,12 @@ class ReferenceLaw:
             axis, sample, knots, _knot_mass(sample, knots), int(table.shape[0] - np.isnan(axis.places(table)).sum())
         )
 
-    def at_quantiles(self, n_knots: int) -> ReferenceLaw:
+    def at_quantiles(self, n_knots: int) -> Self:
         """Return the same law with another number of knots."""
         knots = _quantiles(self.sample, n_knots)
         return replace(self, knots=knots, weights=_knot_mass(self.sample, knots))
 
-    def on_pieces(self, ends: FloatArray, pieces: IntArray) -> ReferenceLaw:
+    def on_pieces(self, ends: FloatArray, pieces: IntArray) -> Self:
         """Return the same law on pieces that end at ``ends`` (n_pieces,), where ``pieces`` (n_reference,) tells each place's."""
         mass = np.bincount(pieces, minlength=ends.size) / self.sample.size
         # Pieces without reference mass follow their neighbours.
@@ -303,7 +303,7 @@ class ReferenceLaw:
         return self.axis.order is not None and self.knots.size == len(self.axis.order)
 
     def weights_at(self, table: Table) -> FloatArray:  # noqa: ARG002
-        """Return the weights of the knots on the lines of rows: (n_knots,) where all rows share them, else (n_samples, n_knots)."""
+        """Return the weights of the knots on the lines of rows: (n_knots,) if all share them, else (n_samples, n_knots)."""
         return self.weights
 
     def draw(self, random: np.random.Generator, shape: tuple[int, ...], table: Table) -> FloatArray:  # noqa: ARG002
