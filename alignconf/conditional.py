@@ -41,7 +41,10 @@ from alignconf.reference import ReferenceLaw, TradeAxis, is_missing, split_betwe
 __all__ = ["MARGINAL_SHARE", "ConditionalLaw", "conditional_laws"]
 
 N_TREES = 100
-MIN_SAMPLES_LEAF = 10
+
+#: Smallest leaves that are tried; the forest whose out-of-bag predictions have the least error at the reference rows is kept. Small
+#: leaves suit features of which the other columns say much; large ones, close to the marginal law, those of which they say nothing.
+MIN_SAMPLES_LEAF = (3, 10, 30, 100)
 
 #: The share of the marginal law in the weights of knots.
 MARGINAL_SHARE = 0.02
