@@ -42,8 +42,9 @@ __all__ = ["MARGINAL_SHARE", "ConditionalLaw", "conditional_laws"]
 
 N_TREES = 100
 
-#: Smallest leaves that are tried; the forest whose out-of-bag predictions have the least error at the reference rows is kept. Small
-#: leaves suit features of which the other columns say much; large ones, close to the marginal law, those of which they say nothing.
+#: Smallest leaves that are tried; the forest whose out-of-bag predictions have the least error at the reference rows is kept.
+#: Small leaves suit features of which the other columns say much; large ones, close to the marginal law, those of which they
+#: say nothing.
 MIN_SAMPLES_LEAF = (3, 10, 30, 100)
 
 #: The share of the marginal law in the weights of knots.
