@@ -48,7 +48,7 @@ N_TREES = 100
 MIN_SAMPLES_LEAF = (3, 10, 30, 100)
 
 #: The share of the marginal law in the weights of knots.
-MARGINAL_SHARE = 0.02
+MARGINAL_SHARE = 0.05
 
 #: Forests are grown on, and laws made of, at most this many reference rows, chosen at random.
 MAX_ROWS = 20_000
