@@ -107,25 +107,26 @@ def concave_least_squares(lines: FloatArray, knots: FloatArray, weights: FloatAr
     ----------
     lines : (n_lines, n_knots)
     knots : (n_knots,), increasing
-    weights : (n_knots,), positive
+    weights : (n_knots,) or (n_lines, n_knots), positive
 
     Returns
     -------
     (n_lines, n_knots)
     """
     projected = np.empty_like(lines)
-    _concave_least_squares(lines, knots, weights, projected)
+    _concave_least_squares(lines, knots, np.ascontiguousarray(np.atleast_2d(weights)), projected)
     return projected
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _concave_least_squares(lines: FloatArray, knots: FloatArray, weights: FloatArray, projected: FloatArray) -> None:
+def _concave_least_squares(lines: FloatArray, knots: FloatArray, weights_of: FloatArray, projected: FloatArray) -> None:
     n_lines, n_knots = lines.shape
+    own = 1 if weights_of.shape[0] > 1 else 0
     node = np.empty(n_knots, np.intp)
     kink, wanted, trial = np.zeros(n_knots), np.zeros(n_knots), np.empty(n_knots)
     bends = np.zeros(n_knots, np.bool_)
     for i in range(n_lines):
-        line, fit = lines[i], projected[i]
+        line, fit, weights = lines[i], projected[i], weights_of[own * i]
         if _is_concave(line, knots):
             fit[:] = line
             continue

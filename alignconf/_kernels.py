@@ -28,8 +28,14 @@ __all__ = [
     "increments_upper",
     "isotonic_least_squares",
     "isotonic_midpoint",
+    "per_line",
     "pool",
 ]
+
+
+def per_line(weights: FloatArray) -> FloatArray:
+    """Return weights as kernels take them: one row for all lines, (1, n_knots), or one for each, (n_lines, n_knots)."""
+    return np.ascontiguousarray(np.atleast_2d(weights), dtype=np.float64)
 
 
 def isotonic_least_squares(lines: FloatArray, weights: FloatArray) -> FloatArray:
@@ -42,14 +48,14 @@ def isotonic_least_squares(lines: FloatArray, weights: FloatArray) -> FloatArray
     Parameters
     ----------
     lines : (n_lines, n_knots)
-    weights : (n_knots,), positive
+    weights : (n_knots,) or (n_lines, n_knots), positive
 
     Returns
     -------
     (n_lines, n_knots), exactly non-decreasing along the last axis
     """
     projected = np.empty_like(lines)
-    _isotonic_least_squares(lines, weights, projected)
+    _isotonic_least_squares(lines, per_line(weights), projected)
     return projected
 
 
@@ -89,13 +95,14 @@ def pool(line: FloatArray, weights: FloatArray, mean: FloatArray, mass: FloatArr
 @njit(cache=True, nogil=True, error_model="numpy")
 def _isotonic_least_squares(lines: FloatArray, weights: FloatArray, projected: FloatArray) -> None:
     n_lines, n_knots = lines.shape
+    own = 1 if weights.shape[0] > 1 else 0
     mean = np.empty(n_knots)
     mass = np.empty(n_knots)
     first = np.empty(n_knots, np.intp)
     for i in range(n_lines):
         result = projected[i]
         end = n_knots
-        for block in range(pool(lines[i], weights, mean, mass, first) - 1, -1, -1):
+        for block in range(pool(lines[i], weights[own * i], mean, mass, first) - 1, -1, -1):
             for k in range(first[block], end):
                 result[k] = mean[block]
             end = first[block]
@@ -156,28 +163,29 @@ def increments_least_squares(
     ----------
     lines : (n_lines, n_knots)
     lowest, highest : (n_knots - 1,)
-    weights : (n_knots,), positive
+    weights : (n_knots,) or (n_lines, n_knots), positive
 
     Returns
     -------
     (n_lines, n_knots)
     """
     projected = np.empty_like(lines)
-    _increments_least_squares(lines, lowest, highest, weights, projected)
+    _increments_least_squares(lines, lowest, highest, per_line(weights), projected)
     return projected
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _increments_least_squares(
-    lines: FloatArray, lowest: FloatArray, highest: FloatArray, weights: FloatArray, projected: FloatArray
+    lines: FloatArray, lowest: FloatArray, highest: FloatArray, weights_of: FloatArray, projected: FloatArray
 ) -> None:
     n_lines, n_knots = lines.shape
+    own = 1 if weights_of.shape[0] > 1 else 0
     # Breakpoints left (right) of the zero, nearest last: place less the common offset, and change of slope there.
     left_at, left_change = np.empty(3 * n_knots), np.empty(3 * n_knots)
     right_at, right_change = np.empty(3 * n_knots), np.empty(3 * n_knots)
     zeros = np.empty(n_knots)
     for i in range(n_lines):
-        line = lines[i]
+        line, weights = lines[i], weights_of[own * i]
         zero, slope_left, slope_right = line[0], weights[0], weights[0]
         n_left, n_right, offset_left, offset_right = 0, 0, 0.0, 0.0
         zeros[0] = zero
@@ -286,17 +294,22 @@ def _prefix_errors(line: FloatArray, weights: FloatArray) -> FloatArray:
     return errors
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
 def best_peaks(lines: FloatArray, weights: FloatArray) -> IntArray:
     """How many knots lie on the rising side of the least-squares unimodal fit of each line: (n_lines,)."""
-    n_lines = lines.shape[0]
-    rising = np.empty(n_lines, np.intp)
-    for i in range(n_lines):
+    rising = np.empty(len(lines), np.intp)
+    _best_peaks(lines, per_line(weights), rising)
+    return rising
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _best_peaks(lines: FloatArray, weights: FloatArray, rising: IntArray) -> None:
+    own = 1 if weights.shape[0] > 1 else 0
+    for i in range(lines.shape[0]):
         size = np.abs(lines[i]).max()
         line = lines[i] / size if size > 0 else lines[i]
-        errors = _prefix_errors(line, weights) + _prefix_errors(line[::-1].copy(), weights[::-1].copy())[::-1]
+        forward = weights[own * i]
+        errors = _prefix_errors(line, forward) + _prefix_errors(line[::-1].copy(), forward[::-1].copy())[::-1]
         rising[i] = np.argmin(errors)
-    return rising
 
 
 @njit(cache=True, nogil=True)

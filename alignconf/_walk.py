@@ -30,7 +30,9 @@ __all__ = [
     "LEAF",
     "NODE",
     "Forest",
+    "add_leaves",
     "depth_first",
+    "find_leaves",
     "project_lines",
     "walk_grids",
     "walk_lines",
@@ -50,8 +52,8 @@ N_BLOCK_PLACES = 2**17
 #: of its negative (2), or itself (0).
 Forest: TypeAlias = tuple[NDArray[Any], IntArray, int, float, float, int]
 
-#: Weights of the places; whether to project by least squares or to the midpoint; 1 for increasing, -1 for decreasing; the
-#: share of a line's largest value up to which a move is rounding.
+#: Weights of the places, (1, n_places) for all rows or (n_rows, n_places); whether to project by least squares or to the
+#: midpoint; 1 for increasing, -1 for decreasing; the share of a line's largest value up to which a move is rounding.
 Rule: TypeAlias = tuple[FloatArray, bool, float, float]
 
 StackArray: TypeAlias = NDArray[np.int32]
@@ -185,25 +187,34 @@ def project_lines(
     Fills ``values`` with the line and ``moves`` with what the projection adds to it at the given ``pieces``, all
     (n_rows, n_lookups), and ``largest`` with the largest move on the line, (n_rows,). Pieces below 0 get NaN and 0.
     """
-    n_rows, depth, n_places = rows.shape[0], forest[2], rule[0].size
+    n_rows, depth, n_places = rows.shape[0], forest[2], rule[0].shape[1]
     n_block = max(1, min(N_BLOCK, n_rows, N_BLOCK_PLACES // n_places))
     right, end = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
     doubled, block = np.empty((n_block, 2 * rows.shape[1])), np.empty((n_block, n_places))
     fitted, mean, mass = np.empty(n_places), np.empty(n_places), np.empty(n_places)
     first = np.empty(n_places, np.intp)
+    own = 1 if rule[0].shape[0] > 1 else 0
     for start in range(0, n_rows, n_block):
         members = order[start : start + n_block]
         _walk_block(forest, rows, members, block, doubled, right, end)
         for m in range(members.size):
             i = members[m]
-            _fit(block[m], rule, fitted, mean, mass, first)
+            _fit(block[m], rule[0][own * i], rule, fitted, mean, mass, first)
             largest[i] = _look_up(block[m], fitted, rule, pieces[i], values[i], moves[i])
 
 
 @njit(cache=True, nogil=True)
-def _fit(line: FloatArray, rule: Rule, fitted: FloatArray, mean: FloatArray, mass: FloatArray, first: IntArray) -> None:
+def _fit(
+    line: FloatArray,
+    weights: FloatArray,
+    rule: Rule,
+    fitted: FloatArray,
+    mean: FloatArray,
+    mass: FloatArray,
+    first: IntArray,
+) -> None:
     """Fill ``fitted`` with the projection of a line; both are negated if the rule is to decrease."""
-    weights, is_least_squares, sign, _ = rule
+    _, is_least_squares, sign, _ = rule
     for k in range(line.size):
         line[k] *= sign
     if not is_least_squares:
@@ -292,3 +303,46 @@ def _add_corners(nodes: NDArray[Any], root: int, row: FloatArray, steps: FloatAr
                     stack[top, 3] = high_2 = cut
                 top += 1
             i = i + 1 if cut > low else right
+
+
+@njit(cache=True, nogil=True)
+def find_leaves(forest: Forest, rows: FloatArray, order: IntArray, leaves: NDArray[np.int32]) -> None:
+    """Fill ``leaves``, (n_rows, n_trees), with the values, whole numbers, of the leaves that rows reach, taken in some order."""
+    nodes, roots, next_one = forest[0], forest[1], np.uintp(1)
+    n_rows, n_block = rows.shape[0], max(1, min(N_BLOCK, rows.shape[0]))
+    doubled = np.empty((n_block, 2 * rows.shape[1]))
+    for start in range(0, n_rows, n_block):
+        members = order[start : start + n_block]
+        for m in range(members.size):
+            _double(rows[members[m]], doubled[m])
+        for tree in range(roots.size):
+            root = np.uintp(roots[tree])
+            for m in range(members.size):
+                row, i = doubled[m], root
+                split = nodes[i]["split"]
+                while split >= 0:
+                    i = i + next_one if row[np.uintp(split)] <= nodes[i]["number"] else np.uintp(nodes[i]["right"])
+                    split = nodes[i]["split"]
+                leaves[members[m], tree] = int(nodes[i]["number"])
+
+
+@njit(cache=True, nogil=True)
+def add_leaves(
+    leaves: NDArray[np.int32],
+    start: NDArray[np.int32],
+    knot: NDArray[np.int32],
+    mass: FloatArray,
+    everywhere: FloatArray,
+    weights: FloatArray,
+) -> None:
+    """Fill ``weights``, (n_rows, n_knots), with the sum over trees of the masses that each row's leaves put on knots.
+
+    Leaf ``l`` puts ``mass[e]`` on ``knot[e]`` for ``start[l] <= e < start[l + 1]``; ``everywhere``, (n_knots,), is added.
+    """
+    for i in range(leaves.shape[0]):
+        row = weights[i]
+        row[:] = everywhere
+        for tree in range(leaves.shape[1]):
+            leaf = np.uintp(leaves[i, tree])
+            for e in range(start[leaf], start[leaf + np.uintp(1)]):
+                row[np.uintp(knot[np.uintp(e)])] += mass[np.uintp(e)]

@@ -37,7 +37,7 @@ from alignconf.contract import Declaration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.groups import Membership, read_groups
 from alignconf.levels import read_levels
-from alignconf.preparation import prepare
+from alignconf.preparation import REFERENCES, prepare
 from alignconf.properties import declare
 from alignconf.query_laws import check_query_law
 from alignconf.reference import set_aside
@@ -50,7 +50,7 @@ __all__ = ["AlignedEstimator"]
 PROJECTIONS = ("l2", "sup")
 
 #: One stream of random numbers for each purpose.
-SPLIT, CALIBRATE, CERTIFY = range(3)
+SPLIT, CALIBRATE, CERTIFY, CONDITION = range(4)
 
 #: ``fit`` sets this share of the rows aside to calibrate.
 CALIBRATION_SHARE = 0.25
@@ -78,6 +78,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         shift: LikelihoodRatio | EstimatedRatio | None = None,
         surrogate: Any = None,
         max_half_width: float | None = None,
+        reference: str = "marginal",
         random_state: RandomState = None,
         n_jobs: int | None = None,
         verbose: bool = False,
@@ -98,6 +99,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         self.shift = shift
         self.surrogate = surrogate
         self.max_half_width = max_half_width
+        self.reference = reference
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -252,6 +254,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         self._check_estimator()
         request = self._request
         check_choice("projection", self.projection, PROJECTIONS)
+        check_choice("reference", self.reference, REFERENCES)
         check_count("n_knots", self.n_knots, at_least=2)
         check_count("n_queries", self.n_queries, at_least=1)
         check_surrogate(self.surrogate)
@@ -284,9 +287,10 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
 
     def _prepare(self, model: Model, table: Table, reference: Table) -> Alignment:
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
+        conditional = generator(self.random_state, CONDITION) if self.reference == "conditional" else None
         alignment = prepare(
             model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
-            surrogate=self.surrogate, query_law=self.query_law, n_jobs=self.n_jobs, verbose=self.verbose,
+            surrogate=self.surrogate, query_law=self.query_law, conditional=conditional, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
         return replace(alignment, scale=scale_of(self.difficulty, self.ray))
 

@@ -149,13 +149,13 @@ class Alignment:
             complete &= ~np.isnan(axis.places(table))
         return complete
 
-    def draw(self, n_samples: int, n_queries: int, random: np.random.Generator) -> Queries:
+    def draw(self, table: Table, n_queries: int, random: np.random.Generator) -> Queries:
         """Draw the tester's queries; see :func:`alignconf.queries.draw_queries`."""
-        return draw_queries(self.asked, n_samples, n_queries, random)
+        return draw_queries(self.asked, table, n_queries, random)
 
     def law(self, parts: Sequence[int]) -> str:
         """Return the law of the queries of some parts, with what they are about, in words."""
-        asked = draw_queries([self.asked[i] for i in parts], 1, 1, np.random.default_rng(0))
+        asked = Queries(tuple(self.asked[i] for i in parts), 1, 1)
         return f"{asked}, about {self.subject}" if self.subject else str(asked)
 
     def predict_model(self, table: Table) -> tuple[FloatArray, float]:

@@ -17,12 +17,20 @@ import numpy as np
 
 from alignconf import _tables, scores
 from alignconf._typing import Feature, FloatArray, Model, RandomState, Table
-from alignconf._validation import check_level, check_model, check_rows, generator, predictions, rounding
+from alignconf._validation import (
+    check_choice,
+    check_level,
+    check_model,
+    check_rows,
+    generator,
+    predictions,
+    rounding,
+)
 from alignconf.certificate import ViolationRate, percent, plain
 from alignconf.contract import Declaration
 from alignconf.errors import InputError
 from alignconf.lines import over_blocks
-from alignconf.preparation import place_queries
+from alignconf.preparation import REFERENCES, place_queries
 from alignconf.properties import declare
 from alignconf.queries import PartQueries, draw_queries
 from alignconf.query_laws import check_query_law
@@ -134,6 +142,7 @@ def check(
     confidence: float = 0.95,
     query_law: str = "iid",
     X_reference: Table | None = None,
+    reference: str = "marginal",
     random_state: RandomState = None,
     n_jobs: int | None = None,
 ) -> Audit:
@@ -154,6 +163,8 @@ def check(
         most 255 places are told apart in the last two. It is part of the finding.
     X_reference : table with the same columns, optional
         Rows that give the reference law. By default a random fifth of ``X``, which is then not asked.
+    reference : {"marginal", "conditional"}, default="marginal"
+        As for :class:`~alignconf.AlignedRegressor`.
     random_state : int, Generator, RandomState or None
     n_jobs : int, optional
 
@@ -177,6 +188,7 @@ def check(
     """
     check_model("model", model)
     level = check_level("confidence", confidence)
+    check_choice("reference", reference, REFERENCES)
     table = check_rows(X)
     declared = declare(properties)
     check_query_law(declared, query_law)
@@ -184,11 +196,12 @@ def check(
     rows = np.arange(table.shape[0])
     if X_reference is None:
         rows, reference_rows = set_aside(rows.size, random, keep=1)
-        reference = _tables.take(table, reference_rows)
+        referring = _tables.take(table, reference_rows)
     else:
-        reference = check_rows(X_reference, name="X_reference")
-        _tables.check_columns(reference, _tables.column_names(table), table.shape[1], name="X_reference")
-    parts = place_queries(declared, table, reference, query_law)
+        referring = check_rows(X_reference, name="X_reference")
+        _tables.check_columns(referring, _tables.column_names(table), table.shape[1], name="X_reference")
+    conditional = random if reference == "conditional" else None
+    parts = place_queries(declared, table, referring, query_law, conditional=conditional)
     complete = np.ones(rows.size, dtype=bool)
     for law in (law for part in parts for law in part.drawn_from):
         complete &= ~np.isnan(law.axis.places(table)[rows])
@@ -196,7 +209,7 @@ def check(
     if not asked_rows.size:
         raise InputError(f"X has no row to ask: {rows.size} rows besides the reference rows, all with missing values.")
     asked = _tables.take(table, asked_rows)
-    queries = draw_queries(parts, asked_rows.size, 1, random)
+    queries = draw_queries(parts, asked, 1, random)
     answers = [_ask(model, asked, part, n_jobs) for part in queries.parts]
     sizes = np.stack([excess for _, excess in answers], axis=1)
     worst = sizes.max(axis=1)

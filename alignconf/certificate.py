@@ -316,7 +316,7 @@ def certify(
     rows = _tables.take(table, complete)
     if not complete.size:
         raise InputError("X has no row with all constrained features present; nothing can be certified.")
-    queries = alignment.draw(complete.size, 1, random)
+    queries = alignment.draw(rows, 1, random)
     widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
 
     found = alignment.at_queries(rows, with_lines(alignment.declared, queries), partial(_figures, widths))

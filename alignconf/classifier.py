@@ -84,7 +84,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
     scale : {"probability", "logit"}, default="probability"
         Where the band lives. Order properties mean the same on both; curvature and slopes do not.
     alpha, confidence, loss, projection, n_knots, n_queries, query_law : see :class:`~alignconf.AlignedRegressor`
-    difficulty, ray, groups, unseen_groups, shift, surrogate, max_half_width, random_state, n_jobs, verbose
+    difficulty, ray, groups, unseen_groups, shift, surrogate, max_half_width, reference, random_state, n_jobs, verbose
         See :class:`~alignconf.AlignedRegressor`.
 
     Attributes
@@ -137,6 +137,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         shift: LikelihoodRatio | EstimatedRatio | None = None,
         surrogate: Any = None,
         max_half_width: float | None = None,
+        reference: str = "marginal",
         random_state: RandomState = None,
         n_jobs: int | None = None,
         verbose: bool = False,
@@ -158,6 +159,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             shift=shift,
             surrogate=surrogate,
             max_half_width=max_half_width,
+            reference=reference,
             random_state=random_state,
             n_jobs=n_jobs,
             verbose=verbose,

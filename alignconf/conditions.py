@@ -95,7 +95,7 @@ def _sites(alignment: Alignment, reference: Table) -> list[tuple[Table, NDArray[
     complete = _tables.take(reference, np.flatnonzero(alignment.complete(reference)))
     rows = _some(complete)
     n_rows = rows.shape[0]
-    queries = alignment.draw(n_rows, 1, np.random.default_rng(0))
+    queries = alignment.draw(rows, 1, np.random.default_rng(0))
     sites = [site for part in queries.parts for site in part.sites(rows)]
     return [(rows, np.arange(n_rows))] + [
         (site, np.repeat(np.arange(n_rows), site.shape[0] // n_rows)) for site in sites

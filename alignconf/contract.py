@@ -192,7 +192,10 @@ class LineProperty(Property):
 
     @abstractmethod
     def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
-        """Return the members nearest to ``lines`` (n_lines, n_knots) in squared error weighted by (n_knots,)."""
+        """Return the members nearest to ``lines`` (n_lines, n_knots) in squared error.
+
+        ``weights`` are positive: (n_knots,) for all lines or, under a conditional reference law, (n_lines, n_knots).
+        """
 
     def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray | None:
         """Return the smallest members nowhere below ``lines`` (n_lines, n_knots); None if there is none in general."""

@@ -14,13 +14,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from alignconf._kernels import per_line
 from alignconf._typing import FloatArray, IntArray
-from alignconf._walk import ALONG, ALONG_SECOND, LEAF, NODE, Forest, depth_first, project_lines, walk_grids, walk_lines
+from alignconf._walk import (
+    ALONG,
+    ALONG_SECOND,
+    LEAF,
+    NODE,
+    Forest,
+    depth_first,
+    find_leaves,
+    project_lines,
+    walk_grids,
+    walk_lines,
+)
 from alignconf.errors import InputError
 
 __all__ = ["LINKS", "Ensemble", "ProjectedAt", "Tree", "TreeGrids", "TreeLines"]
@@ -34,6 +46,8 @@ LINKS = ("identity", "exp", "expit")
 #: Rows are ordered by so many features, two bits each, told from so many nodes.
 N_LANDMARKS = 8
 N_LOOKED_AT = 2**14
+
+Landmarks: TypeAlias = tuple[tuple[int, FloatArray], ...]
 
 
 @dataclass(frozen=True)
@@ -136,6 +150,17 @@ class Ensemble:
         walk_lines(self._forest(self.nodes), rows, np.arange(len(rows)), values)
         return values[:, 0]
 
+    def leaves(self, X: ArrayLike) -> NDArray[np.int32]:
+        """Return the values of the leaves that rows reach, for ensembles that number their leaves: (n_samples, n_trees)."""
+        rows = self.rows(X)
+        found = np.empty((len(rows), self.roots.size), np.int32)
+        find_leaves(self._forest(self.nodes), rows, _similar_first(rows, self._landmarks), found)
+        return found
+
+    @cached_property
+    def _landmarks(self) -> Landmarks:
+        return _landmarks(self.nodes)
+
     def pieces(self, feature: int) -> FloatArray:
         """Return the thresholds on a feature in increasing order, (n_pieces - 1,)."""
         thresholds = self.nodes["number"][self._on(feature)]
@@ -216,24 +241,13 @@ class TreeLines:
     forest: Forest
 
     @cached_property
-    def landmarks(self) -> tuple[tuple[int, FloatArray], ...]:
+    def landmarks(self) -> Landmarks:
         """The features that most nodes split on, and the quartiles of their thresholds."""
-        nodes = self.forest[0]
-        some = nodes[:: max(1, nodes.size // N_LOOKED_AT)]
-        some = some[(some["split"] >= 0) & np.isfinite(some["number"])]
-        feature = some["split"] >> 1
-        used, counts = np.unique(feature, return_counts=True)
-        often = used[np.argsort(-counts, kind="stable")[:N_LANDMARKS]]
-        return tuple((int(j), np.quantile(some["number"][feature == j], (0.25, 0.5, 0.75))) for j in often)
+        return _landmarks(self.forest[0])
 
     def order(self, rows: FloatArray) -> IntArray:
         """Return an order of the rows that puts similar ones together, (n_samples,), so that walks are faster."""
-        if len(rows) < FEW_ROWS:
-            return np.arange(len(rows))
-        key = np.zeros(len(rows), np.uint16)
-        for feature, quartiles in self.landmarks:
-            key = 4 * key + np.searchsorted(quartiles, rows[:, feature]).astype(np.uint16)
-        return np.argsort(key, kind="stable")
+        return _similar_first(rows, self.landmarks)
 
     def piece_of(self, x: ArrayLike) -> IntArray:
         """Return the numbers of the places that stand for values, of the shape of ``x``; -1 for missing ones."""
@@ -262,7 +276,7 @@ class TreeLines:
         X : (n_samples, n_features)
         pieces : (n_samples, n_lookups)
             Where to look, as :meth:`piece_of` returns it.
-        weights : (n_places,) or None
+        weights : (n_places,), or (n_samples, n_places) with each row's own, or None
             Positive weights of the least-squares projection; None for the midpoint, the nearest in largest distance.
         increasing : bool
             False for decreasing lines.
@@ -271,7 +285,7 @@ class TreeLines:
         """
         rows, at = self.ensemble.rows(X), np.ascontiguousarray(pieces, dtype=np.intp)
         rule = (
-            np.ones(self.places.size) if weights is None else np.ascontiguousarray(weights, dtype=np.float64),
+            per_line(np.ones(self.places.size) if weights is None else weights),
             weights is not None,
             1.0 if increasing else -1.0,
             float(rounding),
@@ -303,6 +317,25 @@ class TreeGrids:
         grids = np.empty((len(rows), self.places[0].size, self.places[1].size))
         walk_grids(self.forest, rows, grids)
         return grids
+
+
+def _landmarks(nodes: NDArray[Any]) -> Landmarks:
+    some = nodes[:: max(1, nodes.size // N_LOOKED_AT)]
+    some = some[(some["split"] >= 0) & np.isfinite(some["number"])]
+    feature = some["split"] >> 1
+    used, counts = np.unique(feature, return_counts=True)
+    often = used[np.argsort(-counts, kind="stable")[:N_LANDMARKS]]
+    return tuple((int(j), np.quantile(some["number"][feature == j], (0.25, 0.5, 0.75))) for j in often)
+
+
+def _similar_first(rows: FloatArray, landmarks: Landmarks) -> IntArray:
+    """Return an order of rows that puts similar ones together, (n_samples,)."""
+    if len(rows) < FEW_ROWS:
+        return np.arange(len(rows))
+    key = np.zeros(len(rows), np.uint16)
+    for feature, quartiles in landmarks:
+        key = 4 * key + np.searchsorted(quartiles, rows[:, feature]).astype(np.uint16)
+    return np.argsort(key, kind="stable")
 
 
 def _piece_of(ends: FloatArray, x: ArrayLike, is_float32: bool) -> IntArray:

@@ -67,6 +67,7 @@ def extend(
     margins = _evaluate_margins(model, table, laws, free, places, own)
     row = np.repeat(np.arange(n_samples), n_sites)
     sites = places.reshape(-1, n_axes)
+    weights = tuple(it if it.ndim == 1 or n_axes == 1 else it[row] for it in projection.weights)
     size = SNAP * projection.lines.rounding[row]
     plain: dict[tuple[int, ...], FloatArray] = {(): projection.lines.values[row], **margins}
     built: dict[tuple[int, ...], FloatArray] = {(): projection.values[row]}
@@ -83,7 +84,7 @@ def extend(
                     low, high = np.maximum(low, limits[0] - slack), np.minimum(high, limits[1] + slack)
             clipped = np.minimum(np.maximum(f, low), high)
             fixed = tuple(axis for axis in axes if axis not in moved)
-            repaired = projector.repair(clipped, fixed) if fixed else clipped
+            repaired = projector.repair(clipped, fixed, weights) if fixed else clipped
             shape = (-1, *(1,) * len(fixed))
             built[moved] = np.where(np.abs(repaired - f) > size.reshape(shape), repaired, f)
     index = tuple(np.searchsorted(laws[axis].knots, sites[:, axis]) for axis in axes if axis not in free)

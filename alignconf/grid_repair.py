@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -57,6 +57,12 @@ class GridRepair(Repair):
         complete: BoolArray = np.logical_not(np.isnan(self.places(table)).any(axis=1))
         return complete
 
+    def along_laws(self, laws: Sequence[ReferenceLaw]) -> GridRepair:
+        """Return the repair with the laws among these, which have its knots, in place of its own: each by its axis."""
+        own = tuple(next(law for law in laws if law.axis == mine.axis) for mine in self.projector.laws)
+        parts = tuple(replace(part, law=own[part.axis]) for part in self.projector.parts)
+        return replace(self, projector=replace(self.projector, laws=own, parts=parts))
+
     def lines(self, function: Model, table: Table) -> Lines:
         """Return the function's values at the knots of each row's line, or grid."""
         return evaluate_lines(function, table, self.projector.laws)
@@ -69,7 +75,7 @@ class GridRepair(Repair):
 
     def project(self, function: Model, table: Table) -> Projection:
         """Return the projection of each row's line, or grid."""
-        return self.projector.project(self.lines(function, table))
+        return self.projector.project(self.lines(function, table), self.projector.weights_at(table))
 
     def extend(
         self, function: Model, table: Table, projection: Projection, sites: FloatArray, own: FloatArray | None = None

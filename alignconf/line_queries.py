@@ -104,9 +104,12 @@ class LineQueries(AlongLine):
         """The places."""
         return self.places[..., None]
 
-    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> LineQueries:
+    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> LineQueries:
         """Return queries with fresh places."""
-        return replace(self, places=np.sort(self.law.draw(random, (n_samples, n_queries, self.part.n_points)), axis=-1))
+        return replace(
+            self,
+            places=np.sort(self.law.draw(random, (table.shape[0], n_queries, self.part.n_points), table), axis=-1),
+        )
 
     @cached_property
     def demands(self) -> tuple[FloatArray, FloatArray]:

@@ -44,7 +44,7 @@ class Loss:
 
 
 def _delivered(alignment: Alignment, table: Table, n_queries: int, random: np.random.Generator) -> list[FloatArray]:
-    queries = alignment.draw(table.shape[0], n_queries, random)
+    queries = alignment.draw(table, n_queries, random)
     return [alignment.rounded_up(found) for found in alignment.at_queries(table, queries, scores.delivered)]
 
 
@@ -60,7 +60,7 @@ def _existence(alignment: Alignment, table: Table, n_queries: int, random: np.ra
                 f"loss='existence' is computed for each pair or triple by itself, and the demands of a query share points with "
                 f"query_law={asked.tester!r}: use query_law='iid', or the default loss, 'delivered'."
             )
-    queries = alignment.draw(table.shape[0], n_queries, random)
+    queries = alignment.draw(table, n_queries, random)
     return alignment.at_queries(table, queries, scores.existence)
 
 

@@ -54,7 +54,7 @@ class OrbitQueries(PartQueries):
         coefficients, bounds = self.part.demands(self.n_points)
         return coefficients[None, None, :, None, :], bounds[None, None, :, None] + self.part.tol
 
-    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> OrbitQueries:
+    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> OrbitQueries:
         """Return the same orbits, asked another number of times."""
         return replace(self, n_queries=n_queries)
 

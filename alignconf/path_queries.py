@@ -30,7 +30,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from alignconf._typing import FloatArray, IntArray
+from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.line_queries import AlongLine
 
 __all__ = ["PathQueries", "search_paths"]
@@ -52,9 +52,9 @@ class PathQueries(AlongLine):
 
     own: IntArray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.intp))
 
-    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> PathQueries:
+    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> PathQueries:
         """Return queries with fresh places."""
-        return replace(self, own=self.law.knot_of(self.law.draw(random, (n_samples, n_queries))))
+        return replace(self, own=self.law.knot_of(self.law.draw(random, (table.shape[0], n_queries), table)))
 
     @cached_property
     def places(self) -> FloatArray:

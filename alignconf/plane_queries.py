@@ -63,9 +63,9 @@ class PlaneQueries(PartQueries):
         coefficients, bounds = self.part.demands()
         return coefficients[None, None, :, None, :], bounds[None, None, :, None] + self.part.tol
 
-    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> PlaneQueries:
+    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> PlaneQueries:
         """Return queries with fresh places."""
-        sides = [np.sort(law.draw(random, (n_samples, n_queries, 2)), axis=-1) for law in self.laws]
+        sides = [np.sort(law.draw(random, (table.shape[0], n_queries, 2), table), axis=-1) for law in self.laws]
         return replace(self, places=np.stack(sides, axis=2))
 
     def rows(self, block: slice) -> PlaneQueries:

@@ -18,7 +18,7 @@ from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import evaluate_sites
 from alignconf.plane import PlaneProperty
-from alignconf.projection import Part, Projection, Projector
+from alignconf.projection import Part, Projection, Projector, Weights
 from alignconf.reference import ReferenceLaw
 
 __all__ = ["PlaneProjector", "PlaneRepair", "is_linear"]
@@ -57,14 +57,13 @@ class PlaneProjector(Projector):
         A, b = (np.concatenate(arrays) for arrays in zip(*demands, strict=True))
         return A[np.isfinite(b)], b[np.isfinite(b)]
 
-    def repair(self, values: FloatArray, axes: tuple[int, ...]) -> FloatArray:
-        """Repair planes (n_planes, n_knots_1, n_knots_2)."""
+    def repair(self, values: FloatArray, axes: tuple[int, ...], weights: Weights) -> FloatArray:
+        """Repair planes (n_planes, n_knots_1, n_knots_2), all of which share the weights (n_knots_1,) and (n_knots_2,)."""
         A, b = self.inequalities
         flat = values.reshape(len(values), -1)
         if self.norm == "sup":
             return polyhedron_midpoint(flat, A, b).reshape(values.shape)
-        weights = np.multiply.outer(*(law.weights for law in self.laws)).ravel()
-        return polyhedron_least_squares(flat, A, b, weights).reshape(values.shape)
+        return polyhedron_least_squares(flat, A, b, np.multiply.outer(*weights).ravel()).reshape(values.shape)
 
     def is_member(self, values: FloatArray, rounding: FloatArray) -> BoolArray:
         """Return whether planes have every part at the knots, up to rounding (n_samples,): (n_samples,)."""

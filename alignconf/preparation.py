@@ -20,6 +20,7 @@ from alignconf._polyhedron import colliding
 from alignconf._typing import Model, Table
 from alignconf._validation import warn
 from alignconf.alignment import Alignment
+from alignconf.conditional import conditional_laws
 from alignconf.contract import LineProperty, Property
 from alignconf.errors import InputError, PropertyWarning
 from alignconf.grid_repair import GridRepair
@@ -37,7 +38,10 @@ from alignconf.reference import Axis, ReferenceLaw, place_axis
 from alignconf.repair import Repair
 from alignconf.surrogate_repair import MonotoneSurrogate, SurrogateRepair, direction
 
-__all__ = ["place_queries", "prepare"]
+__all__ = ["REFERENCES", "place_queries", "prepare"]
+
+#: What users may write for the reference law: the same for all rows, or given the other features of the row.
+REFERENCES = ("marginal", "conditional")
 
 #: A part that is about lines, and the axis of these lines in a table.
 Placed: TypeAlias = tuple[LineProperty, Axis]
@@ -101,7 +105,12 @@ def place_orbits(declared: Property, table: Table) -> tuple[OrbitQueries, ...]:
 
 
 def place_queries(
-    declared: Property, table: Table, reference: Table, query_law: str = "iid"
+    declared: Property,
+    table: Table,
+    reference: Table,
+    query_law: str = "iid",
+    *,
+    conditional: np.random.Generator | None = None,
 ) -> tuple[PartQueries, ...]:
     """Return what a tester asks of each part, with the laws that reference rows give; for audits, which repair nothing."""
     check_query_law(declared, query_law)
@@ -112,7 +121,11 @@ def place_queries(
     axes = place_axes(declared, table)
     lines = [along_line(part, law(axis), query_law) for part, axis in zip(declared.lines, axes, strict=True)]
     planes = [PlaneQueries(plane, (law(one), law(other))) for plane, (one, other) in place_planes(declared, table)]
-    return (*lines, *planes, *place_orbits(declared, table))
+    asked = (*lines, *planes, *place_orbits(declared, table))
+    if conditional is None:
+        return asked
+    laws = _given_the_others([line.law for line in lines], declared, axes, reference, conditional)
+    return tuple(one.drawn_along(laws) for one in asked)
 
 
 def prepare(
@@ -126,6 +139,7 @@ def prepare(
     limits: tuple[float, float] = (-np.inf, np.inf),
     surrogate: Any = None,
     query_law: str = "iid",
+    conditional: np.random.Generator | None = None,
     n_jobs: int | None = None,
     verbose: bool = False,
 ) -> Alignment:
@@ -139,9 +153,12 @@ def prepare(
     norm, n_knots, limits, query_law, n_jobs, verbose
     surrogate : regressor, optional
         What plays the repaired function instead of a projection.
+    conditional : numpy.random.Generator, optional
+        Seeds the forests that give reference laws given the features that are not constrained; without it laws are marginal.
     """
     check_query_law(declared, query_law)
-    placed = list(zip(declared.lines, place_axes(declared, table), strict=True))
+    axes = place_axes(declared, table)
+    placed = list(zip(declared.lines, axes, strict=True))
     planes = place_planes(declared, table)
     orbits = place_orbits(declared, reference)
     limits = _common_limits(declared, limits)
@@ -173,7 +190,33 @@ def prepare(
         repairs.append(PlaneRepair(on_plane))
     asked += orbits
     repairs += _orbit_repairs(declared, reference, norm)
+    if conditional is not None:
+        on_grids = [law for repair in repairs if isinstance(repair, GridRepair) for law in repair.projector.laws]
+        marginal = on_grids + [law for one in asked for law in one.drawn_from]
+        laws = _given_the_others(marginal, declared, axes, reference, conditional)
+        asked = [one.drawn_along(laws) for one in asked]
+        repairs = [repair.along_laws(laws) if isinstance(repair, GridRepair) else repair for repair in repairs]
     return Alignment(model, declared, tuple(asked), tuple(repairs), limits, n_jobs=n_jobs, verbose=verbose)
+
+
+def _given_the_others(
+    laws: Sequence[ReferenceLaw],
+    declared: Property,
+    axes: Sequence[Axis],
+    reference: Table,
+    random: np.random.Generator,
+) -> tuple[ReferenceLaw, ...]:
+    """Return the laws, one for each axis, given all columns that no part constrains along lines."""
+    if declared.planes:
+        raise InputError(
+            f"reference='conditional' is for lines, and {declared.planes[0]} is asked and repaired on planes; use "
+            "reference='marginal'."
+        )
+    constrained = frozenset(column for axis in axes for column in axis.columns)
+    of_axes: dict[Hashable, ReferenceLaw] = {}
+    for law in laws:
+        of_axes.setdefault(law.axis.key, law)
+    return conditional_laws(tuple(of_axes.values()), reference, constrained, random)
 
 
 def _planes(

@@ -4,7 +4,8 @@
 largest deviation, midway between the smallest member above and the largest below. For a property with several parts the
 repairs are applied one after the other along the axes of the grid. Repairs of order, of bounded slopes and of invariance are
 order preserving, so each keeps what the previous ones reached and the result is an exact member of the conjunction; for one
-part it is also the exact minimiser, for several the least-squares composition is a member but not the nearest one. Joint
+part it is also the exact minimiser, for several the least-squares composition is a member but not the nearest one. That
+holds for weights that differ from row to row too, as long as all lines of a grid along an axis have the same. Joint
 repairs with curvature or unimodality need not be members; :meth:`Projector.is_member` tells.
 
 References
@@ -19,20 +20,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from alignconf._typing import BoolArray, FloatArray
+from alignconf._typing import BoolArray, FloatArray, Table
 from alignconf.contract import LineProperty, centred
 from alignconf.lines import Lines
 from alignconf.reference import ReferenceLaw
 
-__all__ = ["SNAP", "Part", "Projection", "Projector"]
+__all__ = ["SNAP", "Part", "Projection", "Projector", "Weights"]
 
 #: Differences below this share of the rounding are not repaired. They can add up over the points of a query and over
 #: the levels at which values between knots are built (one for each constrained feature, at most three).
 SNAP = 0.125
+
+
+#: Of the knots, for each axis: (n_knots,) for all rows, or (n_samples, n_knots), the rows' own.
+Weights: TypeAlias = tuple[FloatArray, ...]
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,13 @@ class Projection:
         Values of ``f``, (n_samples, n_knots_1, ..., n_knots_p).
     values : array of the same shape
         Values of ``g``. Where ``g`` and ``f`` differ by rounding only, ``g`` is ``f``.
+    weights : tuple of arrays, one for each axis
+        Those of the knots that least squares used: (n_knots,) for all rows, or (n_samples, n_knots).
     """
 
     lines: Lines
     values: FloatArray
+    weights: Weights
 
 
 @dataclass(frozen=True)
@@ -93,11 +101,19 @@ class Projector:
         """How far values may lie from an exact member so that every demand holds up to the declared tolerance."""
         return min(part.slack for part in self.parts)
 
-    def project(self, lines: Lines) -> Projection:
-        """Return the repaired lines; see :meth:`is_member` for what a joint repair may leave."""
+    def weights_at(self, table: Table) -> Weights:
+        """Return the weights of the knots on the lines of rows, axis by axis; those of the laws where none are used."""
+        return tuple(law.weights_at(table) if self.norm == "l2" else law.weights for law in self.laws)
+
+    def project(self, lines: Lines, weights: Weights | None = None) -> Projection:
+        """Return the repaired lines; see :meth:`is_member` for what a joint repair may leave.
+
+        ``weights`` are those of :meth:`weights_at` the rows of the lines; without them all rows share the laws' own.
+        """
         axes = tuple(range(len(self.laws)))
-        repaired = _snap(self.repair(lines.values, axes), lines.values, lines.rounding)
-        return Projection(lines, np.clip(repaired, *self.limits))
+        shared = tuple(law.weights for law in self.laws) if weights is None else weights
+        repaired = _snap(self.repair(lines.values, axes, shared), lines.values, lines.rounding)
+        return Projection(lines, np.clip(repaired, *self.limits), shared)
 
     def half_width(self, lines: Lines) -> FloatArray:
         """Return, per row, a half-width within which one member exists on the whole line, or grid: (n_samples,).
@@ -131,15 +147,18 @@ class Projector:
                     member &= np.abs(envelope - values).reshape(len(values), -1).max(axis=1) <= rounding
         return member
 
-    def repair(self, values: FloatArray, axes: tuple[int, ...]) -> FloatArray:
-        """Repair grids (n_grids, ...) whose dimensions after the first are the given axes of the property."""
-        return self._least_squares(values, axes) if self.norm == "l2" else self._midpoint(values, axes)
+    def repair(self, values: FloatArray, axes: tuple[int, ...], weights: Weights) -> FloatArray:
+        """Repair grids (n_grids, ...) whose dimensions after the first are the given axes of the property.
 
-    def _least_squares(self, values: FloatArray, axes: tuple[int, ...]) -> FloatArray:
+        ``weights`` has those of all axes of the property, for all grids or for each.
+        """
+        return self._least_squares(values, axes, weights) if self.norm == "l2" else self._midpoint(values, axes)
+
+    def _least_squares(self, values: FloatArray, axes: tuple[int, ...], weights: Weights) -> FloatArray:
         for part, dimension in self._acting(axes):
-            values = _along(
-                values, dimension, partial(part.declared.least_squares, knots=part.law.knots, weights=part.law.weights)
-            )
+            of_lines = _of_lines(weights[part.axis], values.size // values.shape[dimension])
+            stage = partial(part.declared.least_squares, knots=part.law.knots, weights=of_lines)
+            values = _along(values, dimension, stage)
         return values
 
     def _midpoint(self, values: FloatArray, axes: tuple[int, ...]) -> FloatArray:
@@ -172,6 +191,13 @@ def _along(values: FloatArray, dimension: int, stage: Callable[[FloatArray], Any
     moved = np.moveaxis(values, dimension, -1)
     lines = stage(np.ascontiguousarray(moved).reshape(-1, moved.shape[-1]))
     return None if lines is None else np.moveaxis(lines.reshape(moved.shape), -1, dimension)
+
+
+def _of_lines(weights: FloatArray, n_lines: int) -> FloatArray:
+    """Return the weights of lines that are cut from grids, as many from each, given the weights of the grids."""
+    if weights.ndim == 1 or not len(weights) or len(weights) == n_lines:
+        return weights
+    return np.repeat(weights, n_lines // len(weights), axis=0)
 
 
 def _snap(values: FloatArray, original: FloatArray, size: FloatArray) -> FloatArray:

@@ -85,8 +85,8 @@ class PartQueries(ABC):
         raise TypeError(f"{self.declared} draws no places")
 
     @abstractmethod
-    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> PartQueries:
-        """Return queries of the same part at other rows, freshly drawn."""
+    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> PartQueries:
+        """Return queries of the same part at the rows of a table, freshly drawn."""
 
     @property
     def is_opaque(self) -> bool:
@@ -163,14 +163,15 @@ class Queries:
         return " and ".join(asked) + (", failed if any of them is" if len(self.parts) > 1 else "")
 
 
-def draw_queries(asked: Sequence[PartQueries], n_samples: int, n_queries: int, random: np.random.Generator) -> Queries:
-    """Draw ``n_queries`` queries for each of ``n_samples`` rows, every one of its own.
+def draw_queries(asked: Sequence[PartQueries], table: Table, n_queries: int, random: np.random.Generator) -> Queries:
+    """Draw ``n_queries`` queries for each row of a table, every one of its own.
 
     Parameters
     ----------
     asked : sequence of PartQueries
         One for each part of a property; its places do not matter.
-    n_samples, n_queries : int
+    table : Table of n_samples rows
+    n_queries : int
     random : numpy.random.Generator
     """
-    return Queries(tuple(one.drawn(n_samples, n_queries, random) for one in asked), n_samples, n_queries)
+    return Queries(tuple(one.drawn(table, n_queries, random) for one in asked), table.shape[0], n_queries)

@@ -3,14 +3,15 @@
 An :class:`Axis` gives the values of one column their places on a line: a numeric feature is its own place, the
 categories of an ordered category are counted from 0. A :class:`ReferenceLaw` is the distribution of those places in a
 *reference sample*. It is part of every claim: queries are drawn from it, knots are its quantiles, and the projection
-weighs errors by it. The sample must not contain rows that calibrate or certify.
+weighs errors by it. The sample must not contain rows that calibrate or certify. The law here is the marginal one, the same
+for every row; :mod:`alignconf.conditional` has the law given the other features of the row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.contract import LineProperty
 from alignconf.errors import InputError
 
-__all__ = ["Axis", "ReferenceLaw", "TradeAxis", "place_axis", "set_aside"]
+__all__ = ["Axis", "ReferenceLaw", "TradeAxis", "is_missing", "place_axis", "set_aside", "split_between_knots"]
 
 REFERENCE_SHARE = 0.2
 MAX_REFERENCE = 2000
@@ -118,7 +119,7 @@ class Axis:
                 f"feature {self.feature!r} holds dates or durations ({values.dtype}); expected numbers. Turn them into "
                 "numbers first, for example days since a start."
             )
-        missing = np.array([_is_missing(value) for value in values], dtype=bool)
+        missing = np.array([is_missing(value) for value in values], dtype=bool)
         try:
             if any(isinstance(value, (str, bytes)) for value in values[~missing]):
                 raise TypeError("text")
@@ -135,7 +136,7 @@ class Axis:
     def _ranks(self, values: NDArray[Any]) -> FloatArray:
         ranks = {category: float(rank) for rank, category in enumerate(self.order or ())}
         try:
-            places = np.array([np.nan if _is_missing(value) else ranks[value] for value in values.tolist()])
+            places = np.array([np.nan if is_missing(value) else ranks[value] for value in values.tolist()])
         except KeyError as error:
             raise InputError(
                 f"feature {self.feature!r} has the category {error.args[0]!r}, which order={list(ranks)} does not "
@@ -280,12 +281,21 @@ class ReferenceLaw:
                 f"feature {axis.feature!r} has {held} in the {len(places)} reference rows: along a constant feature "
                 "there is nothing to ask. Give reference rows in which it varies, or drop the property."
             )
-        knots = distinct
-        if distinct.size > n_knots:
-            knots = np.unique(np.quantile(sample, np.linspace(0, 1, n_knots), method="inverted_cdf"))
+        knots = _quantiles(sample, n_knots)
         return cls(
             axis, sample, knots, _knot_mass(sample, knots), int(table.shape[0] - np.isnan(axis.places(table)).sum())
         )
+
+    def at_quantiles(self, n_knots: int) -> Self:
+        """Return the same law with another number of knots."""
+        knots = _quantiles(self.sample, n_knots)
+        return replace(self, knots=knots, weights=_knot_mass(self.sample, knots))
+
+    def on_pieces(self, ends: FloatArray, pieces: IntArray) -> Self:
+        """Return the same law on pieces that end at ``ends`` (n_pieces,), where ``pieces`` (n_reference,) tells each place's."""
+        mass = np.bincount(pieces, minlength=ends.size) / self.sample.size
+        # Pieces without reference mass follow their neighbours.
+        return replace(self, knots=ends, weights=np.maximum(mass, 1e-6 / mass.size))
 
     @property
     def is_complete(self) -> bool:
@@ -308,8 +318,12 @@ class ReferenceLaw:
         """Return for each place the smallest knot that is not below it (the last one beyond it), of the same shape."""
         return np.minimum(np.searchsorted(self.knots, places), self.knots.size - 1)
 
-    def draw(self, random: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
-        """Return independent draws from the law, of the given shape."""
+    def weights_at(self, table: Table) -> FloatArray:  # noqa: ARG002
+        """Return the weights of the knots on the lines of rows: (n_knots,) if all share them, else (n_samples, n_knots)."""
+        return self.weights
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, ...], table: Table) -> FloatArray:  # noqa: ARG002
+        """Return independent draws from the law at the rows of a table, of the given shape, (n_samples, ...)."""
         return self.sample[random.integers(self.sample.size, size=shape)]
 
     def __str__(self) -> str:
@@ -337,15 +351,28 @@ def place_axis(part: LineProperty, table: Table) -> Axis:
     return Axis(part.feature, position, declared)
 
 
-def _knot_mass(sample: FloatArray, knots: FloatArray) -> FloatArray:
+def split_between_knots(sample: FloatArray, knots: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return the two knots that share the mass of each place, both (n_places,): its neighbours, or twice the knot it is at."""
     right = np.searchsorted(knots, sample)
-    at_knot = knots[right] == sample
-    left = np.where(at_knot, right, right - 1)
-    counts = np.bincount(left, minlength=knots.size) + np.bincount(right, minlength=knots.size)
-    return counts / (2.0 * sample.size)
+    return np.where(knots[right] == sample, right, right - 1), right
 
 
-def _is_missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
+    """Whether a value of a column of any type stands for a missing one."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
+
+
+def _quantiles(sample: FloatArray, n_knots: int) -> FloatArray:
+    """Return all distinct values of a sorted sample if there are at most ``n_knots``, else quantiles with both ends."""
+    distinct = np.unique(sample)
+    if distinct.size <= n_knots:
+        return distinct
+    return np.unique(np.quantile(sample, np.linspace(0, 1, n_knots), method="inverted_cdf"))
+
+
+def _knot_mass(sample: FloatArray, knots: FloatArray) -> FloatArray:
+    left, right = split_between_knots(sample, knots)
+    counts = np.bincount(left, minlength=knots.size) + np.bincount(right, minlength=knots.size)
+    return counts / (2.0 * sample.size)

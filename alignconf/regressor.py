@@ -79,6 +79,10 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
         under monotone constraints, and only where more features are ordered than a grid can hold (three numeric ones).
     max_half_width : float, optional
         Refuse a calibration that needs a larger ``lambda_``, and say what it needs.
+    reference : {"marginal", "conditional"}, default="marginal"
+        The law that queries are drawn from and that ``"l2"`` weighs errors by. ``"marginal"``: the feature's law in the reference
+        rows, whatever the rest of the row. ``"conditional"``: its law given the columns that are not constrained, from a forest
+        fitted to the reference rows; queries then stay where such rows occur. More reference rows give a better law.
     random_state : int, Generator, RandomState or None
         Draws the reference rows and the queries. The same integer gives the same numbers.
     n_jobs : int, optional

@@ -126,7 +126,7 @@ class TreeRepair(GridRepair):
     def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
         """Return, per row, whether the projection has the property on all pieces."""
         lines = self._walked(table)
-        return self.steps.is_member(self.steps.project(lines).values, lines.rounding)
+        return self.steps.is_member(self.steps.project(lines, self.steps.weights_at(table)).values, lines.rounding)
 
     @cached_property
     def _direction(self) -> int:
@@ -141,13 +141,13 @@ class TreeRepair(GridRepair):
         """Return the line at places (n_samples, n_places), and what the repair adds there."""
         pieces: IntArray = self.tree_lines.piece_of(places)
         if self._direction:
-            weights = self.steps.laws[0].weights if self.steps.norm == "l2" else None
+            weights = self.steps.laws[0].weights_at(table) if self.steps.norm == "l2" else None
             found = self.tree_lines.project(
                 _numbers(table), pieces, weights, increasing=self._direction > 0, rounding=SNAP * self.relative
             )
             return found.values, found.moves
         lines = self._walked(table)
-        moves = self.steps.project(lines).values - lines.values
+        moves = self.steps.project(lines, self.steps.weights_at(table)).values - lines.values
         return np.take_along_axis(lines.values, pieces, axis=1), np.take_along_axis(moves, pieces, axis=1)
 
     def _walked(self, table: Table) -> Lines:
@@ -214,7 +214,7 @@ def through_trees(repair: GridRepair, function: Model, reference: Table) -> Grid
         return replace(repair, reason=reason or "its sums are of single precision.")
     if not reason:
         reason = f"the model's trees cut the feature in {cuts.size + 1} pieces."
-        laws = (ReferenceLaw.from_table(laws[0].axis, reference, N_QUANTILES),)
+        laws = (laws[0].at_quantiles(N_QUANTILES),)
         repair = replace(repair, projector=_on(repair.projector, laws[0]))
     if len(laws) == 1:
         walked: TreeLines | TreeGrids = ensemble.along(laws[0].axis.position, laws[0].knots)
@@ -231,9 +231,7 @@ def _on_pieces(repair: GridRepair, ensemble: Ensemble, cuts: FloatArray, relativ
     if cuts.size:
         end = max(end, float(cuts[-1]) + abs(float(cuts[-1])) + 1.0)
     tree_lines = ensemble.along(law.axis.position, np.append(cuts, end))
-    mass = np.bincount(tree_lines.piece_of(law.sample), minlength=cuts.size + 1) / law.sample.size
-    # Pieces without reference mass follow their neighbours.
-    steps = replace(law, knots=np.append(cuts, end), weights=np.maximum(mass, 1e-6 / mass.size))
+    steps = law.on_pieces(np.append(cuts, end), tree_lines.piece_of(law.sample))
     return TreeRepair(repair.projector, _on(repair.projector, steps), tree_lines, relative)
 
 

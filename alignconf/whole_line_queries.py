@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from alignconf._typing import FloatArray, IntArray
+from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.line_queries import AlongLine
 
 __all__ = ["WholeLineQueries"]
@@ -39,9 +39,9 @@ class WholeLineQueries(AlongLine):
     n_samples: int = 0
     n_queries: int = 1
 
-    def drawn(self, n_samples: int, n_queries: int, random: np.random.Generator) -> WholeLineQueries:
+    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> WholeLineQueries:
         """Return the lines of other rows, asked another number of times."""
-        return replace(self, n_samples=n_samples, n_queries=n_queries)
+        return replace(self, n_samples=table.shape[0], n_queries=n_queries)
 
     @property
     def coordinates(self) -> FloatArray:

@@ -1,4 +1,4 @@
-"""``python -m benchmarks demo | dial | shapes | projection | speed | referees``."""
+"""``python -m benchmarks demo | dial | shapes | reference | projection | speed | referees``."""
 
 from __future__ import annotations
 
@@ -25,13 +25,17 @@ def main(arguments: list[str] | None = None) -> None:
     shapes.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
     shapes.add_argument("--dataset", nargs="+", choices=sorted(SHAPES), default=list(SHAPES), help="default: all")
     shapes.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    reference = commands.add_parser("reference", help="equal, marginal and conditional weights: error at full strength")
+    reference.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
+    reference.add_argument("--cases", nargs="+", help="beginnings of their names; default: all")
+    reference.add_argument("--seeds", type=int, default=5, help="number of seeds")
     projection = commands.add_parser("projection", help="speed of the projections, as ratios")
     speed = commands.add_parser("speed", help="speed of exact lines of tree ensembles, in predicts")
     referees = commands.add_parser(
         "referees", help="figures of other people's implementations, recomputed and compared"
     )
     referees.add_argument("--cases", type=Path, required=True, help="JSON file with the referee cases")
-    for command in (demo, dial, shapes, projection, speed):
+    for command in (demo, dial, shapes, reference, projection, speed):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -47,6 +51,10 @@ def main(arguments: list[str] | None = None) -> None:
         from benchmarks.shapes import run as run_shapes
 
         run_shapes(given.data, given.dataset, given.seeds, given.output)
+    elif given.command == "reference":
+        from benchmarks.reference import run as run_reference
+
+        run_reference(given.data, given.cases, given.seeds, given.output)
     elif given.command == "projection":
         from benchmarks.projection import run as run_projection
 

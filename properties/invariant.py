@@ -61,7 +61,9 @@ class Invariant(LineProperty):
 
     def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
         """The weighted mean; a line that is constant already is left alone."""
-        mean = np.clip(lines @ (weights / weights.sum()), lines.min(axis=1), lines.max(axis=1))
+        shares = weights / weights.sum(axis=-1, keepdims=True)
+        average = lines @ shares if shares.ndim == 1 else np.einsum("ik,ik->i", lines, shares)
+        mean = np.clip(average, lines.min(axis=1), lines.max(axis=1))
         return np.broadcast_to(mean[:, None], lines.shape).copy()
 
     def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray:

@@ -79,7 +79,7 @@ class Unimodal(LineProperty):
             result = np.empty_like(lines)
             for rising in np.unique(split):
                 chosen = split == rising
-                result[chosen] = _two_sides(lines[chosen], weights, rising)
+                result[chosen] = _two_sides(lines[chosen], weights if weights.ndim == 1 else weights[chosen], rising)
             return result
         if self.peak in knots:
             return _with_summit(lines, weights, int(np.searchsorted(knots, self.peak)))
@@ -116,8 +116,8 @@ class Unimodal(LineProperty):
 
 def _two_sides(lines: FloatArray, weights: FloatArray, rising: int) -> FloatArray:
     """Return the fit that rises over the first knots and falls over the others, unrelated where they meet."""
-    first = isotonic_least_squares(np.ascontiguousarray(lines[:, :rising]), weights[:rising])
-    rest = -isotonic_least_squares(np.ascontiguousarray(-lines[:, rising:]), weights[rising:])
+    first = isotonic_least_squares(np.ascontiguousarray(lines[:, :rising]), weights[..., :rising])
+    rest = -isotonic_least_squares(np.ascontiguousarray(-lines[:, rising:]), weights[..., rising:])
     return np.concatenate([first, rest], axis=1)
 
 
@@ -127,16 +127,17 @@ def _with_summit(lines: FloatArray, weights: FloatArray, summit: int) -> FloatAr
     fit[:, summit:] = np.concatenate(
         [
             lines[:, summit : summit + 1],
-            _two_sides(np.ascontiguousarray(lines[:, summit + 1 :]), weights[summit + 1 :], 0),
+            _two_sides(np.ascontiguousarray(lines[:, summit + 1 :]), weights[..., summit + 1 :], 0),
         ],
         axis=1,
     )
     sides = np.delete(np.arange(lines.shape[1]), summit)
     order = np.argsort(-fit[:, sides], axis=1)
     heights = np.take_along_axis(fit[:, sides], order, axis=1)
-    mass = weights[sides][order]
-    total = np.cumsum(np.concatenate([np.full((len(lines), 1), weights[summit]), mass], axis=1), axis=1)
-    moment = np.cumsum(np.concatenate([weights[summit] * lines[:, [summit]], mass * heights], axis=1), axis=1)
+    of_lines = np.broadcast_to(weights, lines.shape)
+    mass, own = np.take_along_axis(of_lines[:, sides], order, axis=1), of_lines[:, [summit]]
+    total = np.cumsum(np.concatenate([own, mass], axis=1), axis=1)
+    moment = np.cumsum(np.concatenate([own * lines[:, [summit]], mass * heights], axis=1), axis=1)
     means = moment / total
     # Pool from the highest value down for as long as it exceeds the mean of all pooled before it.
     pooled = np.cumprod(heights > means[:, :-1], axis=1).sum(axis=1)

@@ -25,6 +25,7 @@ LADDER = (
     {"contract", "ensemble", "groups", "ranks", "weighted", "band"},
     {"plane", "orbit", "trees", "calibration", "shift"},
     {"reference", "thresholds", "distance", "betting", "repeats", "size_bound"},
+    {"conditional"},
     {"queries", "lines", "loss_tables", "magnitude"},
     {"line_queries", "plane_queries", "orbit_queries"},
     {"path_queries", "whole_line_queries"},

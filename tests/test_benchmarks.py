@@ -17,6 +17,7 @@ from benchmarks.declarations import SHAPES
 from benchmarks.measures import pairs, violated, violated_by_aligned
 from benchmarks.methods import IceLoop
 from benchmarks.projection import concave_ratios, prepared, ratios
+from benchmarks.reference import neighbourhoods, with_equal_weights
 from benchmarks.solvers import fits
 from benchmarks.speed import STAGES, fresh_processes, scaling
 from benchmarks.speed import ratios as speed_ratios
@@ -176,6 +177,54 @@ def test_the_page_of_shapes_declares_what_is_run_in_five_lines() -> None:
         exec(block, shown)
     for name, shape in SHAPES.items():
         assert declare(shown[name]) == declare(shape.properties), name
+
+
+def test_reference_compares_three_ways_to_weigh_the_same_model(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = data / "results"
+    arguments = ["--cases", "concrete", "neighbourhoods", "--seeds", "2", "--output", str(output)]
+    main(["reference", "--data", str(data), *arguments])
+    printed = capsys.readouterr().out
+    results = json.loads((output / "reference.json").read_text())["results"]
+    assert [one["name"] for one in results] == ["concrete: + cement"] * 2 + ["neighbourhoods: - crime"] * 2
+    for one in results:
+        assert len({one[way] for way in ("unaligned", "equal", "marginal", "conditional")}) == 4
+        assert one["repair"].startswith("exact")
+        assert one["n_train"] == 750
+    ratio = np.mean([one["conditional"] / one["unaligned"] for one in results[:2]])
+    assert f"| {ratio:.3f} " in next(line for line in printed.splitlines() if "concrete" in line)
+
+
+def test_equal_weights_are_those_of_isotonic_regression_without_weights() -> None:
+    from scipy.optimize import isotonic_regression
+
+    from alignconf import AlignedRegressor
+
+    random = np.random.default_rng(3)
+    X = np.column_stack([random.exponential(size=300).round(1), random.normal(size=300)])
+    model = _Curve()
+    marginal = AlignedRegressor(model, {0: 1}, alpha=0).calibrate(X)
+    equal = with_equal_weights(marginal)
+    knots = marginal.alignment_.laws[0].knots
+    at_knots = np.column_stack([knots, np.zeros(knots.size)])
+    expected = isotonic_regression(model.predict(at_knots)).x
+    np.testing.assert_allclose(equal.predict(at_knots), expected, atol=1e-12)
+    assert np.abs(marginal.predict(at_knots) - expected).max() > 0.01
+
+
+class _Curve:
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return np.sin(3 * X[:, 0])
+
+
+def test_made_up_prices_fall_with_crime_by_what_is_written() -> None:
+    """Ordinary least squares on the terms of the price: 1.5 for each factor e, within four standard errors (6e-5)."""
+    rows = neighbourhoods(20_000, seed=1)
+    X = rows.X
+    terms = [np.log(X.crime), X.rooms, np.sin(X.distance), X.age, np.ones(len(X))]
+    slopes, rest, _, _ = np.linalg.lstsq(np.column_stack(terms), rows.y, rcond=None)
+    assert slopes[0] == pytest.approx(-1.5, abs=0.12)
+    assert rest[0] / 20_000 == pytest.approx(4, abs=0.16)
+    assert np.corrcoef(np.log(X.crime), X.industry)[0, 1] > 0.8
 
 
 def test_speed_measures_every_model() -> None:

@@ -115,7 +115,7 @@ def test_what_is_certified_is_the_function_that_users_call(properties, alpha):
     """Ask ``predict`` at the very queries of the certificate and count again, row by row."""
     aligned = aligned_model(properties, alpha)
     certificate = aligned.certify(X_NEW)
-    queries = aligned.alignment_.draw(len(X_NEW), 1, generator(0, CERTIFY))
+    queries = aligned.alignment_.draw(X_NEW, 1, generator(0, CERTIFY))
     counts = []
     for model in (Swing(), aligned):
         rejected = np.zeros(len(X_NEW), dtype=bool)

@@ -212,7 +212,7 @@ def test_sizes_are_shares_of_the_range_at_the_knots() -> None:
     """Again from ``predict`` at the pairs of the certificate and at the knots of each line."""
     aligned = aligned_model("iid")
     certificate = aligned.certify(X_FRESH)
-    (asked,) = aligned.alignment_.draw(len(X_FRESH), 1, generator(0, CERTIFY)).parts
+    (asked,) = aligned.alignment_.draw(X_FRESH, 1, generator(0, CERTIFY)).parts
     knots = aligned.alignment_.laws[0].knots
 
     def lines(places: np.ndarray) -> np.ndarray:

@@ -329,7 +329,7 @@ def test_a_place_on_its_own_path_is_never_rejected() -> None:
 def test_places_are_drawn_with_the_masses_of_the_knots(n_knots: int) -> None:
     """Chi-square at five standard deviations. False alarm: below 1e-5 for each case."""
     law = law_at(np.arange(9.0), [5, 1, 1, 3, 2, 7, 1, 1, 4], n_knots)
-    asked = PathQueries(Increasing(0), law).drawn(4000, 5, np.random.default_rng(1))
+    asked = PathQueries(Increasing(0), law).drawn(np.zeros((4000, 1)), 5, np.random.default_rng(1))
     counts = np.bincount(asked.own.ravel(), minlength=law.knots.size)
     expected = 20_000 * law.knot_masses
     assert expected.sum() == pytest.approx(20_000)
@@ -343,8 +343,8 @@ def test_places_are_drawn_with_the_masses_of_the_knots(n_knots: int) -> None:
 def test_rows_labels_and_words() -> None:
     law = law_at(np.arange(6.0))
     table = np.zeros((7, 2))
-    path = PathQueries(Increasing(0), law).drawn(7, 3, np.random.default_rng(0))
-    line = WholeLineQueries(Increasing(0), law).drawn(7, 1, np.random.default_rng(0))
+    path = PathQueries(Increasing(0), law).drawn(np.zeros((7, 1)), 3, np.random.default_rng(0))
+    line = WholeLineQueries(Increasing(0), law).drawn(np.zeros((7, 1)), 1, np.random.default_rng(0))
     for asked, n_points in ((path, 3), (line, 6)):
         block = asked.rows(slice(2, 5))
         np.testing.assert_array_equal(block.coordinates, asked.coordinates[2:5])
@@ -469,7 +469,7 @@ def test_full_strength_passes_and_calibration_keeps_its_rate(query_law: str, pro
         if alpha:
             assert 0 < certificate.n_rejected <= binom.isf(1e-3, 200, 0.2 + 3.1 * np.sqrt(0.2 * 0.8 / 240))
             assert aligned.calibration_.n_queries == (1 if query_law == "line" else 10)
-    assert str(aligned.alignment_.draw(1, 1, np.random.default_rng(0))) == certificate.query_law
+    assert str(aligned.alignment_.draw(X_NEW[:1], 1, np.random.default_rng(0))) == certificate.query_law
     assert certificate.query_law in aligned.calibration_.statement
 
 
@@ -481,7 +481,7 @@ def test_what_is_certified_is_what_predict_answers(query_law: str) -> None:
     knots = aligned.alignment_.laws[0].knots
     moved = np.repeat(X_NEW, len(knots), axis=0)
     moved[:, 0] = np.tile(knots, len(X_NEW))
-    (asked,) = aligned.alignment_.draw(200, 1, generator(0, CERTIFY)).parts
+    (asked,) = aligned.alignment_.draw(X_NEW[:200], 1, generator(0, CERTIFY)).parts
     for model, count in ((Wave(), certificate.before), (aligned, certificate.delivered)):
         lines = -model.predict(moved).reshape(200, -1)
         if query_law == "line":

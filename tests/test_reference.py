@@ -231,7 +231,7 @@ def test_a_sample_in_which_nothing_varies_is_refused(values: list[float], messag
 def test_draws_follow_the_sample() -> None:
     counts = np.array([1, 2, 3, 10, 20, 14])
     law = law_of(np.repeat([-1.0, 0.0, 0.5, 3.0, 4.0, 100.0], counts))
-    draws = law.draw(np.random.default_rng(0), (500, 40, 5))
+    draws = law.draw(np.random.default_rng(0), (500, 40, 5), np.zeros((500, 1)))
     assert draws.shape == (500, 40, 5)
     values, found = np.unique(draws, return_counts=True)
     np.testing.assert_array_equal(values, law.knots)
@@ -240,7 +240,7 @@ def test_draws_follow_the_sample() -> None:
 
 def test_draws_come_from_the_sample_and_not_from_its_knots() -> None:
     law = law_of(np.arange(1000.0), n_knots=4)
-    draws = law.draw(np.random.default_rng(0), (20_000,))
+    draws = law.draw(np.random.default_rng(0), (20_000,), np.zeros((20_000, 1)))
     assert set(draws) <= set(law.sample)
     assert np.unique(draws).size == 1000
 
@@ -251,7 +251,7 @@ def test_draws_come_from_the_sample_and_not_from_its_knots() -> None:
 def test_queries_are_independent_pairs_in_order() -> None:
     share = np.array([0.1, 0.2, 0.3, 0.4])
     law = law_of(np.repeat([0.0, 1.0, 2.0, 3.0], [10, 20, 30, 40]))
-    queries = draw_queries([LineQueries(Increasing("a"), law)], 3000, 20, np.random.default_rng(1))
+    queries = draw_queries([LineQueries(Increasing("a"), law)], np.zeros((3000, 1)), 20, np.random.default_rng(1))
     places = queries.parts[0].places
     assert places.shape == (3000, 20, 2)
     assert (places[..., 0] <= places[..., 1]).all()
@@ -267,7 +267,10 @@ def test_rows_queries_and_parts_are_independent_of_each_other() -> None:
     """Correlations of 20,000 pairs of iid values: beyond 5 standard errors with probability below 1e-6 each."""
     law = law_of(np.random.default_rng(0).normal(size=500))
     both = draw_queries(
-        [LineQueries(it("a"), law) for it in (Increasing, Decreasing)], 20_000, 2, np.random.default_rng(2)
+        [LineQueries(it("a"), law) for it in (Increasing, Decreasing)],
+        np.zeros((20_000, 1)),
+        2,
+        np.random.default_rng(2),
     )
     one, other = (lines.places for lines in both.parts)
     for x, y in ((one[:-1], one[1:]), (one[:, :1], one[:, 1:]), (one, other)):
@@ -278,14 +281,14 @@ def test_rows_queries_and_parts_are_independent_of_each_other() -> None:
 def test_no_two_rows_share_a_draw() -> None:
     """Of 300 pairs of 100,000 values, two are the same by chance with probability 1e-5."""
     law = law_of(np.arange(100_000.0))
-    lines = draw_queries([LineQueries(Increasing("a"), law)], 100, 3, np.random.default_rng(3)).parts[0]
+    lines = draw_queries([LineQueries(Increasing("a"), law)], np.zeros((100, 1)), 3, np.random.default_rng(3)).parts[0]
     assert len({tuple(query) for row in lines.places for query in row}) == 300
 
 
 def test_the_same_seed_draws_the_same_queries() -> None:
     law = law_of(np.arange(50.0))
     parts = [LineQueries(it("a"), law) for it in (Increasing, Decreasing)]
-    first, again, other = (draw_queries(parts, 20, 4, np.random.default_rng(s)) for s in (5, 5, 6))
+    first, again, other = (draw_queries(parts, np.zeros((20, 1)), 4, np.random.default_rng(s)) for s in (5, 5, 6))
     for i in range(2):
         np.testing.assert_array_equal(first.parts[i].places, again.parts[i].places)
         assert not np.array_equal(first.parts[i].places, other.parts[i].places)
@@ -294,7 +297,10 @@ def test_the_same_seed_draws_the_same_queries() -> None:
 def test_a_block_of_rows_keeps_their_queries() -> None:
     law = law_of(np.arange(50.0))
     queries = draw_queries(
-        [LineQueries(Increasing("a"), law), LineQueries(Decreasing("b"), law)], 20, 4, np.random.default_rng(7)
+        [LineQueries(Increasing("a"), law), LineQueries(Decreasing("b"), law)],
+        np.zeros((20, 1)),
+        4,
+        np.random.default_rng(7),
     )
     block = queries.rows(slice(5, 9))
     assert (block.n_samples, block.n_queries) == (4, 4)
@@ -307,6 +313,6 @@ def test_excess_is_what_the_inequality_fails_by() -> None:
     law = law_of(np.arange(50.0))
     values = np.random.default_rng(8).normal(size=(20, 4, 2))
     for part, sign in ((Increasing("a"), 1), (Decreasing("a"), -1)):
-        lines = draw_queries([LineQueries(part, law)], 20, 4, np.random.default_rng(9)).parts[0]
+        lines = draw_queries([LineQueries(part, law)], np.zeros((20, 1)), 4, np.random.default_rng(9)).parts[0]
         expected = sign * (values[..., :1] - values[..., 1:])
         np.testing.assert_array_equal(lines.excess(values), expected[..., None])

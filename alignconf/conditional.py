@@ -1,0 +1,300 @@
+r"""The law of a feature given the other features of the row, as leaves of a forest tell it.
+
+A marginal reference law asks every row about all values that a feature takes anywhere; where features are correlated many of
+them never occur next to the rest of the row. Here a forest predicts the place of the feature from the other columns, fitted on
+reference rows only. With :math:`\ell_t(x)` the leaf of tree ``t`` that a row ``x`` reaches, reference row ``r`` counts
+
+.. math:: w_r(x) = \frac1T \sum_{t=1}^{T} \frac{1\{r \in \ell_t(x)\}}{|\ell_t(x)|},
+
+the weights of a quantile forest [1]_: a draw takes a tree at random, then a reference row at random in the leaf, and its place.
+Constrained columns, all of them, are left out of "the other columns". So the law is the same for all points of a line, or of a
+grid in several features, as queries and sequential projections need; with several constrained features it is given the
+unconstrained ones only.
+
+Knots weigh :math:`(1-\varepsilon)` times their conditional mass plus :math:`\varepsilon` times their marginal weight, with
+:math:`\varepsilon` = ``MARGINAL_SHARE``, so that every knot counts a little. That is about the projection; draws are from the
+conditional law itself.
+
+References
+----------
+.. [1] Meinshausen, N. (2006). Quantile Regression Forests. Journal of Machine Learning Research 7, 983-999.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from sklearn.ensemble import RandomForestRegressor
+
+from alignconf import _tables
+from alignconf._typing import FloatArray, IntArray, Table
+from alignconf._walk import add_leaves
+from alignconf.ensemble import Ensemble, Tree
+from alignconf.errors import InputError
+from alignconf.reference import ReferenceLaw, TradeAxis, is_missing, split_between_knots
+
+__all__ = ["MARGINAL_SHARE", "ConditionalLaw", "conditional_laws"]
+
+N_TREES = 100
+
+#: Smallest leaves that are tried; the forest whose out-of-bag predictions have the least error at the reference rows is kept.
+#: Small leaves suit features of which the other columns say much; large ones, close to the marginal law, those of which they
+#: say nothing.
+MIN_SAMPLES_LEAF = (3, 10, 30, 100)
+
+#: The share of the marginal law in the weights of knots.
+MARGINAL_SHARE = 0.05
+
+#: Forests are grown on, and laws made of, at most this many reference rows, chosen at random.
+MAX_ROWS = 20_000
+
+#: Draws find the leaves of this many rows at a time.
+N_AT_ONCE = 2**14
+
+#: Leaf ``l`` puts ``mass[e]`` on ``knot[e]`` for ``start[l] <= e < start[l + 1]``.
+Masses: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32], FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """Some columns of a table as numbers, (n_samples, n_columns), missing values as NaN.
+
+    Parameters
+    ----------
+    positions : tuple of int
+    categories : dict
+        By position: the code of each value of a column that does not hold numbers. Values that are not known are missing.
+    """
+
+    positions: tuple[int, ...]
+    categories: dict[int, dict[Any, float]]
+
+    @classmethod
+    def of_table(cls, table: Table, positions: tuple[int, ...]) -> Encoder:
+        """Return the encoder that counts categories in their own order, or else as they come in a table."""
+        categories = {}
+        for position in positions:
+            values = _tables.column(table, position)
+            if _numbers(values) is None:
+                known = [value for value in dict.fromkeys(values.tolist()) if not is_missing(value)]
+                order = _tables.category_order(table, position) or known
+                categories[position] = {value: float(code) for code, value in enumerate(order)}
+        return cls(positions, categories)
+
+    def __call__(self, table: Table) -> FloatArray:
+        """Return the columns of a table."""
+        if not self.categories and _tables.is_numeric(table):
+            design = _tables.as_numbers(table)[:, self.positions]
+        else:
+            design = np.stack([self._column(table, position) for position in self.positions], axis=1)
+        largest = float(np.finfo(np.float32).max)
+        return np.clip(design, -largest, largest)
+
+    def _column(self, table: Table, position: int) -> FloatArray:
+        values = _tables.column(table, position)
+        if position in self.categories:
+            codes = self.categories[position]
+            return np.array([codes.get(value, np.nan) for value in values.tolist()], dtype=np.float64)
+        numbers = _numbers(values)
+        return np.full(values.shape, np.nan) if numbers is None else numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Leaves:
+    """A forest whose leaves hold reference rows.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    ensemble : Ensemble
+        Its leaves are numbered over all trees.
+    start : (n_leaves + 1,)
+    member : (n_trees * n_reference,)
+        Leaf ``l`` holds the reference rows ``member[start[l]:start[l + 1]]``.
+    """
+
+    encoder: Encoder
+    ensemble: Ensemble
+    start: NDArray[np.int32]
+    member: NDArray[np.int32]
+
+    @classmethod
+    def grown(cls, table: Table, places: FloatArray, positions: tuple[int, ...], seed: int) -> Leaves:
+        """Return the leaves of a forest that predicts places (n_reference,) from columns of a table of as many rows."""
+        encoder = Encoder.of_table(table, positions)
+        design = encoder(table)
+        forests = (
+            RandomForestRegressor(N_TREES, min_samples_leaf=least, random_state=seed, oob_score=True).fit(
+                design, places
+            )
+            for least in MIN_SAMPLES_LEAF
+        )
+        forest = max(forests, key=lambda one: float(one.oob_score_))
+        trees, n_leaves = [], 0
+        for grown in (one.tree_ for one in forest.estimators_):
+            is_leaf = grown.children_left < 0
+            number = np.where(is_leaf, n_leaves + np.cumsum(is_leaf) - 1, -1)
+            feature = np.where(is_leaf, -1, grown.feature)
+            missing_left = grown.missing_go_to_left.astype(bool)
+            ends = (grown.children_left, grown.children_right)
+            trees.append(Tree(feature, grown.threshold, *ends, missing_left, number))
+            n_leaves += int(is_leaf.sum())
+        ensemble = Ensemble.of_trees(trees, len(positions), is_float32=True)
+        leaf = ensemble.leaves(design)
+        member = np.argsort(leaf, axis=None, kind="stable") // len(trees)
+        start = np.concatenate([[0], np.cumsum(np.bincount(leaf.ravel(), minlength=n_leaves))])
+        return cls(encoder, ensemble, start.astype(np.int32), member.astype(np.int32))
+
+    @property
+    def n_trees(self) -> int:
+        """How many trees there are."""
+        return int(self.ensemble.roots.size)
+
+    def at(self, table: Table) -> NDArray[np.int32]:
+        """Return the leaf of each tree that rows reach, (n_samples, n_trees)."""
+        return self.ensemble.leaves(self.encoder(table))
+
+    def drawn(self, table: Table, n_draws: int, random: np.random.Generator) -> IntArray:
+        """Return reference rows: for each row of a table independent draws with its weights, (n_samples, n_draws)."""
+        chosen = np.empty((table.shape[0], n_draws), dtype=np.intp)
+        for begin in range(0, table.shape[0], N_AT_ONCE):
+            rows = np.arange(begin, min(begin + N_AT_ONCE, table.shape[0]))
+            leaf = self.at(_tables.take(table, rows))
+            tree = random.integers(self.n_trees, size=(rows.size, n_draws))
+            of_tree = np.take_along_axis(leaf, tree, axis=1)
+            first = self.start[of_tree]
+            chosen[rows] = self.member[first + random.integers(self.start[of_tree + 1] - first)]
+        return chosen
+
+    def masses(self, cells: IntArray, n_knots: int) -> Masses:
+        """Return what leaves put on knots, where reference row ``r`` shares its mass between the knots ``cells[r]``."""
+        size = np.diff(self.start)
+        leaf = np.repeat(np.arange(size.size), size)
+        on = cells[self.member]
+        mass = np.repeat(1.0 / (on.shape[1] * self.n_trees * size[leaf]), on.shape[1])
+        table = csr_array((mass, (np.repeat(leaf, on.shape[1]), on.ravel())), shape=(size.size, n_knots))
+        return table.indptr.astype(np.int32), table.indices.astype(np.int32), table.data
+
+
+@dataclass(frozen=True)
+class ConditionalLaw(ReferenceLaw):
+    """The law of one feature given the columns that are not constrained.
+
+    Parameters
+    ----------
+    axis, sample, knots, weights, n_reference
+        See :class:`~alignconf.reference.ReferenceLaw`; ``weights`` are those of the marginal law.
+    leaves : Leaves
+        They hold positions in the sample.
+    cells : (n_reference, 1 or 2)
+        The knots that share the mass of each place of the sample.
+    given : str
+        What the law is conditional on, in words.
+    """
+
+    leaves: Leaves
+    cells: IntArray
+    given: str
+
+    def at_quantiles(self, n_knots: int) -> Self:
+        """Return the same law with another number of knots."""
+        law = super().at_quantiles(n_knots)
+        return replace(law, cells=np.stack(split_between_knots(law.sample, law.knots), axis=1))
+
+    def on_pieces(self, ends: FloatArray, pieces: IntArray) -> Self:
+        """Return the same law on pieces that end at ``ends`` (n_pieces,), where ``pieces`` (n_reference,) tells each place's."""
+        return replace(super().on_pieces(ends, pieces), cells=pieces[:, None])
+
+    def weights_at(self, table: Table) -> FloatArray:
+        """Return the weights of the knots on the lines of rows, all positive: (n_samples, n_knots)."""
+        weights = np.empty((table.shape[0], self.knots.size))
+        add_leaves(self.leaves.at(table), *self._masses, MARGINAL_SHARE * self.weights, weights)
+        return weights
+
+    def draw(self, random: np.random.Generator, shape: tuple[int, ...], table: Table) -> FloatArray:
+        """Return independent draws, of the given shape, (n_samples, ...), each from the law at its row of a table."""
+        drawn: FloatArray = self.sample[self.leaves.drawn(table, int(np.prod(shape[1:])), random)].reshape(shape)
+        return drawn
+
+    def __str__(self) -> str:
+        """Return the law in words, as certificates print it."""
+        return (
+            f"the law of {self.axis.feature!r} given {self.given} "
+            f"(forest of {self.leaves.n_trees} trees on {self.n_reference} reference rows)"
+        )
+
+    @cached_property
+    def _masses(self) -> Masses:
+        start, knot, mass = self.leaves.masses(self.cells, self.knots.size)
+        return start, knot, (1 - MARGINAL_SHARE) * mass
+
+
+def conditional_laws(
+    laws: tuple[ReferenceLaw, ...], reference: Table, constrained: frozenset[int], random: np.random.Generator
+) -> tuple[ConditionalLaw, ...]:
+    """Return the laws given all columns that are not constrained, knots as they are.
+
+    Parameters
+    ----------
+    laws : tuple of ReferenceLaw
+        Marginal ones, from the same reference rows.
+    reference : Table of n_reference rows
+    constrained : set of int
+        Positions of all columns that the property constrains.
+    random : numpy.random.Generator
+        Seeds the forests and chooses rows where there are more than ``MAX_ROWS``.
+
+    Raises
+    ------
+    InputError
+        If no column is left to be given, or if a law is uniform on trade lines.
+    """
+    positions = tuple(position for position in range(reference.shape[1]) if position not in constrained)
+    found = []
+    for law in laws:
+        if isinstance(law.axis, TradeAxis):
+            raise InputError(
+                f"reference='conditional' is for single features; along trade lines of {law.axis.feature!r} against "
+                f"{law.axis.other_feature!r} the law is uniform. Use reference='marginal'."
+            )
+        if not positions:
+            raise InputError(
+                "reference='conditional' needs a column that is not constrained, and all of X's are; use "
+                "reference='marginal'."
+            )
+        found.append(_conditional(law, reference, positions, len(constrained) > 1, random))
+    return tuple(found)
+
+
+def _conditional(
+    law: ReferenceLaw, reference: Table, positions: tuple[int, ...], is_joint: bool, random: np.random.Generator
+) -> ConditionalLaw:
+    places = law.axis.places(reference)
+    rows = np.flatnonzero(~np.isnan(places))
+    if rows.size > MAX_ROWS:
+        rows = np.sort(random.choice(rows, MAX_ROWS, replace=False))
+    rows = rows[np.argsort(places[rows], kind="stable")]
+    sample = places[rows]
+    leaves = Leaves.grown(_tables.take(reference, rows), sample, positions, int(random.integers(2**31)))
+    given = "the features that are not constrained" if is_joint else "the other features"
+    cells = np.stack(split_between_knots(sample, law.knots), axis=1)
+    return ConditionalLaw(law.axis, sample, law.knots, law.weights, int(rows.size), leaves, cells, given)
+
+
+def _numbers(values: NDArray[Any]) -> FloatArray | None:
+    """Return a column as numbers, dates counted from their origin; None if it holds something else."""
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64)
+    if values.dtype.kind in "mM":
+        return np.where(np.isnat(values), np.nan, values.view(np.int64).astype(np.float64))
+    missing = np.array([is_missing(value) for value in values.tolist()], dtype=bool)
+    if not all(isinstance(value, (int, float, np.number, np.bool_)) for value in values[~missing].tolist()):
+        return None
+    numbers = np.full(values.shape, np.nan)
+    numbers[~missing] = values[~missing].astype(np.float64)
+    return numbers
