@@ -45,7 +45,7 @@ __all__ = ["AlignedEstimator"]
 PROJECTIONS = ("l2", "sup")
 
 #: One stream of random numbers for each purpose.
-SPLIT, CALIBRATE, CERTIFY = range(3)
+SPLIT, CALIBRATE, CERTIFY, SCORE = range(4)
 
 #: ``fit`` sets this share of the rows aside to calibrate.
 CALIBRATION_SHARE = 0.25
@@ -165,6 +165,29 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         alignment = self._prepare(self.estimator, table, reference)
         return self._calibrate(alignment, self.estimator, table, reference)
 
+    def critical_half_widths(self, X: Table, *, random_state: RandomState = None) -> FloatArray:
+        """Return the half-width at which each row stops being violated, under the loss that was calibrated: (n_samples,).
+
+        One fresh query is asked at each row; the row is violated at half-width ``lambda_`` iff ``lambda_`` is smaller. No
+        labels are needed. NaN where a constrained feature is missing, infinite where no half-width helps.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features)
+        random_state : int, Generator, RandomState or None
+            Draws the queries. None: as the estimator's own ``random_state``, so that with an integer there the same
+            call gives the same numbers. Batches of a stream need fresh queries each: pass one Generator to all calls.
+        """
+        alignment, table = self._ready(X)
+        check_random_state(random_state)
+        random = generator(self.random_state if random_state is None else random_state, SCORE)
+        widths = np.full(table.shape[0], np.nan)
+        rows = np.flatnonzero(alignment.complete(table))
+        if rows.size:
+            loss = LOSSES[self.calibration_.loss]
+            widths[rows] = loss.scores(alignment, _tables.take(table, rows), 1, random)[:, 0]
+        return widths
+
     @abstractmethod
     def _aligned_function(self, estimator: Any) -> Model:
         """Return what is aligned of a fitted estimator: a function with one number for each row."""
@@ -266,6 +289,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         self.estimator_ = estimator
         self.alignment_ = alignment
         self.calibration_ = calibration
+        self.calibration_scores_ = found[:, 0].copy()
         self.lambda_ = calibration.lambda_
         self.column_names_ = names
         self.n_features_in_ = int(table.shape[1])
