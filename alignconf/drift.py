@@ -7,8 +7,9 @@ nothing is wrong. The capital is then a supermartingale, and Ville's inequality 
 * :class:`ExchangeabilityTest`: have the scores of a stream another law than the calibration scores, or one that changes? The
   conformal p-value of a score against **all** that came before,
   :math:`p_t = (\#\{i < t : s_i > s_t\} + \theta_t (1 + \#\{i < t : s_i = s_t\})) / t` with private :math:`\theta_t`, is
-  uniform and independent of the earlier ones if calibration rows and stream are exchangeable [2]_. The *simple jumper* bets
-  :math:`1 + \varepsilon (p_t - 1/2)`, moving a share of its capital between five :math:`\varepsilon` after each row.
+  uniform and independent of the earlier ones if calibration rows and stream are exchangeable [2]_. A *simple jumper* spreads
+  its capital over several bets, linear ones :math:`1 + \varepsilon (p_t - 1/2)` and some on small p-values, each of
+  mean 1 for a uniform :math:`p_t`, and moves a share of it between them after each row.
 * :class:`RateTest`: are more than a share ``limit`` of the rows violated? Likelihood ratios of every larger rate, averaged
   with equal weights.
 
@@ -39,11 +40,18 @@ from alignconf._typing import BoolArray, FloatArray, IntArray
 from alignconf._validation import check_level
 from alignconf.errors import InputError
 
-__all__ = ["ExchangeabilityTest", "RateTest", "check_scores", "jump", "log_evidence", "online_p_values"]
+__all__ = ["ExchangeabilityTest", "RateTest", "check_scores", "jump", "log_evidence", "online_p_values", "rewards"]
 
-#: The bets of the simple jumper, and the share of its capital that is spread evenly over them after each row.
-BETS = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
-JUMP = 0.01
+#: Slopes of the linear bets.
+SLOPES = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+
+#: Bets on large scores: p-values up to the first number have the probability of the second. Most scores of a model that
+#: mostly behaves are zero, and what linear bets see of a change in the few others is little.
+TAILS = np.array([(share, factor * share) for share in (0.01, 0.05, 0.1, 0.25) for factor in (2, 3)])
+N_BETS = SLOPES.size + len(TAILS)
+
+#: The share of the capital that is spread evenly over all bets after each row.
+JUMP = 0.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +68,7 @@ class ExchangeabilityTest:
     history : (n_seen,)
         All scores so far, sorted; see :meth:`start`.
     false_alarm : float in (0, 1)
-    accounts : (5,)
+    accounts : (N_BETS,)
         Shares of the capital on each bet.
     log_capital, largest : float
         Now, and the largest so far.
@@ -72,7 +80,7 @@ class ExchangeabilityTest:
 
     history: FloatArray
     false_alarm: float
-    accounts: FloatArray = field(default_factory=lambda: np.full(BETS.size, 1 / BETS.size))
+    accounts: FloatArray = field(default_factory=lambda: np.full(N_BETS, 1 / N_BETS))
     log_capital: float = 0.0
     largest: float = 0.0
     n_rows: int = 0
@@ -93,8 +101,8 @@ class ExchangeabilityTest:
         p_values, history = online_p_values(self.history, check_scores(scores), random)
         accounts, capital = self.accounts, self.log_capital
         path = np.empty(p_values.size)
-        for row, p_value in enumerate(p_values):
-            accounts, growth = jump(accounts, p_value)
+        for row, paid in enumerate(rewards(p_values)):
+            accounts, growth = jump(accounts, paid)
             capital += float(growth)
             path[row] = capital
         return replace(
@@ -206,11 +214,19 @@ def online_p_values(
     return p_values, np.insert(history, np.searchsorted(history, earlier), earlier)
 
 
-def jump(accounts: FloatArray, p_value: FloatArray | float) -> tuple[FloatArray, FloatArray]:
-    """Return the accounts after one row, shares (..., 5) of the capital, and the growth of its logarithm, (...,)."""
-    rewarded = accounts * (1 + BETS * (np.asarray(p_value)[..., None] - 0.5))
-    total = rewarded.sum(axis=-1, keepdims=True)
-    return (1 - JUMP) * rewarded / total + JUMP / BETS.size, np.log(total[..., 0])
+def rewards(p_values: FloatArray | float) -> FloatArray:
+    """Return what each bet pays for a stake of 1 at p-values of any shape: (..., N_BETS), of mean 1 if they are uniform."""
+    p = np.asarray(p_values)[..., None]
+    share, probability = TAILS.T
+    tails = np.where(p <= share, probability / share, (1 - probability) / (1 - share))
+    return np.concatenate([1 + SLOPES * (p - 0.5), tails], axis=-1)
+
+
+def jump(accounts: FloatArray, paid: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the accounts after one row, shares (..., N_BETS) of the capital, and the growth of its logarithm, (...,)."""
+    earned = accounts * paid
+    total = earned.sum(axis=-1, keepdims=True)
+    return (1 - JUMP) * earned / total + JUMP / N_BETS, np.log(total[..., 0])
 
 
 def log_evidence(violated: IntArray, rows: IntArray, limit: float) -> FloatArray:

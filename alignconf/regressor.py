@@ -14,13 +14,13 @@ from sklearn.base import RegressorMixin
 
 from alignconf._typing import FloatArray, Model, Table
 from alignconf._validation import check_level, check_model, check_rows, check_targets
-from alignconf.aligned import AlignedEstimator
 from alignconf.certificate import Certificate, RowErrors
+from alignconf.outcome import OutcomeEstimator
 
 __all__ = ["AlignedRegressor"]
 
 
-class AlignedRegressor(RegressorMixin, AlignedEstimator):
+class AlignedRegressor(RegressorMixin, OutcomeEstimator):
     r"""A fitted regressor, moved within a calibrated band so that it has a property.
 
     With ``f`` the model and ``g`` its projection onto the property, the delivered function is
@@ -115,7 +115,7 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
         """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2).
 
         Rounded outwards, so that it holds every delivered value. At full strength it is infinite. It is a band for the
-        aligned function and not a prediction interval for the outcome.
+        aligned function and not a prediction interval for the outcome; that is :meth:`predict_outcome_interval`.
         """
         return self._band(X)
 
