@@ -260,7 +260,9 @@ def neighbour_difficulty(
         )
     share = check_level("floor_share", floor_share)
     errors = check_targets(y, table.shape[0]) - aligned.predict(X)
-    return NeighbourDifficulty(as_known_numbers(table), errors, count, share * (float(np.abs(errors).mean()) or 1.0))
+    return NeighbourDifficulty(
+        as_known_numbers(table).copy(), errors, count, share * (float(np.abs(errors).mean()) or 1.0)
+    )
 
 
 def _difficulty_of(table: Table, difficulty: Any) -> FloatArray:
