@@ -76,6 +76,13 @@ class ExchangeabilityTest:
         Rows of the stream so far.
     alarm_at : int or None
         The row of the stream, counted from 1, after which the alarm rang first. It keeps ringing.
+
+    Examples
+    --------
+    >>> random = np.random.default_rng(0)
+    >>> test = ExchangeabilityTest.start(random.exponential(size=200), false_alarm=0.01)
+    >>> test.update(random.exponential(3.0, size=200), random).alarm
+    True
     """
 
     history: FloatArray
@@ -130,6 +137,12 @@ class RateTest:
         So far.
     alarm_at : int or None
         The row of the stream, counted from 1, after which the alarm rang first. It keeps ringing.
+
+    Examples
+    --------
+    >>> test = RateTest(limit=0.1, false_alarm=0.01).update(np.array([True, False] * 20))
+    >>> test.alarm_at, round(test.lower_bound, 3)
+    (9, 0.246)
     """
 
     limit: float

@@ -47,6 +47,11 @@ class RollingCalibration:
         Rows that are kept.
     scores : (n_rows,)
         Critical half-widths, the oldest first; one for each row.
+
+    Examples
+    --------
+    >>> RollingCalibration(0.1, None, 19).update(np.arange(100.0)).lambda_
+    98.0
     """
 
     alpha: float
@@ -112,6 +117,12 @@ class SteeredHalfWidth:
     n_beyond : int
         Violated although :attr:`value` was ``lambda_max`` or more: the bound cannot account for them.
     largest_batch : int
+
+    Examples
+    --------
+    >>> steered = SteeredHalfWidth(1.0, alpha=0.1, step=0.5, lambda_max=4.0).update([2.0, 0.0])
+    >>> round(steered.lambda_, 3), steered.rate
+    (1.4, 0.5)
     """
 
     start: float

@@ -77,6 +77,16 @@ class OutcomeEstimator(AlignedEstimator):
         ------
         InputError
             If an argument is not what it should be.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn.linear_model import Ridge
+        >>> from alignconf import AlignedRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> aligned = AlignedRegressor(Ridge().fit(X[:200], y[:200]), {2: +1}, random_state=0).calibrate(X[200:300])
+        >>> aligned.calibrate_outcome(X[300:400], y[300:400]).predict_outcome_interval(X[400:], confidence=0.8).shape
+        (42, 2)
         """
         _, table = self._ready(X)
         targets = check_targets(y, table.shape[0])
@@ -251,6 +261,11 @@ def neighbour_difficulty(
     n_neighbours : int, default=25
     floor_share : float, default=0.01
         This share of the mean error is added, so that no row counts as infinitely easy.
+
+    Returns
+    -------
+    callable
+        From rows to (n_samples,) positive numbers, in the unit of the prediction.
     """
     table = check_rows(X)
     count = check_count("n_neighbours", n_neighbours, at_least=1)

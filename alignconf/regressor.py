@@ -74,6 +74,10 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         Half-width of the band, in the unit of the prediction.
     calibration_ : Calibration
         How it was found; ``calibration_.statement`` is the guarantee in words.
+    calibration_scores_ : (n_rows,)
+        Critical half-widths of the calibration rows, one query each: what a stream is compared with.
+    outcome_ : Outcome
+        After ``calibrate_outcome``; ``outcome_.statement(confidence)`` is the guarantee in words.
     n_features_in_ : int
     feature_names_in_ : ndarray of str, only for data frames with names
 
