@@ -224,6 +224,7 @@ def test_a_change_of_scale_rings(scale):
     assert not quiet.alarm
     rang = quiet.update(random.exponential(scale, size=300), random)
     assert 200 < rang.alarm_at < 400
+    np.testing.assert_array_equal(rang.history, np.sort(rang.history))
     later = rang.update(random.exponential(size=50), random)
     assert later.alarm_at == rang.alarm_at
     assert later.n_rows == 550
@@ -283,6 +284,7 @@ def test_updates_in_batches_ring_at_the_same_row():
     assert whole.alarm
     rows = whole.alarm_at
     assert not RateTest(0.1, 0.01).update(violated[: rows - 1]).alarm
+    assert RateTest(0.1, 0.01).update(violated[:rows]).alarm
     assert parts.update(np.zeros(500, dtype=bool)).alarm_at == rows
 
 
@@ -393,6 +395,7 @@ def test_the_bound_holds_whatever_comes(batches, step, start, alpha):
         violated += sum(score > steered.lambda_ for score in batch)
         steered = steered.update(batch)
         assert steered.lambda_ >= 0
+        assert -step * alpha * steered.largest_batch - 1e-9 <= steered.value <= 1 + step * steered.largest_batch
     assert steered.n_rows == sum(map(len, batches))
     assert steered.n_violated == violated
     if steered.n_rows:

@@ -68,7 +68,7 @@ def around_zero(residuals, columns=None, **arguments):
 # ---------------------------------------------------------------------------------------------------------------------
 # Ranks
 # ---------------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("confidence", [0.5, 0.68, 0.8, 0.9, 0.95])
+@pytest.mark.parametrize("confidence", [0.5, 0.55, 0.68, 0.8, 0.9, 0.95])
 @pytest.mark.parametrize("n_rows", [19, 20, 57, 99, 100])
 def test_the_half_width_is_the_exact_order_statistic(n_rows, confidence):
     residuals = np.random.default_rng(n_rows).normal(size=n_rows)
@@ -219,8 +219,9 @@ def test_the_interval_holds_calibration_outcomes_at_its_ends():
     aligned, random = aligned_falling(), np.random.default_rng(8)
     for _ in range(50):
         rows = draw_rows(19, random)
-        y = aligned.predict(rows) + 1e3 * random.normal(size=19)
-        low, high = aligned.calibrate_outcome(rows, y).predict_outcome_interval(rows, confidence=0.95).T
+        y = aligned.predict(rows) + random.normal(size=19)
+        aligned.calibrate_outcome(rows, y, difficulty=lambda X: 0.1 + X[:, 0])
+        low, high = aligned.predict_outcome_interval(rows, confidence=0.95).T
         assert ((low <= y) & (y <= high)).all()
 
 
