@@ -16,7 +16,6 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass, fields
 from decimal import ROUND_CEILING
-from typing import TypeVar
 
 import numpy as np
 
@@ -30,8 +29,6 @@ from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.following import RollingCalibration, SteeredHalfWidth
 
 __all__ = ["ExchangeabilityTest", "Monitor", "RateTest", "RollingCalibration", "SteeredHalfWidth"]
-
-Estimator = TypeVar("Estimator", bound=AlignedEstimator)
 
 #: The stream of random numbers of monitors; those of estimators come before.
 MONITOR = 100

@@ -25,6 +25,7 @@ from alignconf import AlignedClassifier, AlignedRegressor, CalibrationError, Inp
 from alignconf.calibration import critical_half_width
 from alignconf.drift import JUMP, N_BETS, jump, log_evidence, online_p_values, rewards
 from alignconf.monitoring import ExchangeabilityTest, Monitor, RateTest, RollingCalibration, SteeredHalfWidth
+from alignconf.properties import Rule
 
 REFERENCE = np.column_stack([np.tile([0.0, 1.0], 20), np.ones(40)])
 
@@ -487,6 +488,24 @@ def test_the_steered_estimator_says_what_is_known():
     assert "delivered function violates a fresh query" in steered.calibration_.statement
     assert f"{monitor.steered.n_violated} of them" in str(monitor)
     assert pickle.loads(pickle.dumps(steered)).calibration_ == steered.calibration_
+
+
+def test_rules_that_only_say_yes_or_no_are_steered_to_half_widths_at_which_they_were_asked():
+    def rises(values):
+        return values[:, 0] <= values[:, 1] + 1e-9
+
+    def middle(values):
+        return np.where(rises(values)[:, None], values, values.mean(axis=1, keepdims=True))
+
+    random = np.random.default_rng(20)
+    aligned = AlignedRegressor(Falling(), Rule([{0: 0.0}, {0: 1.0}], rises, middle), random_state=0)
+    aligned.calibrate(draw_rows(500, random), X_reference=draw_rows(200, random))
+    monitor = Monitor(aligned, step=0.003, lambda_max=10.0).update(draw_rows(100, random, 3.0))
+    levels = aligned.alignment_.asked[0].levels
+    assert monitor.steered.lambda_ not in levels
+    steered = monitor.realigned("steered").lambda_
+    assert steered == min(level for level in levels if level >= monitor.steered.lambda_)
+    assert set(monitor.window.scores) <= {0.0, *levels, np.inf}
 
 
 def test_the_state_is_never_changed_and_the_same_seed_gives_the_same_numbers():
