@@ -170,7 +170,7 @@ class Monitor:
             scores = self.window.scores
             realigned.calibration_ = calibrate(
                 scores[:, None], old.alpha, old.confidence, loss=old.loss, event=old.event,
-                n_reference=old.n_reference, n_missing=0, repair=old.repair,
+                n_reference=old.n_reference, n_missing=self.n_missing, repair=old.repair,
             )  # fmt: skip
             realigned.calibration_scores_ = scores
         else:
@@ -222,9 +222,9 @@ class Monitor:
         if not self.window.n_rows:
             return "Window: empty."
         try:
-            found = f"supports lambda_ = {self.window.lambda_:.6g}"
+            found = f"support lambda_ = {self.window.lambda_:.6g}"
         except CalibrationError as error:
-            found = f"supports no half-width ({error})"
+            found = f"support no half-width ({error})"
         return (
             f"Window: the last {self.window.n_rows} rows {found}; at the present lambda_ violated: "
             f"{self.window.violations(self.aligned.lambda_)} (95% for independent rows and one look at a time fixed beforehand)."

@@ -532,6 +532,7 @@ def test_rows_that_lack_the_feature_are_counted_and_ask_nothing():
     monitor = Monitor(calibrated()).update(rows)
     assert (monitor.n_rows, monitor.n_missing, monitor.window.n_rows, monitor.change.n_rows) == (50, 20, 30, 30)
     assert "50 rows in 1 batches; 20 lack a constrained feature" in str(monitor)
+    assert monitor.realigned().calibration_.n_missing == 20
     nothing = monitor.update(rows[:20])
     assert nothing.window.n_rows == 30
     assert nothing.n_missing == 40
@@ -541,7 +542,7 @@ def test_the_window_says_when_it_supports_nothing():
     monitor = Monitor(calibrated())
     assert "Window: empty." in str(monitor)
     monitor = monitor.update(draw_rows(5, np.random.default_rng(17)))
-    assert "supports no half-width (5 rows cannot support alpha=0.1" in str(monitor)
+    assert "support no half-width (5 rows cannot support alpha=0.1" in str(monitor)
     with pytest.raises(CalibrationError, match="5 rows cannot support"):
         monitor.realigned()
 
