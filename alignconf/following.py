@@ -99,7 +99,7 @@ class RollingCalibration:
 
 @dataclass(frozen=True)
 class SteeredHalfWidth:
-    """A half-width that rises after violations and sinks otherwise, so that their share over a long stream is ``alpha``.
+    """A half-width that rises after violations and sinks otherwise: over a long stream at most about ``alpha`` is violated.
 
     Parameters
     ----------
