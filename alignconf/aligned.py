@@ -37,6 +37,7 @@ from alignconf.contract import Declaration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.groups import Membership, read_groups
 from alignconf.levels import read_levels
+from alignconf.losses import LOSSES
 from alignconf.preparation import REFERENCES, prepare
 from alignconf.properties import declare
 from alignconf.query_laws import check_query_law
@@ -50,7 +51,7 @@ __all__ = ["AlignedEstimator"]
 PROJECTIONS = ("l2", "sup")
 
 #: One stream of random numbers for each purpose.
-SPLIT, CALIBRATE, CERTIFY, CONDITION = range(4)
+SPLIT, CALIBRATE, CERTIFY, CONDITION, SCORE = range(5)
 
 #: ``fit`` sets this share of the rows aside to calibrate.
 CALIBRATION_SHARE = 0.25
@@ -190,6 +191,30 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         alignment = self._prepare(self.estimator, table, reference)
         return self._calibrate(alignment, self.estimator, table, reference, membership)
 
+    def critical_half_widths(self, X: Table, *, random_state: RandomState = None) -> FloatArray:
+        """Return the half-width at which each row stops being violated, under the loss that was calibrated: (n_samples,).
+
+        One fresh query is asked at each row; the row is violated at half-width ``lambda_`` iff ``lambda_`` is smaller. No
+        labels are needed. NaN where a constrained feature is missing, infinite where no half-width helps.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features)
+        random_state : int, Generator, RandomState or None
+            Draws the queries. None: as the estimator's own ``random_state``, so that with an integer there the same
+            call gives the same numbers. Batches of a stream need fresh queries each: pass one Generator to all calls.
+        """
+        alignment, table = self._ready(X)
+        check_random_state(random_state)
+        random = generator(self.random_state if random_state is None else random_state, SCORE)
+        widths = np.full(table.shape[0], np.nan)
+        rows = np.flatnonzero(alignment.complete(table))
+        if rows.size:
+            loss = LOSSES[self.calibration_.loss]
+            found = loss.scores(alignment, _tables.take(table, rows), 1, random)
+            widths[rows] = np.maximum.reduce(found)[:, 0]
+        return widths
+
     @abstractmethod
     def _aligned_function(self, estimator: Any) -> Model:
         """Return what is aligned of a fitted estimator: a function with one number for each row."""
@@ -309,7 +334,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
             "repair": alignment.path,
             "scale": str(alignment.scale),
         }
-        calibration, threshold = self._request.answer(
+        calibration, threshold, scores = self._request.answer(
             alignment,
             _tables.take(table, complete),
             reference,
@@ -330,6 +355,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         self.calibration_ = calibration
         self.threshold_ = threshold
         self.levels_ = self._request.levels
+        self.calibration_scores_ = scores
         self.lambda_ = calibration.lambda_
         self.column_names_ = names
         self.n_features_in_ = int(table.shape[1])

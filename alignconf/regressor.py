@@ -14,13 +14,13 @@ from sklearn.base import RegressorMixin
 
 from alignconf._typing import FloatArray, Model, Table
 from alignconf._validation import check_level, check_model, check_rows, check_targets
-from alignconf.aligned import AlignedEstimator
 from alignconf.certificate import Certificate, RowErrors
+from alignconf.outcome import OutcomeEstimator
 
 __all__ = ["AlignedRegressor"]
 
 
-class AlignedRegressor(RegressorMixin, AlignedEstimator):
+class AlignedRegressor(RegressorMixin, OutcomeEstimator):
     r"""A fitted regressor, moved within a calibrated band so that it has a property.
 
     With ``f`` the model and ``g`` its projection onto the property, the delivered function is
@@ -98,6 +98,10 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
         Half-width of the band, in the unit of the prediction, or of the scale where there is one; the largest, where rows differ.
     calibration_ : Calibration
         How it was found; ``calibration_.statement`` is the guarantee in words.
+    calibration_scores_ : (n_rows,)
+        Critical half-widths of the calibration rows, one query each: what a stream is compared with.
+    outcome_ : Outcome
+        After ``calibrate_outcome``; ``outcome_.statement(confidence)`` is the guarantee in words.
     n_features_in_ : int
     feature_names_in_ : ndarray of str, only for data frames with names
 
@@ -139,7 +143,7 @@ class AlignedRegressor(RegressorMixin, AlignedEstimator):
         """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2).
 
         Rounded outwards, so that it holds every delivered value. At full strength it is infinite. It is a band for the
-        aligned function and not a prediction interval for the outcome.
+        aligned function and not a prediction interval for the outcome; that is :meth:`predict_outcome_interval`.
         """
         return self._band(X, groups)
 

@@ -95,8 +95,8 @@ class Request:
         membership: Membership | None,
         random: np.random.Generator,
         about: dict[str, Any],
-    ) -> tuple[Calibration, Threshold]:
-        """Return the calibration that rows give, and the half-widths that follow.
+    ) -> tuple[Calibration, Threshold, FloatArray]:
+        """Return the calibration that rows give, the half-widths that follow, and one score of each row, (n_rows,).
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Request:
         events = tuple(loss.event.format(law=alignment.law(chosen), where=alignment.where) for chosen in parts)
         promise = Promise(tuple(level.alpha for level in self.levels), self.confidence, loss.name, events)
         if self.is_full:
-            return calibrate([np.zeros((0, 1))], promise, **about), Fixed(np.inf)
+            return calibrate([np.zeros((0, 1))], promise, **about), Fixed(np.inf), np.zeros(0)
         if membership is not None and self.shift is not None:
             raise InputError(
                 "groups and shift are both given; calibrate by group on rows from deployment, or leave one of them out."
@@ -128,12 +128,14 @@ class Request:
         n_queries = 1 if once else self.n_queries
         of_parts = loss.scores(alignment, table, n_queries, random)
         scores = [np.maximum.reduce([of_parts[i] for i in chosen]) for chosen in parts] if loss.per_query else of_parts
+        one_each = np.maximum.reduce([found[:, 0] for found in of_parts])
         if membership is not None:
-            return self._by_group(scores, promise, membership, about)
+            return (*self._by_group(scores, promise, membership, about), one_each)
         if self.shift is not None:
-            return self._by_weight(scores, promise, fitted_ratio(self.shift, alignment, reference), table, about)
+            ratio = fitted_ratio(self.shift, alignment, reference)
+            return (*self._by_weight(scores, promise, ratio, table, about), one_each)
         calibration = calibrate(scores, promise, **about)
-        return calibration, Fixed(calibration.lambda_)
+        return calibration, Fixed(calibration.lambda_), one_each
 
     def _by_group(
         self, scores: list[FloatArray], promise: Promise, membership: Membership, about: dict[str, Any]

@@ -21,10 +21,10 @@ ROOT = Path(__file__).parent.parent
 LADDER = (
     {"_typing", "errors"},
     {"_tables", "_kernels", "_curvature", "_polyhedron"},
-    {"_validation", "_walk"},
+    {"_validation", "_walk", "_crepes"},
     {"contract", "ensemble", "groups", "ranks", "weighted", "band"},
     {"plane", "orbit", "trees", "calibration", "shift"},
-    {"reference", "thresholds", "distance", "betting", "repeats", "size_bound"},
+    {"reference", "thresholds", "distance", "betting", "drift", "repeats", "size_bound"},
     {"conditional"},
     {"queries", "lines", "loss_tables", "magnitude"},
     {"line_queries", "plane_queries", "orbit_queries"},
@@ -39,9 +39,10 @@ LADDER = (
     {"properties"},
     {"levels"},
     {"request", "certificate"},
+    {"following"},
     {"aligned", "audit", "_trials"},
-    {"regressor", "classifier", "plotting", "_laws"},
-    {"_orbit_laws"},
+    {"outcome", "classifier", "plotting", "monitoring", "_laws"},
+    {"regressor", "_orbit_laws"},
     {"testing"},
     {"__init__"},
 )
@@ -113,7 +114,7 @@ def test_importing_changes_no_global_state(tmp_path: Path) -> None:
         "import alignconf\n"
         "assert before == (list(warnings.filters), np.random.get_state()[1].tobytes(), np.geterr())\n"
         "import sys\n"
-        "assert not {'xgboost', 'lightgbm', 'treelite', 'matplotlib.pyplot'} & set(sys.modules)\n"
+        "assert not {'crepes', 'xgboost', 'lightgbm', 'treelite', 'matplotlib.pyplot'} & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
