@@ -283,6 +283,7 @@ def _calibration_of(aligned: AlignedEstimator) -> Calibration:
     if not isinstance(aligned.threshold_, Fixed) or len(calibration.claims) > 1:
         raise InputError(
             f"aligned has {len(calibration.claims)} promises, or half-widths that differ from row to row (groups, likelihood "
-            "ratios, several levels), and a monitor watches one: monitor an estimator for each group, or one calibrated without them."
+            "ratios, several levels), and a monitor watches one: monitor an estimator for each group, or one calibrated "
+            "without them."
         )
     return calibration

@@ -10,9 +10,10 @@ from sklearn.tree import DecisionTreeRegressor
 from alignconf import AlignedClassifier, AlignedRegressor, scores
 from alignconf.band import Scale, clip_to_band
 from alignconf.errors import InputError
+from alignconf.line_queries import LineQueries
+from alignconf.orbit_queries import OrbitQueries
 from alignconf.plotting import line
 from alignconf.properties import AllOf, Bounded, Concave, Increasing, LinearProperty, Rule
-from alignconf.queries import LineQueries, OrbitQueries
 from alignconf.reference import Axis, ReferenceLaw
 
 LAW = ReferenceLaw.from_table(Axis("a", 0, None), np.linspace(0, 1, 11)[:, None], 11)

@@ -18,8 +18,8 @@ from sklearn.linear_model import LinearRegression
 from alignconf import AlignedClassifier, AlignedRegressor, InputError, check, conditional
 from alignconf._validation import generator
 from alignconf.aligned import CONDITION
-from alignconf.calibration import calibrate
 from alignconf.conditional import MARGINAL_SHARE, conditional_laws
+from alignconf.line_queries import LineQueries
 from alignconf.losses import LOSSES
 from alignconf.preparation import prepare
 from alignconf.properties import (
@@ -36,7 +36,8 @@ from alignconf.properties import (
     SlopeAtMost,
     Unimodal,
 )
-from alignconf.queries import LineQueries, draw_queries
+from alignconf.queries import draw_queries
+from alignconf.ranks import critical_half_width
 from alignconf.reference import Axis, ReferenceLaw
 
 RANDOM = np.random.default_rng(0)
@@ -378,8 +379,8 @@ def test_the_mean_rate_under_conditional_queries_is_what_the_rank_says(alpha, n_
         settings = {"conditional": np.random.default_rng(1)} if law == "conditional" else {}
         alignment = grouped_alignment(**settings)
         random = np.random.default_rng(2)
-        scores = LOSSES["delivered"].scores(alignment, grouped_rows(99 * n_draws, random), 1, random)
-        rates = np.array([rate(calibrate(draw, alpha).lambda_) for draw in scores.reshape(n_draws, 99, 1)])
+        (scores,) = LOSSES["delivered"].scores(alignment, grouped_rows(99 * n_draws, random), 1, random)
+        rates = np.array([rate(critical_half_width(draw, alpha)[0]) for draw in scores.reshape(n_draws, 99, 1)])
         means[law] = rates.mean(), rates.std() / np.sqrt(n_draws)
     mean, error = means["conditional"]
     assert error < 0.002
