@@ -37,11 +37,13 @@ from alignconf.contract import Declaration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.groups import Membership, read_groups
 from alignconf.levels import read_levels
-from alignconf.losses import LOSSES
+from alignconf.losses import read_loss
 from alignconf.preparation import REFERENCES, prepare
 from alignconf.properties import declare
 from alignconf.query_laws import check_query_law
+from alignconf.rates import RATES, Loss
 from alignconf.reference import set_aside
+from alignconf.repeats import UsedRows, warn_of_repeats
 from alignconf.request import Request
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.thresholds import ByGroup
@@ -67,7 +69,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         *,
         alpha: Any = 0.1,
         confidence: float | None = None,
-        loss: str = "delivered",
+        loss: str | Loss = "delivered",
         projection: str = "l2",
         n_knots: int = 64,
         n_queries: int = 10,
@@ -189,6 +191,8 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
             table, reference = _tables.take(table, rows), _tables.take(table, reference_rows)
             membership = membership and membership.take(rows)
         alignment = self._prepare(self.estimator, table, reference)
+        if X_reference is not None and not self._request.is_full:
+            warn_of_repeats(table, reference)
         return self._calibrate(alignment, self.estimator, table, reference, membership)
 
     def critical_half_widths(self, X: Table, *, random_state: RandomState = None) -> FloatArray:
@@ -206,11 +210,17 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         alignment, table = self._ready(X)
         check_random_state(random_state)
+        loss = RATES.get(self.calibration_.loss)
+        if loss is None:
+            raise InputError(
+                f"loss={self.calibration_.loss!r} has no critical half-widths: sizes shrink as the band widens, and do not "
+                "stop at one "
+                "half-width. Calibrate a rate of violations, such as the default loss, 'delivered'."
+            )
         random = generator(self.random_state if random_state is None else random_state, SCORE)
         widths = np.full(table.shape[0], np.nan)
         rows = np.flatnonzero(alignment.complete(table))
         if rows.size:
-            loss = LOSSES[self.calibration_.loss]
             found = loss.scores(alignment, _tables.take(table, rows), 1, random)
             widths[rows] = np.maximum.reduce(found)[:, 0]
         return widths
@@ -235,13 +245,27 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
     def _strata(self, labels: Any, n_held_out: int) -> Any:
         """Check labels before training; return what the held-out rows of ``fit`` are stratified by, or None."""
 
-    def _certify(self, X: Table, groups: Any, confidence: float, errors: RowErrors | None) -> Certificate:
+    def _certify(
+        self, X: Table, groups: Any, confidence: float, errors: RowErrors | None, n_queries: int = 1
+    ) -> Certificate:
         alignment, table = self._ready(X)
+        check_count("n_queries", n_queries, at_least=1)
+        alignment.complete(table)
+        self.used_rows_.refuse(table)
         membership = self._membership(table, groups) if isinstance(self.threshold_, ByGroup) else None
         half_widths = self.threshold_.of_rows(table, groups)
         random = generator(self.random_state, CERTIFY)
         return certify(
-            alignment, self.calibration_, half_widths, table, confidence, random, errors, self.levels_, membership
+            alignment,
+            self.calibration_,
+            half_widths,
+            table,
+            confidence,
+            random,
+            errors,
+            self.levels_,
+            membership,
+            n_queries,
         )
 
     def _delivered(self, X: Table, groups: Any = None) -> tuple[Table, FloatArray, FloatArray]:
@@ -261,10 +285,11 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
     @property
     def _request(self) -> Request:
         """What is asked of calibration."""
+        loss = read_loss(self.loss)
         return Request(
-            levels=read_levels(self.alpha, self.properties),
+            levels=read_levels(self.alpha, self.properties, is_rate=loss.is_rate),
             confidence=self.confidence,
-            loss=self.loss,
+            loss=loss,
             n_queries=self.n_queries,
             groups=self.groups,
             unseen_groups=self.unseen_groups,
@@ -354,6 +379,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         self.alignment_ = alignment
         self.calibration_ = calibration
         self.threshold_ = threshold
+        self.used_rows_ = UsedRows.of(calibration=table, reference=reference)
         self.levels_ = self._request.levels
         self.calibration_scores_ = scores
         self.lambda_ = calibration.lambda_

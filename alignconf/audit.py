@@ -26,7 +26,7 @@ from alignconf._validation import (
     predictions,
     rounding,
 )
-from alignconf.certificate import ViolationRate, percent, plain
+from alignconf.certificate import percent, plain
 from alignconf.contract import Declaration
 from alignconf.errors import InputError
 from alignconf.lines import over_blocks
@@ -34,6 +34,7 @@ from alignconf.preparation import REFERENCES, place_queries
 from alignconf.properties import declare
 from alignconf.queries import PartQueries, draw_queries
 from alignconf.query_laws import check_query_law
+from alignconf.rates_seen import ViolationRate
 from alignconf.reference import set_aside
 
 __all__ = ["Audit", "Witness", "check"]

@@ -36,8 +36,9 @@ import numpy as np
 
 from alignconf._typing import FloatArray
 from alignconf.errors import CalibrationError
+from alignconf.families import LossFamily, Scores
 from alignconf.groups import Membership
-from alignconf.ranks import critical_half_width, rows_needed
+from alignconf.ranks import rows_needed
 from alignconf.weighted import WeightedScores, effective_rows
 
 __all__ = ["Calibration", "Claim", "Promise", "calibrate"]
@@ -58,6 +59,8 @@ class Promise:
         The same in words: what each level is about.
     quantity : str
         What of the event is bounded.
+    is_rate : bool
+        Whether that is a share of queries or rows, so that ranks tell how many rows are needed.
     """
 
     alphas: tuple[float, ...]
@@ -65,6 +68,12 @@ class Promise:
     loss: str = ""
     events: tuple[str, ...] = ("",)
     quantity: str = "the probability that"
+    is_rate: bool = True
+
+    @property
+    def n_rows(self) -> int:
+        """The smallest number of rows that can support it; for an expected size of violations the family says."""
+        return max(rows_needed(alpha, self.confidence) for alpha in self.alphas) if self.is_rate else 1
 
     @property
     def bounds(self) -> str:
@@ -83,15 +92,15 @@ class Claim:
     group : label of a group of rows, None for all rows
     n_rows : int
         Calibration rows, in the group.
-    n_above : int
-        How many of their scores may lie above the half-width; with weights, how many do.
+    n_above : int or None
+        How many of their scores may lie above the half-width; with weights, how many do. None for losses without scores.
     lambda_ : float
     """
 
     alpha: float
     group: Hashable
     n_rows: int
-    n_above: int
+    n_above: int | None
     lambda_: float
 
 
@@ -161,8 +170,8 @@ class Calibration:
         return self.promise.events[0]
 
     @property
-    def n_above(self) -> int:
-        """How many of the scores may lie above ``lambda_``: the rank; for the first claim."""
+    def n_above(self) -> int | None:
+        """How many of the scores may lie above ``lambda_``: the rank; for the first claim, None where there are no scores."""
         return self.claims[0].n_above if self.claims else 0
 
     @property
@@ -194,6 +203,19 @@ class Calibration:
             f"{self.confidence:g} over the calibration draw{each}, {within}{self.promise.bounds}."
         )
 
+    @property
+    def _losses_in_words(self) -> str:
+        if self.n_above is None:
+            return (
+                f"{self.n_queries} queries each; {self.positive_rate:.2%} lose something without a band, "
+                f"{self.unrepaired_rate:.2%} at "
+                "any half-width."
+            )
+        return (
+            f"{self.n_queries} score(s) each, {self.n_above} of which may lie above; {self.positive_rate:.2%} were positive, "
+            f"{self.unrepaired_rate:.2%} infinite."
+        )
+
     def __str__(self) -> str:
         """Return the statement and the figures behind it."""
         repaired = f"Repaired {self.repair.rstrip('.')}." if self.repair else ""
@@ -210,9 +232,7 @@ class Calibration:
             [
                 self.statement,
                 *(several if len(several) > 1 else ()),
-                f"lambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self.n_queries} score(s) each, {self.n_above} "
-                f"of which may lie above; {self.positive_rate:.2%} were positive, {self.unrepaired_rate:.2%} "
-                f"infinite.{scaled}{weighed} "
+                f"lambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self._losses_in_words}{scaled}{weighed} "
                 f"Reference law from {self.n_reference} rows; {self.n_missing} rows lacked a constrained feature and were "
                 "left out. "
                 f"{repaired}".strip(),
@@ -221,21 +241,24 @@ class Calibration:
 
 
 def calibrate(
-    scores: Sequence[FloatArray],
+    losses: Sequence[LossFamily | FloatArray],
     promise: Promise,
     *,
+    overall: LossFamily | None = None,
     membership: Membership | None = None,
     weighted: Sequence[WeightedScores] = (),
     heaviest: float = nan,
     weights: FloatArray | None = None,
     **about: Any,
 ) -> Calibration:
-    """Return the calibration that scores give.
+    """Return the calibration that losses give.
 
     Parameters
     ----------
-    scores : for each level an array (n_rows, n_queries)
+    losses : for each level a family, or scores (n_rows, n_queries)
     promise : Promise
+    overall : LossFamily, optional
+        Of all levels together, for the figures that are reported; by default the first.
     membership : Membership, optional
         Groups that each get a claim of their own.
     weighted : sequence of WeightedScores, one for each level
@@ -247,41 +270,46 @@ def calibrate(
     Raises
     ------
     CalibrationError
-        As :func:`critical_half_width`, naming groups; or if the weights leave too little.
+        As the families, naming groups; or if the weights leave too little.
     """
+    families = [one if isinstance(one, LossFamily) else Scores(one) for one in losses]
     full = promise.alphas == (0.0,)
     claims: list[Claim] = []
     if weighted:
         claims = [_weighted_claim(one, heaviest) for one in weighted]
-    elif not full:
-        groups = [(None, slice(None))] if membership is None else _groups(membership, promise)
-        for alpha, found in zip(promise.alphas, scores, strict=True):
-            claims += [_claim(found[rows], alpha, promise.confidence, group) for group, rows in groups]
-    every = scores[0] if len(scores) == 1 else np.maximum.reduce(list(scores))
-    repaired = every[(every > 0) & np.isfinite(every)]
+    elif not full and membership is None:
+        for alpha, family in zip(promise.alphas, families, strict=True):
+            claims.append(_claim(family, alpha, promise.confidence, None))
+    elif membership is not None:
+        groups = _groups(membership, promise)
+        for alpha, family in zip(promise.alphas, families, strict=True):
+            claims += [_claim(family.take(rows), alpha, promise.confidence, group) for group, rows in groups]
+    reported = families[0] if overall is None else overall
+    positive_rate, unrepaired_rate, median_score, largest_score = reported.figures()
+    n_rows, n_queries = reported.shape
     return Calibration(
         lambda_=inf if full else max(claim.lambda_ for claim in claims),
         promise=promise,
         claims=tuple(claims),
-        n_rows=every.shape[0],
-        n_queries=every.shape[1],
-        positive_rate=float((every > 0).mean()) if every.size else nan,
-        unrepaired_rate=float(np.isinf(every).mean()) if every.size else nan,
-        median_score=float(np.median(repaired)) if repaired.size else nan,
-        largest_score=float(repaired.max()) if repaired.size else nan,
-        effective_rows=float(every.shape[0]) if weights is None else effective_rows(weights),
+        n_rows=n_rows,
+        n_queries=n_queries,
+        positive_rate=positive_rate,
+        unrepaired_rate=unrepaired_rate,
+        median_score=median_score,
+        largest_score=largest_score,
+        effective_rows=float(n_rows) if weights is None else effective_rows(weights),
         **{"n_reference": 0, "n_missing": 0, **about},
     )
 
 
-def _claim(scores: FloatArray, alpha: float, confidence: float | None, group: Hashable) -> Claim:
+def _claim(family: LossFamily, alpha: float, confidence: float | None, group: Hashable) -> Claim:
     try:
-        half_width, above = critical_half_width(scores, alpha, confidence)
+        half_width, above = family.critical(alpha, confidence)
     except CalibrationError as error:
         if group is None:
             raise
         raise CalibrationError(f"group {group!r}: {error}") from error
-    return Claim(alpha, group, scores.shape[0], above, half_width)
+    return Claim(alpha, group, family.shape[0], above, half_width)
 
 
 def _weighted_claim(scores: WeightedScores, heaviest: float) -> Claim:
@@ -302,7 +330,7 @@ def _weighted_claim(scores: WeightedScores, heaviest: float) -> Claim:
 def _groups(membership: Membership, promise: Promise) -> list[tuple[Hashable, Any]]:
     """Return each group with its rows; refuse groups that are too small, by name."""
     groups = [(name, membership.rows_of(position)) for position, name in enumerate(membership.names)]
-    needed = rows_needed(min(promise.alphas), promise.confidence)
+    needed = promise.n_rows
     small = [(name, int(rows.sum())) for name, rows in groups if rows.sum() < needed]
     if small:
         named = ", ".join(f"{name!r} ({size} rows)" for name, size in small[:10]) + (", ..." if len(small) > 10 else "")

@@ -1,14 +1,10 @@
 r"""What can be said of a function from fresh rows: exact bounds, in sentences.
 
-A fixed function is asked one query at each of ``N`` fresh rows; ``K`` are rejected. As the queries are independent,
-``K`` is binomial, and the Clopper-Pearson bound :math:`\varepsilon_U = B^{-1}(1-\delta; K+1, N-K)` (a quantile of the
-beta law) is at least the violation rate with probability at least :math:`1-\delta`, for any function and any ``N``.
+A fixed function is asked one query at each of ``N`` fresh rows, or several; their violation rate is bounded for any function
+and any ``N`` (:mod:`alignconf.rates_seen`). Rows that arrive one after the other, with looks in between, are for
+:mod:`alignconf.sequential`.
 
 **Distance to the property.** What the rate says of it depends on the query law: :mod:`alignconf.claims`.
-
-References
-----------
-.. [1] Clopper, C. J. and Pearson, E. S. (1934). Biometrika 26(4). doi:10.1093/biomet/26.4.404
 """
 
 from __future__ import annotations
@@ -17,14 +13,14 @@ import builtins
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR
+from decimal import ROUND_CEILING
 from functools import partial
 from html import escape
 from math import inf
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta, ttest_1samp
+from scipy.stats import ttest_1samp
 
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Table
@@ -42,60 +38,18 @@ from alignconf.claims import (
 from alignconf.errors import InputError
 from alignconf.groups import Membership
 from alignconf.levels import Level
+from alignconf.rates_seen import ViolationRate, rate_of
 from alignconf.scores import Answers
 
 __all__ = [
     "Certificate",
     "ErrorChange",
     "RowErrors",
-    "ViolationRate",
     "certify",
     "paired_change",
     "percent",
     "plain",
 ]
-
-
-@dataclass(frozen=True)
-class ViolationRate:
-    """How often a fixed function was rejected: ``n_rejected`` of ``n_queries`` independent queries, and what follows.
-
-    Parameters
-    ----------
-    n_rejected, n_queries : int
-    confidence : float
-        Of the one-sided ``upper_bound``, and of the two-sided ``interval``.
-    """
-
-    n_rejected: int
-    n_queries: int
-    confidence: float
-
-    @builtins.property
-    def rate(self) -> float:
-        """The share that was rejected."""
-        return self.n_rejected / self.n_queries
-
-    @builtins.property
-    def upper_bound(self) -> float:
-        """The violation rate is at most this, with the stated confidence (Clopper-Pearson, one-sided)."""
-        if self.n_rejected == self.n_queries:
-            return 1.0
-        return float(beta.ppf(self.confidence, self.n_rejected + 1, self.n_queries - self.n_rejected))
-
-    @builtins.property
-    def interval(self) -> tuple[float, float]:
-        """Clopper-Pearson interval for the violation rate, two-sided."""
-        tail = (1 - self.confidence) / 2
-        k, n = self.n_rejected, self.n_queries
-        low = 0.0 if k == 0 else float(beta.ppf(tail, k, n - k + 1))
-        high = 1.0 if k == n else float(beta.ppf(1 - tail, k + 1, n - k))
-        return low, high
-
-    def __str__(self) -> str:
-        """Return the rate with its interval."""
-        low, high = self.interval
-        return f"{self.rate:.2%} [{percent(low, ROUND_FLOOR)}, {percent(high, ROUND_CEILING)}]"
 
 
 @dataclass(frozen=True)
@@ -171,6 +125,8 @@ class Certificate:
         Of ``g_lambda - f`` at the rows, in the unit of the prediction.
     n_missing : int
         Rows returned unchanged because a constrained feature is missing; they ask no query.
+    n_rows : int
+        Rows that asked queries.
     error : ErrorChange or None
         Given labels.
     by_construction : bool
@@ -192,6 +148,7 @@ class Certificate:
     rms_displacement: float
     max_displacement: float
     n_missing: int
+    n_rows: int
     error: ErrorChange | None
     by_construction: bool = False
     hamming_bound: float | None = None
@@ -201,7 +158,7 @@ class Certificate:
 
     @builtins.property
     def n_queries(self) -> int:
-        """Queries asked, one at each row that has a place on its line."""
+        """Queries asked, equally many at each row that has a place on its line."""
         return self.delivered.n_queries
 
     @builtins.property
@@ -217,12 +174,15 @@ class Certificate:
     @builtins.property
     def sentence(self) -> str:
         """The claim alone."""
+        asked = f"{self.n_rejected} of {self.n_queries} observed"
+        if self.n_queries != self.n_rows:
+            asked += f", {self.n_queries // self.n_rows} at each row"
         claim = (
-            f"With confidence at least {self.confidence:.4g} over the {self.n_queries} rows certified (independent rows, "
+            f"With confidence at least {self.confidence:.4g} over the {self.n_rows} rows certified (independent rows, "
             "used for nothing before), at most "
             f"{percent(self.upper_bound, ROUND_CEILING)} of queries to the delivered model are violations of "
             f'"{self.property}" '
-            f"({self.n_rejected} of {self.n_queries} observed; queries are {self.query_law})."
+            f"({asked}; queries are {self.query_law})."
         )
         further = (
             hamming_sentence(self.tester, self.hamming_bound, self.distance_bound),
@@ -291,8 +251,9 @@ def certify(
     errors: RowErrors | None = None,
     levels: Sequence[Level] = (),
     membership: Membership | None = None,
+    n_queries: int = 1,
 ) -> Certificate:
-    """Ask the delivered function one fresh query at each row, and state what follows.
+    """Ask the delivered function fresh queries at each row, and state what follows.
 
     Parameters
     ----------
@@ -311,20 +272,23 @@ def certify(
         Where there are several, each has a rate of its own.
     membership : Membership of the rows, optional
         Where calibration was by group, each has a rate of its own.
+    n_queries : int
+        At each row.
     """
     complete = np.flatnonzero(alignment.complete(table))
     rows = _tables.take(table, complete)
     if not complete.size:
         raise InputError("X has no row with all constrained features present; nothing can be certified.")
-    queries = alignment.draw(rows, 1, random)
+    queries = alignment.draw(rows, n_queries, random)
     widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
 
     found = alignment.at_queries(rows, with_lines(alignment.declared, queries), partial(_figures, widths))
-    of_parts = np.stack([part[:, :3] for part in found[: len(queries.parts)]])
+    parts = [part[:, : 3 * n_queries].reshape(complete.size, 3, n_queries) for part in found[: len(queries.parts)]]
+    of_parts = np.stack(parts)
     sizes: FloatArray = of_parts.max(axis=0)
-    delivered, before, full = (ViolationRate(int(n), complete.size, confidence) for n in (sizes > 0).sum(axis=0))
+    delivered, before, full = (rate_of(sizes[:, i] > 0, confidence) for i in range(3))
     bounds = distance_bounds(
-        alignment.declared, queries, delivered.upper_bound, confidence, sizes[:, 0], found[-1][:, 3:]
+        alignment.declared, queries, delivered.upper_bound, confidence, sizes[:, 0, 0], found[-1][:, -3:]
     )
     f, g = alignment.predict(table)
     aligned = alignment.deliver(table, f, g, half_widths)
@@ -345,6 +309,7 @@ def certify(
         rms_displacement=float(np.sqrt(np.mean((aligned - f) ** 2))),
         max_displacement=float(np.abs(aligned - f).max()),
         n_missing=int(table.shape[0] - complete.size),
+        n_rows=int(complete.size),
         by_construction=bool(np.isinf(half_widths).all()) and alignment.is_exact,
         error=None if errors is None else paired_change(errors.measure, errors.of(f), errors.of(aligned), confidence),
         separately=_separately(
@@ -356,32 +321,28 @@ def certify(
 def _figures(half_widths: float | FloatArray, answers: Answers) -> FloatArray:
     """Return how far the delivered function, the model and the projection are from passing, and facts of whole lines.
 
-    Three and three columns, (n_rows, 6); the last are those of :func:`~alignconf.claims.line_figures`.
+    Three numbers for each query and three more, (n_rows, 3 * n_queries + 3); the last are those of
+    :func:`~alignconf.claims.line_figures`.
     """
     functions = (answers.delivered(half_widths), answers.f, answers.g)
-    sizes = [answers.excess(values)[:, 0] for values in functions]
+    sizes = [answers.excess(values) for values in functions]
     return np.column_stack([*sizes, line_figures(answers.queries, functions[0][:, 0], answers.rounding)])
 
 
 def _separately(
     alignment: Alignment, levels: Sequence[Level], membership: Membership | None, failed: BoolArray, confidence: float
 ) -> tuple[tuple[str, ViolationRate], ...]:
-    """Return the rates of each level and of each group, from which parts failed at which rows, (n_parts, n_samples)."""
+    """Return the rates of each level and of each group, from failed queries of parts, (n_parts, n_samples, n_queries)."""
     rates = []
     for level in levels if len(levels) > 1 else ():
         chosen = [i for i, one in enumerate(alignment.asked) if level.covers(one.declared)]
-        of_level = failed[chosen].any(axis=0)
-        rates.append(
-            (
-                f"{level.declared} (alpha = {level.alpha:g})",
-                ViolationRate(int(of_level.sum()), of_level.size, confidence),
-            )
-        )
+        of_level: BoolArray = np.any(failed[chosen], axis=0)
+        rates.append((f"{level.declared} (alpha = {level.alpha:g})", rate_of(of_level, confidence)))
     any_part: BoolArray = np.any(failed, axis=0)
     for position, name in enumerate(() if membership is None else membership.names):
         inside = any_part[membership.rows_of(position)] if membership is not None else any_part
         if inside.size:
-            rates.append((f"group {name!r}", ViolationRate(int(inside.sum()), inside.size, confidence)))
+            rates.append((f"group {name!r}", rate_of(inside, confidence)))
     return tuple(rates)
 
 

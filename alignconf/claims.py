@@ -14,21 +14,20 @@ Proofs are in docs/guarantees.md. For several constrained features, other proper
 
 References
 ----------
-.. [1] Hoeffding, W. (1963). Probability inequalities for sums of bounded random variables. Journal of the American
-   Statistical Association 58(301). doi:10.1080/01621459.1963.10500830
+.. [1] Waudby-Smith, I. and Ramdas, A. (2024). Estimating means of bounded random variables by betting. Journal of the Royal
+   Statistical Society B 86(1). arXiv:2010.09686
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
-from math import log, sqrt
+from math import sqrt
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import rel_entr
 
 from alignconf._typing import FloatArray
+from alignconf.betting import upper_bound
 from alignconf.contract import LineProperty, Property
 from alignconf.distance import absolute_distances, as_shares_of_range, hamming_distances, without_rounding
 from alignconf.line_queries import LineQueries
@@ -43,7 +42,6 @@ __all__ = [
     "hamming_bound",
     "hamming_sentence",
     "line_figures",
-    "mean_bound",
     "percent",
     "size_sentence",
     "with_lines",
@@ -145,7 +143,9 @@ def distance_bounds(
     """
     tester = queries.parts[0].tester if len(queries.parts) == 1 else ""
     if tester == "line" and declared.is_order:
-        hamming, absolute = (mean_bound(values, confidence) for values in figures.T[:2])
+        if not queries.parts[0].drawn_from[0].is_marginal:
+            return DistanceBounds(tester)
+        hamming, absolute = (upper_bound(values, confidence) for values in figures.T[:2])
         return DistanceBounds(tester, hamming, absolute)
     hamming_or_none, absolute_or_none = (
         bound(declared, tester, rate_bound) for bound in (hamming_bound, absolute_bound)
@@ -155,25 +155,7 @@ def distance_bounds(
     # The range at the knots is at most that of the line, so the share is at least the one that the theorem is about.
     ranges = np.maximum(figures[:, 2], sizes)
     shares = sizes / np.where(ranges > 0, ranges, 1.0)
-    return DistanceBounds(tester, None, absolute_or_none, sqrt(mean_bound(shares, confidence)))
-
-
-def mean_bound(values: FloatArray, confidence: float) -> float:
-    r"""Return an upper bound for the mean of a law on [0, 1], from independent draws (n_samples,).
-
-    The largest :math:`\mu` with :math:`n \, kl(\bar x, \mu) \le \log(1 / \delta)`, with the binary relative entropy
-    ``kl``. *If the values are independent draws of one law on [0, 1], its mean is at most the bound with probability at
-    least* :math:`1 - \delta` (Hoeffding 1963, theorem 1).
-    """
-    mean, limit = float(np.clip(values.mean(), 0.0, 1.0)), -log(1 - confidence) / values.size
-
-    def above(mu: float) -> float:
-        return float(rel_entr(mean, mu) + rel_entr(1 - mean, 1 - mu)) - limit
-
-    largest = float(np.nextafter(1.0, 0.0))
-    if mean >= largest or above(largest) <= 0:
-        return 1.0
-    return min(1.0, float(brentq(above, mean, largest, xtol=1e-15)) + 1e-12)
+    return DistanceBounds(tester, None, absolute_or_none, sqrt(upper_bound(shares, confidence)))
 
 
 def hamming_sentence(query_law: str, bound: float | None, absolute: float | None) -> str | None:

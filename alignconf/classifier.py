@@ -22,6 +22,7 @@ from alignconf.certificate import Certificate, RowErrors
 from alignconf.contract import Declaration
 from alignconf.ensemble import Ensemble
 from alignconf.errors import InputError, PredictionError
+from alignconf.rates import Loss
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.trees import read_ensemble, unwrapped
 
@@ -125,7 +126,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         scale: str = "probability",
         alpha: Any = 0.1,
         confidence: float | None = None,
-        loss: str = "delivered",
+        loss: str | Loss = "delivered",
         projection: str = "l2",
         n_knots: int = 64,
         n_queries: int = 10,
@@ -192,7 +193,9 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         own = probabilities(function.estimator, X)[:, [function.column]]
         return np.column_stack([np.minimum(band[:, :1], own), np.maximum(band[:, 1:], own)])
 
-    def certify(self, X: Table, y: Any = None, *, groups: Any = None, confidence: float = 0.95) -> Certificate:
+    def certify(
+        self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int = 1, confidence: float = 0.95
+    ) -> Certificate:
         """State from fresh rows how often the delivered class function fails the tester.
 
         Parameters
@@ -202,6 +205,9 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         y : (n_samples,), optional
             Labels; adds the paired change of the log-loss over all classes.
         groups : of the rows, if calibration was given labels of groups
+        n_queries : int, default=1
+            At each row. One gives the Clopper-Pearson bound; several are averaged within the row and bounded by betting, which is
+            tighter where rows are few.
         confidence : float in (0, 1), default=0.95
 
         Returns
@@ -210,7 +216,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         """
         level = check_level("confidence", confidence)
         if y is None:
-            return self._certify(X, groups, level, None)
+            return self._certify(X, groups, level, None, n_queries)
         _, table = self._ready(X)
         own = probabilities(self.estimator_, table).astype(np.float64)
         columns = self._columns(y, table.shape[0])
@@ -220,7 +226,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             p = self._rescaled(own, f, values)[np.arange(columns.size), columns]
             return -np.log(np.clip(p, EDGE, 1.0))
 
-        return self._certify(X, groups, level, RowErrors("log-loss", log_loss))
+        return self._certify(X, groups, level, RowErrors("log-loss", log_loss), n_queries)
 
     def _aligned_function(self, estimator: Any) -> ClassFunction:
         classes = np.asarray(getattr(estimator, "classes_", ()))

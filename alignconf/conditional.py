@@ -201,6 +201,11 @@ class ConditionalLaw(ReferenceLaw):
     cells: IntArray
     given: str
 
+    @property
+    def is_marginal(self) -> bool:
+        """Whether the law is the same for all rows."""
+        return False
+
     def at_quantiles(self, n_knots: int) -> Self:
         """Return the same law with another number of knots."""
         law = super().at_quantiles(n_knots)

@@ -17,6 +17,7 @@ __all__ = [
     "NotCalibratedError",
     "PredictionError",
     "PropertyWarning",
+    "RepeatedRowsWarning",
 ]
 
 
@@ -46,3 +47,7 @@ class LawViolation(AlignConfError, AssertionError):  # noqa: N818
 
 class PropertyWarning(UserWarning):
     """A declared property is legal but means something that its author may not have intended."""
+
+
+class RepeatedRowsWarning(UserWarning):
+    """Rows that calibrate repeat rows that gave the reference law, or trained: the promise needs rows used for nothing else."""

@@ -27,10 +27,10 @@ from scipy.stats import beta
 
 from alignconf._typing import FloatArray
 from alignconf._validation import check_level, check_number
-from alignconf.certificate import ViolationRate
 from alignconf.drift import check_scores
 from alignconf.errors import InputError
 from alignconf.ranks import critical_half_width
+from alignconf.rates_seen import ViolationRate
 
 __all__ = ["RollingCalibration", "SteeredHalfWidth"]
 

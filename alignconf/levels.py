@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from alignconf._validation import check_level
+from alignconf._validation import check_level, check_number
 from alignconf.contract import Declaration, Property
 from alignconf.errors import InputError
 from alignconf.properties.declare import declare
@@ -40,7 +40,7 @@ class Level:
         return self.is_whole or part in (*declared.lines, *declared.planes, *declared.orbits)
 
 
-def read_levels(alpha: Any, properties: Declaration) -> tuple[Level, ...]:
+def read_levels(alpha: Any, properties: Declaration, *, is_rate: bool = True) -> tuple[Level, ...]:
     """Return the levels that a user wrote.
 
     Parameters
@@ -48,12 +48,15 @@ def read_levels(alpha: Any, properties: Declaration) -> tuple[Level, ...]:
     alpha : float in [0, 1), or one float in (0, 1) for each property
         A mapping with the keys of a mapping ``properties``, or a sequence as long as the sequence ``properties``.
     properties : as for :func:`alignconf.properties.declare`
+    is_rate : bool
+        Whether levels are probabilities; otherwise they are sizes, any numbers from 0 on.
 
     Raises
     ------
     InputError
         If a level is no probability, or levels and properties do not match.
     """
+    check = check_level if is_rate else _check_size
     whole, listed = declare(properties), cast(Any, properties)
     if isinstance(alpha, Mapping):
         keys = list(properties) if isinstance(properties, Mapping) else []
@@ -69,8 +72,14 @@ def read_levels(alpha: Any, properties: Declaration) -> tuple[Level, ...]:
             raise InputError(_mismatch(alpha, f"{n_levels} numbers, as properties lists" if several else "one number"))
         pairs = list(zip(alpha, listed, strict=True))
     else:
-        return (Level(check_level("alpha", alpha, zero=True), whole, True),)
-    return tuple(Level(check_level(f"alpha of {one!r}", level), declare(one), len(pairs) == 1) for level, one in pairs)
+        return (Level(check("alpha", alpha, zero=True), whole, True),)
+    return tuple(
+        Level(check(f"alpha of {one!r}", level, zero=False), declare(one), len(pairs) == 1) for level, one in pairs
+    )
+
+
+def _check_size(name: str, value: Any, *, zero: bool) -> float:
+    return check_number(name, value, at_least=0.0) if zero else check_number(name, value, above=0.0)
 
 
 def _mismatch(alpha: Any, expected: str) -> str:

@@ -303,6 +303,11 @@ class ReferenceLaw:
         return self.axis.order is not None and self.knots.size == len(self.axis.order)
 
     @property
+    def is_marginal(self) -> bool:
+        """Whether the law is the same for all rows."""
+        return True
+
+    @property
     def knots_in_words(self) -> str:
         """The knots in words: all the places that occur, or quantiles of them."""
         n_knots, n_distinct = self.knots.size, np.unique(self.sample).size

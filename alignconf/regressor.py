@@ -147,7 +147,9 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         """
         return self._band(X, groups)
 
-    def certify(self, X: Table, y: Any = None, *, groups: Any = None, confidence: float = 0.95) -> Certificate:
+    def certify(
+        self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int = 1, confidence: float = 0.95
+    ) -> Certificate:
         """State from fresh rows how often the delivered function fails the tester.
 
         Parameters
@@ -157,6 +159,9 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         y : (n_samples,), optional
             Labels; adds the paired change of the mean squared error.
         groups : of the rows, if calibration was given labels of groups
+        n_queries : int, default=1
+            At each row. One gives the Clopper-Pearson bound; several are averaged within the row and bounded by betting, which is
+            tighter where rows are few.
         confidence : float in (0, 1), default=0.95
             Of the bounds.
 
@@ -169,7 +174,7 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         if y is not None:
             targets = check_targets(y, check_rows(X).shape[0])
             errors = RowErrors("mean squared error", lambda values: (values - targets) ** 2)
-        return self._certify(X, groups, level, errors)
+        return self._certify(X, groups, level, errors, n_queries)
 
     def _aligned_function(self, estimator: Any) -> Model:
         return check_model("estimator", estimator)

@@ -19,6 +19,7 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 from hashlib import blake2b
 from math import lgamma, log, log1p
@@ -29,8 +30,18 @@ from numpy.typing import NDArray
 
 from alignconf import _tables
 from alignconf._typing import IntArray, Table
+from alignconf._validation import warn
+from alignconf.errors import InputError, RepeatedRowsWarning
 
-__all__ = ["FALSE_ALARM", "duplicates", "fingerprints", "repeated", "surprising_repeats"]
+__all__ = [
+    "FALSE_ALARM",
+    "UsedRows",
+    "duplicates",
+    "fingerprints",
+    "repeated",
+    "surprising_repeats",
+    "warn_of_repeats",
+]
 
 Fingerprints: TypeAlias = NDArray[np.uint64]
 
@@ -143,6 +154,62 @@ def surprising_repeats(n_repeated: int, n_rows: int, n_duplicates: int, n_known:
         if q > 0 or n_duplicates == 0
     ]
     return bool(np.logaddexp.reduce(wagers) >= least)
+
+
+@dataclass(frozen=True)
+class UsedRows:
+    """Rows that a certificate must not be made from, eight bytes each.
+
+    Parameters
+    ----------
+    marks : tuple of (str, Fingerprints)
+        What the rows were used for, and their sorted fingerprints.
+    """
+
+    marks: tuple[tuple[str, Fingerprints], ...] = ()
+
+    @classmethod
+    def of(cls, **tables: Table) -> UsedRows:
+        """Return the rows of tables, by what they were used for."""
+        return cls(tuple((use, np.sort(fingerprints(table))) for use, table in tables.items()))
+
+    def joined(self, use: str, table: Table) -> UsedRows:
+        """Return these rows and those of another table."""
+        known = dict(self.marks)
+        new = fingerprints(table)
+        known[use] = np.sort(np.concatenate([known[use], new]) if use in known else new)
+        return UsedRows(tuple(known.items()))
+
+    def refuse(self, table: Table) -> None:
+        """Refuse rows that were used before, beyond what duplicates in the data explain.
+
+        Raises
+        ------
+        InputError
+            Naming the first repeated row, and what it was used for.
+        """
+        for use, known in self.marks:
+            found = repeated(table, known)
+            if surprising_repeats(found.size, table.shape[0], duplicates(known), known.size):
+                raise InputError(
+                    f"X repeats {found.size} of the {known.size} {use} rows in its {table.shape[0]} rows, row {found[0]} "
+                    "being the first; "
+                    "a certificate needs rows that were used for nothing before. Give fresh rows."
+                )
+
+
+def warn_of_repeats(table: Table, reference: Table) -> None:
+    """Warn if rows that are to calibrate repeat given reference rows, beyond what duplicates in the data explain."""
+    known = np.sort(fingerprints(reference))
+    found = repeated(table, known)
+    if surprising_repeats(found.size, table.shape[0], duplicates(known), known.size):
+        warn(
+            f"X repeats {found.size} of the {known.size} rows of X_reference: rows that gave the reference law, or on which "
+            "the model "
+            "was trained, look better than fresh ones, or worse, and the promise does not hold for them. Calibrate on other "
+            "rows.",
+            RepeatedRowsWarning,
+        )
 
 
 def _mix(state: Fingerprints) -> None:

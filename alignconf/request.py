@@ -6,6 +6,7 @@ of the law. It is checked before any work, and answered from an alignment, which
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +18,12 @@ from alignconf.alignment import Alignment
 from alignconf.calibration import Calibration, Promise, calibrate
 from alignconf.conditions import check_groups, fitted_ratio
 from alignconf.errors import CalibrationError, InputError
+from alignconf.families import LossFamily, Scores
 from alignconf.groups import Membership
 from alignconf.levels import Level
-from alignconf.losses import LOSSES
+from alignconf.losses import Magnitude
 from alignconf.ranks import rows_needed, too_few_rows
+from alignconf.rates import Loss
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.thresholds import ByGroup, ByWeight, Fixed, Threshold
 from alignconf.weighted import WeightedScores
@@ -36,7 +39,7 @@ class Request:
 
     levels: tuple[Level, ...]
     confidence: float | None
-    loss: str
+    loss: Loss
     n_queries: int
     groups: Any
     unseen_groups: str
@@ -46,17 +49,28 @@ class Request:
         """Refuse what cannot be promised, before any work."""
         if self.confidence is not None:
             check_level("confidence", self.confidence)
-        check_choice("loss", self.loss, tuple(LOSSES))
         check_count("n_queries", self.n_queries, at_least=1)
         check_choice("unseen_groups", self.unseen_groups, UNSEEN)
-        if len(self.levels) > 1 and not LOSSES[self.loss].per_query:
+        if len(self.levels) > 1 and not self.loss.per_query:
             raise InputError(
-                f"alpha has {len(self.levels)} levels and loss={self.loss!r} is about all properties together; give one "
+                f"alpha has {len(self.levels)} levels and loss={self.loss.name!r} is about all properties together; give one "
                 "number, or use "
                 "the default loss, 'delivered'."
             )
+        if self.confidence is not None and isinstance(self.loss, Magnitude):
+            raise InputError(
+                "confidence is for rates of violations, and loss=Magnitude(...) controls their expected size, on average "
+                "over calibration "
+                "draws; leave confidence out."
+            )
         if self.shift is None:
             return
+        if not self.loss.is_rate:
+            raise InputError(
+                f"shift is for rates of violations, and loss={self.loss.name!r} is not one; calibrate on rows from "
+                "deployment, which need "
+                "no shift."
+            )
         if not isinstance(self.shift, (LikelihoodRatio, EstimatedRatio)):
             raise InputError(
                 f"shift must be a LikelihoodRatio or an EstimatedRatio of alignconf.shift, got {self.shift!r} of type "
@@ -81,7 +95,7 @@ class Request:
     @property
     def n_rows(self) -> int:
         """The smallest number of calibration rows that can support the promise."""
-        return rows_needed(self.smallest_alpha, self.confidence)
+        return rows_needed(self.smallest_alpha, self.confidence) if self.loss.is_rate else 1
 
     def too_few_rows(self, n_rows: int, *, n_reference: int = 0) -> str:
         """Return the sentence that says how many rows would do."""
@@ -109,10 +123,16 @@ class Request:
             Draws the queries.
         about : fields of :class:`Calibration` that say where it comes from
         """
-        loss = LOSSES[self.loss]
+        loss = self.loss
         parts = [[i for i, one in enumerate(alignment.asked) if level.covers(one.declared)] for level in self.levels]
-        events = tuple(loss.event.format(law=alignment.law(chosen), where=alignment.where) for chosen in parts)
-        promise = Promise(tuple(level.alpha for level in self.levels), self.confidence, loss.name, events)
+        promise = Promise(
+            alphas=tuple(level.alpha for level in self.levels),
+            confidence=self.confidence,
+            loss=loss.name,
+            events=tuple(loss.event.format(law=alignment.law(chosen), where=alignment.where) for chosen in parts),
+            quantity=loss.quantity,
+            is_rate=loss.is_rate,
+        )
         if self.is_full:
             return calibrate([np.zeros((0, 1))], promise, **about), Fixed(np.inf), np.zeros(0)
         if membership is not None and self.shift is not None:
@@ -124,23 +144,28 @@ class Request:
         if table.shape[0] < self.n_rows:
             raise CalibrationError(self.too_few_rows(table.shape[0]))
         asked_whole = any(one.tester == "line" for one in alignment.asked)
-        once = not loss.per_query or self.confidence is not None or asked_whole
+        once = not loss.per_query or (self.confidence is not None and loss.is_rate) or asked_whole
         n_queries = 1 if once else self.n_queries
-        of_parts = loss.scores(alignment, table, n_queries, random)
-        scores = [np.maximum.reduce([of_parts[i] for i in chosen]) for chosen in parts] if loss.per_query else of_parts
-        one_each = np.maximum.reduce([found[:, 0] for found in of_parts])
+        of_parts = loss.measure(alignment, table, reference, n_queries, random)
+        overall = loss.family(of_parts)
+        families = [overall]
+        if len(self.levels) > 1:
+            families = [loss.family([of_parts[i] for i in chosen]) for chosen in parts]
+        one_each = overall.values[:, 0].copy() if isinstance(overall, Scores) else np.zeros(0)
+        about = about | {"overall": overall}
         if membership is not None:
-            return (*self._by_group(scores, promise, membership, about), one_each)
+            return (*self._by_group(families, promise, membership, about), one_each)
         if self.shift is not None:
             ratio = fitted_ratio(self.shift, alignment, reference)
-            return (*self._by_weight(scores, promise, ratio, table, about), one_each)
-        calibration = calibrate(scores, promise, **about)
+            values = [one.values for one in families if isinstance(one, Scores)]
+            return (*self._by_weight(values, promise, ratio, table, about), one_each)
+        calibration = calibrate(families, promise, **about)
         return calibration, Fixed(calibration.lambda_), one_each
 
     def _by_group(
-        self, scores: list[FloatArray], promise: Promise, membership: Membership, about: dict[str, Any]
+        self, families: Sequence[LossFamily], promise: Promise, membership: Membership, about: dict[str, Any]
     ) -> tuple[Calibration, Threshold]:
-        calibration = calibrate(scores, promise, membership=membership, **about)
+        calibration = calibrate(families, promise, membership=membership, **about)
         widths: dict[Any, float] = {}
         for claim in calibration.claims:
             widths[claim.group] = max(claim.lambda_, widths.get(claim.group, 0.0))
@@ -156,7 +181,8 @@ class Request:
             )
         weighted = [WeightedScores.of(one, weights, alpha) for one, alpha in zip(scores, promise.alphas, strict=True)]
         heaviest = float(weights.max()) if ratio.largest is None else ratio.largest
-        about = about | {"shift": ratio.assumption}
+        full = ", no query fails at full strength, which rows too heavy for a finite half-width are delivered at"
+        about = about | {"shift": ratio.assumption + ("" if ratio.largest is not None else full)}
         calibration = calibrate(scores, promise, weighted=weighted, heaviest=heaviest, weights=weights, **about)
         if ratio.largest is not None:
             return calibration, Fixed(calibration.lambda_)

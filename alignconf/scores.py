@@ -33,7 +33,16 @@ from alignconf._typing import FloatArray
 from alignconf.band import Scale, clip_to_band
 from alignconf.queries import PartQueries
 
-__all__ = ["Answers", "delivered", "excess", "existence", "last_rejection", "last_rejection_on", "pair_score"]
+__all__ = [
+    "Answers",
+    "delivered",
+    "excess",
+    "existence",
+    "last_rejection",
+    "last_rejection_on",
+    "negligible",
+    "pair_score",
+]
 
 #: Relative rounding of sums in double precision, as for the model's own.
 DOUBLE = 2.0**-44
@@ -93,7 +102,7 @@ def excess(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> Fl
     if queries.is_opaque:
         return np.where(queries.accepted(values), 0.0, 1.0)
     v = queries.excess(values)
-    largest: FloatArray = np.where(v > _size(queries, rounding, values), v, 0.0).min(axis=-1).max(axis=-1)
+    largest: FloatArray = np.where(v > negligible(queries, rounding, values), v, 0.0).min(axis=-1).max(axis=-1)
     return largest
 
 
@@ -111,7 +120,7 @@ def existence(answers: Answers) -> FloatArray:
     else:
         sigma = None if answers.sigma is None else answers.sigma[:, :, None, None, :]
         length = (np.abs(coefficients) * answers.scale.towards(-coefficients, sigma)).sum(axis=-1)
-    score = np.where(v > _size(queries, answers.rounding, answers.f), v, 0.0) / np.where(length > 0, length, 1.0)
+    score = np.where(v > negligible(queries, answers.rounding, answers.f), v, 0.0) / np.where(length > 0, length, 1.0)
     largest: FloatArray = score.min(axis=-1).max(axis=-1)
     return largest
 
@@ -129,7 +138,7 @@ def delivered(answers: Answers) -> FloatArray:
     if queries.is_opaque:
         return last_rejection_on(answers)
     coefficients, _ = queries.demands
-    size = _size(queries, answers.rounding, f, g)
+    size = negligible(queries, answers.rounding, f, g)
     v, v_full = queries.excess(f), queries.excess(g)
     d = queries.gathered(g - f)
     is_pair = d.shape[-1] == 2 and coefficients.shape[-2] == 1 and not coefficients.sum(axis=-1).any()
@@ -144,7 +153,7 @@ def delivered(answers: Answers) -> FloatArray:
     return largest
 
 
-def _size(queries: PartQueries, rounding: FloatArray, *functions: FloatArray) -> FloatArray:
+def negligible(queries: PartQueries, rounding: FloatArray, *functions: FloatArray) -> FloatArray:
     """Return which excesses count as rounding, broadcastable to (n_samples, n_queries, n_demands, n_alternatives).
 
     The model's rounding, or that of the values compared, for a difference of two values; in proportion to its coefficients

@@ -12,9 +12,10 @@ from scipy.stats import binom, binomtest, ttest_rel
 from alignconf import AlignedRegressor, Certificate
 from alignconf._validation import generator
 from alignconf.aligned import CERTIFY
-from alignconf.certificate import ErrorChange, ViolationRate, paired_change
+from alignconf.certificate import ErrorChange, paired_change
 from alignconf.errors import PropertyWarning
 from alignconf.properties import Decreasing, Increasing
+from alignconf.rates_seen import ViolationRate
 
 RANDOM = np.random.default_rng(0)
 X_CAL, X_NEW = RANDOM.random((150, 3)), RANDOM.random((400, 3))

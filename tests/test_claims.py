@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import beta, binom, expon
+from scipy.stats import expon
 
 from alignconf import AlignedRegressor
 from alignconf._validation import generator
 from alignconf.aligned import CERTIFY
-from alignconf.claims import absolute_bound, distance_bounds, hamming_bound, mean_bound
+from alignconf.betting import upper_bound
+from alignconf.claims import absolute_bound, distance_bounds, hamming_bound
 from alignconf.distance import absolute_distances, hamming_distances
 from alignconf.properties import (
     AllOf,
@@ -94,38 +95,6 @@ def test_bounds_of_queries_of_several_parts_are_none() -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 # The bound for means
 # ---------------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("confidence", [0.9, 0.95, 0.999])
-@pytest.mark.parametrize("n", [1, 7, 60, 400])
-def test_mean_bound_covers_zeros_and_ones(n: int, confidence: float) -> None:
-    """The exact probability of covering, a finite sum, for many means; and equality with Clopper-Pearson at no ones."""
-    counts = np.arange(n + 1)
-    bounds = np.array([mean_bound(np.repeat([1.0, 0.0], [k, n - k]), confidence) for k in counts])
-    assert (np.diff(bounds) >= 0).all()
-    assert (bounds >= counts / n).all()
-    assert bounds[0] == pytest.approx(1 - (1 - confidence) ** (1 / n), abs=1e-9)
-    assert bounds[-1] == 1
-    exact = beta.ppf(confidence, counts[:-1] + 1, n - counts[:-1])
-    assert (bounds[:-1] >= exact - 1e-9).all()
-    for mean in np.linspace(0.001, 0.999, 60):
-        assert binom.pmf(counts, n, mean)[bounds >= mean].sum() >= confidence - 1e-12
-
-
-@pytest.mark.parametrize("law", [(0.2, 3.0), (0.05, 0.05), (2.0, 2.0)], ids=str)
-def test_mean_bound_covers_shares(law) -> None:
-    """2,000 samples of 80 draws from beta laws, confidence 0.9. False alarm: below 1e-4 for each."""
-    draws = np.random.default_rng(0).beta(*law, size=(2000, 80))
-    covered = np.mean([mean_bound(sample, 0.9) >= law[0] / sum(law) for sample in draws])
-    assert covered >= 0.9 - 3.8 * np.sqrt(0.09 / 2000)
-    assert np.mean([mean_bound(sample, 0.9) for sample in draws[:50]]) < 1
-
-
-def test_mean_bound_is_the_root_of_the_relative_entropy() -> None:
-    values = np.random.default_rng(1).random(50) ** 3
-    mean, bound = values.mean(), mean_bound(values, 0.95)
-    entropy = mean * np.log(mean / bound) + (1 - mean) * np.log((1 - mean) / (1 - bound))
-    assert 50 * entropy == pytest.approx(np.log(20), abs=1e-6)
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Claims of certificates
 # ---------------------------------------------------------------------------------------------------------------------
@@ -203,8 +172,8 @@ def test_exact_distances_are_means_over_the_rows_certified() -> None:
     lines = aligned.predict(moved).reshape(len(X_FRESH), -1).round(12)
     hamming = hamming_distances(lines, law.knot_masses)
     shares = absolute_distances(lines, law.knot_masses) / np.ptp(lines, axis=1)
-    assert certificate.hamming_bound == pytest.approx(mean_bound(hamming, 0.95), abs=1e-9)
-    assert certificate.distance_bound == pytest.approx(mean_bound(shares, 0.95), abs=1e-9)
+    assert certificate.hamming_bound == pytest.approx(upper_bound(hamming, 0.95), abs=1e-9)
+    assert certificate.distance_bound == pytest.approx(upper_bound(shares, 0.95), abs=1e-9)
     assert certificate.n_rejected == np.sum(hamming > 0)
 
 
@@ -224,7 +193,7 @@ def test_sizes_are_shares_of_the_range_at_the_knots() -> None:
     sizes = np.maximum(pairs[:, 0] - pairs[:, 1], 0)
     shares = sizes / np.maximum(np.ptp(at_knots, axis=1), sizes)
     assert np.sum(sizes > 1e-12) == certificate.n_rejected
-    assert certificate.size_bound == pytest.approx(np.sqrt(mean_bound(shares, 0.95)), abs=1e-9)
+    assert certificate.size_bound == pytest.approx(np.sqrt(upper_bound(shares, 0.95)), abs=1e-9)
 
 
 def test_sentences() -> None:

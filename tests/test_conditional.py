@@ -20,7 +20,6 @@ from alignconf._validation import generator
 from alignconf.aligned import CONDITION
 from alignconf.conditional import MARGINAL_SHARE, conditional_laws
 from alignconf.line_queries import LineQueries
-from alignconf.losses import LOSSES
 from alignconf.preparation import prepare
 from alignconf.properties import (
     AllOf,
@@ -38,6 +37,7 @@ from alignconf.properties import (
 )
 from alignconf.queries import draw_queries
 from alignconf.ranks import critical_half_width
+from alignconf.rates import RATES
 from alignconf.reference import Axis, ReferenceLaw
 
 RANDOM = np.random.default_rng(0)
@@ -379,7 +379,7 @@ def test_the_mean_rate_under_conditional_queries_is_what_the_rank_says(alpha, n_
         settings = {"conditional": np.random.default_rng(1)} if law == "conditional" else {}
         alignment = grouped_alignment(**settings)
         random = np.random.default_rng(2)
-        (scores,) = LOSSES["delivered"].scores(alignment, grouped_rows(99 * n_draws, random), 1, random)
+        (scores,) = RATES["delivered"].scores(alignment, grouped_rows(99 * n_draws, random), 1, random)
         rates = np.array([rate(critical_half_width(draw, alpha)[0]) for draw in scores.reshape(n_draws, 99, 1)])
         means[law] = rates.mean(), rates.std() / np.sqrt(n_draws)
     mean, error = means["conditional"]

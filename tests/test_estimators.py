@@ -820,11 +820,11 @@ def test_a_feature_may_be_named_or_counted():
 # ---------------------------------------------------------------------------------------------------------------------
 # (h) Losses and projections
 # ---------------------------------------------------------------------------------------------------------------------
-LOSSES = ["delivered", "line", "displacement", "existence"]
+RATES = ["delivered", "line", "displacement", "existence"]
 
 
 @pytest.mark.parametrize("projection", ["l2", "sup"])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", RATES)
 @pytest.mark.parametrize("confidence", [None, 0.9])
 def test_every_loss_with_every_projection(loss, projection, confidence):
     aligned = AlignedRegressor(
@@ -862,7 +862,7 @@ def test_half_widths_are_ordered_across_losses(model, alpha, confidence, project
         )
 
     assert half_width("existence") <= half_width("delivered")
-    for loss in LOSSES:
+    for loss in RATES:
         assert half_width(loss, alpha=0.2) <= half_width(loss) <= half_width(loss, alpha=0.05)
 
 

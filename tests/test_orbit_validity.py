@@ -15,11 +15,11 @@ from scipy.optimize import isotonic_regression
 
 from alignconf import AlignedRegressor
 from alignconf.alignment import Alignment
-from alignconf.losses import LOSSES
 from alignconf.orbit import OrbitProperty
 from alignconf.preparation import prepare
 from alignconf.properties import InvariantUnder, LinearProperty, Rule
 from alignconf.ranks import critical_half_width
+from alignconf.rates import RATES
 from tests.test_validity import draws, expected_rate, margin, standard_error
 
 #: Values at the three points for each kind of row; some kinds have each property.
@@ -118,7 +118,7 @@ def alignment_of(declared: OrbitProperty) -> Alignment:
 
 def scores_of(declared: OrbitProperty, n_draws: int, n_rows: int, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
-    (found,) = LOSSES["delivered"].scores(alignment_of(declared), draw_rows(n_draws * n_rows, random), 1, random)
+    (found,) = RATES["delivered"].scores(alignment_of(declared), draw_rows(n_draws * n_rows, random), 1, random)
     return found.reshape(n_draws, n_rows, 1)
 
 

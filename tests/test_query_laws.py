@@ -534,15 +534,17 @@ def test_classes_categories_surrogates_and_curvature(query_law: str) -> None:
         def predict(self, X):
             return X["grade"].map({"low": 2.0, "mid": 1.0, "high": 3.0}).to_numpy(float) * X["z"].to_numpy()
 
-    frame = pd.DataFrame({"grade": random.choice(["low", "mid", "high"], 300), "z": random.random(300)})
+    frame, fresh = (
+        pd.DataFrame({"grade": random.choice(["low", "mid", "high"], 300), "z": random.random(300)}) for _ in range(2)
+    )
     graded = AlignedRegressor(Grades(), Increasing("grade", order=["low", "mid", "high"]), query_law=query_law)
-    certificate = graded.set_params(alpha=0).calibrate(frame).certify(frame)
+    certificate = graded.set_params(alpha=0).calibrate(frame).certify(fresh)
     assert certificate.n_rejected == 0 < certificate.before.n_rejected
     assert "all 3 distinct places" in certificate.query_law
 
-    wide = np.random.default_rng(4).random((300, 4))
+    wide, others = np.random.default_rng(4).random((2, 300, 4))
     many = AlignedRegressor(Sum(), dict.fromkeys(range(4), -1), alpha=0, query_law=query_law).calibrate(wide)
-    assert many.certify(wide).n_rejected == 0
+    assert many.certify(others).n_rejected == 0
     if query_law == "line":
         for declared in (Concave(0), Unimodal(0, peak=0.5)):
             aligned = AlignedRegressor(Wave(), declared, alpha=0, query_law="line").calibrate(X_MANY)

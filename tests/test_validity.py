@@ -18,10 +18,10 @@ from scipy.optimize import isotonic_regression
 from scipy.stats import beta, binom, kstest
 
 from alignconf import AlignedRegressor
-from alignconf.losses import LOSSES
 from alignconf.preparation import prepare
 from alignconf.properties import AllOf, Increasing
 from alignconf.ranks import allowed_above, critical_half_width
+from alignconf.rates import RATES
 
 PLACES = np.array([0.0, 0.7, 1.1, 2.0, 2.4, 3.5, 4.1, 5.2, 6.0, 6.6, 7.9, 9.0])
 LINE = np.array([3.0, 1.0, 4.0, 0.5, 2.0, 3.5, 1.5, 2.5, 0.0, 4.5, 3.2, 2.2])
@@ -130,7 +130,7 @@ def half_widths(loss, n_draws, n_rows, alpha, *, confidence=None, n_queries=1, a
     """Return ``lambda_`` of many calibrations: the rows of all are scored at once, then calibrated draw by draw."""
     random = np.random.default_rng(seed)
     alignment = alignment or alignment_of()
-    scores = np.max(LOSSES[loss].scores(alignment, rows(n_draws * n_rows, random), n_queries, random), axis=0)
+    scores = np.max(RATES[loss].scores(alignment, rows(n_draws * n_rows, random), n_queries, random), axis=0)
     scores = scores.reshape(n_draws, n_rows, n_queries)
     return np.array([critical_half_width(draw, alpha, confidence)[0] for draw in scores])
 
