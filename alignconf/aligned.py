@@ -23,7 +23,6 @@ from alignconf._validation import (
     check_choice,
     check_count,
     check_jobs,
-    check_number,
     check_random_state,
     check_rows,
     check_surrogate,
@@ -32,7 +31,7 @@ from alignconf._validation import (
 )
 from alignconf.alignment import Alignment
 from alignconf.certificate import Certificate, RowErrors, certify
-from alignconf.conditions import scale_of, with_reference_ray
+from alignconf.conditions import check_max_half_width, scale_of, with_reference_ray
 from alignconf.contract import Declaration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.groups import Membership, read_groups
@@ -309,18 +308,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         check_count("n_queries", self.n_queries, at_least=1)
         check_surrogate(self.surrogate)
         scale_of(self.difficulty, self.ray)
-        if self.max_half_width is not None:
-            check_number("max_half_width", self.max_half_width, at_least=0)
-            if self.difficulty is not None:
-                raise InputError(
-                    "max_half_width cannot be kept with difficulty, which makes the band as wide as it says; leave one of "
-                    "them out."
-                )
-            if request.is_full:
-                raise InputError(
-                    "max_half_width cannot hold with alpha=0, which delivers the projection however far away it is; give "
-                    "alpha above 0, or leave max_half_width out."
-                )
+        check_max_half_width(self.max_half_width, self.difficulty, is_full=request.is_full)
         check_random_state(self.random_state)
         if self.n_jobs is not None:
             check_jobs(self.n_jobs)
@@ -370,9 +358,8 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         widest = calibration.lambda_ * max(alignment.scale.ray)
         if self.max_half_width is not None and widest > self.max_half_width:
             raise CalibrationError(
-                f"{alignment.words}: a share alpha={self.alpha:g} of violations needs the half-width "
-                f"{widest:.6g}, which is more than max_half_width={self.max_half_width:g}. Raise alpha or "
-                "max_half_width, or use a model that is closer to the property."
+                f"{alignment.words}: alpha={self.alpha!r} needs the half-width {widest:.6g}, which is more than max_half_width="
+                f"{self.max_half_width:g}. Raise alpha or max_half_width, or use a model that is closer to the property."
             )
         names = _tables.column_names(table)
         self.estimator_ = estimator

@@ -133,6 +133,8 @@ class Certificate:
         Whether no query can fail, because the function is repaired on every piece of the model's own trees.
     separately : tuple of (str, ViolationRate)
         The delivered function's rate for each level, or in each group, where there are several: each bound holds by itself.
+    alphas_in_words, half_width_note : str
+        The levels that were asked for, and what the half-width is, where it is not one number in the unit of the prediction.
     """
 
     property: str
@@ -151,6 +153,8 @@ class Certificate:
     n_rows: int
     error: ErrorChange | None
     by_construction: bool = False
+    alphas_in_words: str = ""
+    half_width_note: str = ""
     hamming_bound: float | None = None
     size_bound: float | None = None
     tester: str = "iid"
@@ -197,7 +201,7 @@ class Certificate:
             self.sentence,
             f"Before alignment: {self.before}. Delivered: {self.delivered}. Full strength: {self.full_strength}.",
             (
-                f"Half-width lambda_ = {self.lambda_:.6g} (alpha = {self.alpha:g}); displacement "
+                f"Half-width lambda_ = {self.lambda_:.6g}{self.half_width_note} (alpha = {self.alphas_in_words}); displacement "
                 f"{self.rms_displacement:.4g} root mean square, {self.max_displacement:.4g} at most."
             ),
         ]
@@ -312,10 +316,21 @@ def certify(
         n_rows=int(complete.size),
         by_construction=bool(np.isinf(half_widths).all()) and alignment.is_exact,
         error=None if errors is None else paired_change(errors.measure, errors.of(f), errors.of(aligned), confidence),
+        alphas_in_words=" and ".join(f"{alpha:g}" for alpha in calibration.promise.alphas)
+        + ("" if calibration.promise.is_rate else ", an expected loss"),
+        half_width_note=_note(calibration, half_widths),
         separately=_separately(
             alignment, levels, membership and membership.take(complete), of_parts[:, :, 0] > 0, confidence
         ),
     )
+
+
+def _note(calibration: Calibration, half_widths: float | FloatArray) -> str:
+    """Return what is to be said of a half-width that is not the same for all rows, or not in the unit of the prediction."""
+    notes = ["the largest, rows differ"] if np.ndim(half_widths) else []
+    if calibration.scale:
+        notes.append(f"times the scale: {calibration.scale}")
+    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def _figures(half_widths: float | FloatArray, answers: Answers) -> FloatArray:

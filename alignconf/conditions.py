@@ -21,7 +21,7 @@ from alignconf.errors import InputError
 from alignconf.groups import read_groups
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 
-__all__ = ["check_groups", "fitted_ratio", "scale_of", "with_reference_ray"]
+__all__ = ["check_groups", "check_max_half_width", "fitted_ratio", "scale_of", "with_reference_ray"]
 
 #: Rows at which a ray is read off and constancy along lines is looked at.
 N_ROWS = 2000
@@ -52,6 +52,22 @@ def scale_of(difficulty: Any, ray: Any) -> Scale:
         )
     below, above = (check_number("ray", value, above=0) for value in ray)
     return Scale(difficulty, (below, above))
+
+
+def check_max_half_width(value: Any, difficulty: Any, *, is_full: bool) -> None:
+    """Refuse a limit that is no number, or that cannot be kept."""
+    if value is None:
+        return
+    check_number("max_half_width", value, at_least=0)
+    if difficulty is not None:
+        raise InputError(
+            "max_half_width cannot be kept with difficulty, which makes the band as wide as it says; leave one of them out."
+        )
+    if is_full:
+        raise InputError(
+            "max_half_width cannot hold with alpha=0, which delivers the projection however far away it is; give alpha above 0, "
+            "or leave max_half_width out."
+        )
 
 
 def with_reference_ray(alignment: Alignment, reference: Table) -> Alignment:

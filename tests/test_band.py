@@ -246,3 +246,20 @@ def test_a_tree_keeps_its_own_values_where_nothing_changes() -> None:
     f, values = model.predict(fresh), aligned.predict(fresh)
     assert (f == values).any()
     assert (f != values).any()
+
+
+def test_a_difficulty_estimator_of_crepes_scales_the_band() -> None:
+    """Its numbers are the widths of the band, and asking for them leaves numpy's global state alone."""
+    from crepes.extras import DifficultyEstimator
+
+    X = rows(500, 0)
+    estimator = DifficultyEstimator()
+    estimator.fit(
+        X=X[:200], residuals=X[:200, 1] * np.random.default_rng(0).normal(size=200), k=25, scaler=True, beta=0.01
+    )
+    aligned = AlignedRegressor(Wave(), {0: 1}, difficulty=estimator, alpha=0.1, random_state=0).calibrate(X[200:])
+    fresh = rows(50, 1)
+    band = aligned.predict_interval(fresh)
+    np.testing.assert_allclose(band[:, 1] - band[:, 0], 2 * aligned.lambda_ * estimator.apply(fresh), rtol=1e-9)
+    assert "difficulty DifficultyEstimator" in str(aligned.calibration_)
+    assert aligned.certify(rows(3000, 2)).delivered.rate < 0.15, "alpha .1, 240 rows with 10 queries: sd below .02"

@@ -210,7 +210,7 @@ def bump(size):
 
 def test_a_loss_that_rises_with_the_half_width_is_refused_or_replaced() -> None:
     with pytest.raises(
-        InputError, match="losses must not increase with the half-width, but .* Pass monotone='envelope'"
+        InputError, match=r"losses must not increase with the half-width, but .* Pass monotone='envelope'"
     ):
         align(0.3, BoundedLoss(bump))
     half_widths = [align(0.3, BoundedLoss(bump, monotone="envelope"), seed).lambda_ for seed in range(60)]
