@@ -29,6 +29,7 @@ from alignconf import _tables
 from alignconf._typing import FloatArray, Table
 from alignconf._validation import check_number, check_rows
 from alignconf.band import row_numbers
+from alignconf.encoding import Encoder
 from alignconf.errors import InputError
 
 __all__ = ["EstimatedRatio", "LikelihoodRatio"]
@@ -134,8 +135,8 @@ class EstimatedRatio:
             raise InputError(
                 "queries move every column of X, so no shift of the rows changes how often they fail; leave shift out."
             )
-        encoder = _Encoder.of(reference, kept)
-        rows = [encoder.design(table) for table in (reference, self.X_deployment)]
+        encoder = Encoder.of_table(reference, kept)
+        rows = [encoder(table) for table in (reference, self.X_deployment)]
         booster = HistGradientBoostingClassifier(max_iter=N_ROUNDS, random_state=0)
         classifier = clone(booster if self.classifier is None else self.classifier)
         classifier.fit(np.concatenate(rows), np.repeat([0, 1], [len(one) for one in rows]))
@@ -144,45 +145,16 @@ class EstimatedRatio:
 
 
 @dataclass(frozen=True)
-class _Encoder:
-    """Some columns of a table as numbers, categories as codes: what a classifier sees of a row."""
-
-    kept: tuple[int, ...]
-    codes: dict[int, dict[Any, float]]
-
-    @classmethod
-    def of(cls, table: Table, kept: tuple[int, ...]) -> _Encoder:
-        columns = {position: _tables.column(table, position) for position in kept}
-        text = {position: values.tolist() for position, values in columns.items() if values.dtype.kind not in "biuf"}
-        return cls(
-            kept,
-            {
-                position: {value: float(i) for i, value in enumerate(dict.fromkeys(values))}
-                for position, values in text.items()
-            },
-        )
-
-    def design(self, table: Table) -> FloatArray:
-        """Return numbers, (n_samples, n_kept); a category that was not seen is missing."""
-        columns = []
-        for position in self.kept:
-            values = _tables.column(table, position)
-            codes = self.codes.get(position)
-            columns.append(values if codes is None else [codes.get(value, np.nan) for value in values.tolist()])
-        return np.column_stack(columns).astype(np.float64)
-
-
-@dataclass(frozen=True)
 class _ClassifierRatio:
     """Odds of deployment, times the ratio of the numbers of rows that the classifier saw."""
 
-    encoder: _Encoder
+    encoder: Encoder
     classifier: Any
     odds: float
     largest: float | None
 
     def apply(self, table: Table) -> FloatArray:
         """Return the estimated ratio at the rows of a table, (n_samples,)."""
-        p = np.clip(self.classifier.predict_proba(self.encoder.design(table))[:, 1], EDGE, 1 - EDGE)
+        p = np.clip(self.classifier.predict_proba(self.encoder(table))[:, 1], EDGE, 1 - EDGE)
         ratio: FloatArray = self.odds * p / (1 - p)
         return ratio if self.largest is None else np.minimum(ratio, self.largest)

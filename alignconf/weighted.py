@@ -34,6 +34,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from alignconf._exact import exact_sum
 from alignconf._typing import FloatArray
 from alignconf._validation import as_fraction
 
@@ -91,11 +92,11 @@ class WeightedScores:
     def _exact_count(self, fresh: float, at_least: int) -> int:
         """Return how many of the largest scores the budget allows, in rational arithmetic, from a count that is certain."""
         level = as_fraction(self.alpha)
-        budget = self.n_queries * (level * _exact_sum(self.weights) / self.n_queries - (1 - level) * Fraction(fresh))
+        budget = self.n_queries * (level * exact_sum(self.weights) / self.n_queries - (1 - level) * Fraction(fresh))
         if budget < 0:
             return -1
         count = max(at_least, 0)
-        spent = _exact_sum(self.weights[:count])
+        spent = exact_sum(self.weights[:count])
         while count < self.scores.size and spent + Fraction(float(self.weights[count])) <= budget:
             spent += Fraction(float(self.weights[count]))
             count += 1
@@ -105,8 +106,3 @@ class WeightedScores:
 def effective_rows(weights: FloatArray) -> float:
     r"""Return :math:`(\sum w)^2 / \sum w^2`, the number of equally weighted rows that would carry as much."""
     return float(weights.sum() ** 2 / (weights**2).sum())
-
-
-def _exact_sum(weights: FloatArray) -> Fraction:
-    values, counts = np.unique(weights, return_counts=True)
-    return sum((Fraction(float(v)) * int(c) for v, c in zip(values, counts, strict=True)), Fraction(0))
