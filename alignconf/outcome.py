@@ -37,6 +37,7 @@ from alignconf._crepes import NeighbourDifficulty, as_known_numbers
 from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf._validation import as_fraction, check_choice, check_count, check_level, check_rows, check_targets
 from alignconf.aligned import AlignedEstimator
+from alignconf.band import Scale
 from alignconf.calibration import Calibration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 
@@ -282,27 +283,14 @@ def neighbour_difficulty(
 
 def _difficulty_of(table: Table, difficulty: Any) -> FloatArray:
     """Return the difficulty of rows, (n_samples,), positive and finite."""
-    if difficulty is None:
-        return np.ones(table.shape[0])
     has_rule = hasattr(difficulty, "apply") and not hasattr(difficulty, "predict")  # a tree's apply returns leaves
-    estimate = difficulty.apply if has_rule and not callable(difficulty) else difficulty
-    if not callable(estimate):
+    if difficulty is not None and not (callable(difficulty) or has_rule):
         raise InputError(
             f"difficulty must be a function of the rows, or have an apply method, got {difficulty!r} of type "
             f"{type(difficulty).__name__}."
         )
-    sizes = np.asarray(estimate(table), dtype=np.float64)
-    if sizes.shape != (table.shape[0],):
-        raise InputError(
-            f"difficulty returned shape {sizes.shape}; expected one number for each of {table.shape[0]} rows."
-        )
-    wrong = np.flatnonzero(~(np.isfinite(sizes) & (sizes > 0)))
-    if wrong.size:
-        raise InputError(
-            f"difficulty returned {sizes[wrong[0]]} in row {wrong[0]} ({wrong.size} of {sizes.size} values); expected positive "
-            "finite numbers. Add a small constant."
-        )
-    return sizes
+    sigma = Scale(difficulty).sigma(table)
+    return np.ones(table.shape[0]) if sigma is None else sigma
 
 
 def _labels_of(table: Table, groups: Groups | None) -> list[Hashable]:
