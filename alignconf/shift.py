@@ -94,12 +94,15 @@ class LikelihoodRatio:
     @property
     def assumption(self) -> str:
         """What the statement rests on, in words."""
+        law = "the fresh row is drawn from the law whose likelihood ratio to theirs was given"
         if self.estimated_by:
-            return (
+            law = (
                 "the fresh row is drawn from the law that the estimated likelihood ratio implies (an estimate by "
                 f"{self.estimated_by} from other rows: for the law met in deployment the promise is approximate)"
             )
-        return "the fresh row is drawn from the law whose likelihood ratio to theirs was given"
+        if self.largest is not None:
+            return law
+        return f"{law}, no query fails at full strength, at which rows of too large a weight are delivered"
 
 
 class EstimatedRatio:
