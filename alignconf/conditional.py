@@ -129,7 +129,14 @@ class Leaves:
         return chosen
 
     def masses(self, cells: IntArray, n_knots: int) -> Masses:
-        """Return what leaves put on knots, where reference row ``r`` shares its mass between the knots ``cells[r]``."""
+        """Return what leaves put on knots, where reference row ``r`` shares its mass between the knots ``cells[r]``.
+
+        Parameters
+        ----------
+        cells : (n_sample, 1 or 2)
+            The knots that share the mass of each place.
+        n_knots : int
+        """
         size = np.diff(self.start)
         leaf = np.repeat(np.arange(size.size), size)
         on = cells[self.member]

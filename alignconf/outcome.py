@@ -186,7 +186,12 @@ class Outcome:
     calibration: Calibration
 
     def of(self, label: Hashable) -> FloatArray:
-        """Return the sorted residuals of a group; refuse one that was never seen."""
+        """Return the sorted residuals of a group; refuse one that was never seen.
+
+        Raises
+        ------
+        InputError
+        """
         if label not in self.residuals:
             known = ", ".join(sorted(map(repr, self.residuals)))
             raise InputError(
@@ -196,7 +201,13 @@ class Outcome:
         return self.residuals[label]
 
     def half_width(self, label: Hashable, confidence: float) -> float:
-        """Return the half-width for a group, at difficulty 1."""
+        """Return the half-width for a group, at difficulty 1.
+
+        Raises
+        ------
+        CalibrationError
+            If the group has too few rows for the confidence.
+        """
         sizes = np.sort(np.abs(self.of(label)))
         level = as_fraction(confidence)
         rank = ceil(level * (sizes.size + 1))
@@ -205,7 +216,19 @@ class Outcome:
         return float(sizes[rank - 1])
 
     def quantile(self, label: Hashable, level: float, side: str) -> float:
-        """Return a quantile of a group's residuals, its rank rounded up or down."""
+        """Return a quantile of a group's residuals, its rank rounded up or down.
+
+        Parameters
+        ----------
+        label : of the group
+        level : float in (0, 1)
+        side : {"lower", "upper"}
+
+        Raises
+        ------
+        CalibrationError
+            If the group has too few rows for the level.
+        """
         residuals = self.of(label)
         share = as_fraction(level)
         rank = ceil(share * (residuals.size + 1)) if side == "upper" else floor(share * (residuals.size + 1))
@@ -267,6 +290,11 @@ def neighbour_difficulty(
     -------
     callable
         From rows to (n_samples,) positive numbers, in the unit of the prediction.
+
+    Raises
+    ------
+    InputError
+        If there are fewer rows than neighbours, or columns are not numbers.
     """
     table = check_rows(X)
     count = check_count("n_neighbours", n_neighbours, at_least=1)

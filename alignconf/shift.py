@@ -75,6 +75,10 @@ class LikelihoodRatio:
     def weights(self, table: Table) -> FloatArray:
         """Return the weights of rows, (n_samples,).
 
+        Parameters
+        ----------
+        table : Table of n_samples rows
+
         Raises
         ------
         InputError
@@ -86,8 +90,7 @@ class LikelihoodRatio:
         if wrong.size:
             raise InputError(
                 f"ratio gives the weight {weights[wrong[0]]:g} at row {wrong[0]} ({wrong.size} of {weights.size} rows); "
-                "expected finite "
-                f"numbers of at least 0{f' and at most largest={bound:g}' if np.isfinite(bound) else ''}."
+                f"expected finite numbers of at least 0{f' and at most largest={bound:g}' if np.isfinite(bound) else ''}."
             )
         return weights
 
@@ -124,13 +127,25 @@ class EstimatedRatio:
         self.largest = None if largest is None else check_number("largest", largest, above=0)
         if classifier is not None and not hasattr(classifier, "predict_proba"):
             raise InputError(
-                f"classifier must have fit and predict_proba, got {classifier!r} of type {type(classifier).__name__}; leave "
-                "it out "
-                "for gradient boosting."
+                f"classifier must have fit and predict_proba, got {classifier!r} of type {type(classifier).__name__}; leave it "
+                "out for gradient boosting."
             )
 
     def fitted(self, reference: Table, moved: frozenset[int]) -> LikelihoodRatio:
-        """Return the ratio fitted on reference rows against deployment rows, without the columns that queries move."""
+        """Return the ratio fitted on reference rows against deployment rows, without the columns that queries move.
+
+        Parameters
+        ----------
+        reference : Table
+            Rows from where the calibration rows come from, none of which calibrates.
+        moved : set of int
+            Positions of the columns that queries move.
+
+        Raises
+        ------
+        InputError
+            If the deployment rows have other columns, or queries move all of them.
+        """
         names, n_features = _tables.column_names(reference), reference.shape[1]
         _tables.check_columns(self.X_deployment, names, n_features, name="X_deployment")
         kept = tuple(position for position in range(n_features) if position not in moved)

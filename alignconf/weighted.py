@@ -66,7 +66,14 @@ class WeightedScores:
 
     @classmethod
     def of(cls, scores: FloatArray, weights: FloatArray, alpha: float) -> WeightedScores:
-        """Sort scores (n_rows, n_queries) whose rows have the given weights, (n_rows,), non-negative and not all zero."""
+        """Sort scores (n_rows, n_queries) whose rows have the given weights, (n_rows,), non-negative and not all zero.
+
+        Parameters
+        ----------
+        scores : (n_rows, n_queries), non-negative
+        weights : (n_rows,)
+        alpha : float in (0, 1)
+        """
         n_queries = scores.shape[1]
         order = np.argsort(-scores, axis=None, kind="stable")
         of_scores = np.repeat(weights, n_queries)[order]
@@ -104,5 +111,10 @@ class WeightedScores:
 
 
 def effective_rows(weights: FloatArray) -> float:
-    r"""Return :math:`(\sum w)^2 / \sum w^2`, the number of equally weighted rows that would carry as much."""
+    r"""Return :math:`(\sum w)^2 / \sum w^2`, the number of equally weighted rows that would carry as much.
+
+    Parameters
+    ----------
+    weights : (n_rows,), non-negative and not all zero
+    """
     return float(weights.sum() ** 2 / (weights**2).sum())
