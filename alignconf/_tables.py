@@ -23,6 +23,7 @@ __all__ = [
     "check_columns",
     "column",
     "column_names",
+    "is_missing",
     "is_numeric",
     "locate",
     "replicate",
@@ -110,6 +111,13 @@ def column(table: Table, position: int) -> NDArray[Any]:
         return np.asarray(table[:, position])
     series = table.iloc[:, position]
     return np.asarray((series.astype(object) if hasattr(series.dtype, "categories") else series).to_numpy())
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value of a column of any type stands for a missing one."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
 def is_numeric(table: Table) -> bool:

@@ -54,6 +54,10 @@ class Scale:
     def sigma(self, table: Table) -> FloatArray | None:
         """Return the difficulty of rows, (n_samples,), or None where it is 1 throughout.
 
+        Parameters
+        ----------
+        table : Table of n_samples rows
+
         Raises
         ------
         InputError
@@ -71,7 +75,15 @@ class Scale:
         return sigma
 
     def towards(self, d: FloatArray, sigma: FloatArray | None) -> FloatArray:
-        """Return the scale on the side that ``d = g - f`` points to, of the shape of ``d``."""
+        """Return the scale on the side that ``d = g - f`` points to, of the shape of ``d``.
+
+        Parameters
+        ----------
+        d : (...)
+            ``g - f`` at some points.
+        sigma : broadcastable to ``d``, optional
+            Difficulty there; None where it is 1 throughout.
+        """
         below, above = self.ray
         sided = np.where(d < 0, below, above)
         return sided if sigma is None else sided * sigma
@@ -101,6 +113,13 @@ def clip_to_band(f: FloatArray, g: FloatArray, half_width: float | FloatArray) -
 
 def row_numbers(name: str, function: Any, table: Table) -> FloatArray:
     """Return what a user's function, or an object with ``apply``, says of the rows of a table: (n_samples,) numbers.
+
+    Parameters
+    ----------
+    name : str
+        What errors call it.
+    function : callable or object with ``apply``
+    table : Table of n_samples rows
 
     Raises
     ------

@@ -75,7 +75,14 @@ def absolute_bound(declared: Property, query_law: str, rate_bound: float) -> flo
 
 
 def with_lines(declared: Property, queries: Queries) -> Queries:
-    """Return queries with the whole line of each row added, where a claim needs the range of the line to be known."""
+    """Return queries with the whole line of each row added, where a claim needs the range of the line to be known.
+
+    Parameters
+    ----------
+    declared : Property
+    queries : Queries
+        Drawn for it.
+    """
     (part, *others) = queries.parts
     if others or not declared.is_order or not isinstance(part, LineQueries):
         return queries
@@ -199,7 +206,15 @@ def size_sentence(bound: float | None) -> str | None:
 
 
 def percent(value: float, direction: str) -> str:
-    """Return a probability in percent, rounded in one direction: a printed bound is never more than was proved."""
+    """Return a probability in percent, rounded in one direction: a printed bound is never more than was proved.
+
+    Parameters
+    ----------
+    value : float
+        In [0, 1].
+    direction : str
+        ``decimal.ROUND_CEILING`` or ``decimal.ROUND_FLOOR``.
+    """
     exact = 100 * Decimal(value)
     digits = 2 if exact == 0 or exact >= Decimal("0.1") else 1 - exact.adjusted()
     return f"{exact.quantize(Decimal(1).scaleb(-digits), rounding=direction):f}%"

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,10 @@ from sklearn.ensemble import RandomForestRegressor
 from alignconf import _tables
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf._walk import add_leaves
+from alignconf.encoding import Encoder
 from alignconf.ensemble import Ensemble, Tree
 from alignconf.errors import InputError
-from alignconf.reference import ReferenceLaw, TradeAxis, is_missing, split_between_knots
+from alignconf.reference import ReferenceLaw, TradeAxis, split_between_knots
 
 __all__ = ["MARGINAL_SHARE", "ConditionalLaw", "conditional_laws"]
 
@@ -58,50 +59,6 @@ N_AT_ONCE = 2**14
 
 #: Leaf ``l`` puts ``mass[e]`` on ``knot[e]`` for ``start[l] <= e < start[l + 1]``.
 Masses: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32], FloatArray]
-
-
-@dataclass(frozen=True, eq=False)
-class Encoder:
-    """Some columns of a table as numbers, (n_samples, n_columns), missing values as NaN.
-
-    Parameters
-    ----------
-    positions : tuple of int
-    categories : dict
-        By position: the code of each value of a column that does not hold numbers. Values that are not known are missing.
-    """
-
-    positions: tuple[int, ...]
-    categories: dict[int, dict[Any, float]]
-
-    @classmethod
-    def of_table(cls, table: Table, positions: tuple[int, ...]) -> Encoder:
-        """Return the encoder that counts categories in their own order, or else as they come in a table."""
-        categories = {}
-        for position in positions:
-            values = _tables.column(table, position)
-            if _numbers(values) is None:
-                known = [value for value in dict.fromkeys(values.tolist()) if not is_missing(value)]
-                order = _tables.category_order(table, position) or known
-                categories[position] = {value: float(code) for code, value in enumerate(order)}
-        return cls(positions, categories)
-
-    def __call__(self, table: Table) -> FloatArray:
-        """Return the columns of a table."""
-        if not self.categories and _tables.is_numeric(table):
-            design = _tables.as_numbers(table)[:, self.positions]
-        else:
-            design = np.stack([self._column(table, position) for position in self.positions], axis=1)
-        largest = float(np.finfo(np.float32).max)
-        return np.clip(design, -largest, largest)
-
-    def _column(self, table: Table, position: int) -> FloatArray:
-        values = _tables.column(table, position)
-        if position in self.categories:
-            codes = self.categories[position]
-            return np.array([codes.get(value, np.nan) for value in values.tolist()], dtype=np.float64)
-        numbers = _numbers(values)
-        return np.full(values.shape, np.nan) if numbers is None else numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +129,14 @@ class Leaves:
         return chosen
 
     def masses(self, cells: IntArray, n_knots: int) -> Masses:
-        """Return what leaves put on knots, where reference row ``r`` shares its mass between the knots ``cells[r]``."""
+        """Return what leaves put on knots, where reference row ``r`` shares its mass between the knots ``cells[r]``.
+
+        Parameters
+        ----------
+        cells : (n_sample, 1 or 2)
+            The knots that share the mass of each place.
+        n_knots : int
+        """
         size = np.diff(self.start)
         leaf = np.repeat(np.arange(size.size), size)
         on = cells[self.member]
@@ -289,17 +253,3 @@ def _conditional(
     given = "the features that are not constrained" if is_joint else "the other features"
     cells = np.stack(split_between_knots(sample, law.knots), axis=1)
     return ConditionalLaw(law.axis, sample, law.knots, law.weights, int(rows.size), leaves, cells, given)
-
-
-def _numbers(values: NDArray[Any]) -> FloatArray | None:
-    """Return a column as numbers, dates counted from their origin; None if it holds something else."""
-    if values.dtype.kind in "biuf":
-        return values.astype(np.float64)
-    if values.dtype.kind in "mM":
-        return np.where(np.isnat(values), np.nan, values.view(np.int64).astype(np.float64))
-    missing = np.array([is_missing(value) for value in values.tolist()], dtype=bool)
-    if not all(isinstance(value, (int, float, np.number, np.bool_)) for value in values[~missing].tolist()):
-        return None
-    numbers = np.full(values.shape, np.nan)
-    numbers[~missing] = values[~missing].astype(np.float64)
-    return numbers

@@ -75,6 +75,11 @@ def with_reference_ray(alignment: Alignment, reference: Table) -> Alignment:
 
     It is proportional to the root mean square of ``(g - f)_-`` and ``(g - f)_+`` there, in units of the difficulty; the larger
     side is 1.
+
+    Parameters
+    ----------
+    alignment : Alignment
+    reference : rows that never calibrate
     """
     rows = _some(reference)
     f, g = alignment.predict(rows)
@@ -85,7 +90,19 @@ def with_reference_ray(alignment: Alignment, reference: Table) -> Alignment:
 
 
 def check_groups(source: Any, alignment: Alignment, reference: Table) -> None:
-    """Refuse groups that change along the lines, or within the orbits, of reference rows."""
+    """Refuse groups that change along the lines, or within the orbits, of reference rows.
+
+    Parameters
+    ----------
+    source : what groups are read off, as for :func:`alignconf.groups.read_groups`
+    alignment : Alignment
+    reference : rows that never calibrate
+
+    Raises
+    ------
+    InputError
+        Naming the first such row.
+    """
 
     def names(table: Table) -> NDArray[Any]:
         membership = read_groups(source, table)
@@ -97,7 +114,19 @@ def check_groups(source: Any, alignment: Alignment, reference: Table) -> None:
 
 
 def fitted_ratio(shift: LikelihoodRatio | EstimatedRatio, alignment: Alignment, reference: Table) -> LikelihoodRatio:
-    """Return the likelihood ratio, estimated where it has to be; refuse a per-point one that changes along lines."""
+    """Return the likelihood ratio, estimated where it has to be; refuse a per-point one that changes along lines.
+
+    Parameters
+    ----------
+    shift : LikelihoodRatio or EstimatedRatio
+    alignment : Alignment
+    reference : rows that never calibrate
+
+    Raises
+    ------
+    InputError
+        If a per-point ratio changes along a line, or none can be estimated.
+    """
     ratio = shift
     if isinstance(ratio, EstimatedRatio):
         ratio = ratio.fitted(reference, _moved_columns(alignment, reference))
@@ -137,11 +166,9 @@ def _check_constant(
         np.logical_or.at(changed, row, differs)
     if changed.any():
         raise InputError(
-            f"{name} changes between the points of a query at {int(changed.sum())} of {changed.size} reference rows, the "
-            "first being row "
-            f"{int(changed.argmax())}. {what} must depend only on features that queries do not move: a query across two "
-            "half-widths "
-            "has none of its own. Leave constrained features out of it."
+            f"{name} changes between the points of a query at {int(changed.sum())} of {changed.size} reference rows, the first "
+            f"being row {int(changed.argmax())}. {what} must depend only on features that queries do not move: a query across "
+            "two half-widths has none of its own. Leave constrained features out of it."
         )
 
 

@@ -198,7 +198,12 @@ class RateTest:
 
 
 def check_scores(scores: Any) -> FloatArray:
-    """Return critical half-widths as (n_rows,) numbers, none negative and none missing; infinite ones may be."""
+    """Return critical half-widths as (n_rows,) numbers, none negative and none missing; infinite ones may be.
+
+    Raises
+    ------
+    InputError
+    """
     found = np.asarray(scores, dtype=np.float64)
     if found.ndim != 1 or not (found >= 0).all():
         worst = (

@@ -173,7 +173,13 @@ class SteeredHalfWidth:
         return self.alpha + slack + self.n_beyond / self.n_rows
 
     def update(self, scores: Any) -> SteeredHalfWidth:
-        """Return the half-width after a batch of rows, (n_rows,), all of which were delivered at this one."""
+        """Return the half-width after a batch of rows, (n_rows,), all of which were delivered at this one.
+
+        Raises
+        ------
+        InputError
+            If a score is negative or missing.
+        """
         scores = check_scores(scores)
         above = np.minimum(scores, self.lambda_max) > self.value
         violated = scores > self.lambda_

@@ -48,7 +48,13 @@ class Membership:
     codes: IntArray
 
     def rows_of(self, position: int) -> BoolArray:
-        """Return which rows are in a group, (n_samples,)."""
+        """Return which rows are in a group, (n_samples,).
+
+        Parameters
+        ----------
+        position : int
+            Of the group in ``names``.
+        """
         inside: BoolArray = (self.codes == position).any(axis=1)
         return inside
 
@@ -75,8 +81,7 @@ class Membership:
             which = f"the groups {new[:5]!r}" if new else f"row {outside[0]}, which is in no group,"
             raise InputError(
                 f"{which} had no calibration rows; expected one of {list(half_widths)[:20]!r}. Calibrate with rows of these "
-                "groups, or "
-                "set unseen_groups='largest' to give them the largest half-width, without a promise of their own."
+                "groups, or set unseen_groups='largest' to give them the largest half-width, without a promise of their own."
             )
         fallback = np.inf if unseen is None else unseen
         of_names = np.array([half_widths.get(name, fallback) for name in self.names] + [-np.inf])
@@ -122,7 +127,12 @@ def read_groups(source: Any, table: Table, labels: Any = None) -> Membership:
 
 
 def group_columns(source: Any, table: Table) -> tuple[int, ...]:
-    """Return the positions of the columns that name the groups; none where a function does."""
+    """Return the positions of the columns that name the groups; none where a function does.
+
+    Parameters
+    ----------
+    source, table : as for :func:`read_groups`
+    """
     if source is None or callable(source) or hasattr(source, "apply"):
         return ()
     named: list[Feature] = list(source) if isinstance(source, (list, tuple)) else [source]
@@ -135,15 +145,13 @@ def _membership(name: str, labels: Any, n_samples: int) -> Membership:
     if values.shape[:1] != (n_samples,):
         raise InputError(
             f"{name} has shape {values.shape}; expected one label for each of the {n_samples} rows, shape ({n_samples},), or "
-            "truth "
-            f"values ({n_samples}, n_groups) for groups that overlap."
+            f"truth values ({n_samples}, n_groups) for groups that overlap."
         )
     if values.ndim == 2:
         if values.dtype.kind not in "b":
             raise InputError(
                 f"{name} has shape {values.shape} of type {values.dtype}; two dimensions mean overlapping groups and take "
-                "truth values, "
-                "True where a row is in a group."
+                "truth values, True where a row is in a group."
             )
         names = tuple(range(values.shape[1])) if columns is None else tuple(columns)
         return Membership(names, np.where(values, np.arange(len(names)), -1).astype(np.intp))
@@ -152,8 +160,7 @@ def _membership(name: str, labels: Any, n_samples: int) -> Membership:
         at = int(np.flatnonzero(missing)[0]) if missing.any() else 0
         raise InputError(
             f"{name} is missing at row {at} ({int(missing.sum())} of {n_samples} rows); expected a label for every row. Give "
-            "missing "
-            "labels a group of their own, for example 'unknown'."
+            "missing labels a group of their own, for example 'unknown'."
         )
     if values.dtype == object:
         positions = {value: i for i, value in enumerate(dict.fromkeys(values.tolist()))}

@@ -113,7 +113,17 @@ class ViolationSizes:
 
     @classmethod
     def of_residuals(cls, scores: FloatArray) -> ViolationSizes:
-        """Return ``(s - lambda)_+`` for scores (n_rows, n_queries): the band that a query still lacks."""
+        """Return ``(s - lambda)_+`` for scores (n_rows, n_queries): the band that a query still lacks.
+
+        Parameters
+        ----------
+        scores : (n_rows, n_queries), finite and not negative
+
+        Raises
+        ------
+        InputError
+            If a score is infinite, negative or missing.
+        """
         if not (np.isfinite(scores) & (scores >= 0)).all():
             raise InputError(
                 "scores must be finite and not negative for their residuals to be controlled; a query that no half-width "
@@ -126,11 +136,21 @@ class ViolationSizes:
         return cls(scores.shape[0], scores.shape[1], kept, knots, values)
 
     def sizes(self, half_width: float) -> FloatArray:
-        """Return the sizes of the kept queries at a half-width, (n_kept,)."""
+        """Return the sizes of the kept queries at a half-width, (n_kept,).
+
+        Parameters
+        ----------
+        half_width : float, not negative
+        """
         return _interpolated(self.knots, self.values, np.full((self.index.size, 1), half_width))[:, 0]
 
     def mean(self, half_width: float) -> float:
-        """Return the mean size of all queries at a half-width."""
+        """Return the mean size of all queries at a half-width.
+
+        Parameters
+        ----------
+        half_width : float, not negative
+        """
         return fsum(self.sizes(half_width)) / (self.n_rows * self.n_queries)
 
 
@@ -195,7 +215,12 @@ def critical_size(sizes: ViolationSizes, alpha: float, bound: SizeBound) -> floa
 
 
 def joined(blocks: Sequence[ViolationSizes]) -> ViolationSizes:
-    """Return the sizes of blocks of rows, one after the other, as those of all rows."""
+    """Return the sizes of blocks of rows, one after the other, as those of all rows.
+
+    Parameters
+    ----------
+    blocks : sequence of ViolationSizes, of as many queries a row
+    """
     first = np.cumsum([0, *(block.n_rows * block.n_queries for block in blocks)])
     width = max(block.knots.shape[1] for block in blocks)
     return ViolationSizes(
@@ -208,7 +233,12 @@ def joined(blocks: Sequence[ViolationSizes]) -> ViolationSizes:
 
 
 def largest(parts: Sequence[ViolationSizes]) -> ViolationSizes:
-    """Return the larger size at each half-width, query by query: a query of a conjunction asks one of each part."""
+    """Return the larger size at each half-width, query by query: a query of a conjunction asks one of each part.
+
+    Parameters
+    ----------
+    parts : sequence of ViolationSizes, of the same rows and as many queries
+    """
     result = parts[0]
     for part in parts[1:]:
         index = np.union1d(result.index, part.index)

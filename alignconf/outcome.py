@@ -37,6 +37,7 @@ from alignconf._crepes import NeighbourDifficulty, as_known_numbers
 from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf._validation import as_fraction, check_choice, check_count, check_level, check_rows, check_targets
 from alignconf.aligned import AlignedEstimator
+from alignconf.band import Scale
 from alignconf.calibration import Calibration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 
@@ -185,7 +186,12 @@ class Outcome:
     calibration: Calibration
 
     def of(self, label: Hashable) -> FloatArray:
-        """Return the sorted residuals of a group; refuse one that was never seen."""
+        """Return the sorted residuals of a group; refuse one that was never seen.
+
+        Raises
+        ------
+        InputError
+        """
         if label not in self.residuals:
             known = ", ".join(sorted(map(repr, self.residuals)))
             raise InputError(
@@ -195,7 +201,13 @@ class Outcome:
         return self.residuals[label]
 
     def half_width(self, label: Hashable, confidence: float) -> float:
-        """Return the half-width for a group, at difficulty 1."""
+        """Return the half-width for a group, at difficulty 1.
+
+        Raises
+        ------
+        CalibrationError
+            If the group has too few rows for the confidence.
+        """
         sizes = np.sort(np.abs(self.of(label)))
         level = as_fraction(confidence)
         rank = ceil(level * (sizes.size + 1))
@@ -204,7 +216,19 @@ class Outcome:
         return float(sizes[rank - 1])
 
     def quantile(self, label: Hashable, level: float, side: str) -> float:
-        """Return a quantile of a group's residuals, its rank rounded up or down."""
+        """Return a quantile of a group's residuals, its rank rounded up or down.
+
+        Parameters
+        ----------
+        label : of the group
+        level : float in (0, 1)
+        side : {"lower", "upper"}
+
+        Raises
+        ------
+        CalibrationError
+            If the group has too few rows for the level.
+        """
         residuals = self.of(label)
         share = as_fraction(level)
         rank = ceil(share * (residuals.size + 1)) if side == "upper" else floor(share * (residuals.size + 1))
@@ -266,6 +290,11 @@ def neighbour_difficulty(
     -------
     callable
         From rows to (n_samples,) positive numbers, in the unit of the prediction.
+
+    Raises
+    ------
+    InputError
+        If there are fewer rows than neighbours, or columns are not numbers.
     """
     table = check_rows(X)
     count = check_count("n_neighbours", n_neighbours, at_least=1)
@@ -282,27 +311,14 @@ def neighbour_difficulty(
 
 def _difficulty_of(table: Table, difficulty: Any) -> FloatArray:
     """Return the difficulty of rows, (n_samples,), positive and finite."""
-    if difficulty is None:
-        return np.ones(table.shape[0])
     has_rule = hasattr(difficulty, "apply") and not hasattr(difficulty, "predict")  # a tree's apply returns leaves
-    estimate = difficulty.apply if has_rule and not callable(difficulty) else difficulty
-    if not callable(estimate):
+    if difficulty is not None and not (callable(difficulty) or has_rule):
         raise InputError(
             f"difficulty must be a function of the rows, or have an apply method, got {difficulty!r} of type "
             f"{type(difficulty).__name__}."
         )
-    sizes = np.asarray(estimate(table), dtype=np.float64)
-    if sizes.shape != (table.shape[0],):
-        raise InputError(
-            f"difficulty returned shape {sizes.shape}; expected one number for each of {table.shape[0]} rows."
-        )
-    wrong = np.flatnonzero(~(np.isfinite(sizes) & (sizes > 0)))
-    if wrong.size:
-        raise InputError(
-            f"difficulty returned {sizes[wrong[0]]} in row {wrong[0]} ({wrong.size} of {sizes.size} values); expected positive "
-            "finite numbers. Add a small constant."
-        )
-    return sizes
+    sigma = Scale(difficulty).sigma(table)
+    return np.ones(table.shape[0]) if sigma is None else sigma
 
 
 def _labels_of(table: Table, groups: Groups | None) -> list[Hashable]:

@@ -30,6 +30,11 @@ def rows_needed(alpha: float, confidence: float | None) -> int:
 
     In expectation ``n >= (1 - alpha) / alpha``; with confidence ``(1 - alpha)^n <= 1 - confidence``
     (29, 59, 299 for .1, .05, .01 at .95).
+
+    Parameters
+    ----------
+    alpha : float in (0, 1)
+    confidence : float in (0, 1), or None
     """
     level = as_fraction(alpha)
     if confidence is None:
@@ -45,7 +50,15 @@ def rows_needed(alpha: float, confidence: float | None) -> int:
 
 
 def allowed_above(n_rows: int, n_queries: int, alpha: float, confidence: float | None) -> int:
-    """Return how many of the ``n_rows * n_queries`` scores may lie above ``lambda_``; negative if none may."""
+    """Return how many of the ``n_rows * n_queries`` scores may lie above ``lambda_``; negative if none may.
+
+    Parameters
+    ----------
+    n_rows, n_queries : int
+        With a confidence ``n_queries`` is 1.
+    alpha : float in (0, 1)
+    confidence : float in (0, 1), or None
+    """
     level = as_fraction(alpha)
     if confidence is None:
         return floor(n_queries * (level * (n_rows + 1) - 1))
@@ -99,7 +112,16 @@ def critical_half_width(scores: FloatArray, alpha: float, confidence: float | No
 
 
 def too_few_rows(n_rows: int, alpha: float, confidence: float | None, *, n_reference: int = 0) -> str:
-    """Return the sentence that says how many rows would do, ``n_reference`` of which give the reference law."""
+    """Return the sentence that says how many rows would do, ``n_reference`` of which give the reference law.
+
+    Parameters
+    ----------
+    n_rows : int
+        How many there are.
+    alpha, confidence : the promise
+    n_reference : int
+        0 if the reference law is had from elsewhere.
+    """
     needed = rows_needed(alpha, confidence)
     promise = f"alpha={alpha:g}" + ("" if confidence is None else f" with confidence={confidence:g}")
     reference = f", and {n_reference} more for the reference law" if n_reference else ""

@@ -21,7 +21,7 @@ from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.contract import LineProperty
 from alignconf.errors import InputError
 
-__all__ = ["Axis", "ReferenceLaw", "TradeAxis", "is_missing", "place_axis", "set_aside", "split_between_knots"]
+__all__ = ["Axis", "ReferenceLaw", "TradeAxis", "place_axis", "set_aside", "split_between_knots"]
 
 REFERENCE_SHARE = 0.2
 MAX_REFERENCE = 2000
@@ -119,7 +119,7 @@ class Axis:
                 f"feature {self.feature!r} holds dates or durations ({values.dtype}); expected numbers. Turn them into "
                 "numbers first, for example days since a start."
             )
-        missing = np.array([is_missing(value) for value in values], dtype=bool)
+        missing = np.array([_tables.is_missing(value) for value in values], dtype=bool)
         try:
             if any(isinstance(value, (str, bytes)) for value in values[~missing]):
                 raise TypeError("text")
@@ -136,7 +136,7 @@ class Axis:
     def _ranks(self, values: NDArray[Any]) -> FloatArray:
         ranks = {category: float(rank) for rank, category in enumerate(self.order or ())}
         try:
-            places = np.array([np.nan if is_missing(value) else ranks[value] for value in values.tolist()])
+            places = np.array([np.nan if _tables.is_missing(value) else ranks[value] for value in values.tolist()])
         except KeyError as error:
             raise InputError(
                 f"feature {self.feature!r} has the category {error.args[0]!r}, which order={list(ranks)} does not "
@@ -360,13 +360,6 @@ def split_between_knots(sample: FloatArray, knots: FloatArray) -> tuple[IntArray
     """Return the two knots that share the mass of each place, both (n_places,): its neighbours, or twice the knot it is at."""
     right = np.searchsorted(knots, sample)
     return np.where(knots[right] == sample, right, right - 1), right
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a value of a column of any type stands for a missing one."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
 def _quantiles(sample: FloatArray, n_knots: int) -> FloatArray:

@@ -181,8 +181,7 @@ class Request:
             )
         weighted = [WeightedScores.of(one, weights, alpha) for one, alpha in zip(scores, promise.alphas, strict=True)]
         heaviest = float(weights.max()) if ratio.largest is None else ratio.largest
-        full = ", no query fails at full strength, which rows too heavy for a finite half-width are delivered at"
-        about = about | {"shift": ratio.assumption + ("" if ratio.largest is not None else full)}
+        about = about | {"shift": ratio.assumption}
         calibration = calibrate(scores, promise, weighted=weighted, heaviest=heaviest, weights=weights, **about)
         if ratio.largest is not None:
             return calibration, Fixed(calibration.lambda_)

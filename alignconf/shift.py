@@ -29,6 +29,7 @@ from alignconf import _tables
 from alignconf._typing import FloatArray, Table
 from alignconf._validation import check_number, check_rows
 from alignconf.band import row_numbers
+from alignconf.encoding import Encoder
 from alignconf.errors import InputError
 
 __all__ = ["EstimatedRatio", "LikelihoodRatio"]
@@ -74,6 +75,10 @@ class LikelihoodRatio:
     def weights(self, table: Table) -> FloatArray:
         """Return the weights of rows, (n_samples,).
 
+        Parameters
+        ----------
+        table : Table of n_samples rows
+
         Raises
         ------
         InputError
@@ -85,20 +90,22 @@ class LikelihoodRatio:
         if wrong.size:
             raise InputError(
                 f"ratio gives the weight {weights[wrong[0]]:g} at row {wrong[0]} ({wrong.size} of {weights.size} rows); "
-                "expected finite "
-                f"numbers of at least 0{f' and at most largest={bound:g}' if np.isfinite(bound) else ''}."
+                f"expected finite numbers of at least 0{f' and at most largest={bound:g}' if np.isfinite(bound) else ''}."
             )
         return weights
 
     @property
     def assumption(self) -> str:
         """What the statement rests on, in words."""
+        law = "the fresh row is drawn from the law whose likelihood ratio to theirs was given"
         if self.estimated_by:
-            return (
+            law = (
                 "the fresh row is drawn from the law that the estimated likelihood ratio implies (an estimate by "
                 f"{self.estimated_by} from other rows: for the law met in deployment the promise is approximate)"
             )
-        return "the fresh row is drawn from the law whose likelihood ratio to theirs was given"
+        if self.largest is not None:
+            return law
+        return f"{law}, no query fails at full strength, at which rows of too large a weight are delivered"
 
 
 class EstimatedRatio:
@@ -120,13 +127,25 @@ class EstimatedRatio:
         self.largest = None if largest is None else check_number("largest", largest, above=0)
         if classifier is not None and not hasattr(classifier, "predict_proba"):
             raise InputError(
-                f"classifier must have fit and predict_proba, got {classifier!r} of type {type(classifier).__name__}; leave "
-                "it out "
-                "for gradient boosting."
+                f"classifier must have fit and predict_proba, got {classifier!r} of type {type(classifier).__name__}; leave it "
+                "out for gradient boosting."
             )
 
     def fitted(self, reference: Table, moved: frozenset[int]) -> LikelihoodRatio:
-        """Return the ratio fitted on reference rows against deployment rows, without the columns that queries move."""
+        """Return the ratio fitted on reference rows against deployment rows, without the columns that queries move.
+
+        Parameters
+        ----------
+        reference : Table
+            Rows from where the calibration rows come from, none of which calibrates.
+        moved : set of int
+            Positions of the columns that queries move.
+
+        Raises
+        ------
+        InputError
+            If the deployment rows have other columns, or queries move all of them.
+        """
         names, n_features = _tables.column_names(reference), reference.shape[1]
         _tables.check_columns(self.X_deployment, names, n_features, name="X_deployment")
         kept = tuple(position for position in range(n_features) if position not in moved)
@@ -134,8 +153,8 @@ class EstimatedRatio:
             raise InputError(
                 "queries move every column of X, so no shift of the rows changes how often they fail; leave shift out."
             )
-        encoder = _Encoder.of(reference, kept)
-        rows = [encoder.design(table) for table in (reference, self.X_deployment)]
+        encoder = Encoder.of_table(reference, kept)
+        rows = [encoder(table) for table in (reference, self.X_deployment)]
         booster = HistGradientBoostingClassifier(max_iter=N_ROUNDS, random_state=0)
         classifier = clone(booster if self.classifier is None else self.classifier)
         classifier.fit(np.concatenate(rows), np.repeat([0, 1], [len(one) for one in rows]))
@@ -144,45 +163,16 @@ class EstimatedRatio:
 
 
 @dataclass(frozen=True)
-class _Encoder:
-    """Some columns of a table as numbers, categories as codes: what a classifier sees of a row."""
-
-    kept: tuple[int, ...]
-    codes: dict[int, dict[Any, float]]
-
-    @classmethod
-    def of(cls, table: Table, kept: tuple[int, ...]) -> _Encoder:
-        columns = {position: _tables.column(table, position) for position in kept}
-        text = {position: values.tolist() for position, values in columns.items() if values.dtype.kind not in "biuf"}
-        return cls(
-            kept,
-            {
-                position: {value: float(i) for i, value in enumerate(dict.fromkeys(values))}
-                for position, values in text.items()
-            },
-        )
-
-    def design(self, table: Table) -> FloatArray:
-        """Return numbers, (n_samples, n_kept); a category that was not seen is missing."""
-        columns = []
-        for position in self.kept:
-            values = _tables.column(table, position)
-            codes = self.codes.get(position)
-            columns.append(values if codes is None else [codes.get(value, np.nan) for value in values.tolist()])
-        return np.column_stack(columns).astype(np.float64)
-
-
-@dataclass(frozen=True)
 class _ClassifierRatio:
     """Odds of deployment, times the ratio of the numbers of rows that the classifier saw."""
 
-    encoder: _Encoder
+    encoder: Encoder
     classifier: Any
     odds: float
     largest: float | None
 
     def apply(self, table: Table) -> FloatArray:
         """Return the estimated ratio at the rows of a table, (n_samples,)."""
-        p = np.clip(self.classifier.predict_proba(self.encoder.design(table))[:, 1], EDGE, 1 - EDGE)
+        p = np.clip(self.classifier.predict_proba(self.encoder(table))[:, 1], EDGE, 1 - EDGE)
         ratio: FloatArray = self.odds * p / (1 - p)
         return ratio if self.largest is None else np.minimum(ratio, self.largest)

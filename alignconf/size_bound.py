@@ -85,7 +85,12 @@ class SizeBound:
         return cls(max(0.0, float(excess.max())), length, high - low, remaining)
 
     def at(self, half_width: float) -> float:
-        """Return the bound at a half-width."""
+        """Return the bound at a half-width.
+
+        Parameters
+        ----------
+        half_width : float, not negative; may be infinite
+        """
         if self.remaining is None:
             return self.largest
         return min(self.largest, self.remaining + self.length * max(self.reach - half_width, 0.0))

@@ -22,6 +22,7 @@ from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf._validation import predictions
 from alignconf.contract import LineProperty
+from alignconf.encoding import Encoder
 from alignconf.errors import InputError
 from alignconf.reference import Axis
 from alignconf.repair import Repair
@@ -64,12 +65,8 @@ class MonotoneSurrogate:
     def fit(self, table: Table, values: FloatArray) -> MonotoneSurrogate:
         """Imitate ``values`` (n_samples,) at the rows of a table."""
         self.positions = [i for i in range(table.shape[1]) if self.signs.get(i) != 0]
-        self.categories: dict[int, dict[Any, float]] = {}
-        for position in self.positions:
-            column = _tables.column(table, position)
-            if position not in self.axes and column.dtype.kind not in "biuf":
-                self.categories[position] = {value: float(i) for i, value in enumerate(dict.fromkeys(column.tolist()))}
-        nominal = [0 < len(self.categories.get(i, ())) <= MAX_CATEGORIES for i in self.positions]
+        self.encoder = Encoder.of_table(table, tuple(i for i in self.positions if i not in self.axes))
+        nominal = [0 < len(self.encoder.categories.get(i, ())) <= MAX_CATEGORIES for i in self.positions]
         self.booster = HistGradientBoostingRegressor(
             max_iter=N_ROUNDS,
             early_stopping=False,
@@ -88,14 +85,9 @@ class MonotoneSurrogate:
         """Return numbers, (n_samples, n_columns): places of constrained features, numbers, and codes of categories."""
         # Where no feature may matter one column of zeros is left, and the surrogate is a constant.
         design = np.zeros((table.shape[0], max(1, len(self.positions))))
+        free = iter(self.encoder(table).T)
         for k, position in enumerate(self.positions):
-            if position in self.axes:
-                design[:, k] = self.axes[position].places(table)
-            elif position in self.categories:
-                codes = self.categories[position]
-                design[:, k] = [codes.get(value, np.nan) for value in _tables.column(table, position).tolist()]
-            else:
-                design[:, k] = _tables.column(table, position)
+            design[:, k] = self.axes[position].places(table) if position in self.axes else next(free)
         return design
 
 

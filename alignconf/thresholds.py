@@ -47,7 +47,18 @@ class Fixed(Threshold):
         return self.lambda_
 
     def of_rows(self, table: Table, labels: Any = None) -> float:  # noqa: ARG002
-        """Return the one there is."""
+        """Return the one there is.
+
+        Parameters
+        ----------
+        table : Table of n_samples rows
+        labels : None
+
+        Raises
+        ------
+        InputError
+            If labels are given.
+        """
         if labels is not None:
             raise InputError(
                 "groups is given, but calibration was not by group; calibrate with groups, or leave them out."
@@ -77,7 +88,18 @@ class ByGroup(Threshold):
         return max(self.half_widths.values())
 
     def of_rows(self, table: Table, labels: Any = None) -> FloatArray:
-        """Return the largest half-width of each row's groups."""
+        """Return the largest half-width of each row's groups.
+
+        Parameters
+        ----------
+        table : Table of n_samples rows
+        labels : as for :func:`alignconf.groups.read_groups`
+
+        Raises
+        ------
+        InputError
+            If labels are not as they were at calibration, or for a row of another group, if these are refused.
+        """
         unseen = self.largest if self.lenient else None
         return read_groups(self.source, table, labels).largest(self.half_widths, unseen)
 
@@ -105,7 +127,18 @@ class ByWeight(Threshold):
         return float(self._at(np.array([self.heaviest]))[0])
 
     def of_rows(self, table: Table, labels: Any = None) -> FloatArray:
-        """Return the half-width at each row; infinite, that is full strength, where too few rows speak for its weight."""
+        """Return the half-width at each row; infinite, that is full strength, where too few rows speak for its weight.
+
+        Parameters
+        ----------
+        table : Table of n_samples rows
+        labels : None
+
+        Raises
+        ------
+        InputError
+            If labels are given, or a ratio is not what it should be.
+        """
         if labels is not None:
             raise InputError("groups is given, but calibration was not by group; leave them out.")
         return self._at(self.ratio.weights(table))

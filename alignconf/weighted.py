@@ -34,6 +34,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from alignconf._exact import exact_sum
 from alignconf._typing import FloatArray
 from alignconf._validation import as_fraction
 
@@ -65,7 +66,14 @@ class WeightedScores:
 
     @classmethod
     def of(cls, scores: FloatArray, weights: FloatArray, alpha: float) -> WeightedScores:
-        """Sort scores (n_rows, n_queries) whose rows have the given weights, (n_rows,), non-negative and not all zero."""
+        """Sort scores (n_rows, n_queries) whose rows have the given weights, (n_rows,), non-negative and not all zero.
+
+        Parameters
+        ----------
+        scores : (n_rows, n_queries), non-negative
+        weights : (n_rows,)
+        alpha : float in (0, 1)
+        """
         n_queries = scores.shape[1]
         order = np.argsort(-scores, axis=None, kind="stable")
         of_scores = np.repeat(weights, n_queries)[order]
@@ -91,11 +99,11 @@ class WeightedScores:
     def _exact_count(self, fresh: float, at_least: int) -> int:
         """Return how many of the largest scores the budget allows, in rational arithmetic, from a count that is certain."""
         level = as_fraction(self.alpha)
-        budget = self.n_queries * (level * _exact_sum(self.weights) / self.n_queries - (1 - level) * Fraction(fresh))
+        budget = self.n_queries * (level * exact_sum(self.weights) / self.n_queries - (1 - level) * Fraction(fresh))
         if budget < 0:
             return -1
         count = max(at_least, 0)
-        spent = _exact_sum(self.weights[:count])
+        spent = exact_sum(self.weights[:count])
         while count < self.scores.size and spent + Fraction(float(self.weights[count])) <= budget:
             spent += Fraction(float(self.weights[count]))
             count += 1
@@ -103,10 +111,10 @@ class WeightedScores:
 
 
 def effective_rows(weights: FloatArray) -> float:
-    r"""Return :math:`(\sum w)^2 / \sum w^2`, the number of equally weighted rows that would carry as much."""
+    r"""Return :math:`(\sum w)^2 / \sum w^2`, the number of equally weighted rows that would carry as much.
+
+    Parameters
+    ----------
+    weights : (n_rows,), non-negative and not all zero
+    """
     return float(weights.sum() ** 2 / (weights**2).sum())
-
-
-def _exact_sum(weights: FloatArray) -> Fraction:
-    values, counts = np.unique(weights, return_counts=True)
-    return sum((Fraction(float(v)) * int(c) for v, c in zip(values, counts, strict=True)), Fraction(0))

@@ -1,4 +1,4 @@
-"""``python -m benchmarks demo | dial | shapes | reference | projection | speed | referees``."""
+"""``python -m benchmarks demo | dial | shapes | reference | projection | speed | pitfalls | referees``."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ def main(arguments: list[str] | None = None) -> None:
     reference.add_argument("--seeds", type=int, default=5, help="number of seeds")
     projection = commands.add_parser("projection", help="speed of the projections, as ratios")
     speed = commands.add_parser("speed", help="speed of exact lines of tree ensembles, in predicts")
+    pitfalls = commands.add_parser("pitfalls", help="violation rates where an assumption of calibration is broken")
     referees = commands.add_parser(
         "referees", help="figures of other people's implementations, recomputed and compared"
     )
     referees.add_argument("--cases", type=Path, required=True, help="JSON file with the referee cases")
-    for command in (demo, dial, shapes, reference, projection, speed):
+    for command in (demo, dial, shapes, reference, projection, speed, pitfalls):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -59,6 +60,10 @@ def main(arguments: list[str] | None = None) -> None:
         from benchmarks.projection import run as run_projection
 
         run_projection(given.output)
+    elif given.command == "pitfalls":
+        from benchmarks.pitfalls import run as run_pitfalls
+
+        run_pitfalls(given.output)
     elif given.command == "referees":
         from benchmarks.referees import run as run_referees
 

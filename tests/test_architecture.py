@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent
 #: From the bottom up; modules of one rung do not import each other.
 LADDER = (
     {"_typing", "errors"},
-    {"_tables", "_kernels", "_curvature", "_polyhedron"},
-    {"_validation", "_walk", "_crepes"},
+    {"_tables", "_kernels", "_curvature", "_polyhedron", "_exact"},
+    {"_validation", "_walk", "_crepes", "encoding"},
     {"contract", "ensemble", "groups", "ranks", "weighted", "band"},
     {"plane", "orbit", "trees", "shift"},
     {"reference", "thresholds", "distance", "betting", "drift", "repeats", "size_bound"},

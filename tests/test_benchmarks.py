@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from alignconf.properties import declare
+from benchmarks import pitfalls
 from benchmarks.__main__ import main
 from benchmarks.declarations import SHAPES
 from benchmarks.measures import pairs, violated, violated_by_aligned
@@ -240,3 +241,19 @@ def test_fresh_processes_are_measured() -> None:
     fresh = fresh_processes(6000)
     assert fresh["first use"] > fresh["later use"] > 0
     assert fresh["megabytes"] < 300
+
+
+def test_pitfalls_break_the_promise_and_proper_calibrations_keep_it(tmp_path: Path, monkeypatch, capsys) -> None:
+    """300 calibrations of 100 rows; bounds are at least five standard errors away from the truth (1e-6 for each of eight)."""
+    monkeypatch.setattr(pitfalls, "CHEAPER", 150)
+    pitfalls.run(tmp_path, 2)
+    printed = capsys.readouterr().out
+    found = {one["pitfall"]: one for one in json.loads((tmp_path / "pitfalls.json").read_text())["results"]}
+    assert set(found) == {line.split("|")[1].strip() for line in printed.splitlines()[2:]}
+    for name in ("one draw shared", "searched witnesses", "half-widths chosen together"):
+        assert found[name]["proper"][0] < 0.12
+    assert found["one draw shared"]["broken"][0] > 0.15
+    assert found["searched witnesses"]["broken"][0] < 0.05
+    rate, error = found["half-widths chosen together"]["broken"]
+    assert abs(rate - pitfalls.chosen_together_rate()) < 5 * error
+    assert pitfalls.chosen_together_rate() == pytest.approx(0.2935, abs=1e-4)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, chi2
 
 from alignconf.errors import CalibrationError, InputError
-from alignconf.loss_tables import _exact_sum, critical_of_table, scores_on_ray
+from alignconf.loss_tables import critical_of_table, scores_on_ray
 from alignconf.ranks import critical_half_width
 
 # recipe, seed, n_rows, n_half_widths, alpha, scale of the losses and their bound, expected
@@ -134,11 +134,6 @@ def test_sums_that_only_seem_safe_are_refused() -> None:
         with pytest.raises(CalibrationError):
             critical_of_table(losses, [1.0], 0.1, bound=0.1)
     assert seemingly_safe > 0
-
-
-@given(st.lists(st.floats(-1e9, 1e9, allow_subnormal=True), min_size=1, max_size=40))
-def test_sums_are_exact(values) -> None:
-    assert _exact_sum(np.array(values)) == sum(map(Fraction, values))
 
 
 def test_zero_one_tables_are_ranks_of_scores() -> None:

@@ -365,10 +365,16 @@ def test_a_difficulty_estimator_of_crepes_is_taken():
 @pytest.mark.parametrize(
     ("difficulty", "message"),
     [
-        (lambda X: np.where(np.arange(len(X)) == 3, 0.0, 1.0), r"returned 0.0 in row 3 \(1 of 20 values\)"),
-        (lambda X: np.full(len(X), np.nan), r"returned nan in row 0 \(20 of 20 values\)"),
-        (lambda X: np.full(len(X), np.inf), "returned inf in row 0"),
-        (lambda X: X, r"returned shape \(20, 2\); expected one number for each of 20 rows"),
+        (
+            lambda X: np.where(np.arange(len(X)) == 3, 0.0, 1.0),
+            r"difficulty gives 0 at row 3 \(1 of 20 rows are not positive and finite\)",
+        ),
+        (lambda X: np.full(len(X), np.nan), r"difficulty gives nan at row 0 \(20 of 20 rows"),
+        (lambda X: np.full(len(X), np.inf), "difficulty gives inf at row 0"),
+        (
+            lambda X: X,
+            r"difficulty returned shape \(20, 2\) of type float64 for 20 rows; expected one number for each row",
+        ),
         (3, "difficulty must be a function of the rows, or have an apply method, got 3 of type int"),
         (DecisionTreeRegressor(), "difficulty must be a function of the rows, or have an apply method"),
     ],
