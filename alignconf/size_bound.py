@@ -67,7 +67,8 @@ class SizeBound:
         r"""Return the bound where ``f`` and ``g`` take values between ``low`` and ``high`` only.
 
         :math:`\sum_k a_k y_k - b \le \sum_{a_k > 0} a_k\, \text{high} + \sum_{a_k < 0} a_k\, \text{low} - b` for all such values,
-        and :math:`|g - f| \le \text{high} - \text{low}`.
+        and :math:`|g - f| \le \text{high} - \text{low}`. In a scaled band only the first of these is of use: leave ``remaining``
+        out.
 
         Parameters
         ----------
