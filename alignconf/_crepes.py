@@ -50,14 +50,17 @@ class NeighbourDifficulty:
 
     def __call__(self, X: Table) -> FloatArray:
         """Return the difficulty of rows, (n_samples,)."""
-        sizes: FloatArray = np.asarray(self._estimator.apply(as_known_numbers(X)), dtype=np.float64)
+        # Neighbours are found on several threads, each of which sets and restores the filters of the process, in any order.
+        with warnings.catch_warnings():
+            sizes: FloatArray = np.asarray(self._estimator.apply(as_known_numbers(X)), dtype=np.float64)
         return sizes
 
     @cached_property
     def _estimator(self) -> Any:
         with warnings.catch_warnings():
             from crepes.extras import DifficultyEstimator
-        return DifficultyEstimator().fit(X=self.rows, residuals=self.errors, k=self.n_neighbours, beta=self.floor)
+
+            return DifficultyEstimator().fit(X=self.rows, residuals=self.errors, k=self.n_neighbours, beta=self.floor)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_estimator"}

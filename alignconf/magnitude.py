@@ -11,7 +11,8 @@ an accepted query by 0: :math:`V_+`. The loss of a query is the **size**
 .. math:: L(\lambda) = \sup_{\lambda' \ge \lambda} V(\lambda')_+ ,
 
 which is at least the excess of :math:`g_\lambda` and does not increase, as conformal risk control needs; for pairs that
-``g`` does not violate it is the excess itself, :math:`V_+` being monotone for them. A row of several queries loses their mean.
+``g`` does not violate, in a band of one width, it is the excess itself, :math:`V_+` being monotone for them. A row of
+several queries loses their mean.
 :class:`ViolationSizes` holds these functions, for violated queries only, and :func:`critical_size` finds the smallest
 half-width with
 

@@ -33,8 +33,9 @@ class SizeBound:
     (|d_k| - \lambda)_+ \le E + A (D - \lambda)_+`, which does not increase, so it bounds the supremum over larger half-widths
     too; so it does for the largest demand. (With alternatives: one with :math:`V(\infty) \le E` bounds their smallest.) ∎
 
-    When is a number a valid :math:`R`? For pairs, a bound on the excess of both ``f`` and ``g``, as their :math:`V` is monotone
-    between them. For three and more points the excess can grow along the path, up to
+    When is a number a valid :math:`R`? For pairs in a band of one width, a bound on the excess of both ``f``
+    and ``g``, as their :math:`V` is monotone between them. For three and more points, and in scaled bands (in whose units
+    :math:`A` and :math:`D` are then meant), the excess can grow along the path, up to
     :math:`(R_f + E + A D) / 2` if that of the model is at most :math:`R_f`; but if the values of both ``f`` and ``g`` lie in a
     range then so do those of :math:`g_\lambda`, and :meth:`from_range` bounds every query. If ``g`` may violate, between
     knots for example, by an unknown amount, leave ``remaining`` out: then :math:`B = R`.
@@ -66,7 +67,8 @@ class SizeBound:
         r"""Return the bound where ``f`` and ``g`` take values between ``low`` and ``high`` only.
 
         :math:`\sum_k a_k y_k - b \le \sum_{a_k > 0} a_k\, \text{high} + \sum_{a_k < 0} a_k\, \text{low} - b` for all such values,
-        and :math:`|g - f| \le \text{high} - \text{low}`.
+        and :math:`|g - f| \le \text{high} - \text{low}`. In a scaled band only the first of these is of use: leave ``remaining``
+        out.
 
         Parameters
         ----------
