@@ -23,7 +23,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from alignconf import _tables
 from alignconf._typing import FloatArray, Table
@@ -36,9 +40,6 @@ __all__ = ["EstimatedRatio", "LikelihoodRatio"]
 
 #: Estimated probabilities are kept this far from 0 and 1.
 EDGE = 1e-3
-
-#: Rounds of boosting of the default classifier.
-N_ROUNDS = 50
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ class EstimatedRatio:
     X_deployment : table
         Rows from deployment, without labels.
     classifier : object with ``fit`` and ``predict_proba``, optional
-        Cloned and fitted on the columns that queries do not move, as numbers, text as codes. By default gradient boosting.
+        Cloned and fitted on the columns that queries do not move, as numbers, text as codes. By default logistic regression on
+        standardised numbers and on indicators of categories: ratios of flexible classifiers are too extreme to be of use.
     largest : float, optional
         As for :class:`LikelihoodRatio`; estimates are cut off there.
     """
@@ -128,7 +130,7 @@ class EstimatedRatio:
         if classifier is not None and not hasattr(classifier, "predict_proba"):
             raise InputError(
                 f"classifier must have fit and predict_proba, got {classifier!r} of type {type(classifier).__name__}; leave it "
-                "out for gradient boosting."
+                "out for logistic regression."
             )
 
     def fitted(self, reference: Table, moved: frozenset[int]) -> LikelihoodRatio:
@@ -155,11 +157,11 @@ class EstimatedRatio:
             )
         encoder = Encoder.of_table(reference, kept)
         rows = [encoder(table) for table in (reference, self.X_deployment)]
-        booster = HistGradientBoostingClassifier(max_iter=N_ROUNDS, random_state=0)
-        classifier = clone(booster if self.classifier is None else self.classifier)
+        classifier = clone(_logistic(encoder) if self.classifier is None else self.classifier)
         classifier.fit(np.concatenate(rows), np.repeat([0, 1], [len(one) for one in rows]))
         ratio = _ClassifierRatio(encoder, classifier, len(rows[0]) / len(rows[1]), self.largest)
-        return LikelihoodRatio(ratio, self.largest, estimated_by=type(classifier).__name__)
+        named = "logistic regression" if self.classifier is None else type(classifier).__name__
+        return LikelihoodRatio(ratio, self.largest, estimated_by=named)
 
 
 @dataclass(frozen=True)
@@ -176,3 +178,14 @@ class _ClassifierRatio:
         p = np.clip(self.classifier.predict_proba(self.encoder(table))[:, 1], EDGE, 1 - EDGE)
         ratio: FloatArray = self.odds * p / (1 - p)
         return ratio if self.largest is None else np.minimum(ratio, self.largest)
+
+
+def _logistic(encoder: Encoder) -> Any:
+    """Return logistic regression on what an encoder makes of rows."""
+    nominal = [i for i, position in enumerate(encoder.positions) if position in encoder.categories]
+    numbers = [i for i in range(len(encoder.positions)) if i not in nominal]
+    columns = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), nominal),
+        (make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()), numbers),
+    )
+    return make_pipeline(columns, LogisticRegression(max_iter=1000))
