@@ -1,4 +1,4 @@
-"""``python -m benchmarks demo | dial | shapes | reference | projection | speed | referees``."""
+"""``python -m benchmarks demo | dial | shapes | reference | projection | speed | calibration | validity | referees``."""
 
 from __future__ import annotations
 
@@ -35,7 +35,13 @@ def main(arguments: list[str] | None = None) -> None:
         "referees", help="figures of other people's implementations, recomputed and compared"
     )
     referees.add_argument("--cases", type=Path, required=True, help="JSON file with the referee cases")
-    for command in (demo, dial, shapes, reference, projection, speed):
+    calibration = commands.add_parser(
+        "calibration", help="speed and memory of calibrating ten million scores, as ratios"
+    )
+    validity = commands.add_parser("validity", help="every promise calibrated ten thousand times: one table")
+    validity.add_argument("--draws", type=int, default=10_000, help="calibrations of each mode")
+    validity.add_argument("--only", nargs="+", help="names of modes, or parts of names; default: all")
+    for command in (demo, dial, shapes, reference, projection, speed, calibration, validity):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -63,6 +69,14 @@ def main(arguments: list[str] | None = None) -> None:
         from benchmarks.referees import run as run_referees
 
         run_referees(given.cases)
+    elif given.command == "calibration":
+        from benchmarks.calibration import run as run_calibration
+
+        run_calibration(given.output)
+    elif given.command == "validity":
+        from benchmarks.validity import run as run_validity
+
+        run_validity(given.draws, given.only, given.output)
     else:
         from benchmarks.speed import run as run_speed
 
