@@ -49,7 +49,9 @@ class Membership:
 
     def rows_of(self, position: int) -> BoolArray:
         """Return which rows are in a group, (n_samples,)."""
-        inside: BoolArray = (self.codes == position).any(axis=1)
+        inside: BoolArray = self.codes[:, 0] == position
+        for other in self.codes.T[1:]:
+            inside = inside | (other == position)
         return inside
 
     def take(self, rows: NDArray[Any]) -> Membership:

@@ -29,6 +29,7 @@ from alignconf._validation import as_fraction, check_choice, check_level, check_
 from alignconf.betting import refuses
 from alignconf.errors import CalibrationError, InputError
 from alignconf.ranks import allowed_above, rows_needed
+from alignconf.weighted import exact_sum
 
 __all__ = ["critical_of_table", "scores_on_ray"]
 
@@ -216,21 +217,8 @@ def _controlled(table: FloatArray, bounds: FloatArray, level: Fraction) -> BoolA
     margin = float(allowed) - (sums + bounds)
     safe: BoolArray = margin > 0
     for column in np.flatnonzero(np.abs(margin) <= slack):
-        safe[column] = _exact_sum(table[:, column]) + Fraction(float(bounds[column])) <= allowed
+        safe[column] = exact_sum(table[:, column]) + Fraction(float(bounds[column])) <= allowed
     return safe
-
-
-def _exact_sum(values: FloatArray) -> Fraction:
-    """Return the sum of floats as the rational numbers that they are."""
-    mantissas, exponents = np.frexp(values)
-    whole = (mantissas * 2.0**53).astype(np.int64)
-    total = Fraction(0)
-    for exponent in np.unique(exponents):
-        chosen = whole[exponents == exponent]
-        # In two halves, each of which adds up without overflow.
-        high, low = int((chosen >> 26).sum()), int((chosen & (2**26 - 1)).sum())
-        total += ((high << 26) + low) * Fraction(2) ** (int(exponent) - 53)
-    return total
 
 
 def _passes(column: FloatArray, bound: float, alpha: float, confidence: float) -> bool:
@@ -256,7 +244,7 @@ def _passes_bets(column: FloatArray, bound: float, alpha: float, confidence: flo
 def _not_controlled(table: FloatArray, widths: FloatArray, bound: float, alpha: float, confidence: float | None) -> str:
     """Return the sentence for a table whose last column fails."""
     column, n_rows = table[:, -1], len(table)
-    room = as_fraction(alpha) - _exact_sum(column) / n_rows
+    room = as_fraction(alpha) - exact_sum(column) / n_rows
     promise = f"alpha={alpha:g}" + ("" if confidence is None else f" with confidence={confidence:g}")
     found = (
         f"no half-width of the table supports {promise}: at the largest, {widths[-1]:g}, {n_rows} rows lose "

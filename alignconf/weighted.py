@@ -37,7 +37,7 @@ import numpy as np
 from alignconf._typing import FloatArray
 from alignconf._validation import as_fraction
 
-__all__ = ["WeightedScores", "effective_rows"]
+__all__ = ["WeightedScores", "effective_rows", "exact_sum"]
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,11 @@ class WeightedScores:
     def _exact_count(self, fresh: float, at_least: int) -> int:
         """Return how many of the largest scores the budget allows, in rational arithmetic, from a count that is certain."""
         level = as_fraction(self.alpha)
-        budget = self.n_queries * (level * _exact_sum(self.weights) / self.n_queries - (1 - level) * Fraction(fresh))
+        budget = self.n_queries * (level * exact_sum(self.weights) / self.n_queries - (1 - level) * Fraction(fresh))
         if budget < 0:
             return -1
         count = max(at_least, 0)
-        spent = _exact_sum(self.weights[:count])
+        spent = exact_sum(self.weights[:count])
         while count < self.scores.size and spent + Fraction(float(self.weights[count])) <= budget:
             spent += Fraction(float(self.weights[count]))
             count += 1
@@ -107,6 +107,14 @@ def effective_rows(weights: FloatArray) -> float:
     return float(weights.sum() ** 2 / (weights**2).sum())
 
 
-def _exact_sum(weights: FloatArray) -> Fraction:
-    values, counts = np.unique(weights, return_counts=True)
-    return sum((Fraction(float(v)) * int(c) for v, c in zip(values, counts, strict=True)), Fraction(0))
+def exact_sum(values: FloatArray) -> Fraction:
+    """Return the sum of finite floats, (n,), as the rational numbers that they are."""
+    mantissas, exponents = np.frexp(values)
+    whole = (mantissas * 2.0**53).astype(np.int64)
+    total = Fraction(0)
+    for exponent in np.unique(exponents):
+        chosen = whole[exponents == exponent]
+        # In two halves, each of which adds up without overflow.
+        high, low = int((chosen >> 26).sum()), int((chosen & (2**26 - 1)).sum())
+        total += ((high << 26) + low) * Fraction(2) ** (int(exponent) - 53)
+    return total

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom, chi2
 
 from alignconf.errors import CalibrationError, InputError
-from alignconf.loss_tables import _exact_sum, critical_of_table, scores_on_ray
+from alignconf.loss_tables import critical_of_table, scores_on_ray
 from alignconf.ranks import critical_half_width
+from alignconf.weighted import exact_sum
 
 # recipe, seed, n_rows, n_half_widths, alpha, scale of the losses and their bound, expected
 GRID = [
@@ -138,7 +139,7 @@ def test_sums_that_only_seem_safe_are_refused() -> None:
 
 @given(st.lists(st.floats(-1e9, 1e9, allow_subnormal=True), min_size=1, max_size=40))
 def test_sums_are_exact(values) -> None:
-    assert _exact_sum(np.array(values)) == sum(map(Fraction, values))
+    assert exact_sum(np.array(values)) == sum(map(Fraction, values))
 
 
 def test_zero_one_tables_are_ranks_of_scores() -> None:

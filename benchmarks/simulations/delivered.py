@@ -1,10 +1,11 @@
-"""The promise of each loss, and what is not promised: the delivered function, lines, displacement, existence, query laws, bands."""
+"""The promise of each loss, and what is none: the delivered function, lines, displacement, existence, query laws, bands."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,8 @@ def scores_of(
     alignment: Alignment, rows: FloatArray, n_queries: int, random: np.random.Generator, loss: str = "delivered"
 ) -> FloatArray:
     """Return the library's scores of rows, (n_samples, n_queries): the largest of all parts."""
-    return np.maximum.reduce(LOSSES[loss].scores(alignment, rows, n_queries, random))
+    scores: FloatArray = np.maximum.reduce(LOSSES[loss].scores(alignment, rows, n_queries, random))
+    return scores
 
 
 def _rates(
@@ -185,11 +187,11 @@ def _from_the_model(n_draws: int, random: np.random.Generator, *, alpha: float) 
 
 
 def _mode(
-    name: str, alpha: float, truth: Callable[[], Pieces], *, note: str = PAIRS, expected: str = "holds", **how: object
+    name: str, alpha: float, truth: Callable[[], Pieces], *, note: str = PAIRS, expected: str = "holds", **how: Any
 ) -> Mode:
     how = {"alignment": _increasing, **how}
     confidence = how.get("confidence")
-    target = alpha if confidence is None else round(1 - float(str(confidence)), 12)
+    target = alpha if confidence is None else round(1 - confidence, 12)
     return Mode(name, target, N_ROWS, partial(_rates, truth=truth, alpha=alpha, **how), expected, note)
 
 

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from alignconf._typing import FloatArray
+from alignconf._typing import BoolArray, FloatArray
 from alignconf.calibration import Promise, calibrate
 from alignconf.groups import Membership
 from alignconf.losses import LOSSES
@@ -36,12 +36,13 @@ N_GROUPED, SMALL, SCALES = 300, 0.2, (1.0, 3.0)
 ATOMS, ATOM_SCALES, ATOM_CODES = (0.5, 0.2, 0.3), np.array([1.0, 2.0, 4.0]), np.array([[0, -1], [0, 1], [-1, 1]])
 
 
-def _grouped(n_draws: int, random: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def _grouped(n_draws: int, random: np.random.Generator) -> tuple[BoolArray, FloatArray]:
     """Return which rows are of the small group, and scores, both (n_draws, n_rows)."""
     small = random.random((n_draws, N_GROUPED)) < SMALL
     scales = np.where(small, SCALES[1], SCALES[0]) * random.exponential(size=small.shape)
     rows = wave_rows(scales.ravel(), random)
-    return small, scores_of(alignment_of(Increasing(0), "line"), rows, 1, random).reshape(small.shape)
+    scores: FloatArray = scores_of(alignment_of(Increasing(0), "line"), rows, 1, random).reshape(small.shape)
+    return small, scores
 
 
 def _whole_line() -> Pieces:
@@ -74,7 +75,7 @@ def _overlapping(n_draws: int, random: np.random.Generator, *, group: int) -> Fl
         membership = Membership((0, 1), ATOM_CODES[atoms[draw]])
         claims = calibrate([scores[draw, :, None]], Promise((ALPHA,)), membership=membership).claims
         found[draw] = kinds.largest({claim.group: claim.lambda_ for claim in claims}, None)
-    truth, inside = pairs(HEIGHTS, FIT), (ATOM_CODES == group).any(axis=1)
+    truth, inside = pairs(HEIGHTS, FIT), np.isin(ATOM_CODES, group).any(axis=1)
     rates = np.stack([truth.rate(found[:, atom], ATOM_SCALES[atom]) for atom in np.flatnonzero(inside)], axis=1)
     weights = np.array(ATOMS)[inside]
     mean: FloatArray = rates @ weights / weights.sum()
@@ -97,7 +98,8 @@ def _cut(share: FloatArray, mean: float) -> FloatArray:
 
 
 def _ratio(z: FloatArray) -> FloatArray:
-    return np.exp(z - z / DEPLOYED) / DEPLOYED * np.expm1(-TOP) / np.expm1(-TOP / DEPLOYED)
+    ratio: FloatArray = np.exp(z - z / DEPLOYED) / DEPLOYED * np.expm1(-TOP) / np.expm1(-TOP / DEPLOYED)
+    return ratio
 
 
 def _ratio_of_rows(X: FloatArray) -> FloatArray:

@@ -63,7 +63,8 @@ def _cheapest_bounds(n_draws: int, random: np.random.Generator, *, n_rows: int, 
     pairs = np.stack([upper[:, k] + lower[:, above - k] for k in range(above + 1)], axis=1)
     k = pairs.argmin(axis=1)
     rows = np.arange(n_draws)
-    return (1 - upper[rows, k]) / 2 + (1 - lower[rows, above - k]) / 2
+    rates: FloatArray = (1 - upper[rows, k]) / 2 + (1 - lower[rows, above - k]) / 2
+    return rates
 
 
 def _bounds_on_ray(

@@ -117,13 +117,15 @@ class Pieces:
             chosen = positive & (end > start + ROUNDING)
             kept.append(np.stack([start, end, v - slope * left, slope], axis=1)[chosen])
         found = np.concatenate(kept)
-        return cls(*found.T, np.full(len(found), share))
+        start, end, height, slope = found.T
+        return cls(start, end, height, slope, np.full(len(found), share))
 
     @classmethod
     def until(cls, thresholds: FloatArray, share: float) -> Pieces:
         """Return pieces from 0 to thresholds, (n_queries,), of which only the rate is asked for."""
         found = thresholds[thresholds > ROUNDING]
-        return cls(np.zeros_like(found), found, *np.zeros((2, found.size)), np.full(found.size, share))
+        nothing = np.zeros(found.size)
+        return cls(nothing, found, nothing, nothing, np.full(found.size, share))
 
     def rate(self, half_widths: FloatArray, mean: float = 1.0) -> FloatArray:
         """Return the violation rates at half-widths, both (n_draws,), if ``z`` is exponential."""
