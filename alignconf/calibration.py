@@ -267,7 +267,7 @@ def calibrate(
         n_queries=every.shape[1],
         positive_rate=float((every > 0).mean()) if every.size else nan,
         unrepaired_rate=float(np.isinf(every).mean()) if every.size else nan,
-        median_score=float(np.median(repaired)) if repaired.size else nan,
+        median_score=float(np.median(repaired, overwrite_input=True)) if repaired.size else nan,
         largest_score=float(repaired.max()) if repaired.size else nan,
         effective_rows=float(every.shape[0]) if weights is None else effective_rows(weights),
         **{"n_reference": 0, "n_missing": 0, **about},

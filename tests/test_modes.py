@@ -32,7 +32,18 @@ ROOT = Path(__file__).parent.parent
 BY_NAME = {mode.name: mode for mode in MODES}
 
 #: Slow ones have fewer draws here.
-N_DRAWS = {"sequence of bounds, ever wrong": 300, "alarm of a change, false": 500}
+N_DRAWS = {
+    "sequence of bounds, ever wrong": 300,
+    "alarm of a change, false": 400,
+    "alarm of the rate, false": 400,
+    "table of losses, confidence 0.95": 400,
+    "size of violations, constant bound": 400,
+    "size of violations, falling bound": 400,
+    "covariate shift, ratio estimated": 400,
+    "steered, all rows": 200,
+    "steered, own bound passed": 200,
+    "steered, after the change": 200,
+}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -145,7 +156,7 @@ KNOWN = {
 @pytest.mark.parametrize("name", KNOWN)
 def test_known_means_are_met(name: str) -> None:
     """Within four standard errors on both sides; for the static one the mean of a power is a little above the power."""
-    result = BY_NAME[name].run(1500, np.random.default_rng(12))
+    result = BY_NAME[name].run(1000, np.random.default_rng(12))
     assert result.standard_error < 0.02
     assert abs(result.achieved - KNOWN[name]) <= 4 * result.standard_error + (0.002 if "static" in name else 0)
 
@@ -254,10 +265,10 @@ def test_the_page_shows_every_mode_with_its_verdict() -> None:
 # Speed
 # ---------------------------------------------------------------------------------------------------------------------
 def test_calibrating_takes_a_few_sorts_and_a_few_copies() -> None:
-    """A million scores; less than 3 of both for ten millions, with room here for a busy machine."""
-    found = ratios(1_000_000, n_runs=5)
-    assert found["plain"]["time"] < 8
-    assert found["plain, most scores zero"]["time"] < 24, "selection among equal numbers should not be slow"
+    """A million scores, with room for a busy machine; less than 3 of both for ten millions whose values spread."""
+    found = ratios(1_000_000, names=("plain", "plain, most scores zero"), n_runs=9)
+    assert found["plain"]["time"] < 9
+    assert found["plain, most scores zero"]["time"] < 12, "selection among equal numbers should not be slow"
     assert found["plain"]["memory"] < 3
     assert found["plain, most scores zero"]["memory"] < 3
 

@@ -8,6 +8,8 @@ known.
 
 from __future__ import annotations
 
+import math
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -21,7 +23,7 @@ from alignconf._validation import as_fraction
 from alignconf.errors import CalibrationError, InputError
 from alignconf.ranks import critical_half_width
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
-from alignconf.weighted import WeightedScores, effective_rows
+from alignconf.weighted import WeightedScores, effective_rows, exact_sum
 
 weights_of = st.lists(st.sampled_from([0.0, 0.25, 0.1, 1.0, 1 / 3, 2.0, 7.5]), min_size=1, max_size=30)
 
@@ -261,3 +263,18 @@ def test_bad_ratios_are_refused_at_once() -> None:
         AlignedRegressor(Wave(), {0: 1, 1: 1}, shift=EstimatedRatio(rows(50, 0)), random_state=0).calibrate(
             rows(500, 0)
         )
+
+
+def test_many_weights_are_summed_exactly_in_little_time() -> None:
+    """Two million different weights at the exact budget, where floats cannot tell: the sum is that of ``math.fsum``."""
+    weights = np.random.default_rng(7).random(2_000_000)
+    assert float(exact_sum(weights)) == math.fsum(weights)
+    scores = WeightedScores.of(np.arange(2_000_000.0)[:, None], weights, 0.5)
+    start = time.process_time()
+    for _ in range(3):
+        exact_sum(weights)
+    taken = time.process_time() - start
+    start = time.process_time()
+    np.sort(weights)
+    assert taken < 300 * (time.process_time() - start)
+    assert scores.total == pytest.approx(math.fsum(weights))
