@@ -15,6 +15,7 @@ test: $(VENV)/installed
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
 validity: $(VENV)/installed
+	$(BIN)/python -m benchmarks validity --output results
 	$(BIN)/python -m pytest -n $(JOBS) -m slow -s
 
 lint: $(VENV)/installed

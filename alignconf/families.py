@@ -84,7 +84,8 @@ class Scores(LossFamily):
         positive = self.values > 0
         infinite = np.isinf(self.values)
         rates = float(positive.mean()), float(infinite.mean())
-        return (*rates, *_middle_and_largest(self.values[positive & ~infinite]))
+        positive &= ~infinite
+        return (*rates, *_middle_and_largest(self.values[positive]))
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class Sizes(LossFamily):
         """Return the shares of queries violated at half-width 0 or later and at any, and median and largest size at 0."""
         n_all = max(1, self.sizes.n_rows * self.sizes.n_queries)
         at_zero, left = self.sizes.values[:, 0], self.sizes.values[:, -1]
-        return (at_zero.size / n_all, float((left > 0).sum()) / n_all, *_middle_and_largest(at_zero))
+        return (at_zero.size / n_all, float((left > 0).sum()) / n_all, *_middle_and_largest(at_zero.copy()))
 
 
 @dataclass(frozen=True)
@@ -184,4 +185,8 @@ class LossTable(LossFamily):
 
 
 def _middle_and_largest(values: FloatArray) -> tuple[float, float]:
-    return (float(np.median(values)), float(values.max())) if values.size else (nan, nan)
+    """Return the median and the largest of values, which are reordered; NaN if there are none."""
+    if not values.size:
+        return nan, nan
+    largest = float(values.max())
+    return float(np.median(values, overwrite_input=True)), largest

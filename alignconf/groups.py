@@ -55,7 +55,9 @@ class Membership:
         position : int
             Of the group in ``names``.
         """
-        inside: BoolArray = (self.codes == position).any(axis=1)
+        inside: BoolArray = self.codes[:, 0] == position
+        for other in self.codes.T[1:]:
+            inside = inside | (other == position)
         return inside
 
     def take(self, rows: NDArray[Any]) -> Membership:

@@ -98,8 +98,12 @@ def critical_half_width(scores: FloatArray, alpha: float, confidence: float | No
     above = allowed_above(n_rows, n_queries, alpha, confidence)
     if above < 0:
         raise CalibrationError(too_few_rows(n_rows, alpha, confidence))
-    largest = scores.size - 1 - above
-    half_width = float(np.partition(scores, largest, axis=None)[largest])
+    # Selection is slow among many equal numbers, and most scores of a model that mostly behaves are zero.
+    positive = scores[~(scores <= 0)]
+    largest = positive.size - 1 - above
+    if largest >= 0:
+        positive.partition(largest)
+    half_width = float(positive[largest]) if largest >= 0 else 0.0
     if np.isinf(half_width):
         n_infinite = int(np.isinf(scores).sum())
         raise CalibrationError(

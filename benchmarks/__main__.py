@@ -1,13 +1,28 @@
-"""``python -m benchmarks demo | dial | shapes | reference | projection | speed | pitfalls | referees``."""
+"""``python -m benchmarks NAME``, where each benchmark is the module of its name; ``--help`` lists them."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from importlib import import_module
 from pathlib import Path
 
 from benchmarks.declarations import SHAPES
 from benchmarks.problems import PROBLEMS
+
+#: What ``run`` of each benchmark takes, in this order.
+TAKES = {
+    "demo": ("output", "seed"),
+    "dial": ("data", "dataset", "models", "seeds", "output"),
+    "shapes": ("data", "dataset", "seeds", "output"),
+    "reference": ("data", "cases", "seeds", "output"),
+    "projection": ("output",),
+    "speed": ("output",),
+    "calibration": ("output",),
+    "validity": ("draws", "only", "output"),
+    "pitfalls": ("output",),
+    "referees": ("cases",),
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -36,42 +51,18 @@ def main(arguments: list[str] | None = None) -> None:
         "referees", help="figures of other people's implementations, recomputed and compared"
     )
     referees.add_argument("--cases", type=Path, required=True, help="JSON file with the referee cases")
-    for command in (demo, dial, shapes, reference, projection, speed, pitfalls):
+    calibration = commands.add_parser(
+        "calibration", help="speed and memory of calibrating ten million scores, as ratios"
+    )
+    validity = commands.add_parser("validity", help="every promise calibrated ten thousand times: one table")
+    validity.add_argument("--draws", type=int, default=10_000, help="calibrations of each mode")
+    validity.add_argument("--only", nargs="+", help="names of modes, or parts of names; default: all")
+    for command in (demo, dial, shapes, reference, projection, speed, calibration, validity, pitfalls):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
-    if given.command == "demo":
-        from benchmarks.demo import run as run_demo
-
-        run_demo(given.output, seed=given.seed)
-    elif given.command == "dial":
-        from benchmarks.dial import run as run_dial
-
-        run_dial(given.data, given.dataset, given.models, given.seeds, given.output)
-    elif given.command == "shapes":
-        from benchmarks.shapes import run as run_shapes
-
-        run_shapes(given.data, given.dataset, given.seeds, given.output)
-    elif given.command == "reference":
-        from benchmarks.reference import run as run_reference
-
-        run_reference(given.data, given.cases, given.seeds, given.output)
-    elif given.command == "projection":
-        from benchmarks.projection import run as run_projection
-
-        run_projection(given.output)
-    elif given.command == "pitfalls":
-        from benchmarks.pitfalls import run as run_pitfalls
-
-        run_pitfalls(given.output)
-    elif given.command == "referees":
-        from benchmarks.referees import run as run_referees
-
-        run_referees(given.cases)
-    else:
-        from benchmarks.speed import run as run_speed
-
-        run_speed(given.output)
+    benchmark = import_module(f"benchmarks.{given.command}")
+    benchmark.run(*(getattr(given, name) for name in TAKES[given.command]))
 
 
 if __name__ == "__main__":

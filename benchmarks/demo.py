@@ -22,7 +22,7 @@ __all__ = ["run"]
 ALPHAS = (0.2, 0.1, 0.05, 0.0)
 
 
-def run(output: Path, *, seed: int = 0) -> None:
+def run(output: Path, seed: int = 0) -> None:
     """Run the demonstration and write its figure and figures to ``output``."""
     problem = PROBLEMS["diabetes"]
     parts = split(load(problem, None), (0.4, 0.25, 0.2, 0.15), seed)

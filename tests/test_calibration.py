@@ -430,3 +430,19 @@ def test_positive_rate_counts_what_needs_a_band_or_fails_at_full_strength() -> N
     violated = aligned.alignment_.at_queries(X, queries, lambda found: found.excess(found.f))
     assert aligned.calibration_.positive_rate == pytest.approx((np.max(needing, axis=0) > 0).mean(), abs=1e-12)
     assert aligned.calibration_.positive_rate > (np.max(violated, axis=0) > 0).mean()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.5, 1.0, 2.5]), min_size=9, max_size=60), st.integers(10, 90))
+def test_zeros_are_left_out_of_the_search_and_counted(found, hundredths) -> None:
+    """The rank of all scores, by sorting them; what is searched is not changed."""
+    scores_of_rows = np.array(found)[:, None]
+    before = scores_of_rows.copy()
+    half_width, above = critical_half_width(scores_of_rows, hundredths / 100)
+    assert half_width == sorted(found)[len(found) - 1 - above]
+    np.testing.assert_array_equal(scores_of_rows, before)
+
+
+def test_missing_scores_are_no_zeros() -> None:
+    found = np.full((19, 1), np.nan)
+    assert np.isnan(critical_half_width(found, 0.1)[0])

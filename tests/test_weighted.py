@@ -8,6 +8,8 @@ known.
 
 from __future__ import annotations
 
+import math
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from alignconf import AlignedRegressor
+from alignconf._exact import exact_sum
 from alignconf._validation import as_fraction
 from alignconf.errors import CalibrationError, InputError
 from alignconf.ranks import critical_half_width
@@ -303,3 +306,18 @@ def test_what_fails_at_full_strength_comes_on_top_and_is_said_to() -> None:
     assert said in aligned.calibration_.statement
     worst = LikelihoodRatio(odds, largest=200.0)
     assert said not in worst.assumption
+
+
+def test_many_weights_are_summed_exactly_in_little_time() -> None:
+    """Two million different weights at the exact budget, where floats cannot tell: the sum is that of ``math.fsum``."""
+    weights = np.random.default_rng(7).random(2_000_000)
+    assert float(exact_sum(weights)) == math.fsum(weights)
+    scores = WeightedScores.of(np.arange(2_000_000.0)[:, None], weights, 0.5)
+    start = time.process_time()
+    for _ in range(3):
+        exact_sum(weights)
+    taken = time.process_time() - start
+    start = time.process_time()
+    np.sort(weights)
+    assert taken < 300 * (time.process_time() - start)
+    assert scores.total == pytest.approx(math.fsum(weights))
