@@ -13,6 +13,7 @@ calibrations, of fresh queries at fresh rows, with their standard errors.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -24,6 +25,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.neighbors import KNeighborsRegressor
 
 from alignconf import AlignedRegressor
+from alignconf.errors import RepeatedRowsWarning
 from alignconf.ranks import allowed_above, critical_half_width
 from benchmarks.tables import markdown, write_json
 
@@ -96,7 +98,10 @@ def _reference_reused(random: np.random.Generator) -> tuple[float, float]:
 def _violated(model: Any, X: Floats, reference: Floats, fresh: Floats, loss: str = "delivered") -> float:
     """Return how often an aligned model is violated at fresh rows, under the loss that was calibrated."""
     aligned = AlignedRegressor(model, {0: "increasing"}, alpha=ALPHA, loss=loss, random_state=0)
-    aligned.calibrate(X, X_reference=reference)
+    with warnings.catch_warnings():
+        # Rows that come back are warned about; here they do so on purpose.
+        warnings.simplefilter("ignore", RepeatedRowsWarning)
+        aligned.calibrate(X, X_reference=reference)
     return float((aligned.critical_half_widths(fresh, random_state=1) > aligned.lambda_).mean())
 
 

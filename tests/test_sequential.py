@@ -98,16 +98,16 @@ def test_a_sequence_counts_what_single_certificates_count() -> None:
 
 
 def test_bounds_hold_at_all_times_together() -> None:
-    """400 streams of 8 batches of 50 rows: wrong at the end, so ever, in at most 10 % of them, + 3.5 s.e. (0.03 %)."""
+    """150 streams of 4 batches of 100 rows: wrong at the end, so ever, in at most 10 % of them, + 3.5 s.e. (0.03 %)."""
     aligned = align(alpha=0.3)
     truth = aligned.certify(rows(200_000, 3)).delivered.rate
     wrong = 0
-    for stream in range(400):
+    for stream in range(150):
         sequence, fresh = SequentialCertificate(aligned, confidence=0.9, random_state=stream), rows(400, [stream, 1])
-        for start in range(0, 400, 50):
-            sequence = sequence.update(fresh[start : start + 50])
+        for start in range(0, 400, 100):
+            sequence = sequence.update(fresh[start : start + 100])
         wrong += sequence.upper_bound < truth
-    assert wrong / 400 <= 0.1 + 3.5 * np.sqrt(0.09 / 400)
+    assert wrong / 150 <= 0.1 + 3.5 * np.sqrt(0.09 / 150)
 
 
 def test_updates_leave_the_old_certificate_alone_and_are_reproducible() -> None:
