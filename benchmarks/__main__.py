@@ -1,4 +1,4 @@
-"""``python -m benchmarks demo | dial | shapes | reference | projection | speed | referees``."""
+"""``python -m benchmarks demo | dial | shapes | reference | projection | speed | referees | tabular``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.declarations import SHAPES
 from benchmarks.problems import PROBLEMS
+from benchmarks.tabular.command import add_arguments
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -35,7 +36,9 @@ def main(arguments: list[str] | None = None) -> None:
         "referees", help="figures of other people's implementations, recomputed and compared"
     )
     referees.add_argument("--cases", type=Path, required=True, help="JSON file with the referee cases")
-    for command in (demo, dial, shapes, reference, projection, speed):
+    tabular = commands.add_parser("tabular", help="problems x models x methods: errors, violations, cost; a report")
+    add_arguments(tabular)
+    for command in (demo, dial, shapes, reference, projection, speed, tabular):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -59,6 +62,10 @@ def main(arguments: list[str] | None = None) -> None:
         from benchmarks.projection import run as run_projection
 
         run_projection(given.output)
+    elif given.command == "tabular":
+        from benchmarks.tabular.command import run as run_tabular
+
+        run_tabular(given)
     elif given.command == "referees":
         from benchmarks.referees import run as run_referees
 

@@ -12,7 +12,14 @@ __all__ = ["align", "align_class"]
 
 
 def align(
-    model: Any, properties: Declaration, parts: Split, *, alpha: float, loss: str = "delivered", seed: int, **choices: Any
+    model: Any,
+    properties: Declaration,
+    parts: Split,
+    *,
+    alpha: float,
+    loss: str = "delivered",
+    seed: int,
+    **choices: Any,
 ) -> AlignedRegressor:
     """Align a fitted model; the training rows give the reference law, the calibration rows ``lambda_``."""
     aligned = AlignedRegressor(model, properties, alpha=alpha, loss=loss, random_state=seed, n_jobs=1, **choices)

@@ -15,9 +15,7 @@ from benchmarks.problems import Split
 __all__ = ["existence_band"]
 
 
-def existence_band(
-    model: Any, properties: Declaration, parts: Split, label: Any, *, alpha: float, seed: int
-) -> Any:
+def existence_band(model: Any, properties: Declaration, parts: Split, label: Any, *, alpha: float, seed: int) -> Any:
     """Return the repaired model, clipped to the band; ``label`` is None for a regression."""
     if label is None:
         return align(model, properties, parts, alpha=alpha, loss="existence", seed=seed)

@@ -36,4 +36,5 @@ class Rearranged(IceLoop):
 
     @staticmethod
     def _grid(values: pd.Series, n_grid: int) -> np.ndarray:
-        return np.quantile(values, np.linspace(0, 1, n_grid))
+        quantiles: np.ndarray = np.quantile(values, np.linspace(0, 1, n_grid))
+        return quantiles

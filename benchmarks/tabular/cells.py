@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -21,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from alignconf.errors import RepeatedRowsWarning
 from benchmarks.problems import Rows, Split, split
 from benchmarks.tabular.classes import values
-from benchmarks.tabular.lineup import METHODS, Case, Method, NotApplicable
+from benchmarks.tabular.lineup import Case, Method, NotApplicable, methods
 from benchmarks.tabular.measures import Asked, accuracy, asked, error, own_violations, violations
 from benchmarks.tabular.models import MAX_TRAIN, recipe
 from benchmarks.tabular.problems import PROBLEMS, load
@@ -36,20 +35,25 @@ class Settings:
     """What results depend on besides problem, model and seed.
 
     ``max_rows`` of a data set are used; of those ``max_calibrate`` at most calibrate and ``max_fresh`` test rows are asked
-    ``n_queries`` queries each. ``quick`` makes models small.
+    ``n_queries`` queries each. ``quick`` makes models small, ``thorough`` adds the dear settings of alignment,
+    ``only`` leaves the methods whose labels begin with one of these words.
     """
 
     quick: bool = False
-    max_rows: int = 20_000
+    thorough: bool = False
+    max_rows: int = 5000
     max_calibrate: int = 1000
     max_fresh: int = 500
     n_queries: int = 4
+    only: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """The settings in one short word."""
-        size = "quick" if self.quick else "full"
-        return f"{size}-{self.max_rows}-{self.max_calibrate}-{self.max_fresh}x{self.n_queries}"
+        size = "quick" if self.quick else "thorough" if self.thorough else "full"
+        return (
+            f"{size}-{self.max_rows}-{self.max_calibrate}-{self.max_fresh}x{self.n_queries}{','.join(('', *self.only))}"
+        )
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def _rows(job: Job, directory: Path | None, settings: Settings, download: bool) 
         n_train=len(parts.train.y), n_calibrate=len(parts.calibrate.y), n_fresh=len(fresh), n_queries=settings.n_queries,
     )  # fmt: skip
     measured = _Measured(case, Rows(fresh, parts.test.y[: len(fresh)]), queries, fit_seconds)
-    for method in METHODS:
+    for method in methods(thorough=settings.thorough, only=settings.only):
         row = replace(
             blank, method=method.name, alpha=method.alpha, projection=method.projection, reference=method.reference
         )

@@ -30,7 +30,8 @@ class ClassProbability:
     column: int
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
-        return values(self.model, X, self.column)
+        p: np.ndarray = values(self.model, X, self.column)
+        return p
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,6 @@ class WithProbability:
         rest = 1 - own[:, self.column]
         n_others = own.shape[1] - 1
         shares = np.where(rest[:, None] > 0, own / np.where(rest > 0, rest, 1)[:, None], 1 / n_others)
-        scaled = shares * (1 - p)[:, None]
+        scaled: np.ndarray = shares * (1 - p)[:, None]
         scaled[:, self.column] = p
         return scaled

@@ -1,12 +1,12 @@
 """The methods of the tabular suite, each bound to its file in :mod:`benchmarks.methods`.
 
-A method takes a :class:`Case` (a fitted model and the rows it may use) and returns what it delivers: an object with ``predict``, or with
-``predict_proba``. Where it cannot be applied it raises :class:`NotApplicable`, and the reason is part of the results.
+A method takes a :class:`Case` (a fitted model and the rows it may use) and returns what it delivers: an object with ``predict``,
+or with ``predict_proba``. Where it cannot be applied it raises :class:`NotApplicable`, and the reason is part of the results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,12 +18,12 @@ from benchmarks.problems import Split
 from benchmarks.tabular.classes import ClassProbability, WithProbability
 from benchmarks.tabular.problems import TabularProblem
 
-__all__ = ["ALPHAS", "METHODS", "Case", "Method", "NotApplicable"]
+__all__ = ["ALPHAS", "Case", "Method", "NotApplicable", "labelled", "methods"]
 
 ALPHAS = (0.2, 0.1, 0.05, 0.01, 0.0)
 
 
-class NotApplicable(ValueError):
+class NotApplicable(ValueError):  # noqa: N818
     """A method that a case does not admit; the message says why."""
 
 
@@ -58,6 +58,11 @@ class Method:
     alpha: float | None = None
     projection: str = ""
     reference: str = ""
+
+    @property
+    def label(self) -> str:
+        """The method with its settings, in short."""
+        return labelled(self.name, self.alpha, self.projection, self.reference)
 
 
 def _retrained(case: Case, *, with_calibration_rows: bool) -> Any:
@@ -109,28 +114,46 @@ def _or_reason(calibrated: Callable[[], Any]) -> Any:
         raise NotApplicable(str(error)) from error
 
 
-METHODS = (
+#: What is left out unless a thorough run is asked for: conditional laws are the dear ones, a forest each.
+LEFT_OUT = {("l2", "conditional"): (0.2,), ("sup", "conditional"): (0.2, 0.1, 0.05, 0.01)}
+
+
+def labelled(name: str, alpha: float | None, projection: str, reference: str) -> str:
+    """Return a method with its settings, in short, as tables name it."""
+    if alpha is None:
+        return name
+    return f"{name} {alpha:g} {projection} {reference}" if name == "aligned" else f"{name} {alpha:g}"
+
+
+def methods(*, thorough: bool = False, only: Sequence[str] = ()) -> tuple[Method, ...]:
+    """Return the methods of a run in the order of tables: all, or those whose labels begin with one of the given words."""
+    chosen = _all(thorough=thorough)
+    return tuple(one for one in chosen if one.label.startswith(tuple(only))) if only else chosen
+
+
+def _all(*, thorough: bool) -> tuple[Method, ...]:
+    dials = [(projection, reference) for projection in ("l2", "sup") for reference in ("marginal", "conditional")]
+    return (
+        *RIVALS,
+        *(
+            Method("aligned", partial(_aligned, alpha=alpha, projection=dial[0], reference=dial[1]), alpha, *dial)
+            for dial in dials
+            for alpha in ALPHAS
+            if thorough or alpha not in LEFT_OUT.get(dial, ())
+        ),
+        *(
+            Method("existence band", partial(_existence, alpha=alpha), alpha, "l2", "marginal")
+            for alpha in ALPHAS
+            if alpha > 0
+        ),
+    )
+
+
+RIVALS = (
     Method("unaligned", lambda case: leave(case.model)),
     Method("retrained", partial(_retrained, with_calibration_rows=False)),
     Method("retrained + calibration rows", partial(_retrained, with_calibration_rows=True)),
     Method("EBM monotonize", _monotonized),
     Method("ICE loop", partial(_by_hand, loop=IceLoop)),
     Method("rearranged", partial(_by_hand, loop=Rearranged)),
-    *(
-        Method(
-            "aligned",
-            partial(_aligned, alpha=alpha, projection=projection, reference=reference),
-            alpha,
-            projection,
-            reference,
-        )
-        for projection in ("l2", "sup")
-        for reference in ("marginal", "conditional")
-        for alpha in ALPHAS
-    ),
-    *(
-        Method("existence band", partial(_existence, alpha=alpha), alpha, "l2", "marginal")
-        for alpha in ALPHAS
-        if alpha > 0
-    ),
 )

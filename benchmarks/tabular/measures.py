@@ -1,9 +1,9 @@
 """What is measured of a delivered model, by asking it: errors on test rows, and fresh queries.
 
-A query of a rule is as many values of the feature as its inequality has, drawn independently from the training rows, with the test
-row's other features (for several features: one query of each, failed if any is). It is evaluated by ``predict`` or
-``predict_proba`` of the delivered model, whoever made it, and its *excess* is by how much the inequality fails. Differences of the
-size of rounding are no failures.
+A query of a rule is as many values of the feature as its inequality has, drawn independently from the training rows, with the
+test row's other features (for several features: one query of each, failed if any is). It is evaluated by ``predict`` or
+``predict_proba`` of the delivered model, whoever made it, and its *excess* is by how much the inequality fails. Differences of
+the size of rounding are no failures.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def violations(
     return _counted(excess, rounding * float(np.abs(answers).max()))
 
 
-def own_violations(aligned: Any, X: pd.DataFrame, column: int | None, n_queries: int, seed: int, rounding: float) -> Violations:
+def own_violations(
+    aligned: Any, X: pd.DataFrame, column: int | None, n_queries: int, seed: int, rounding: float
+) -> Violations:
     """Ask an aligned model queries from the law that its own claim names, for example a conditional one."""
     table = check_rows(X)
     drawn = aligned.alignment_.draw(table, n_queries, np.random.default_rng([seed, 2]))

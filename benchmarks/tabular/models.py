@@ -1,8 +1,8 @@
 """The models of the tabular suite, each for numbers and for classes, with its library's own constraint where it has one.
 
-Settings are the libraries' defaults except where a line says otherwise, and none was chosen by looking at test rows. Every model uses
-one thread. Smooth models stand in a Pipeline behind a column for each category of the nominal features and scaled numbers, so what is
-constrained is always a raw column. No library here constrains a classifier of more than two classes.
+Settings are the libraries' defaults except where a line says otherwise, and none was chosen by looking at test rows. Every model
+uses one thread. Smooth models stand in a Pipeline behind a column for each category of the nominal features and scaled numbers,
+so what is constrained is always a raw column. No library here constrains a classifier of more than two classes.
 """
 
 from __future__ import annotations

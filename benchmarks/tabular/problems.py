@@ -1,7 +1,7 @@
 """Which rule is asked of which data set, and who states it.
 
-A rule counts as published only where the publication is named; otherwise it is domain knowledge, or was picked for this suite. All
-columns become numbers, the same for every model and method: the categories of a column whose order is known are counted
+A rule counts as published only where the publication is named; otherwise it is domain knowledge, or was picked for this suite.
+All columns become numbers, the same for every model and method: the categories of a column whose order is known are counted
 along it, others alphabetically (those are *nominal*: smooth models see one column for each category). Rows with a missing number
 are dropped. An *ordinal* target is counted from 0 and predicted as a number, judged by its squared error and, rounded, by its
 accuracy. Of larger data sets the same random rows are used for every seed; only how they are cut differs.
@@ -204,7 +204,9 @@ def _numbers(X: pd.DataFrame, problem: TabularProblem) -> tuple[pd.DataFrame, tu
         order = list(problem.orders.get(name, ())) or sorted(text.unique().tolist())
         unknown = sorted(set(text.unique()) - set(order))
         if unknown:
-            raise SystemExit(f"{problem.name}: column {name!r} has the value {unknown[0]!r}; expected one of {order!r}.")
+            raise SystemExit(
+                f"{problem.name}: column {name!r} has the value {unknown[0]!r}; expected one of {order!r}."
+            )
         found[name] = text.map({category: float(rank) for rank, category in enumerate(order)}).astype(float)
         if name not in problem.orders:
             nominal.append(str(name))

@@ -22,7 +22,7 @@ from sklearn import datasets
 __all__ = ["SOURCES", "MissingData", "Source", "obtain"]
 
 
-class MissingData(LookupError):
+class MissingData(LookupError):  # noqa: N818
     """A data set that cannot be had; the message names it."""
 
 
@@ -87,7 +87,9 @@ SOURCES = {
         "431e0b0b8bab99794c905cb45440a089c32c8f6d14bfd2602d1449727db92222",
         uci=165,
     ),
-    "auto_mpg": Source("mpg", "auto_mpg.csv", "a0de0727a7b0bf025bb70f8cfe3a26982e5903d0e7f3c4a1a599b8ad3da3063a", uci=9),
+    "auto_mpg": Source(
+        "mpg", "auto_mpg.csv", "a0de0727a7b0bf025bb70f8cfe3a26982e5903d0e7f3c4a1a599b8ad3da3063a", uci=9
+    ),
     "heart_cleveland": Source(
         "disease", "heart_cleveland.csv", "d4472c50075929a9b56fdc74a56279920f3e9198b9c0dad61c9adb1f190adb36"
     ),
