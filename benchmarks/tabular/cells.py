@@ -35,8 +35,8 @@ class Settings:
     """What results depend on besides problem, model and seed.
 
     ``max_rows`` of a data set are used; of those ``max_calibrate`` at most calibrate and ``max_fresh`` test rows are asked
-    ``n_queries`` queries each. ``quick`` makes models small, ``thorough`` adds the dear settings of alignment,
-    ``only`` leaves the methods whose labels begin with one of these words.
+    ``n_queries`` queries each. ``quick`` makes models small, ``thorough`` adds the dear settings of alignment, ``only`` leaves the
+    methods whose labels begin with one of these words.
     """
 
     quick: bool = False
@@ -70,9 +70,9 @@ class Row:
     """One method on one job.
 
     ``skipped`` is the reason why there is no result, empty otherwise. Violations are those of fresh queries with values from all
-    training rows; ``promised_rate`` is their rate under the law that the method's promise is about, if it makes one.
-    ``displacement`` is the root mean square by which test rows are moved. Times are ratios to the model's own fit (``fit``,
-    ``calibrate``) and predict.
+    training rows; ``promised_rate`` is their rate under the law that the method's promise is about, if it makes one. ``exact`` is
+    the library's claim that at full strength no query can fail. ``displacement`` is the root mean square by which test rows are
+    moved. Times are ratios to the model's own fit (``fit``, ``calibrate``) and predict.
     """
 
     problem: str
@@ -96,6 +96,7 @@ class Row:
     violation_size: float | None = None
     promised_rate: float | None = None
     half_width: float | None = None
+    exact: bool | None = None
     displacement: float | None = None
     fit_time: float | None = None
     calibrate_time: float | None = None
@@ -189,6 +190,7 @@ class _Measured:
             violation_rate=found.rate,
             violation_size=found.size,
             promised_rate=promised,
+            exact=delivered.alignment_.is_exact if hasattr(delivered, "alignment_") else None,
             half_width=None if width is None or np.isinf(width) else float(width),
             displacement=float(np.sqrt(np.mean(moved**2))),
             fit_time=made if refitted else 0.0,

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 from alignconf.properties import declare
 from benchmarks.problems import Split, split
@@ -107,7 +108,8 @@ def lines(problems: Sequence[str], directory: Path | None, settings: Settings, p
         problem = PROBLEMS[name]
         loaded = load(problem, directory, max_rows=min(settings.max_rows, 3000), download=download)
         parts = split(loaded.rows, SHARES, 0)
-        places, before, after = _line(problem, parts, loaded.column, loaded.nominal)
+        with threadpool_limits(1):
+            places, before, after = _line(problem, parts, loaded.column, loaded.nominal)
         ax.plot(places, before, "0.6", label="model", drawstyle="steps-mid")
         ax.plot(places, after, "C3", label="aligned, alpha 0", drawstyle="steps-mid")
         ax.set_title(name, fontsize=8)
