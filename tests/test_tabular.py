@@ -49,7 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         "EBM",
         "ICE",
         "rearranged",
-        "aligned 0 ",
+        "aligned 0 l2",
         "aligned 0.1 l2 m",
         "existence band 0.2",
     ]

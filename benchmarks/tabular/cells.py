@@ -35,7 +35,8 @@ class Settings:
     """What results depend on besides problem, model and seed.
 
     ``max_rows`` of a data set are used; of those ``max_calibrate`` at most calibrate and ``max_fresh`` test rows are asked
-    ``n_queries`` queries each. ``quick`` makes models small, ``thorough`` adds the dear settings of alignment, ``only`` leaves the
+    ``n_queries`` queries each. ``quick`` makes models small, ``thorough`` adds the dear settings of alignment,
+    ``only`` leaves the
     methods whose labels begin with one of these words.
     """
 

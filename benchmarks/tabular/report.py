@@ -197,7 +197,8 @@ def _exact_section(found: dict[tuple[str, str, str], Cell]) -> Section:
     text = (
         f"At alpha 0 the library says of {len(exact)} of {len(full)} cells that no query can fail; {len(broken)} of these had a "
         f"violated fresh query{' (the target of none FALLS SHORT)' if broken else ''}. Of the other {len(full) - len(exact)} "
-        f"(several features on one grid, or lines that are known at knots only), {len(left) - len(broken)} had. All of them, worst first:"
+        f"(several features on one grid, or lines that are known at knots only), "
+        f"{len(left) - len(broken)} had. All of them, worst first:"
     )
     table = [
         (
