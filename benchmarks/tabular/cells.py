@@ -36,8 +36,7 @@ class Settings:
 
     ``max_rows`` of a data set are used; of those ``max_calibrate`` at most calibrate and ``max_fresh`` test rows are asked
     ``n_queries`` queries each. ``quick`` makes models small, ``thorough`` adds the dear settings of alignment,
-    ``only`` leaves the
-    methods whose labels begin with one of these words.
+    ``only`` leaves the methods whose labels begin with one of these words.
     """
 
     quick: bool = False
