@@ -6,9 +6,12 @@ import argparse
 import os
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from benchmarks.declarations import SHAPES
 from benchmarks.problems import PROBLEMS
+from benchmarks.tabular.command import add_arguments
+from benchmarks.tabular.command import run as run_tabular
 
 #: What ``run`` of each benchmark takes, in this order.
 TAKES = {
@@ -22,6 +25,10 @@ TAKES = {
     "validity": ("draws", "only", "output"),
     "pitfalls": ("output",),
     "referees": ("cases",),
+    "bias": ("output", "features", "rows", "seeds", "drawn"),
+    "published": ("data", "tasks", "seeds", "output"),
+    "paper": ("data", "dataset", "model", "seeds", "output"),
+    "sizes": ("data", "dataset", "seeds", "output"),
 }
 
 
@@ -57,12 +64,39 @@ def main(arguments: list[str] | None = None) -> None:
     validity = commands.add_parser("validity", help="every promise calibrated ten thousand times: one table")
     validity.add_argument("--draws", type=int, default=10_000, help="calibrations of each mode")
     validity.add_argument("--only", nargs="+", help="names of modes, or parts of names; default: all")
-    for command in (demo, dial, shapes, reference, projection, speed, calibration, validity, pitfalls):
+    tabular = commands.add_parser("tabular", help="problems x models x methods: errors, violations, cost; a report")
+    add_arguments(tabular)
+    of_publications = _add_published_work(commands)
+    for command in (demo, dial, shapes, reference, projection, speed, calibration, validity, pitfalls, tabular, *of_publications):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
+    if given.command == "tabular":
+        run_tabular(given)
+        return
     benchmark = import_module(f"benchmarks.{given.command}")
     benchmark.run(*(getattr(given, name) for name in TAKES[given.command]))
+
+
+def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:
+    """Add the benchmarks that repeat published work."""
+    bias = commands.add_parser("bias", help="simulated: biased labels keep a model misaligned, however many rows")
+    bias.add_argument("--features", nargs="+", type=int, default=[100, 1000], help="numbers N of random features")
+    bias.add_argument("--rows", nargs="+", type=int, default=[200, 1000, 5000, 20_000], help="numbers n of rows")
+    bias.add_argument("--drawn", type=int, default=5000, help="random features of the model that is drawn")
+    bias.add_argument("--seeds", type=int, default=4, help="number of seeds")
+    published = commands.add_parser("published", help="published splits: tuned on train, aligned, against networks")
+    published.add_argument("--data", type=Path, help="directory with the data sets as CSV files, and splits/")
+    published.add_argument("--tasks", nargs="+", default=["compas", "blog_feedback", "auto_mpg", "heart_comet"])
+    published.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    paper = commands.add_parser("paper", help="the paper's three tables, existence rule next to delivered rule")
+    sizes = commands.add_parser("sizes", help="violations against trees, depth and width")
+    for command, n_seeds in ((paper, 5), (sizes, 3)):
+        command.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
+        command.add_argument("--dataset", nargs="+", choices=sorted(PROBLEMS), default=["power_plant", "abalone", "concrete"])
+        command.add_argument("--seeds", type=int, default=n_seeds, help="number of seeds")
+    paper.add_argument("--model", default="xgboost", help="one with a constraint of its own")
+    return [bias, published, paper, sizes]
 
 
 if __name__ == "__main__":

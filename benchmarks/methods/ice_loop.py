@@ -17,7 +17,7 @@ class IceLoop:
         self.model = model
         self.feature = feature
         self.sign = sign
-        self.grid = np.unique(np.quantile(X[feature], np.linspace(0, 1, n_grid)))
+        self.grid = self._grid(X[feature], n_grid)
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """Return predictions of shape (n_samples,)."""
@@ -27,3 +27,7 @@ class IceLoop:
         monotone = self.sign * np.maximum.accumulate(self.sign * curves, axis=1)
         own = X[self.feature].to_numpy()
         return np.array([np.interp(x, self.grid, curve) for x, curve in zip(own, monotone, strict=True)])
+
+    @staticmethod
+    def _grid(values: pd.Series, n_grid: int) -> np.ndarray:
+        return np.unique(np.quantile(values, np.linspace(0, 1, n_grid)))
