@@ -1,4 +1,7 @@
-"""``python -m benchmarks demo | dial | shapes | reference | projection | speed | referees``."""
+"""``python -m benchmarks demo | dial | shapes | reference | projection | speed | referees``.
+
+Of the published work: ``bias``.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,12 @@ def main(arguments: list[str] | None = None) -> None:
         "referees", help="figures of other people's implementations, recomputed and compared"
     )
     referees.add_argument("--cases", type=Path, required=True, help="JSON file with the referee cases")
-    for command in (demo, dial, shapes, reference, projection, speed):
+    bias = commands.add_parser("bias", help="simulated: biased labels keep a model misaligned, however many rows")
+    bias.add_argument("--features", nargs="+", type=int, default=[100, 1000], help="numbers N of random features")
+    bias.add_argument("--rows", nargs="+", type=int, default=[200, 1000, 5000, 20_000], help="numbers n of rows")
+    bias.add_argument("--drawn", type=int, default=5000, help="random features of the model that is drawn")
+    bias.add_argument("--seeds", type=int, default=4, help="number of seeds")
+    for command in (demo, dial, shapes, reference, projection, speed, bias):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -55,6 +63,10 @@ def main(arguments: list[str] | None = None) -> None:
         from benchmarks.reference import run as run_reference
 
         run_reference(given.data, given.cases, given.seeds, given.output)
+    elif given.command == "bias":
+        from benchmarks.bias import run as run_bias
+
+        run_bias(given.output, features=given.features, rows=given.rows, n_seeds=given.seeds, n_drawn=given.drawn)
     elif given.command == "projection":
         from benchmarks.projection import run as run_projection
 
