@@ -1,6 +1,6 @@
 """``python -m benchmarks demo | dial | shapes | reference | projection | speed | referees``.
 
-Of the published work: ``bias``.
+Of the published work: ``bias | published | paper``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,16 @@ def main(arguments: list[str] | None = None) -> None:
     bias.add_argument("--rows", nargs="+", type=int, default=[200, 1000, 5000, 20_000], help="numbers n of rows")
     bias.add_argument("--drawn", type=int, default=5000, help="random features of the model that is drawn")
     bias.add_argument("--seeds", type=int, default=4, help="number of seeds")
-    for command in (demo, dial, shapes, reference, projection, speed, bias):
+    published = commands.add_parser("published", help="published splits: tuned on train, aligned, against networks")
+    published.add_argument("--data", type=Path, help="directory with the data sets as CSV files, and splits/")
+    published.add_argument("--tasks", nargs="+", default=["compas", "blog_feedback", "auto_mpg", "heart_comet"])
+    published.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    paper = commands.add_parser("paper", help="the paper's three tables, existence rule next to delivered rule")
+    paper.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
+    paper.add_argument("--dataset", nargs="+", choices=sorted(PROBLEMS), default=["power_plant", "abalone", "concrete"])
+    paper.add_argument("--model", default="xgboost", help="one with a constraint of its own")
+    paper.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    for command in (demo, dial, shapes, reference, projection, speed, bias, published, paper):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -63,10 +72,8 @@ def main(arguments: list[str] | None = None) -> None:
         from benchmarks.reference import run as run_reference
 
         run_reference(given.data, given.cases, given.seeds, given.output)
-    elif given.command == "bias":
-        from benchmarks.bias import run as run_bias
-
-        run_bias(given.output, features=given.features, rows=given.rows, n_seeds=given.seeds, n_drawn=given.drawn)
+    elif given.command in ("bias", "published", "paper"):
+        _run_published_work(given)
     elif given.command == "projection":
         from benchmarks.projection import run as run_projection
 
@@ -79,6 +86,21 @@ def main(arguments: list[str] | None = None) -> None:
         from benchmarks.speed import run as run_speed
 
         run_speed(given.output)
+
+
+def _run_published_work(given: argparse.Namespace) -> None:
+    if given.command == "bias":
+        from benchmarks.bias import run as run_bias
+
+        run_bias(given.output, features=given.features, rows=given.rows, n_seeds=given.seeds, n_drawn=given.drawn)
+    elif given.command == "published":
+        from benchmarks.published import run as run_published
+
+        run_published(given.data, given.tasks, given.seeds, given.output)
+    else:
+        from benchmarks.paper import run as run_paper
+
+        run_paper(given.data, given.dataset, given.model, given.seeds, given.output)
 
 
 if __name__ == "__main__":
