@@ -1,6 +1,6 @@
 """``python -m benchmarks demo | dial | shapes | reference | projection | speed | referees``.
 
-Of the published work: ``bias | published | paper``.
+Of the published work: ``bias | published | paper | sizes``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,11 @@ def main(arguments: list[str] | None = None) -> None:
     paper.add_argument("--dataset", nargs="+", choices=sorted(PROBLEMS), default=["power_plant", "abalone", "concrete"])
     paper.add_argument("--model", default="xgboost", help="one with a constraint of its own")
     paper.add_argument("--seeds", type=int, default=5, help="number of seeds")
-    for command in (demo, dial, shapes, reference, projection, speed, bias, published, paper):
+    sizes = commands.add_parser("sizes", help="violations against trees, depth and width")
+    sizes.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
+    sizes.add_argument("--dataset", nargs="+", choices=sorted(PROBLEMS), default=["power_plant", "abalone", "concrete"])
+    sizes.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    for command in (demo, dial, shapes, reference, projection, speed, bias, published, paper, sizes):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -72,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
         from benchmarks.reference import run as run_reference
 
         run_reference(given.data, given.cases, given.seeds, given.output)
-    elif given.command in ("bias", "published", "paper"):
+    elif given.command in ("bias", "published", "paper", "sizes"):
         _run_published_work(given)
     elif given.command == "projection":
         from benchmarks.projection import run as run_projection
@@ -97,6 +101,10 @@ def _run_published_work(given: argparse.Namespace) -> None:
         from benchmarks.published import run as run_published
 
         run_published(given.data, given.tasks, given.seeds, given.output)
+    elif given.command == "sizes":
+        from benchmarks.sizes import run as run_sizes
+
+        run_sizes(given.data, given.dataset, given.seeds, given.output)
     else:
         from benchmarks.paper import run as run_paper
 

@@ -117,7 +117,7 @@ def _logistic(C: float) -> Build:
 
 
 def _network(seed: int, _: Any = None) -> Any:
-    return _scaled(MLPClassifier((16,), alpha=3.0, max_iter=2000, random_state=seed))
+    return _scaled(MLPClassifier(hidden_layer_sizes=(16,), alpha=3.0, max_iter=2000, random_state=seed))
 
 
 def _vote(seed: int, _: Any) -> Any:
