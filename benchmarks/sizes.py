@@ -69,7 +69,12 @@ def _boosted(depth: int, seed: int) -> Any:
 
 def _network(width: int, seed: int) -> Any:
     network = MLPRegressor(
-        (width, width), learning_rate_init=0.005, max_iter=150, tol=0, n_iter_no_change=150, random_state=seed
+        hidden_layer_sizes=(width, width),
+        learning_rate_init=0.005,
+        max_iter=150,
+        tol=0,
+        n_iter_no_change=150,
+        random_state=seed,
     )
     return make_pipeline(StandardScaler(), network)
 
@@ -123,11 +128,9 @@ def summary(results: Sequence[Result]) -> str:
                 _spread([scale * getattr(one, name) for one in group], digits)
                 for name, scale, digits in (("violations", 100, ".2f"), ("material", 100, ".2f"), ("error", 1, ".4f"))
             )))  # fmt: skip
-        ranks = [float(spearmanr([o.size for o in growing], [getattr(o, name) for o in growing]).statistic)
-                 for name in ("violations", "material")]  # fmt: skip
         sentences.append(
-            f"- {dataset}, {family}: rank correlation of size with violations {ranks[0]:+.2f}, with those above 1 % "
-            f"{ranks[1]:+.2f}."
+            f"- {dataset}, {family}: rank correlation of size with violations {_rank(growing, 'violations')}, with those "
+            f"above 1 % {_rank(growing, 'material')}."
         )
     header = ("data", "family", "size", "violated", "by > 1 % of s.d.", "error / variance")
     return markdown(header, rows) + "\n\n" + "\n".join(sentences)
@@ -153,6 +156,14 @@ def _measured(name: str, directory: Path | None, seed: int, families: Sequence[F
             error = mean_squared_error((parts.test.y - y.mean()) / deviation, model.predict(parts.test.X))
             found.append(Result(name, family.name, size, seed, rate, large, error))
     return found
+
+
+def _rank(growing: Sequence[Result], name: str) -> str:
+    """Return the rank correlation of size with a measure, where both vary."""
+    sizes, values = [one.size for one in growing], [getattr(one, name) for one in growing]
+    if min(sizes) == max(sizes) or min(values) == max(values):
+        return "undefined"
+    return f"{float(spearmanr(sizes, values).statistic):+.2f}"
 
 
 def _spread(values: Sequence[float], digits: str) -> str:
