@@ -29,6 +29,7 @@ from scipy.stats import t
 from tqdm import tqdm
 
 from alignconf import AlignedRegressor
+from alignconf.band import clip_to_band
 from alignconf.distance import absolute_distances, largest_distances
 from benchmarks.tables import environment, markdown, write_json
 
@@ -296,22 +297,16 @@ def _one_model(n_features: int, path: Path) -> None:
     """Draw one model of biased labels, what is delivered at two levels, the truth and the band."""
     beta, n_samples = BETAS[-1], max(n_features, 1000)
     model = fitted(n_features, n_samples, 0).of(len(BETAS) - 1)
-    rows = np.random.default_rng(1).uniform(-1, 1, (3000, 1))
-    calibrated, full = (
-        AlignedRegressor(model, {0: "increasing"}, alpha=alpha, n_knots=256, random_state=0).calibrate(
-            rows[:2000], X_reference=rows[2000:]
-        )
-        for alpha in (ALPHA_DRAWN, 0.0)
-    )
-    X = GRID[:, None]
-    ends = calibrated.predict_interval(X)
+    rows = np.random.default_rng(1).uniform(-1, 1, (1400, 1))
+    aligned = AlignedRegressor(model, {0: "increasing"}, alpha=ALPHA_DRAWN, n_knots=128, random_state=0)
+    aligned.calibrate(rows[:400], X_reference=rows[400:])
+    f, g = aligned.alignment_.along(GRID[:1, None], 0, GRID)
+    width = aligned.lambda_
     figure, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
-    ax.fill_between(
-        GRID, ends[:, 0], ends[:, 1], color="gold", alpha=0.4, label=f"band, lambda_={calibrated.lambda_:.3f}"
-    )
-    ax.plot(GRID, model.predict(X), "C0", label=f"prediction, N={n_features}, n={n_samples}")
-    ax.plot(GRID, calibrated.predict(X), "C1", lw=1, label=f"delivered, alpha={ALPHA_DRAWN:g}")
-    ax.plot(GRID, full.predict(X), "C3--", label="aligned at full strength")
+    ax.fill_between(GRID, f - width, f + width, color="gold", alpha=0.4, label=f"band, lambda_={width:.3f}")
+    ax.plot(GRID, f, "C0", label=f"prediction, N={n_features}, n={n_samples}")
+    ax.plot(GRID, clip_to_band(f, g, width), "C1", lw=1, label=f"delivered, alpha={ALPHA_DRAWN:g}")
+    ax.plot(GRID, g, "C3--", label="aligned at full strength")
     ax.plot(GRID, truth(GRID), "C2:", label="truth")
     ax.set(xlabel="x", title=f"{100 * SHARE:.0f} % of the labels in (.2, .6) lowered by {beta:g}")
     ax.legend(fontsize=8, frameon=False)

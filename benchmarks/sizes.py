@@ -185,6 +185,7 @@ def _figure(results: Sequence[Result], families: Sequence[Family], path: Path) -
         ax.set_xticks(family.sizes, [str(size) for size in family.sizes])
         ax.minorticks_off()
     axes[0][0].set_ylabel("violated fresh pairs, %")
-    axes[0][0].legend(fontsize=7, frameon=False)
+    handles = axes[0][0].get_lines()
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=7, frameon=False)
     figure.savefig(path, dpi=130)
     plt.close(figure)
