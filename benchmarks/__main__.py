@@ -67,7 +67,19 @@ def main(arguments: list[str] | None = None) -> None:
     tabular = commands.add_parser("tabular", help="problems x models x methods: errors, violations, cost; a report")
     add_arguments(tabular)
     of_publications = _add_published_work(commands)
-    for command in (demo, dial, shapes, reference, projection, speed, calibration, validity, pitfalls, tabular, *of_publications):
+    for command in (
+        demo,
+        dial,
+        shapes,
+        reference,
+        projection,
+        speed,
+        calibration,
+        validity,
+        pitfalls,
+        tabular,
+        *of_publications,
+    ):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
     os.environ.setdefault("MPLBACKEND", "Agg")
@@ -93,7 +105,9 @@ def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:
     sizes = commands.add_parser("sizes", help="violations against trees, depth and width")
     for command, n_seeds in ((paper, 5), (sizes, 3)):
         command.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
-        command.add_argument("--dataset", nargs="+", choices=sorted(PROBLEMS), default=["power_plant", "abalone", "concrete"])
+        command.add_argument(
+            "--dataset", nargs="+", choices=sorted(PROBLEMS), default=["power_plant", "abalone", "concrete"]
+        )
         command.add_argument("--seeds", type=int, default=n_seeds, help="number of seeds")
     paper.add_argument("--model", default="xgboost", help="one with a constraint of its own")
     return [bias, published, paper, sizes]
