@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict, replace
 from fractions import Fraction
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -53,11 +55,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         "aligned 0.1 l2 m",
         "existence band 0.2",
     ]
-    printed = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("builtins.print", lambda *words: printed.append(" ".join(map(str, words))))
+    printed = StringIO()
+    with redirect_stdout(printed):
         main(["tabular", *arguments, "--output", str(output)])
-    return output, "\n".join(printed)
+    return output, printed.getvalue()
 
 
 def test_the_report_has_every_method_and_stands_alone(finished: tuple[Path, str]) -> None:
