@@ -217,8 +217,12 @@ def test_non_monotone_losses_are_controlled_with_confidence() -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 # Rays
 # ---------------------------------------------------------------------------------------------------------------------
+# Near the smallest floats there is no number that is smaller by a little: they count as 0.
+normal = st.floats(-5, 5).map(lambda value: value if abs(value) > 1e-290 else 0.0)
+
+
 @settings(max_examples=200)
-@given(st.floats(-5, 5), st.floats(-5, 5), st.sampled_from([(1.0, 1.0), (1.5, 2.5), (0.3, 0.7)]))
+@given(normal, normal, st.sampled_from([(1.0, 1.0), (1.5, 2.5), (0.3, 0.7)]))
 def test_a_row_is_satisfied_exactly_from_its_score_on(below, above, direction) -> None:
     score = float(scores_on_ray([below], [above], direction)[0])
     assert score * direction[0] >= below

@@ -85,7 +85,7 @@ def complete(todo: Plan, output: Path, n_jobs: int) -> list[Row]:
     missing = [job for job in todo.jobs if _key(job, todo.settings) not in done]
     work = (delayed(run)(job, todo.directory, todo.settings, download=todo.download) for job in missing)
     with parallel_config(backend="loky", inner_max_num_threads=1) if n_jobs > 1 else nullcontext():
-        finished = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(work)
+        finished = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)(work)
         shown = tqdm(finished, total=len(todo.jobs), initial=len(todo.jobs) - len(missing), desc="jobs", unit="job")
         for rows in shown:
             _append(path, rows)
