@@ -213,8 +213,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         if loss is None:
             raise InputError(
                 f"loss={self.calibration_.loss!r} has no critical half-widths: sizes shrink as the band widens, and do not "
-                "stop at one "
-                "half-width. Calibrate a rate of violations, such as the default loss, 'delivered'."
+                "stop at one half-width. Calibrate a rate of violations, such as the default loss, 'delivered'."
             )
         random = generator(self.random_state if random_state is None else random_state, SCORE)
         widths = np.full(table.shape[0], np.nan)

@@ -122,15 +122,13 @@ class Sizes(LossFamily):
         if confidence is not None:
             raise InputError(
                 "confidence is for rates of violations; their expected size is controlled on average over calibration draws. "
-                "Leave "
-                "confidence out."
+                "Leave confidence out."
             )
         largest = float(self.sizes.values[:, 0].max(initial=0.0))
         if largest > self.bound.largest:
             raise InputError(
                 f"largest={self.bound.largest:g} must bound every violation, and one of size {largest:.6g} was found in "
-                "calibration; "
-                "expected a bound that holds for any row, for example the range of the model's values."
+                "calibration; expected a bound that holds for any row, for example the range of the model's values."
             )
         return critical_size(self.sizes, alpha, self.bound), None
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from fractions import Fraction
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,9 +101,9 @@ def test_a_killed_run_resumes_without_loss_or_repetition(tmp_path: Path, monkeyp
     path.write_bytes(first + second[: len(second) // 2])
     asked_for = []
 
-    def counted(job: Job, *given: object, **choices: object) -> list[Row]:
+    def counted(job: Job, *given: Any, **choices: Any) -> list[Row]:
         asked_for.append(job)
-        return run(job, *given, **choices)  # type: ignore[arg-type]  # passes on what it is given
+        return run(job, *given, **choices)
 
     monkeypatch.setattr("benchmarks.tabular.runner.run", counted)
     assert untimed(complete(todo, tmp_path, 1)) == untimed(rows)
@@ -288,9 +289,9 @@ def test_methods_say_why_they_do_not_apply() -> None:
         by_name["rearranged"].deliver(joint)
 
 
-def made_up(method: str, dataset: str, seed: int, found: float, **more: object) -> Row:
+def made_up(method: str, dataset: str, seed: int, found: float, **more: Any) -> Row:
     row = Row(f"{dataset}: p", dataset, "regression", "m", seed, "s", method, None, "", "", error=found)
-    return replace(row, n_calibrate=100, n_fresh=100, **more)  # type: ignore[arg-type]  # fields of a row
+    return replace(row, n_calibrate=100, n_fresh=100, **more)
 
 
 def test_ratios_are_paired_over_seeds_and_datasets() -> None:
