@@ -47,7 +47,7 @@ from alignconf.request import Request
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.thresholds import ByGroup
 
-__all__ = ["AlignedEstimator"]
+__all__ = ["AlignedEstimator", "check_calibrated"]
 
 PROJECTIONS = ("l2", "sup")
 
@@ -253,18 +253,8 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         membership = self._membership(table, groups) if isinstance(self.threshold_, ByGroup) else None
         half_widths = self.threshold_.of_rows(table, groups)
         random = generator(self.random_state, CERTIFY)
-        return certify(
-            alignment,
-            self.calibration_,
-            half_widths,
-            table,
-            confidence,
-            random,
-            errors,
-            self.levels_,
-            membership,
-            n_queries,
-        )
+        promised = (alignment, self.calibration_, half_widths)
+        return certify(*promised, table, confidence, random, errors, self.levels_, membership, n_queries)
 
     def _delivered(self, X: Table, groups: Any = None) -> tuple[Table, FloatArray, FloatArray]:
         """Return the table, the model's values and the delivered ones, (n_samples,)."""
@@ -390,3 +380,13 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         """Whether ``lambda_`` has been found."""
         return hasattr(self, "calibration_")
+
+
+def check_calibrated(aligned: Any) -> None:
+    """Refuse what is no calibrated estimator of this package."""
+    if not isinstance(aligned, AlignedEstimator):
+        raise InputError(
+            f"aligned must be an AlignedRegressor or AlignedClassifier, got {aligned!r} of type {type(aligned).__name__}."
+        )
+    if not hasattr(aligned, "calibration_"):
+        raise NotCalibratedError(f"this {type(aligned).__name__} has no lambda_ yet; call calibrate(X) first.")

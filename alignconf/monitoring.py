@@ -21,11 +21,11 @@ import numpy as np
 
 from alignconf._typing import RandomState, Table
 from alignconf._validation import check_choice, check_count, check_level, check_random_state, generator
-from alignconf.aligned import AlignedEstimator
+from alignconf.aligned import AlignedEstimator, check_calibrated
 from alignconf.calibration import Calibration, calibrate
 from alignconf.certificate import percent
 from alignconf.drift import ExchangeabilityTest, RateTest
-from alignconf.errors import CalibrationError, InputError, NotCalibratedError
+from alignconf.errors import CalibrationError, InputError
 from alignconf.following import RollingCalibration, SteeredHalfWidth
 from alignconf.ranks import rows_needed
 from alignconf.thresholds import Fixed
@@ -268,12 +268,7 @@ def _steered_in_words(steered: SteeredHalfWidth) -> str:
 
 def _calibration_of(aligned: AlignedEstimator) -> Calibration:
     """Return the calibration of an estimator that can be watched."""
-    if not isinstance(aligned, AlignedEstimator):
-        raise InputError(
-            f"aligned must be an AlignedRegressor or AlignedClassifier, got {aligned!r} of type {type(aligned).__name__}."
-        )
-    if not hasattr(aligned, "calibration_"):
-        raise NotCalibratedError(f"this {type(aligned).__name__} has no lambda_ yet; call calibrate(X) first.")
+    check_calibrated(aligned)
     calibration: Calibration = aligned.calibration_
     if calibration.alpha == 0:
         raise InputError(

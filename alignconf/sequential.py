@@ -24,10 +24,10 @@ import numpy as np
 from alignconf import _tables
 from alignconf._typing import RandomState, Table
 from alignconf._validation import check_count, check_level, check_random_state, generator
-from alignconf.aligned import AlignedEstimator
+from alignconf.aligned import AlignedEstimator, check_calibrated
 from alignconf.betting import BettingSequence
 from alignconf.claims import percent
-from alignconf.errors import InputError, NotCalibratedError
+from alignconf.errors import InputError
 
 __all__ = ["SequentialCertificate"]
 
@@ -81,12 +81,7 @@ class SequentialCertificate:
         n_queries: int = 1,
         random_state: RandomState = None,
     ) -> None:
-        if not isinstance(aligned, AlignedEstimator):
-            raise InputError(
-                f"aligned must be an AlignedRegressor or AlignedClassifier, got {aligned!r} of type {type(aligned).__name__}."
-            )
-        if not hasattr(aligned, "calibration_"):
-            raise NotCalibratedError(f"this {type(aligned).__name__} has no lambda_ yet; call calibrate(X) first.")
+        check_calibrated(aligned)
         if check_level("confidence", confidence) <= 0.5:
             raise InputError(f"confidence must be above 0.5 for bounds at all times, got {confidence!r}.")
         check_random_state(random_state)
