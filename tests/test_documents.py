@@ -28,10 +28,19 @@ def test_doctests(name: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_blocks_run(page: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-        module = ModuleType(page.stem)
-        monkeypatch.setitem(sys.modules, page.stem, module)  # classes defined there can be pickled
+def test_blocks_run(
+    page: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The blocks of a page run one after the other, as a reader would type them; ``output`` is what the one above printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    module = ModuleType(page.stem)
+    monkeypatch.setitem(sys.modules, page.stem, module)  # classes defined there can be pickled
+    printed = ""
+    for language, block in re.findall(r"^```(python|output)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+        if language == "output":
+            assert block.rstrip() == printed.rstrip()
+            continue
         exec(compile(block, str(page), "exec", dont_inherit=True), vars(module))
         printed = capsys.readouterr().out
         for shown in re.findall(r"print\(.*\)  # (.*)", block):
@@ -42,3 +51,8 @@ def test_blocks_run(page: Path, capsys: pytest.CaptureFixture[str], monkeypatch:
 def test_links_between_pages_exist(page: Path) -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_every_page_has_a_place_in_the_contents() -> None:
+    listed = set(re.findall(r"^([a-z-]+)$", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE))
+    assert {page.stem for page in PAGES[1:]} - {"index"} <= listed
