@@ -32,7 +32,9 @@ def draw(path: Path) -> None:
     with mpl.rc_context({"svg.hashsalt": "alignconf", "svg.fonttype": "none", "font.size": 11}):
         figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
         plotting.line(aligned, X[330:], "bp", row=row, ax=axes)
-        axes.set(xlabel="mean blood pressure of one patient, all else equal", ylabel="predicted progression of diabetes")
+        axes.set(
+            xlabel="mean blood pressure of one patient, all else equal", ylabel="predicted progression of diabetes"
+        )
         axes.spines[["top", "right"]].set_visible(False)
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import pkgutil
@@ -44,7 +45,7 @@ def test_blocks_run(
         exec(compile(block, str(page), "exec", dont_inherit=True), vars(module))
         printed = capsys.readouterr().out
         for shown in re.findall(r"print\(.*\)  # (.*)", block):
-            assert shown in printed
+            assert shown in printed.splitlines()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -56,3 +57,31 @@ def test_links_between_pages_exist(page: Path) -> None:
 def test_every_page_has_a_place_in_the_contents() -> None:
     listed = set(re.findall(r"^([a-z-]+)$", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE))
     assert {page.stem for page in PAGES[1:]} - {"index"} <= listed
+
+
+def messages() -> list[str]:
+    """Return what the package's sources say in strings, each in one piece, gaps where values stand."""
+    found = []
+    package = Path(alignconf.__file__).parent
+    for path in [*package.glob("*.py"), *(package / "properties").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                found.append("".join(part.value if isinstance(part, ast.Constant) else "\0" for part in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
+
+
+def test_messages_in_troubleshooting_are_messages_of_the_package() -> None:
+    """``a ... b`` quotes a message that has ``a`` and later ``b``."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    quoted = [
+        cell
+        for table in page.split("| it says | why | what to do |\n|---|---|---|\n")[1:]
+        for cell in re.findall(r"^\| `([^`]*)`", table.split("\n\n")[0], re.MULTILINE)
+    ]
+    said = messages()
+    assert len(quoted) > 40
+    for quote in quoted:
+        pattern = re.compile(".*".join(re.escape(part) for part in quote.split(" ... ")), re.DOTALL)
+        assert any(pattern.search(message) for message in said), quote
