@@ -38,7 +38,6 @@ html_math_renderer = "mathml"
 smartquotes = False
 
 myst_heading_anchors = 3
-myst_enable_extensions = ["deflist"]
 
 autodoc_member_order = "bysource"
 # Docstrings say shapes and ranges, which annotations do not.
