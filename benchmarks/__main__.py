@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.declarations import SHAPES
 from benchmarks.problems import PROBLEMS
+from benchmarks.risk.command import PARTS as RISKS
 from benchmarks.tabular.command import add_arguments
 from benchmarks.tabular.command import run as run_tabular
 
@@ -29,6 +30,7 @@ TAKES = {
     "published": ("data", "tasks", "seeds", "output"),
     "paper": ("data", "dataset", "model", "seeds", "output"),
     "sizes": ("data", "dataset", "seeds", "output"),
+    "risk": ("only", "seeds", "output"),
 }
 
 
@@ -66,6 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
     validity.add_argument("--only", nargs="+", help="names of modes, or parts of names; default: all")
     tabular = commands.add_parser("tabular", help="problems x models x methods: errors, violations, cost; a report")
     add_arguments(tabular)
+    risk = commands.add_parser("risk", help="search, slices, forecast, rare, propose: their acceptance figures")
+    risk.add_argument("--only", nargs="+", choices=RISKS, help="default: all")
+    risk.add_argument("--seeds", type=int, help="number of seeds; default: as many as the figures ask for")
     of_publications = _add_published_work(commands)
     for command in (
         demo,
@@ -78,6 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         validity,
         pitfalls,
         tabular,
+        risk,
         *of_publications,
     ):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
@@ -86,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     if given.command == "tabular":
         run_tabular(given)
         return
-    benchmark = import_module(f"benchmarks.{given.command}")
+    benchmark = import_module("benchmarks.risk.command" if given.command == "risk" else f"benchmarks.{given.command}")
     benchmark.run(*(getattr(given, name) for name in TAKES[given.command]))
 
 

@@ -1,0 +1,225 @@
+r"""The violation score: one number that says how badly a query is answered, and what it cost to learn it.
+
+A query demands :math:`\sum_k a_k f(x_k) \le b` of a model. Its **margin** is :math:`\sum_k a_k f(x_k) - b`, the worst over
+the demands of all parts of a property, in the unit of the prediction: negative where the property holds with room to spare. The
+**violation score** is :math:`s = \max(\text{margin}, 0)`, with margins that are no more than rounding of the model's own sums
+read as 0. The companions of the core all work on it: search maximises ``s``, slices explain where it is high, forecasts carry its
+tail on, and the simulation of rare violations walks along the margin. Every row that is sent to the model is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from alignconf import _tables, scores
+from alignconf._typing import FloatArray, IntArray, Model, Table
+from alignconf._validation import check_model, check_rows, predictions, rounding
+from alignconf.contract import Declaration, Property
+from alignconf.errors import InputError
+from alignconf.line_queries import LineQueries
+from alignconf.lines import over_blocks
+from alignconf.plane_queries import PlaneQueries
+from alignconf.preparation import place_queries
+from alignconf.properties import declare
+from alignconf.queries import PartQueries, Queries, draw_queries
+from alignconf.reference import ReferenceLaw
+
+__all__ = ["CountedModel", "ViolationScore", "at_places"]
+
+
+class CountedModel:
+    """A model that counts the rows it is asked about.
+
+    Parameters
+    ----------
+    model : object with ``predict``
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows that were sent to ``predict`` so far.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.n_rows = 0
+        self._lock = Lock()
+
+    def predict(self, X: Any, /) -> FloatArray:
+        """Return the model's predictions, (n_samples,), and count the rows."""
+        return self.with_rounding(X)[0]
+
+    def with_rounding(self, table: Table) -> tuple[FloatArray, float]:
+        """Return the model's predictions, (n_samples,), and the relative size of their rounding; count the rows."""
+        with self._lock:
+            self.n_rows += int(table.shape[0])
+        return predictions(self.model, table)
+
+
+@dataclass(frozen=True)
+class ViolationScore:
+    """The margin and the violation score of a model's answers to the queries of a property.
+
+    Parameters
+    ----------
+    model : CountedModel
+    declared : Property
+    parts : tuple of PartQueries
+        What is asked of each part, with the reference laws of its places.
+    n_jobs : int, optional
+    """
+
+    model: CountedModel
+    declared: Property
+    parts: tuple[PartQueries, ...]
+    n_jobs: int | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        properties: Declaration,
+        X_reference: Table,
+        *,
+        n_jobs: int | None = None,
+    ) -> ViolationScore:
+        """Return the score of a fitted model, with the reference laws of the features read off reference rows.
+
+        Parameters
+        ----------
+        model : object with ``predict``
+            Any fitted model, aligned or not. A model that counts already goes on counting.
+        properties : Property, list, or mapping
+            As for :class:`~alignconf.AlignedRegressor`.
+        X_reference : (n_reference, n_features) table
+        n_jobs : int, optional
+        """
+        counted = model if isinstance(model, CountedModel) else CountedModel(check_model("model", model))
+        reference = check_rows(X_reference, name="X_reference")
+        declared = declare(properties)
+        return cls(counted, declared, place_queries(declared, reference, reference), n_jobs)
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether some part only says yes or no, so that margins are 1 or 0 and nothing leads from one to the other."""
+        return any(part.is_opaque for part in self.parts)
+
+    @property
+    def n_sites(self) -> int:
+        """Model rows that one query at one row costs."""
+        return sum(part.n_sites if _n_uniforms(part) == 0 else _n_uniforms(part) for part in self.parts)
+
+    @property
+    def n_uniforms(self) -> int:
+        """Uniform numbers that choose the places of one query; see :meth:`placed`."""
+        return sum(_n_uniforms(part) for part in self.parts)
+
+    def complete(self, table: Table) -> IntArray:
+        """Return the positions of the rows that lack no constrained feature: only these can be asked."""
+        complete = np.ones(table.shape[0], dtype=bool)
+        for law in (law for part in self.parts for law in part.drawn_from):
+            complete &= ~np.isnan(law.axis.places(table))
+        return np.flatnonzero(complete)
+
+    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> Queries:
+        """Return ``n_queries`` queries at each row of a table, with places from the reference laws."""
+        return draw_queries(self.parts, table, n_queries, random)
+
+    def placed(self, uniforms: FloatArray, table: Table) -> Queries:
+        """Return one query at each row of a table, at the quantiles of the reference laws that uniform numbers choose.
+
+        Independent uniform numbers in [0, 1) give exactly the law of :meth:`drawn`.
+
+        Parameters
+        ----------
+        uniforms : (n_samples, n_uniforms) array in [0, 1)
+        table : Table of n_samples rows
+        """
+        parts, start = [], 0
+        for part in self.parts:
+            stop = start + _n_uniforms(part)
+            parts.append(_at_quantiles(part, uniforms[:, start:stop], table))
+            start = stop
+        return Queries(tuple(parts), table.shape[0], 1)
+
+    def margins(self, table: Table, queries: Queries) -> FloatArray:
+        """Return the margin of every query, (n_samples, n_queries); positive exactly where the query is violated.
+
+        An opaque part counts 1 where it says no and 0 where it says yes.
+        """
+        worst = np.full((table.shape[0], queries.n_queries), -np.inf)
+        for part in queries.parts:
+
+            def stage(block: slice, part: PartQueries = part) -> FloatArray:
+                inside = _tables.take(table, np.arange(block.start, block.stop))
+                asked = part.rows(block)
+                answers = [predictions(self.model, sites) for sites in asked.sites(inside)]
+                values = asked.arrange([values for values, _ in answers])
+                return _part_margins(asked, values, rounding(values, answers[0][1]))
+
+            blocks = over_blocks(stage, table.shape, part.n_sites, n_jobs=self.n_jobs)
+            worst = np.maximum(worst, np.concatenate([found for _, found in blocks]))
+        return worst
+
+    def sizes(self, table: Table, queries: Queries) -> FloatArray:
+        """Return the violation score of every query, (n_samples, n_queries)."""
+        return np.maximum(self.margins(table, queries), 0.0)
+
+    def row_sizes(self, table: Table, n_queries: int, random: np.random.Generator) -> FloatArray:
+        """Return the violation scores of fresh queries at the rows of a table, (n_samples, n_queries).
+
+        Scores at different rows are independent if the rows are; those at one row are not.
+
+        Raises
+        ------
+        InputError
+            If a row lacks a constrained feature; see :meth:`complete`.
+        """
+        n_missing = table.shape[0] - self.complete(table).size
+        if n_missing:
+            raise InputError(
+                f"X has {n_missing} rows that lack a constrained feature and cannot be asked about {self.declared}; drop them."
+            )
+        return self.sizes(table, self.drawn(table, n_queries, random))
+
+
+def at_places(part: PartQueries, places: FloatArray) -> PartQueries:
+    """Return a line part's queries at given places, (n_samples, n_queries, n_points), sorted along the last axis."""
+    if not isinstance(part, LineQueries):
+        raise TypeError(f"{part.declared} is not a property of lines")
+    return replace(part, places=np.sort(places, axis=-1))
+
+
+def _part_margins(asked: PartQueries, values: FloatArray, size: FloatArray) -> FloatArray:
+    """Return the margins of one part's queries, (n_samples, n_queries); what is only rounding is not positive."""
+    excess = scores.excess(asked, values, size)
+    if asked.is_opaque:
+        return excess
+    margins = asked.excess(values).min(axis=-1).max(axis=-1)
+    return np.where(excess > 0, excess, np.minimum(margins, 0.0))
+
+
+def _n_uniforms(part: PartQueries) -> int:
+    if isinstance(part, LineQueries):
+        return part.part.n_points
+    return 4 if isinstance(part, PlaneQueries) else 0
+
+
+def _at_quantiles(part: PartQueries, uniforms: FloatArray, table: Table) -> PartQueries:
+    """Return a part's queries, one at each row, at the quantiles of its reference laws given by uniform numbers."""
+    if isinstance(part, LineQueries):
+        return at_places(part, _quantiles(part.law, uniforms)[:, None])
+    if isinstance(part, PlaneQueries):
+        sides = [_quantiles(law, uniforms[:, 2 * i : 2 * i + 2]) for i, law in enumerate(part.laws)]
+        return replace(part, places=np.sort(np.stack(sides, axis=1), axis=-1)[:, None])
+    # An orbit leaves nothing to draw.
+    return part.drawn(table, 1, np.random.default_rng(0))
+
+
+def _quantiles(law: ReferenceLaw, uniforms: FloatArray) -> FloatArray:
+    at = np.minimum((uniforms * law.sample.size).astype(np.intp), law.sample.size - 1)
+    return law.sample[at]
