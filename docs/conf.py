@@ -35,7 +35,7 @@ html_css_files = ["pages.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_math_renderer = "mathml"
-smartquotes = False
+smartquotes_action = "De"
 
 myst_heading_anchors = 3
 
