@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 #: From the bottom up; modules of one rung do not import each other.
 LADDER = (
     {"_typing", "errors"},
+    {"_containers"},
     {"_tables", "_kernels", "_curvature", "_polyhedron", "_exact"},
     {"_validation", "_walk", "_crepes", "encoding"},
     {"contract", "ensemble", "groups", "ranks", "weighted", "band"},
@@ -43,7 +44,7 @@ LADDER = (
     {"properties"},
     {"levels"},
     {"request", "certificate"},
-    {"following"},
+    {"following", "conventions", "training"},
     {"findings", "violations"},
     {"aligned", "audit", "_trials", "inputs"},
     {"outcome", "classifier", "plotting", "monitoring", "sequential", "_laws"},
