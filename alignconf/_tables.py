@@ -29,6 +29,7 @@ __all__ = [
     "replicate",
     "same_rows",
     "take",
+    "unit_of",
 ]
 
 
@@ -139,6 +140,19 @@ def category_order(table: Table, position: int) -> tuple[Any, ...] | None:
     """Return the order that a data frame's ordered categorical column carries, if it is one."""
     dtype: Any = table.dtypes.iloc[position] if _is_frame(table) else None
     return tuple(dtype.categories) if getattr(dtype, "ordered", False) else None
+
+
+def unit_of(table: Table, position: int) -> str:
+    """Return the unit that a data frame says a column is in, empty if it says none.
+
+    Frames say it by ``frame.attrs["units"] = {"age": "years"}``, or by a type with units, as those of pint.
+    """
+    if not _is_frame(table):
+        return ""
+    said = getattr(table, "attrs", {}).get("units")
+    if isinstance(said, Mapping) and table.columns[position] in said:
+        return str(said[table.columns[position]])
+    return str(getattr(table.dtypes.iloc[position], "units", ""))
 
 
 def take(table: Table, rows: IntArray) -> Table:
