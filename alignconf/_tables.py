@@ -31,6 +31,7 @@ __all__ = [
     "replicate",
     "same_rows",
     "take",
+    "unit_of",
 ]
 
 
@@ -127,6 +128,19 @@ def as_numbers(table: Table) -> NDArray[np.float64]:
 def category_order(table: Table, position: int) -> tuple[Any, ...] | None:
     """Return the order that the type of a data frame's column carries: an ordered categorical of pandas, an Enum of polars."""
     return _kind(table).order(table, position)
+
+
+def unit_of(table: Table, position: int) -> str:
+    """Return the unit that a data frame says a column is in, empty if it says none.
+
+    Frames say it by ``frame.attrs["units"] = {"age": "years"}``, or by a type with units, as those of pint.
+    """
+    if not _is_frame(table):
+        return ""
+    said = getattr(table, "attrs", {}).get("units")
+    if isinstance(said, Mapping) and table.columns[position] in said:
+        return str(said[table.columns[position]])
+    return str(getattr(table.dtypes.iloc[position], "units", ""))
 
 
 def take(table: Table, rows: IntArray) -> Table:
