@@ -55,7 +55,8 @@ LADDER = (
     {"_trials", "aligned", "audit", "inputs"},
     {"outcome", "classifier", "plotting", "monitoring", "sequential", "_laws"},
     {"regressor", "_orbit_laws"},
-    {"testing"},
+    {"testing", "slices"},
+    {"propose"},
     {"__init__"},
 )
 #: Every file of the package but those of the properties, which have rules of their own; a package is one module.
