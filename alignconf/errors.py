@@ -13,6 +13,7 @@ __all__ = [
     "AlignConfError",
     "CalibrationError",
     "InputError",
+    "InputTypeError",
     "LawViolation",
     "NotCalibratedError",
     "PredictionError",
@@ -27,6 +28,10 @@ class AlignConfError(Exception):
 
 class InputError(AlignConfError, ValueError):
     """An argument (a parameter, a property, a table of rows) is not what it should be."""
+
+
+class InputTypeError(InputError, TypeError):
+    """A value is of a type of which nothing can be made where it stands, such as a dictionary among the numbers of a feature."""
 
 
 class PredictionError(AlignConfError, ValueError):
