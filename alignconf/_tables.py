@@ -135,7 +135,7 @@ def unit_of(table: Table, position: int) -> str:
 
     Frames say it by ``frame.attrs["units"] = {"age": "years"}``, or by a type with units, as those of pint.
     """
-    if not _is_frame(table):
+    if not hasattr(table, "attrs"):
         return ""
     said = getattr(table, "attrs", {}).get("units")
     if isinstance(said, Mapping) and table.columns[position] in said:
