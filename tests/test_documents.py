@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 import re
 import sys
@@ -111,3 +112,20 @@ def test_messages_in_troubleshooting_are_messages_of_the_package() -> None:
     for quote in quoted:
         pattern = re.compile(".*".join(re.escape(part) for part in quote.split(" ... ")), re.DOTALL)
         assert any(pattern.search(message) for message in said), quote
+
+
+def test_the_picture_of_the_readme_is_what_its_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words and numbers are compared; the strokes may differ between versions of matplotlib."""
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    specification = importlib.util.spec_from_file_location("figure", ROOT / "docs" / "figure.py")
+    assert specification is not None
+    assert specification.loader is not None
+    script = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(script)
+    script.draw(tmp_path / "line.svg")
+    drawn, kept = (
+        sorted(re.findall(r"<text[^>]*>([^<]+)</text>", path.read_text(encoding="utf-8")))
+        for path in (tmp_path / "line.svg", ROOT / "docs" / "_static" / "line.svg")
+    )
+    assert drawn == kept
+    assert "delivered" in drawn
