@@ -33,6 +33,7 @@ __all__ = [
     "RIVAL",
     "RULE",
     "RateRow",
+    "category_ticks",
     "draw_line",
     "draw_rates",
     "frame",
@@ -51,6 +52,10 @@ DELIVERED = "#d55e00"
 PROJECTION = "#4d5358"
 LIMIT = "#aa3377"
 RIVAL = "#009e73"
+
+
+#: Longer names of categories are cut at so many characters.
+LONGEST = 18
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,11 @@ def draw_line(line: PicturedLine, ax: Axes) -> None:
     if np.isfinite(line.own):
         ax.axvline(line.own, color=MUTED, lw=0.9, ls=":", zorder=0, label="this row's own value")
     if line.categories:
-        _category_ticks(ax, line.categories)
+        category_ticks(ax, line.categories)
     else:
         ax.locator_params(axis="x", nbins=5)
-    ax.set_xlabel(literal(line.label), color=INK)
-    ax.set_ylabel(literal(line.subject), color=INK)
+    ax.set_xlabel(fill(literal(line.label), 46), color=INK)
+    ax.set_ylabel(fill(literal(line.subject), 30), color=INK)
     frame(ax)
     legend_above(ax)
 
@@ -145,8 +150,12 @@ def percent_axis(ax: Axes, largest: float) -> None:
     ax.set_ylabel("violated queries (%)", color=INK)
 
 
-def _category_ticks(ax: Axes, categories: Sequence[str]) -> None:
-    """Name the places of categories, slanted where names are too long to stand side by side."""
-    long = sum(map(len, categories)) > 45
-    ax.set_xticks(range(len(categories)), [literal(category) for category in categories],
+def category_ticks(ax: Axes, categories: Sequence[str], *, axis: str = "x") -> None:
+    """Name the places 0, 1, ... of categories, slanted where names are too long to stand side by side."""
+    names = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}" for name in categories]
+    if axis == "y":
+        ax.set_yticks(range(len(names)), [literal(name) for name in names])
+        return
+    long = sum(map(len, names)) > 34
+    ax.set_xticks(range(len(names)), [literal(name) for name in names],
                   rotation=35 if long else 0, ha="right" if long else "center")  # fmt: skip
