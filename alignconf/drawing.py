@@ -81,11 +81,12 @@ def draw_line(line: PicturedLine, ax: Axes) -> None:
         ax.fill_between(places, line.low, line.high, color=MODEL, alpha=0.15, lw=0, label=f"band{size}")
     ax.plot(places, line.model, color=MODEL, lw=1.4, label="model", **dots)
     if line.delivered:
-        ax.plot(places, line.projection, color=PROJECTION, lw=1.2, ls="--", label="projection (full strength)", **dots)
-        ax.plot(places, line.delivered, color=DELIVERED, lw=2.2, label="delivered", zorder=3, **dots)
+        full: dict[str, Any] = dots | {"markersize": 2, "zorder": 4}
+        ax.plot(places, line.projection, color=PROJECTION, lw=1.1, ls="--", label="projection (full strength)", **full)
+        ax.plot(places, line.delivered, color=DELIVERED, lw=2.6, label="delivered", zorder=3, **dots)
     if line.marked:
         at, values = zip(*line.marked, strict=True)
-        ax.plot(at, values, "D", color=DELIVERED, markersize=5.5, zorder=4, label="worst query")
+        ax.plot(at, values, "D", color=DELIVERED, markersize=5.5, zorder=5, label="worst query")
     if np.isfinite(line.own):
         ax.axvline(line.own, color=MUTED, lw=0.9, ls=":", zorder=0, label="this row's own value")
     if line.categories:
@@ -137,16 +138,16 @@ def legend_above(ax: Axes, *, n_columns: int = 2) -> None:
         text.set_color(INK)
 
 
-def title_above(ax: Axes, words: str, width: int = 72) -> None:
-    """Write a title above the legend, wrapped."""
+def title_above(ax: Axes, words: str, *, n_columns: int = 2, width: int = 72) -> None:
+    """Write a title, wrapped, above a legend of so many columns."""
     legend = ax.get_legend()
-    n_rows = 0 if legend is None else -(-len(legend.get_texts()) // 2)
+    n_rows = 0 if legend is None else -(-len(legend.get_texts()) // n_columns)
     ax.set_title(fill(literal(words), width), fontsize="medium", loc="left", color=INK, pad=8 + 14.5 * n_rows)
 
 
 def percent_axis(ax: Axes, largest: float) -> None:
-    """Let the vertical axis run from 0 % to a little above the largest value shown, a share."""
-    ax.set_ylim(0, 108 * max(largest, 1e-6))
+    """Let the vertical axis run from just below 0 % to a little above the largest value shown, a share."""
+    ax.set_ylim(-3 * max(largest, 1e-6), 108 * max(largest, 1e-6))
     ax.set_ylabel("violated queries (%)", color=INK)
 
 

@@ -47,5 +47,5 @@ def certificate(found: Certificate | Audit, *, max_rate: float | None = None, ax
         )
     ax = new_axes(height=1.5 + 0.45 * len(rows)) if ax is None else ax
     draw_rates(rows, ax)
-    title_above(ax, found.property)
+    title_above(ax, found.property, n_columns=1)
     return ax

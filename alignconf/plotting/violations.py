@@ -1,8 +1,8 @@
 """Where queries fail: a heat map of violations over two features.
 
-A query lies at its row's own values, except along the feature that it is about: there it lies in the middle of its points.
-Numbers are cut into cells at quantiles, categories are cells of their own. The colour of a cell is the share of its queries that
-fail; a cell with fewer than ``min_queries`` of them says nothing and is left empty.
+A query is counted where its points lie, in equal shares: along the feature that it is about at its own places, along all others
+at the values of its row. Numbers are cut into cells at quantiles, categories are cells of their own. The colour of a cell is the
+share of its queries that fail; a cell with fewer than ``min_queries`` of them says nothing and is left empty.
 """
 
 from __future__ import annotations
@@ -78,17 +78,23 @@ def violations(
     found = answer_queries(
         model, table, properties, n_queries=n_queries, X_reference=X_reference, random_state=random_state
     )
-    cells = [_Cells(table, position, n_bins, found) for position in (across, up)]
-    inside: Any = np.ones(found.sizes.shape, dtype=bool)
-    for one in cells:
-        inside = inside & (one.index >= 0)
+    cells = (_Cells(table, across, n_bins, found), _Cells(table, up, n_bins, found))
+    return _draw(_shares(found, cells, min_queries), cells, str(found.declared), min_queries, ax)
+
+
+def _shares(found: Answered, cells: tuple[_Cells, _Cells], min_queries: int) -> FloatArray:
+    """Return the percentage of violated queries in each cell, (n_up, n_across), NaN where there are too few."""
     shape = (cells[1].n_cells, cells[0].n_cells)
-    at = cells[1].index[inside] * shape[1] + cells[0].index[inside]
-    n_asked = np.bincount(at, minlength=shape[0] * shape[1])
-    n_failed = np.bincount(at, weights=(found.sizes > 0)[inside], minlength=shape[0] * shape[1])
+    asked, failed = np.zeros(shape), np.zeros(shape)
+    for part, values in enumerate(found.values):
+        across, up = (one.of_part(part) for one in cells)
+        inside = (across >= 0) & (up >= 0)
+        violated = np.broadcast_to((found.sizes[:, part] > 0)[..., None], inside.shape)
+        at = (up[inside], across[inside])
+        np.add.at(asked, at, 1 / values.shape[-1])
+        np.add.at(failed, at, violated[inside] / values.shape[-1])
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(n_asked >= min_queries, 100 * n_failed / n_asked, np.nan).reshape(shape)
-    return _draw(share, cells, str(found.declared), min_queries, ax)
+        return np.where(asked >= min_queries - 1e-9, 100 * failed / asked, np.nan)
 
 
 class _Cells:
@@ -104,23 +110,32 @@ class _Cells:
     def __init__(self, table: Table, position: int, n_bins: int, found: Answered) -> None:
         names, unit = _tables.column_names(table), _tables.unit_of(table, position)
         self.label = f"{position if names is None else names[position]}{f' ({unit})' if unit else ''}"
+        self.position, self.found = position, found
         own = _tables.column(found.table, position)
-        along = [
-            (part, next((i for i, law in enumerate(one.drawn_from) if law.axis.columns == (position,)), None))
-            for part, one in enumerate(found.queries.parts)
+        orders = [
+            law.axis.order for one in found.queries.parts for law in one.drawn_from if law.axis.columns == (position,)
         ]
-        orders = [found.queries.parts[part].drawn_from[i].axis.order for part, i in along if i is not None]
         self.categories = _categories(own, orders[0] if orders else _tables.category_order(table, position))
-        places = _places(own, self.categories)
-        at = np.broadcast_to(places[:, None, None], found.sizes.shape).copy()
-        for part, i in along:
-            if i is not None:
-                middle = found.queries.parts[part].coordinates[..., i].mean(axis=-1)
-                at[:, part] = np.round(middle) if self.categories else middle
-        self.edges = np.arange(-0.5, len(self.categories)) if self.categories else _edges(at, n_bins)
+        self.own = _places(own, self.categories)
+        points = [self._points(part).ravel() for part in range(len(found.values))]
+        self.edges = (
+            np.arange(-0.5, len(self.categories)) if self.categories else _edges(np.concatenate(points), n_bins)
+        )
         self.n_cells = self.edges.size - 1
-        self.index: IntArray = np.clip(np.searchsorted(self.edges, at, side="right") - 1, 0, self.n_cells - 1)
-        self.index[~np.isfinite(at)] = -1
+
+    def of_part(self, part: int) -> IntArray:
+        """Return the cell of each point of the queries of a part, (n_samples, n_queries, n_points); -1 for none."""
+        at = self._points(part)
+        index = np.clip(np.searchsorted(self.edges, at, side="right") - 1, 0, self.n_cells - 1)
+        return np.where(np.isfinite(at), index, -1)
+
+    def _points(self, part: int) -> FloatArray:
+        """Return where the points lie along the feature: at the query's own places, or else at the row's."""
+        asked, shape = self.found.queries.parts[part], self.found.values[part].shape
+        for i, law in enumerate(asked.drawn_from):
+            if law.axis.columns == (self.position,):
+                return np.broadcast_to(asked.coordinates[..., i], shape)
+        return np.broadcast_to(self.own[:, None, None], shape)
 
 
 def _categories(values: Any, order: tuple[Any, ...] | None) -> tuple[Any, ...]:
@@ -152,7 +167,7 @@ def _edges(at: FloatArray, n_bins: int) -> FloatArray:
     return edges
 
 
-def _draw(share: FloatArray, cells: list[_Cells], words: str, min_queries: int, ax: Axes | None) -> Axes:
+def _draw(share: FloatArray, cells: tuple[_Cells, _Cells], words: str, min_queries: int, ax: Axes | None) -> Axes:
     ax = new_axes(6.4, 5.0) if ax is None else ax
     largest = float(np.nanmax(share)) if np.isfinite(share).any() else 0.0
     across, up = cells
@@ -168,7 +183,6 @@ def _draw(share: FloatArray, cells: list[_Cells], words: str, min_queries: int, 
     ax.set_xlabel(literal(across.label), color=INK)
     ax.set_ylabel(literal(up.label), color=INK)
     frame(ax)
-    title_above(
-        ax, f"Where queries of \N{LEFT DOUBLE QUOTATION MARK}{words}\N{RIGHT DOUBLE QUOTATION MARK} are violated", 60
-    )
+    quoted = f"\N{LEFT DOUBLE QUOTATION MARK}{words}\N{RIGHT DOUBLE QUOTATION MARK}"
+    title_above(ax, f"Where queries of {quoted} are violated", width=60)
     return ax
