@@ -15,6 +15,7 @@ __all__ = [
     "InputError",
     "LawViolation",
     "NotCalibratedError",
+    "NotShown",
     "PredictionError",
     "PropertyWarning",
     "RepeatedRowsWarning",
@@ -43,6 +44,10 @@ class NotCalibratedError(AlignConfError, NotFittedError):
 
 class LawViolation(AlignConfError, AssertionError):  # noqa: N818
     """A property breaks a law that every property must obey; see :func:`alignconf.testing.check_property`."""
+
+
+class NotShown(AlignConfError, AssertionError):  # noqa: N818
+    """A model was not shown to keep to a property; see :func:`alignconf.testing.assert_property`."""
 
 
 class PropertyWarning(UserWarning):

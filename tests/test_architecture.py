@@ -54,7 +54,8 @@ LADDER = (
     {"outcome", "classifier", "plotting", "monitoring", "sequential", "_laws"},
     {"regressor", "_orbit_laws"},
     {"testing"},
-    {"__init__"},
+    {"command"},
+    {"__init__", "__main__"},
 )
 #: Every file of the package but those of the properties, which have rules of their own; a package is one module.
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "properties" not in path.parts)
