@@ -88,13 +88,13 @@ def draw_line(line: PicturedLine, ax: Axes) -> None:
         at, values = zip(*line.marked, strict=True)
         ax.plot(at, values, "D", color=DELIVERED, markersize=5.5, zorder=5, label="worst query")
     if np.isfinite(line.own):
-        ax.axvline(line.own, color=MUTED, lw=0.9, ls=":", zorder=0, label="this row's own value")
+        ax.axvline(line.own, color=MUTED, lw=0.9, ls=":", zorder=0, label="this row")
     if line.categories:
         category_ticks(ax, line.categories)
     else:
         ax.locator_params(axis="x", nbins=5)
-    ax.set_xlabel(fill(literal(line.label), 46), color=INK)
-    ax.set_ylabel(fill(literal(line.subject), 30), color=INK)
+    ax.set_xlabel(_wrapped(line.label, 46), color=INK)
+    ax.set_ylabel(_wrapped(line.subject, 30), color=INK)
     frame(ax)
     legend_above(ax)
 
@@ -111,7 +111,7 @@ def draw_rates(rows: Sequence[RateRow], ax: Axes) -> None:
             first = all(one.limit is None for one in rows[:at])
             ax.plot([100 * row.limit] * 2, [at - 0.32, at + 0.32], color=LIMIT, lw=2, ls=(0, (2, 1)),
                     label="should keep to" if first else None)  # fmt: skip
-    ax.set_yticks(range(len(rows)), [fill(literal(row.name), 26) for row in rows])
+    ax.set_yticks(range(len(rows)), [_wrapped(row.name, 26) for row in rows])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     largest = max(max(row.violations.interval[1], row.limit or 0.0) for row in rows)
     ax.set_xlim(-0.02 * 100 * largest, 104 * max(largest, 1e-6))
@@ -142,7 +142,7 @@ def title_above(ax: Axes, words: str, *, n_columns: int = 2, width: int = 72) ->
     """Write a title, wrapped, above a legend of so many columns."""
     legend = ax.get_legend()
     n_rows = 0 if legend is None else -(-len(legend.get_texts()) // n_columns)
-    ax.set_title(fill(literal(words), width), fontsize="medium", loc="left", color=INK, pad=8 + 14.5 * n_rows)
+    ax.set_title(literal(fill(words, width)), fontsize="medium", loc="left", color=INK, pad=8 + 14.5 * n_rows)
 
 
 def percent_axis(ax: Axes, largest: float) -> None:
@@ -160,3 +160,8 @@ def category_ticks(ax: Axes, categories: Sequence[str], *, axis: str = "x") -> N
     long = sum(map(len, names)) > 34
     ax.set_xticks(range(len(names)), [literal(name) for name in names],
                   rotation=35 if long else 0, ha="right" if long else "center")  # fmt: skip
+
+
+def _wrapped(words: str, width: int) -> str:
+    """Return words on at most two lines."""
+    return literal(fill(words, width, max_lines=2, placeholder="\N{HORIZONTAL ELLIPSIS}"))

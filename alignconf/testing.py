@@ -82,9 +82,10 @@ def assert_property(
 
     Notes
     -----
-    With ``max_rate=0`` it passes iff no query fails: no proof that none would. With ``max_rate > 0`` it passes iff the upper bound
-    is at most ``max_rate``; if rows are independent draws of one law, a model that exceeds ``max_rate`` passes with probability at
-    most ``1 - confidence``. Too few rows to decide fail too, and the message says so. :mod:`alignconf.verdict` is the definition.
+    With ``max_rate=0`` it passes iff no query fails: no proof that none would. With ``max_rate > 0`` it passes iff the upper
+    bound is at most ``max_rate``; if rows are independent draws of one law, a model that exceeds ``max_rate`` passes with
+    probability at most ``1 - confidence``. Too few rows to decide fail too, and the message says so. :mod:`alignconf.verdict` is
+    the definition.
 
     Examples
     --------

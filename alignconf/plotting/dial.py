@@ -72,7 +72,7 @@ def dial(
     ax.axvline(0.5, color=RULE, lw=1)
     if others:
         ax.axvline(len(found) + 0.5, color=RULE, lw=1)
-    ax.set_xticks(range(len(names)), [fill(literal(name), 12) for name in names])
+    ax.set_xticks(range(len(names)), [literal(fill(name, 12)) for name in names])
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.set_xlabel("alpha" + (", then rivals" if others else ""), color=INK)
     title_above(ax, before.property)
