@@ -87,7 +87,7 @@ def check_model(name: str, model: Any) -> Model:
     if hasattr(model, "predict_proba"):
         raise InputError(
             f"{name} is a classifier, whose predict returns labels; expected a function with numbers. Align one class's "
-            "probability with AlignedClassifier, or audit alignconf.classifier.ClassFunction(model, column, 'probability')."
+            "probability with AlignedClassifier, or audit alignconf.classifier.class_function(model, label)."
         )
     return model
 

@@ -28,7 +28,7 @@ from alignconf.rates import Loss
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.trees import read_ensemble, unwrapped
 
-__all__ = ["AlignedClassifier", "ClassFunction"]
+__all__ = ["AlignedClassifier", "ClassFunction", "class_function"]
 
 SCALES = ("probability", "logit")
 
@@ -318,6 +318,21 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             shares = np.where(rest > 0, others / rest, 1 / others.shape[1])
         scaled = np.insert(shares * (1 - p_new)[:, None], function.column, p_new, axis=1)
         return np.where(moved[:, None], scaled, own)
+
+
+def class_function(estimator: Any, pos_label: Any = None, *, scale: str = "probability") -> ClassFunction:
+    """Return one class's probability, or logit, of a fitted classifier as a function that :func:`alignconf.check` can ask.
+
+    Parameters
+    ----------
+    estimator : fitted classifier with ``predict_proba``
+    pos_label : label, optional
+        With two classes the second one by default; with more it must be given.
+    scale : {"probability", "logit"}, default="probability"
+    """
+    meant = AlignedClassifier(estimator, {}, pos_label=pos_label, scale=scale)
+    meant._check_estimator()
+    return meant._aligned_function(estimator)
 
 
 def probabilities(estimator: Any, X: Table) -> NDArray[Any]:

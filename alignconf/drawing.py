@@ -33,6 +33,7 @@ __all__ = [
     "RIVAL",
     "RULE",
     "RateRow",
+    "category_ticks",
     "draw_line",
     "draw_rates",
     "frame",
@@ -51,6 +52,10 @@ DELIVERED = "#d55e00"
 PROJECTION = "#4d5358"
 LIMIT = "#aa3377"
 RIVAL = "#009e73"
+
+
+#: Longer names of categories are cut at so many characters.
+LONGEST = 18
 
 
 @dataclass(frozen=True)
@@ -76,19 +81,20 @@ def draw_line(line: PicturedLine, ax: Axes) -> None:
         ax.fill_between(places, line.low, line.high, color=MODEL, alpha=0.15, lw=0, label=f"band{size}")
     ax.plot(places, line.model, color=MODEL, lw=1.4, label="model", **dots)
     if line.delivered:
-        ax.plot(places, line.projection, color=PROJECTION, lw=1.2, ls="--", label="projection (full strength)", **dots)
-        ax.plot(places, line.delivered, color=DELIVERED, lw=2.2, label="delivered", zorder=3, **dots)
+        full: dict[str, Any] = dots | {"markersize": 2, "zorder": 4}
+        ax.plot(places, line.projection, color=PROJECTION, lw=1.1, ls="--", label="projection (full strength)", **full)
+        ax.plot(places, line.delivered, color=DELIVERED, lw=2.6, label="delivered", zorder=3, **dots)
     if line.marked:
         at, values = zip(*line.marked, strict=True)
-        ax.plot(at, values, "D", color=DELIVERED, markersize=5.5, zorder=4, label="worst query")
+        ax.plot(at, values, "D", color=DELIVERED, markersize=5.5, zorder=5, label="worst query")
     if np.isfinite(line.own):
-        ax.axvline(line.own, color=MUTED, lw=0.9, ls=":", zorder=0, label="this row's own value")
+        ax.axvline(line.own, color=MUTED, lw=0.9, ls=":", zorder=0, label="this row")
     if line.categories:
-        _category_ticks(ax, line.categories)
+        category_ticks(ax, line.categories)
     else:
         ax.locator_params(axis="x", nbins=5)
-    ax.set_xlabel(literal(line.label), color=INK)
-    ax.set_ylabel(literal(line.subject), color=INK)
+    ax.set_xlabel(_wrapped(line.label, 46), color=INK)
+    ax.set_ylabel(_wrapped(line.subject, 30), color=INK)
     frame(ax)
     legend_above(ax)
 
@@ -105,7 +111,7 @@ def draw_rates(rows: Sequence[RateRow], ax: Axes) -> None:
             first = all(one.limit is None for one in rows[:at])
             ax.plot([100 * row.limit] * 2, [at - 0.32, at + 0.32], color=LIMIT, lw=2, ls=(0, (2, 1)),
                     label="should keep to" if first else None)  # fmt: skip
-    ax.set_yticks(range(len(rows)), [fill(literal(row.name), 26) for row in rows])
+    ax.set_yticks(range(len(rows)), [_wrapped(row.name, 26) for row in rows])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     largest = max(max(row.violations.interval[1], row.limit or 0.0) for row in rows)
     ax.set_xlim(-0.02 * 100 * largest, 104 * max(largest, 1e-6))
@@ -132,21 +138,30 @@ def legend_above(ax: Axes, *, n_columns: int = 2) -> None:
         text.set_color(INK)
 
 
-def title_above(ax: Axes, words: str, width: int = 72) -> None:
-    """Write a title above the legend, wrapped."""
+def title_above(ax: Axes, words: str, *, n_columns: int = 2, width: int = 72) -> None:
+    """Write a title, wrapped, above a legend of so many columns."""
     legend = ax.get_legend()
-    n_rows = 0 if legend is None else -(-len(legend.get_texts()) // 2)
-    ax.set_title(fill(literal(words), width), fontsize="medium", loc="left", color=INK, pad=8 + 14.5 * n_rows)
+    n_rows = 0 if legend is None else -(-len(legend.get_texts()) // n_columns)
+    ax.set_title(literal(fill(words, width)), fontsize="medium", loc="left", color=INK, pad=8 + 14.5 * n_rows)
 
 
 def percent_axis(ax: Axes, largest: float) -> None:
-    """Let the vertical axis run from 0 % to a little above the largest value shown, a share."""
-    ax.set_ylim(0, 108 * max(largest, 1e-6))
+    """Let the vertical axis run from just below 0 % to a little above the largest value shown, a share."""
+    ax.set_ylim(-3 * max(largest, 1e-6), 108 * max(largest, 1e-6))
     ax.set_ylabel("violated queries (%)", color=INK)
 
 
-def _category_ticks(ax: Axes, categories: Sequence[str]) -> None:
-    """Name the places of categories, slanted where names are too long to stand side by side."""
-    long = sum(map(len, categories)) > 45
-    ax.set_xticks(range(len(categories)), [literal(category) for category in categories],
+def category_ticks(ax: Axes, categories: Sequence[str], *, axis: str = "x") -> None:
+    """Name the places 0, 1, ... of categories, slanted where names are too long to stand side by side."""
+    names = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}" for name in categories]
+    if axis == "y":
+        ax.set_yticks(range(len(names)), [literal(name) for name in names])
+        return
+    long = sum(map(len, names)) > 34
+    ax.set_xticks(range(len(names)), [literal(name) for name in names],
                   rotation=35 if long else 0, ha="right" if long else "center")  # fmt: skip
+
+
+def _wrapped(words: str, width: int) -> str:
+    """Return words on at most two lines."""
+    return literal(fill(words, width, max_lines=2, placeholder="\N{HORIZONTAL ELLIPSIS}"))

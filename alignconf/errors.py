@@ -16,6 +16,7 @@ __all__ = [
     "InputTypeError",
     "LawViolation",
     "NotCalibratedError",
+    "NotShown",
     "PredictionError",
     "PropertyWarning",
     "RepeatedRowsWarning",
@@ -48,6 +49,10 @@ class NotCalibratedError(AlignConfError, NotFittedError):
 
 class LawViolation(AlignConfError, AssertionError):  # noqa: N818
     """A property breaks a law that every property must obey; see :func:`alignconf.testing.check_property`."""
+
+
+class NotShown(AlignConfError, AssertionError):  # noqa: N818
+    """A model was not shown to keep to a property; see :func:`alignconf.testing.assert_property`."""
 
 
 class PropertyWarning(UserWarning):

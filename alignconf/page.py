@@ -1,8 +1,8 @@
 """A report as one page of HTML: nothing to install, nothing to load, nothing to run.
 
 A :class:`Page` is what a reader is told, in order: the verdict, the sentence behind it, pictures, tables, settings. Its text
-holds style and pictures itself; a policy in its head forbids scripts and every connection, so that what a name from the data might
-smuggle in would not run. It is laid out for a phone first, follows the reader's dark or light scheme, and prints on white.
+holds style and pictures itself; a policy in its head forbids scripts and every connection, so that what a name from the data
+might smuggle in would not run. It is laid out for a phone first, follows the reader's dark or light scheme, and prints on white.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from alignconf.pictured_line import PicturedLine
 from alignconf.verdict import Verdict, weakest
 from alignconf.witness import Witness
 
-__all__ = ["audit_page", "certificate_page"]
+__all__ = ["audit_page", "audit_rates", "certificate_page", "certificate_rates"]
 
 #: A page draws at most so many rates; the table has them all.
 MAX_DRAWN = 12
@@ -28,7 +28,7 @@ MAX_DRAWN = 12
 def audit_page(audit: Any, max_rate: float) -> Page:
     """Return the page of an :class:`~alignconf.audit.Audit`, judged against a tolerated rate."""
     verdict = audit.verdict(max_rate)
-    rates = [RateRow("the model", audit.violations, max_rate)]
+    rates = audit_rates(audit, max_rate)
     return Page(
         title=f"Is the model {audit.property}?",
         word=verdict.word,
@@ -42,23 +42,17 @@ def audit_page(audit: Any, max_rate: float) -> Page:
 
 def certificate_page(certificate: Any) -> Page:
     """Return the page of a :class:`~alignconf.Certificate`, judged against what calibration was asked for."""
-    rates = [
-        RateRow("model before alignment", certificate.before),
-        RateRow("delivered", certificate.delivered, certificate.limit),
-        RateRow("at full strength", certificate.full_strength),
-    ]
-    limits = certificate.limits or (None,) * len(certificate.separately)
-    rates += [
-        RateRow(f"delivered, {what}", rate, at) for (what, rate), at in zip(certificate.separately, limits, strict=True)
-    ]
-    verdicts = tuple(Verdict(row.violations, row.limit, "alpha") for row in rates if row.limit is not None)
-    headline = weakest(verdicts) if verdicts else None
-    sentence = "No violation rate was promised, so there is none to keep to; what was seen is below."
-    several = f" (the weakest of {len(verdicts)} verdicts, each by itself)" if len(verdicts) > 1 else ""
+    rates = certificate_rates(certificate)
+    verdicts = {row.name: Verdict(row.violations, row.limit, "alpha") for row in rates if row.limit is not None}
+    word, sentence = "", "No violation rate was promised, so there is none to keep to; what was seen is below."
+    if verdicts:
+        name, headline = weakest(verdicts)
+        first = f"The weakest of {len(verdicts)} verdicts, each by itself: {name}. " if len(verdicts) > 1 else ""
+        word, sentence = headline.word, f"{first}{headline.reason}"
     return Page(
         title=f"Certificate: {certificate.property}",
-        word="" if headline is None else headline.word,
-        sentence=sentence if headline is None else f"{headline.reason}{several}",
+        word=word,
+        sentence=sentence,
         facts=str(certificate).split("\n"),
         pictures=_pictures(
             rates, certificate.evidence.lines, "The line of row {row}, which the model violates most along it."
@@ -72,6 +66,23 @@ def certificate_page(certificate: Any) -> Page:
         ],
         settings=certificate.evidence.settings,
     )
+
+
+def audit_rates(audit: Any, max_rate: float | None) -> list[RateRow]:
+    """Return the rate of an audit, with the one that is tolerated."""
+    return [RateRow("the model", audit.violations, max_rate)]
+
+
+def certificate_rates(certificate: Any) -> list[RateRow]:
+    """Return all rates of a certificate, with those that were asked for."""
+    rates = [
+        RateRow("model before alignment", certificate.before),
+        RateRow("delivered", certificate.delivered, certificate.limit),
+        RateRow("at full strength", certificate.full_strength),
+    ]
+    limits = certificate.limits or (None,) * len(certificate.separately)
+    found = zip(certificate.separately, limits, strict=True)
+    return rates + [RateRow(f"delivered, {what}", rate, limit) for (what, rate), limit in found]
 
 
 def _pictures(rates: Sequence[RateRow], lines: Sequence[PicturedLine], caption: str) -> list[Picture]:

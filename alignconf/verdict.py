@@ -1,7 +1,7 @@
 r"""Verdicts: does the violation rate of a fixed function keep to ``max_rate``? One definition for reports, gates and commands.
 
-Of ``N`` queries ``K`` are violations. With the one-sided bounds :math:`\varepsilon_L, \varepsilon_U`, each at the stated confidence
-(:mod:`alignconf.rates_seen`):
+Of ``N`` queries ``K`` are violations. With the one-sided bounds :math:`\varepsilon_L, \varepsilon_U`, each at the stated
+confidence (:mod:`alignconf.rates_seen`):
 
 =====================  ==========================================  ================================================
 verdict                when                                        what it says
@@ -15,12 +15,14 @@ verdict                when                                        what it says
 =====================  ==========================================  ================================================
 
 *If* rows are independent draws of one law and the function was fixed without them, *then* the probability of a wrong verdict is
-at most ``1 - confidence``, whatever the rate: at a rate of at most ``max_rate`` only ``violated`` is wrong, above it only ``holds``. With
-``max_rate = 0`` nothing is left to chance: one violation refutes, and no number of rows proves that there is none.
+at most ``1 - confidence``, whatever the rate: at a rate of at most ``max_rate`` only ``violated`` is wrong, above it only
+``holds``. With ``max_rate = 0`` nothing is left to chance: one violation refutes, and no number of rows proves that there is
+none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR
 from math import ceil, log1p
@@ -135,10 +137,10 @@ class Verdict:
         return f"Give more rows: {needed} without a violation would do; or raise {self.named}."
 
 
-def weakest(verdicts: tuple[Verdict, ...]) -> Verdict:
-    """Return the first of several verdicts that no other is worse than: violated, undecided, no violation seen, holds."""
+def weakest(verdicts: Mapping[str, Verdict]) -> tuple[str, Verdict]:
+    """Return the first of several verdicts, by name, that none is worse than: violated, undecided, no violation seen, holds."""
     order = (VIOLATED, UNDECIDED, UNSEEN, HOLDS)
-    return min(verdicts, key=lambda verdict: order.index(verdict.word))
+    return min(verdicts.items(), key=lambda item: order.index(item[1].word))
 
 
 def check_max_rate(value: Any) -> float:

@@ -55,9 +55,10 @@ LADDER = (
     {"_trials", "aligned", "audit", "inputs"},
     {"outcome", "classifier", "plotting", "monitoring", "sequential", "_laws"},
     {"regressor", "_orbit_laws"},
-    {"testing", "slices"},
+    {"slices", "testing"},
+    {"command"},
     {"propose"},
-    {"__init__"},
+    {"__init__", "__main__"},
 )
 #: Every file of the package but those of the properties, which have rules of their own; a package is one module.
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "properties" not in path.parts)
