@@ -48,7 +48,7 @@ LADDER = (
     {"aligned", "audit", "_trials", "inputs"},
     {"outcome", "classifier", "plotting", "monitoring", "sequential", "_laws"},
     {"regressor", "_orbit_laws"},
-    {"testing"},
+    {"testing", "forecast", "rare"},
     {"__init__"},
 )
 #: Every file of the package but those of the properties, which have rules of their own; a package is one module.

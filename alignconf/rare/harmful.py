@@ -195,8 +195,6 @@ def _first_direction(particles: FloatArray, radius: float) -> FloatArray:
     _, _, axes = np.linalg.svd(particles, full_matrices=False)
     sides = particles @ axes[0] > 0
     parts = [part for part in (particles, particles[sides], particles[~sides]) if len(part)]
-    gains = [
-        np.log(len(part) / len(particles)) + radius * float(np.linalg.norm(part.mean(axis=0))) for part in parts
-    ]
+    gains = [np.log(len(part) / len(particles)) + radius * float(np.linalg.norm(part.mean(axis=0))) for part in parts]
     towards = parts[int(np.argmax(gains))].mean(axis=0)
     return np.asarray(towards / np.linalg.norm(towards))

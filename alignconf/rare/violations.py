@@ -66,9 +66,7 @@ class LatentMargin:
             reference = check_rows(X_reference, name="X_reference")
             names = _tables.column_names(law.template)
             _tables.check_columns(reference, names, law.n_features, name="X_reference")
-        return cls(
-            ViolationScore.of(model, properties, reference, n_jobs=n_jobs), law, np.zeros(law.n_features)
-        )
+        return cls(ViolationScore.of(model, properties, reference, n_jobs=n_jobs), law, np.zeros(law.n_features))
 
     @property
     def n_dimensions(self) -> int:
