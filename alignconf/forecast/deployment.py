@@ -35,7 +35,7 @@ def forecast_violations(
     random_state: RandomState = None,
     n_jobs: int | None = None,
 ) -> Forecast:
-    """Return how often a query will be violated by more than a size, and how large the worst violation of ``n_rows`` rows will be.
+    """Return how often a query will be violated by more than a size, and the size exceeded once in ``n_rows`` rows.
 
     Parameters
     ----------
@@ -121,16 +121,17 @@ def forecast_half_width(
 
     Notes
     -----
-    The promise of calibration is about ``alpha``, which cannot be smaller than about one over the number of rows. This carries the
-    scores on beyond it, and is a forecast. If ``X`` calibrated, the bound beside it is not certified: give fresh rows for that.
+    The promise of calibration is about ``alpha``, which cannot be smaller than about one over the number of rows. This carries
+    the scores on beyond it, and is a forecast. If ``X`` calibrated, the bound beside it is not certified: give fresh rows for
+    that.
     """
     check_calibrated(aligned)
     widths = aligned.critical_half_widths(X, random_state=random_state)
     widths = widths[~np.isnan(widths)]
     if np.isinf(widths).any():
         raise CalibrationError(
-            f"no half-width helps at {int(np.isinf(widths).sum())} of {widths.size} rows, so none is large enough for {n_rows:g} rows. "
-            "More knots (n_knots=) or another projection leave less."
+            f"no half-width helps at {int(np.isinf(widths).sum())} of {widths.size} rows, so none is "
+            f"large enough for {n_rows:g} rows. More knots (n_knots=) or another projection leave less."
         )
     lambda_ = float(aligned.lambda_)
     return forecast(

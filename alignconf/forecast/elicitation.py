@@ -1,11 +1,11 @@
 r"""Forecasts for probabilities of a behaviour, one for each query: the worst of many queries.
 
 For a function that answers at random, ``p_i`` is the probability that query ``i`` elicits a behaviour. The published transform
-:math:`\psi = -\log(-\log p)` turns the upper tail of ``p`` into a straight line for :math:`\log P(\psi_i > \psi)`, which is carried on to
-``n`` queries: :math:`Q_p(n) = \exp(-\exp(-Q_\psi(n)))`.
+:math:`\psi = -\log(-\log p)` turns the upper tail of ``p`` into a straight line for :math:`\log P(\psi_i > \psi)`, which is
+carried on to ``n`` queries: :math:`Q_p(n) = \exp(-\exp(-Q_\psi(n)))`.
 
-A model that predicts always the same has no such probabilities; use its violation scores as they are. A probability that was itself
-counted over ``q`` draws is 0 or noise where ``q p`` is small: at least :math:`30 / p` draws are asked for.
+A model that predicts always the same has no such probabilities; use its violation scores as they are. A probability that was
+itself counted over ``q`` draws is 0 or noise where ``q p`` is small: at least :math:`30 / p` draws are asked for.
 
 References
 ----------

@@ -1,12 +1,13 @@
-r"""What a line through the ``k`` largest scores gets wrong on a perfectly exponential tail: exactly, for every ``k``, ``m`` and ``n``.
+r"""What a line through the ``k`` largest scores gets wrong on a perfectly exponential tail, exactly.
 
-Let :math:`x_1 > \dots > x_k` be the largest of ``m`` scores of an Exp(1) law and ``y_i`` the levels at which they are plotted. Least
-squares of ``y`` on ``x`` forecasts the size exceeded once in ``n`` rows as
+Let :math:`x_1 > \dots > x_k` be the largest of ``m`` scores of an Exp(1) law and ``y_i`` the levels at which they are plotted.
+Least squares of ``y`` on ``x`` forecasts the size exceeded once in ``n`` rows as
 
 .. math:: Q = \bar x + (\log n + \bar y) / (-a), \qquad a = \mathrm{cov}(x, y) / \mathrm{var}(x).
 
-*Derivation.* By Renyi's representation :math:`x_i = x_{k+1} + W_i` with :math:`W_i = \sum_{j=i}^k E_j / j`, the :math:`E_j` independent Exp(1)
-and independent of :math:`x_{k+1}`. So :math:`E \bar x = [\psi(m+1) - \psi(k+1)] + 1`, and ``a`` depends on ``E`` alone. Hence
+*Derivation.* By Renyi's representation :math:`x_i = x_{k+1} + W_i` with :math:`W_i = \sum_{j=i}^k E_j / j`, the :math:`E_j`
+independent Exp(1) and independent of :math:`x_{k+1}`. So :math:`E \bar x = [\psi(m+1) - \psi(k+1)] + 1`, and ``a`` depends on
+``E`` alone. Hence
 
 .. math:: E Q - \log n = \psi(m+1) - \psi(k+1) + 1 - \log n + c_k (\log n + \bar y), \qquad
           c_k = E\left[\frac{\mathrm{var}\, W}{-\mathrm{cov}(W, y)}\right].
@@ -16,10 +17,10 @@ The ratio is that of a quadratic form :math:`E^T Q E` and a linear one :math:`l^
 
 .. math:: c_k = \int_0^\infty \prod_j d_j \Big[\sum_{a,b} Q_{ab} d_a d_b + \sum_a Q_{aa} d_a^2\Big] ds. \qquad ∎
 
-Two parts: *attenuation*, what is left at unbiased levels :math:`y_i = \psi(i) - \psi(m+1)` (``x`` is noisy, which flattens the line), and
-*plotting positions*, what the levels :math:`\log(i/m)` add. Regressing ``x`` on unbiased levels instead has no bias at all, as
-:math:`E x_i = -y_i`. For another law the curvature of its log survival function comes on top; where a mode of weight ``w`` was not met, which has
-probability :math:`(1-w)^m`, so does all of that mode.
+Two parts: *attenuation*, what is left at unbiased levels :math:`y_i = \psi(i) - \psi(m+1)` (``x`` is noisy, which flattens the
+line), and *plotting positions*, what the levels :math:`\log(i/m)` add. Regressing ``x`` on unbiased levels instead has no bias at all, as
+:math:`E x_i = -y_i`. For another law the curvature of its log survival function comes on top; where a mode of weight ``w`` was
+not met, which has probability :math:`(1-w)^m`, so does all of that mode.
 
 References
 ----------
@@ -86,7 +87,7 @@ def extrapolation_bias(n_scores: int, n_rows: float, n_largest: int = 10) -> Ext
 
 
 def chance_of_missing(weight: float, n_scores: int) -> float:
-    """Return the probability that no score of a mode of some weight is among independent scores: ``(1 - weight)**n_scores``."""
+    """Return the probability that a mode is missed by independent scores: ``(1 - weight)**n_scores``."""
     check_level("weight", weight)
     check_count("n_scores", n_scores, at_least=1)
     return float(np.exp(n_scores * np.log1p(-weight)))

@@ -1,9 +1,9 @@
 r"""Forecast the rate of large scores, and the size expected over many rows, from few scores.
 
-From ``m`` independent scores, two questions: with which probability is a fresh score larger than a threshold ``t`` that hardly any
-of them passed, and which size is exceeded once in ``n`` rows? Beyond the scores that were seen the answers come from a tail
-(:mod:`alignconf.forecast.tails`): they are *model-based*. Next to each stands what is *certified*: with ``c`` of ``m`` scores above
-``t``, the Clopper-Pearson bound; for ``c = 0`` that is about ``3/m``, and every forecast below it rests on the model alone.
+From ``m`` independent scores, two questions: with which probability is a fresh score larger than a threshold ``t`` that hardly
+any of them passed, and which size is exceeded once in ``n`` rows? Beyond the scores that were seen the answers come from a tail
+(:mod:`alignconf.forecast.tails`): they are *model-based*. Next to each stands what is *certified*: with ``c`` of ``m`` scores
+above ``t``, the Clopper-Pearson bound; for ``c = 0`` that is about ``3/m``, and every forecast below it rests on the model alone.
 
 What no tail can know: a mode of the law that no score came from. One of weight ``w`` is missed with probability
 :math:`(1-w)^m`. Where a search or a simulation found such a region it is added as what it is, a :class:`Region` of known weight.
@@ -82,8 +82,8 @@ class Exceedances(Finding):
     def __str__(self) -> str:
         """Return the bound in words."""
         return (
-            f"[certified] {self.counted.n_rejected} of {self.counted.n_queries} scores are above {self.threshold:g}: the rate is at most "
-            f"{self.counted.upper_bound:.3g} with confidence {self.counted.confidence:g}, if the scores are independent draws of "
+            f"[certified] {self.counted.n_rejected} of {self.counted.n_queries} scores are above {self.threshold:g}: the rate is "
+            f"at most {self.counted.upper_bound:.3g} with confidence {self.counted.confidence:g}, if the scores are independent draws of "
             "the law in use."
         )
 
@@ -172,14 +172,20 @@ class Forecast(Finding):
         """Whether a tail could be fitted."""
         return not self.problem
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether the threshold was passed often enough for the rate to be counted; then nothing is carried on."""
+        return self.exceedances is not None and self.exceedances.counted.n_rejected >= FEWEST
+
     def __str__(self) -> str:
         """Return the forecast in sentences."""
         lines = []
         if self.problem:
             lines.append(f"[model-based] not identifiable: {self.problem}")
         if self.rate is not None:
+            how = "counted" if self.is_counted else "forecast"
             lines.append(
-                f"[model-based] the probability that a {self.what} exceeds {self.threshold:g} is forecast to be {self.rate:.3g}"
+                f"[model-based] the probability that a {self.what} exceeds {self.threshold:g} is {how} to be {self.rate:.3g}"
                 f"{self._between(self.rate_between)}; {self.rate * self.n_rows:.3g} of {self.n_rows:,.0f} rows."
             )
         if self.size is not None:
@@ -191,8 +197,7 @@ class Forecast(Finding):
             lines.append(str(self.exceedances))
         if self.back_test is not None:
             lines.append(str(self.back_test))
-        for region in self.regions:
-            lines.append(f"With a region of weight {region.weight:.3g} ({region.source}), taken as known.")
+        lines += [f"With a region of weight {one.weight:.3g} ({one.source}), taken as known." for one in self.regions]
         lines.append(
             f"A mode of weight below {self.visible:.2g} is invisible in {self.n_scores} scores: it was missed with probability "
             f"(1 - weight)^{self.n_scores}."

@@ -4,9 +4,10 @@ For excesses :math:`y_1, \dots, y_k`,
 
 .. math:: \ell(\xi, \sigma) = -k \log \sigma - (1 + 1/\xi) \sum_i \log(1 + \xi y_i / \sigma),
 
-with the limit :math:`-k \log \sigma - \sum_i y_i / \sigma` at 0. Two parameters need no sampler: a grid of about three thousand points that
-holds all of the likelihood gives profile intervals (the range of a figure over all points within half a chi-square quantile of
-the maximum) and averages over a prior alike. ``xi`` below -1 is left out: the likelihood is unbounded there.
+with the limit :math:`-k \log \sigma - \sum_i y_i / \sigma` at 0. Two parameters need no sampler: a grid of about three
+thousand points that holds all of the likelihood gives profile intervals (the range of a figure over all points within half a
+chi-square quantile of the maximum) and averages over a prior alike. ``xi`` below -1 is left out: the likelihood is unbounded
+there.
 
 References
 ----------
@@ -84,7 +85,7 @@ class ParetoLikelihood:
 
     def _likelihoods(self) -> FloatArray:
         """Return the likelihood times the step of the log scale, relative to its maximum."""
-        return np.exp(self.values - self.values.max()) * np.gradient(np.log(self.scales), axis=1)
+        return np.asarray(np.exp(self.values - self.values.max()) * np.gradient(np.log(self.scales), axis=1))
 
 
 def _grid(excesses: FloatArray, shapes: FloatArray, reach: float, n_scales: int) -> ParetoLikelihood:

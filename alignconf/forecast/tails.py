@@ -15,7 +15,8 @@ The ``k`` largest of ``m`` scores give a tail; carried on, it says with which pr
 ``"selected"``
     exponential if the interval of ``xi`` holds 0, else generalized Pareto.
 ``"averaged"``
-    the mean of the rates of generalized Pareto tails over what the data leave open: :mod:`alignconf.forecast.averaging`. The default.
+    the mean of the rates of generalized Pareto tails over what the data leave open: :mod:`alignconf.forecast.averaging`. The
+    default.
 
 References
 ----------
@@ -119,7 +120,7 @@ class ParetoTail:
         return self.start + float(genpareto.isf(inside, self.shape, scale=self.scale))
 
     def log_rate_between(self, size: float, confidence: float) -> tuple[float, float]:
-        """Return the profile likelihood interval; where the tail is exponential, the one from the exact law of the mean excess."""
+        """Return the profile likelihood interval; of an exponential tail, the exact one of its mean excess."""
         excess = size - self.start
         if self.shape == 0.0:
             n_excesses = self.excesses.size

@@ -1,8 +1,8 @@
 """Boosted models whose violation probabilities are known exactly: every cell of the grid of their thresholds is visited.
 
-Four uniform columns, a binary one and one of four values, independent; a response that rises in column 0 except in a small region; 25
-trees of depth 3, fitted to values rounded to twelfths so that there are few cells. A query is a pair of places of column 0 at a row: its margin is constant on products of cells, whose
-probabilities multiply.
+Four uniform columns, a binary one and one of four values, independent; a response that rises in column 0 except in a small
+region; 60 trees of depth 3, fitted to values rounded to sixteenths so that there are few cells. A query is a pair of places of
+column 0 at a row: its margin is constant on products of cells, whose probabilities multiply.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Enumerated:
         return float((self.margins[at] + self.margins[at + 1]) / 2), float(self.beyond[at])
 
 
-def boosted(seed: int, n_rows: int = 3000) -> Enumerated:
+def boosted(seed: int, n_rows: int = 6000) -> Enumerated:
     """Fit a model and enumerate it."""
     random = np.random.default_rng([77, seed])
     rows = law().sample(n_rows, random_state=random)
@@ -61,18 +61,18 @@ def boosted(seed: int, n_rows: int = 3000) -> Enumerated:
     inside = (np.abs(rows[:, 1:4] - centre) < 0.15).all(axis=1) & (rows[:, 4] == 1)
     wave = np.sin(2 * np.pi * rows[:, 0]) * inside
     response = rows[:, 0] + rows[:, 1] * rows[:, 2] + 0.2 * rows[:, 5] - 2 * wave + random.normal(0, 0.3, n_rows)
-    model = GradientBoostingRegressor(n_estimators=25, max_depth=3, learning_rate=0.2, random_state=seed)
-    model.fit(np.column_stack([np.round(rows[:, :4] * 12) / 12, rows[:, 4:]]), response)
+    model = GradientBoostingRegressor(n_estimators=60, max_depth=3, learning_rate=0.2, random_state=seed)
+    model.fit(np.column_stack([np.round(rows[:, :4] * 16) / 16, rows[:, 4:]]), response)
     reference = law().sample(1000, random_state=random)
     margins, masses = _enumerate(model, reference)
     values, at = np.unique(np.round(margins, 9), return_inverse=True)
-    total = np.bincount(at.ravel(), weights=masses)
+    total: FloatArray = np.asarray(np.bincount(at.ravel(), weights=masses), dtype=np.float64)
     beyond = np.cumsum(total[::-1])[::-1] - total
     return Enumerated(model, reference, values, beyond)
 
 
 def _enumerate(model: Any, reference: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return every margin and its probability."""
+    """Return every margin above 0 and its probability, and 0 with that of all others."""
     cells = [_cells(model, column) for column in range(4)]
     cells += [(np.array(list(one)), np.array(list(one.values()))) for one in (BINARY, FOUR)]
     edges = np.append(_thresholds(model, 0), np.inf)
@@ -86,8 +86,11 @@ def _enumerate(model: Any, reference: FloatArray) -> tuple[FloatArray, FloatArra
     margins, masses = [np.zeros(1)], [np.array([float((places**2).sum())])]
     for low in range(places.size):
         for high in range(low + 1, places.size):
-            margins.append(values[low] - values[high])
-            masses.append(2 * places[low] * places[high] * mass)
+            excess = values[low] - values[high]
+            violated = excess > 0
+            pair = 2 * places[low] * places[high] * mass
+            margins += [excess[violated], np.zeros(1)]
+            masses += [pair[violated], np.array([pair[~violated].sum()])]
     return np.concatenate(margins), np.concatenate(masses)
 
 
