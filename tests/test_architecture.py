@@ -55,7 +55,7 @@ LADDER = (
     {"_trials", "aligned", "audit", "inputs"},
     {"outcome", "classifier", "plotting", "monitoring", "sequential", "_laws"},
     {"regressor", "_orbit_laws"},
-    {"slices", "testing"},
+    {"forecast", "rare", "slices", "testing"},
     {"command"},
     {"propose"},
     {"__init__", "__main__"},

@@ -1,6 +1,7 @@
 """Rare violations under a declared input law: how probable they are, which law would make them frequent, what alignment does.
 
-Everything here is simulation: it is about the law that is declared (:class:`~alignconf.inputs.InputLaw`), and as wrong as that law is.
+Everything here is simulation: it is about the law that is declared (:class:`~alignconf.inputs.InputLaw`), and as wrong as that
+law is.
 """
 
 from alignconf.rare.event import RareEvent, rare_event

@@ -1,10 +1,10 @@
 r"""The probability of a rare event from independent runs, with what is certain beside it.
 
-``R`` independent runs of subset simulation (:mod:`alignconf.rare.splitting`) give :math:`\hat p_1, \dots, \hat p_R`. The estimate is
-their mean; its interval is :math:`\log \hat p \pm t_{R-1}\, \mathrm{sd}(\log \hat p_r) / \sqrt R`, with the spread taken to be at least
-what independent states would have. It is a figure of a simulation. The independent draws with which the runs start give an exact
-Clopper-Pearson bound as well, which is all that remains where a run does not reach the event: then the answer is
-"undetermined", and never 0.
+``R`` independent runs of subset simulation (:mod:`alignconf.rare.splitting`) give :math:`\hat p_1, \dots, \hat p_R`. The
+estimate is their mean; its interval is :math:`\log \hat p \pm t_{R-1}\, \mathrm{sd}(\log \hat p_r) / \sqrt R`, with the spread
+taken to be at least what independent states would have. It is a figure of a simulation. The independent draws with which the
+runs start give an exact Clopper-Pearson bound as well, which is all that remains where a run does not reach the event: then
+the answer is "undetermined", and never 0.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
 r"""Laws near the declared one under which violations are most frequent.
 
-Without a budget the most harmful law sits on the worst row there is. Within Kullback-Leibler divergence :math:`\rho` of the declared
-law ``P`` no law makes an event ``C`` of probability ``p`` more probable than
+Without a budget the most harmful law sits on the worst row there is. Within Kullback-Leibler divergence :math:`\rho` of the
+declared law ``P`` no law makes an event ``C`` of probability ``p`` more probable than
 
 .. math:: \sup\{Q(C) : KL(Q \| P) \le \rho\} = \max\{q : q \log(q/p) + (1-q) \log((1-q)/(1-p)) \le \rho\},
 
 because of all laws with ``Q(C) = q`` the one that only reweighs ``C`` and its complement is nearest: the bound is exact and
-depends on ``p`` alone (:func:`largest_probability`), ``p`` itself being a figure of simulation. Which features move is shown by a smaller
-family: the standard normal numbers behind the columns are shifted by :math:`\theta`, with divergence :math:`|\theta|^2 / 2`. At a
-stationary point of :math:`Q_\theta(C)` on a sphere, :math:`\theta` points along the mean of the numbers given the event under :math:`Q_\theta`
-itself; the shift goes there in a few rounds, and the probability that is reported comes from runs that did not choose it.
+depends on ``p`` alone (:func:`largest_probability`), ``p`` itself being a figure of simulation. Which features move is shown
+by a smaller family: the standard normal numbers behind the columns are shifted by :math:`\theta`, with divergence
+:math:`|\theta|^2 / 2`. At a stationary point of :math:`Q_\theta(C)` on a sphere, :math:`\theta` points along the mean of the
+numbers given the event under :math:`Q_\theta` itself; the shift goes there in a few rounds, and the probability that is
+reported comes from runs that did not choose it.
 
 References
 ----------
@@ -98,8 +99,8 @@ class HarmfulLaws(Finding):
         lines = [str(self.declared)]
         if self.tilts:
             lines.append(
-                f"[simulation] The most harmful shifts that were found, {self.n_rows} model rows in all. A worse shift may have been "
-                "missed; the bounds on all laws hold if the probability under the declared law is as estimated:"
+                f"[simulation] The most harmful shifts that were found, {self.n_rows} model rows in all. A worse shift may "
+                "have been missed; the bounds on all laws hold if the probability under the declared law is as estimated:"
             )
         return "\n".join([*lines, *(str(tilt) for tilt in self.tilts)])
 
@@ -163,8 +164,8 @@ def harmful_laws(
     random = generator(random_state, SIMULATE + 2)
     declared = simulate(np.zeros(n_movable), random)
     n_rows, tilts = declared.n_rows, []
-    direction = None
-    if declared.probability is not None:
+    direction, p = None, declared.probability
+    if p is not None:
         direction = _first_direction(declared.particles[:, :n_movable], float(np.sqrt(2 * radii[0])))
     for divergence in radii if direction is not None else ():
         radius = np.sqrt(2 * divergence)
@@ -177,7 +178,7 @@ def harmful_laws(
             if round_ < ROUNDS:
                 towards = found.particles[:, :n_movable].mean(axis=0) + radius * direction
                 direction = towards / np.linalg.norm(towards)
-        bound = largest_probability(declared.probability, divergence) if 0 < (declared.probability or 0) < 1 else None
+        bound = largest_probability(p, divergence) if p is not None and p < 1 else None
         shift = radius * direction
         tilts.append(Tilt(divergence, shift, found.probability, found.interval, bound, describe(shift)))
     return HarmfulLaws(declared, tuple(tilts), n_rows)
@@ -195,8 +196,6 @@ def _first_direction(particles: FloatArray, radius: float) -> FloatArray:
     _, _, axes = np.linalg.svd(particles, full_matrices=False)
     sides = particles @ axes[0] > 0
     parts = [part for part in (particles, particles[sides], particles[~sides]) if len(part)]
-    gains = [
-        np.log(len(part) / len(particles)) + radius * float(np.linalg.norm(part.mean(axis=0))) for part in parts
-    ]
+    gains = [np.log(len(part) / len(particles)) + radius * float(np.linalg.norm(part.mean(axis=0))) for part in parts]
     towards = parts[int(np.argmax(gains))].mean(axis=0)
     return np.asarray(towards / np.linalg.norm(towards))

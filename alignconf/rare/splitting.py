@@ -8,8 +8,8 @@ each factor about ``SHARE``. Particles beyond a level are moved by Metropolis st
 ``s > l``, as it is: in turn a preconditioned Crank-Nicolson move :math:`u' = \sqrt{1 - b^2}\,u + b z` of a random half of the
 coordinates, and a fresh draw of one coordinate. Three things keep it alive where textbook versions die:
 
-* *Ties.* A level is a value that occurs, and what counts is what lies strictly above it. Where many particles share a value the level
-  that leaves nearest to ``SHARE`` is taken, and where next to nothing lies above, the same level is sampled further.
+* *Ties.* A level is a value that occurs, and what counts is what lies strictly above it. Where many particles share a value
+  the level that leaves nearest to ``SHARE`` is taken, and where next to nothing lies above, the same level is sampled further.
 * *Irrelevant coordinates.* The size ``b`` is steered by the acceptance of proposals that *change the score*: others are always
   accepted, and would drive ``b`` to 1 until nothing that matters moves.
 * *Dependence.* Factors are read off the states of the last half of the steps, not of the last step alone.

@@ -1,7 +1,7 @@
 """Tiny violation probabilities of a model under a declared input law.
 
-A point of the simulation is a row of the law (:class:`~alignconf.inputs.InputLaw`, one standard normal number for each column) with
-a query at it (one normal number for each uniform that chooses its places). Its score is the margin of the query
+A point of the simulation is a row of the law (:class:`~alignconf.inputs.InputLaw`, one standard normal number for each column)
+with a query at it (one normal number for each uniform that chooses its places). Its score is the margin of the query
 (:class:`~alignconf.violations.ViolationScore`), which is below 0 where the property holds: that is the slope along which a
 simulation finds violations that no sample would meet.
 """
@@ -66,9 +66,7 @@ class LatentMargin:
             reference = check_rows(X_reference, name="X_reference")
             names = _tables.column_names(law.template)
             _tables.check_columns(reference, names, law.n_features, name="X_reference")
-        return cls(
-            ViolationScore.of(model, properties, reference, n_jobs=n_jobs), law, np.zeros(law.n_features)
-        )
+        return cls(ViolationScore.of(model, properties, reference, n_jobs=n_jobs), law, np.zeros(law.n_features))
 
     @property
     def n_dimensions(self) -> int:
