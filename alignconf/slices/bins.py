@@ -50,12 +50,13 @@ class Condition:
         """Return for which rows it holds, (n_samples,)."""
         column, missing = _comparable(_tables.column(table, self.position))
         if self.values:
-            return ~missing & np.array([value == self.values[0] for value in column.tolist()], dtype=bool)
+            same: BoolArray = np.array([value == self.values[0] for value in column.tolist()], dtype=bool)
+            return ~missing & same
         if self.low is None and self.high is None:
             return missing
         inside = ~missing
-        present = column[inside]
-        held = np.ones(present.size, dtype=bool)
+        present: NDArray[Any] = column[inside]
+        held: BoolArray = np.ones(present.size, dtype=bool)
         if self.low is not None:
             held = held & np.asarray(present > self.low)
         if self.high is not None:

@@ -8,8 +8,9 @@ all features, so that no two slices share a key. For a slice ``S`` of some rows 
 with losses :math:`q_i` in whole numbers. Counts add up over parts of the rows, exactly and in any order: rows may lie on several
 machines, and the answer is the same to the bit.
 
-A slice of ``d + 1`` literals has no more rows than any of the slices with one literal less. So if all of these had enough rows
-it is looked at, and otherwise it is not (Apriori); :func:`extended` never leaves out a slice with enough rows.
+A slice of ``d + 1`` literals has no more rows, and no more losses, than its parents, the slices with one literal less.
+So if all of these had enough rows it is looked at, and otherwise it is not (Apriori); :func:`extended` never leaves out a slice
+with enough rows, and :func:`bounded_by_parents` says what a slice can have at most before it is counted.
 
 References
 ----------
@@ -28,7 +29,7 @@ from alignconf._typing import BoolArray, IntArray, Table
 from alignconf.errors import InputError
 from alignconf.slices.bins import Bins
 
-__all__ = ["Part", "SliceCounts", "extended", "literals"]
+__all__ = ["Part", "SliceCounts", "bounded_by_parents", "extended", "literals"]
 
 Keys = NDArray[np.int64]
 
@@ -62,6 +63,12 @@ class SliceCounts:
     def take(self, chosen: BoolArray | IntArray) -> SliceCounts:
         """Return the counts of some of the slices, by positions or a mask."""
         return SliceCounts(self.keys[chosen], self.n_rows[chosen], self.losses[chosen])
+
+    def replaced(self, chosen: BoolArray, found: SliceCounts) -> SliceCounts:
+        """Return the counts with others for some of the slices."""
+        n_rows, losses = self.n_rows.copy(), self.losses.copy()
+        n_rows[chosen], losses[chosen] = found.n_rows, found.losses
+        return SliceCounts(self.keys, n_rows, losses)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +200,27 @@ def extended(levels: Sequence[Keys], sizes: IntArray) -> Keys:
     for dropped in range(last.shape[1] - 1):
         kept[kept] = _ranks(np.delete(keys[kept], dropped, axis=1), tables, n_literals) >= 0
     return np.ascontiguousarray(keys[kept])
+
+
+def bounded_by_parents(keys: Keys, levels: Sequence[Keys], parents: SliceCounts, sizes: IntArray) -> SliceCounts:
+    """Return the rows and losses that slices have at most, from those of their parents.
+
+    Parameters
+    ----------
+    keys : (n_slices, depth + 1)
+        As :func:`extended` returns.
+    levels, sizes : as for :func:`extended`
+    parents : SliceCounts
+        Of the last of the levels, exact or bounds.
+    """
+    n_literals = int(sizes.sum())
+    tables = _tables_of(levels, n_literals)
+    n_rows = np.full(len(keys), np.iinfo(np.int64).max)
+    losses = n_rows.copy()
+    for dropped in range(keys.shape[1] if len(keys) else 0):
+        rank = _ranks(np.delete(keys, dropped, axis=1), tables, n_literals)
+        n_rows, losses = np.minimum(n_rows, parents.n_rows[rank]), np.minimum(losses, parents.losses[rank])
+    return SliceCounts(keys, n_rows, losses)
 
 
 def _tables_of(levels: Sequence[Keys], n_literals: int) -> list[Keys]:

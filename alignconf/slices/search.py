@@ -1,9 +1,11 @@
 r"""Search: which slices hold more than their share of losses, among all that the lattice has.
 
-Every slice of at most ``max_depth`` conditions with enough rows is counted (:mod:`alignconf.slices.lattice`) and gets a p-value
-(:mod:`alignconf.slices.significance`). With ``alpha`` those are kept that Benjamini and Yekutieli's procedure rejects among *all*
-``M`` slices tested. Slices that say the same thing twice are **peeled**: the most surprising one is reported, its rows are taken
-away, and the others are looked at again on the rows that are left.
+Every slice of at most ``max_depth`` conditions with enough rows is tested: counted (:mod:`alignconf.slices.lattice`) and
+given a p-value (:mod:`alignconf.slices.significance`). With ``alpha`` those are kept that Benjamini and Yekutieli's procedure
+rejects among *all* ``M`` of them. A slice that has too few losses for itself, or any slice inside it, to be found alone is not
+counted; it stays among the ``M`` with p-value 1, which makes p-values no smaller, so that what is claimed stays true. Slices
+that say the same thing twice are **peeled**: the most surprising one is reported, its rows are taken away, and the others are
+looked at again on the rows that are left, where the k-th must be as surprising as the k-th of k slices.
 
 **What is claimed.** If losses have nothing to do with the features (independent rows), any slice is reported with probability at
 most ``alpha``. If some have, then before peeling the expected share of wrong ones, slices on whose membership the losses do not
@@ -34,7 +36,7 @@ from alignconf.errors import InputError
 from alignconf.findings import Finding, Kind
 from alignconf.repeats import UsedRows
 from alignconf.slices.bins import Bins, Condition
-from alignconf.slices.lattice import SliceCounts, extended, literals
+from alignconf.slices.lattice import SliceCounts, bounded_by_parents, extended, literals
 from alignconf.slices.partitions import Partitions
 from alignconf.slices.significance import Population, least_support
 
@@ -212,22 +214,28 @@ def search_slices(
         raise InputError(f"bins must be a Bins, as Bins.from_rows returns, got {bins!r} of type {type(bins).__name__}.")
     partitions = Partitions.of(X, losses, bins, {"n_bins": n_bins, "features": features}, n_jobs)
     read, population = partitions.bins, partitions.population()
-    counted, support = _counted(partitions, population, level, max_depth, min_support)
-    tested = [one.take(one.n_rows >= support) for one in counted]
+    lattice = _Lattice.of(partitions, population, level, max_depth, min_support)
+    tested = [one.take(one.n_rows >= lattice.support) for one in lattice.counted]
+    n_tested = lattice.n_tested
     every = np.concatenate([population.p_values(one.n_rows, one.losses) for one in tested])
-    adjusted = false_discovery_control(every, method="by") if every.size and level is not None else every
+    # Slices that were not counted could not be found, and keep the p-value 1.
+    ones = np.ones(n_tested - every.size)
+    adjusted = (
+        false_discovery_control(np.append(every, ones), method="by")[: every.size] if level and every.size else every
+    )
     kept = every <= SCREEN if level is None else adjusted <= level
     candidates = _sorted_candidates(tested, every, adjusted, kept)
-    chosen = _peeled(partitions, candidates, max_slices)
+    alone = SCREEN if level is None else _alone(level, n_tested)
+    chosen = _peeled(partitions, candidates, max_slices, alone, grows=level is not None)
     unit = partitions.unit
     return SliceSearch(
         slices=tuple(_described(read, one, population, unit, is_adjusted=level is not None) for one in chosen),
         n_rows=population.n_rows,
         mean_loss=population.total / population.n_rows * unit,
-        n_tested=int(every.size),
-        n_counted=sum(len(one.keys) for one in counted),
+        n_tested=n_tested,
+        n_counted=sum(len(one.keys) for one in lattice.counted),
         n_possible=_n_possible(read.sizes, max_depth),
-        support=support,
+        support=lattice.support,
         alpha=level,
         largest=unit * (population.histogram.size - 1),
         is_binary=population.is_binary,
@@ -235,24 +243,58 @@ def search_slices(
     )
 
 
-def _counted(
-    partitions: Partitions, population: Population, alpha: float | None, max_depth: int, min_support: int
-) -> tuple[list[SliceCounts], int]:
-    """Return the counts of every slice that may have enough rows, level by level, and how many rows are enough."""
-    sizes = partitions.bins.sizes
-    least = None if alpha is None else population.least_p_values()
-    support = min_support
-    counted: list[SliceCounts] = []
-    levels: list[NDArray[np.int64]] = []
-    for depth in range(min(max_depth, sizes.size)):
-        found = partitions.counts(extended(levels, sizes) if depth else literals(sizes))
-        counted.append(found)
-        if alpha is not None and least is not None:
-            support = least_support(np.concatenate([one.n_rows for one in counted]), least, alpha, min_support)
-        levels.append(found.keys[found.n_rows >= support])
-        if not len(levels[-1]):
-            break
-    return counted, support
+@dataclass(frozen=True, eq=False)
+class _Lattice:
+    """The slices that may have enough rows, as far as they had to be counted.
+
+    Parameters
+    ----------
+    counted : list of SliceCounts
+        Level by level.
+    support : int
+        How many rows are enough.
+    n_tested : int
+        Slices that have enough rows, or may have and could not be found: the number of tests.
+    """
+
+    counted: list[SliceCounts]
+    support: int
+    n_tested: int
+
+    @classmethod
+    def of(
+        cls, partitions: Partitions, population: Population, alpha: float | None, max_depth: int, min_support: int
+    ) -> _Lattice:
+        """Count level by level; what cannot be found, and has nothing inside it that can, is bounded but not counted."""
+        sizes = partitions.bins.sizes
+        least = None if alpha is None else population.least_p_values()
+        support, threshold = min_support, SCREEN
+        counted: list[SliceCounts] = []
+        known: list[SliceCounts] = []
+        for depth in range(min(max_depth, sizes.size)):
+            if depth:
+                levels = [one.keys for one in known]
+                bounds = bounded_by_parents(extended(levels, sizes), levels, known[-1], sizes)
+                best = population.best_inside(bounds.n_rows, bounds.losses, support)
+                found = partitions.counts(bounds.keys[best <= threshold])
+                known.append(bounds.replaced(best <= threshold, found))
+            else:
+                found = partitions.counts(literals(sizes))
+                known.append(found)
+            counted.append(found)
+            if alpha is not None and least is not None:
+                support = least_support(np.concatenate([one.n_rows for one in known]), least, alpha, min_support)
+                n_tested = sum(int((one.n_rows >= support).sum()) for one in known)
+                threshold = _alone(alpha, n_tested)
+            known[-1] = known[-1].take(known[-1].n_rows >= support)
+            if not len(known[-1].keys):
+                break
+        return cls(counted, support, sum(int((one.n_rows >= support).sum()) for one in known))
+
+
+def _alone(alpha: float, n_tested: int) -> float:
+    """Return the p-value up to which Benjamini and Yekutieli's procedure finds a slice that is alone in being surprising."""
+    return alpha / (n_tested * float(np.sum(1.0 / np.arange(1, n_tested + 1)))) if n_tested else 0.0
 
 
 @dataclass(frozen=True)
@@ -280,14 +322,20 @@ def _sorted_candidates(
     return sorted(found, key=lambda one: (one.p_value, len(one.key), -one.n_rows, one.key))
 
 
-def _peeled(partitions: Partitions, candidates: list[_Candidate], max_slices: int) -> list[_Candidate]:
-    """Return the most surprising slice, then the most surprising one on the rows outside it, and so on."""
+def _peeled(
+    partitions: Partitions, candidates: list[_Candidate], max_slices: int, threshold: float, *, grows: bool
+) -> list[_Candidate]:
+    """Return the most surprising slice, then the most surprising one on the rows outside it, and so on.
+
+    The slice that comes k-th must have a p-value of at most ``k * threshold`` there, or ``threshold`` if it does not grow:
+    slices that say the same thing twice count once.
+    """
     chosen: list[_Candidate] = []
-    threshold = max((one.p_value for one in candidates), default=0.0)
-    rest = candidates
+    rest = [one for one in candidates if one.p_value <= threshold]
     while rest and len(chosen) < max_slices:
         chosen.append(rest[0])
-        rest = _surprising_outside(partitions, rest[1:], [one.key for one in chosen], threshold)
+        level = (len(chosen) + 1) * threshold if grows else threshold
+        rest = _surprising_outside(partitions, candidates, [one.key for one in chosen], level)
     return chosen
 
 

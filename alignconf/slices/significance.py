@@ -91,6 +91,18 @@ class Population:
             result[some] = np.minimum(1.0, np.exp(exponents.min(axis=1)))
         return result
 
+    def best_inside(self, n_rows: Counts, losses: Counts, support: int) -> FloatArray:
+        """Return the smallest p-value that a slice with at least ``support`` rows can have inside given ones, (n_slices,).
+
+        Parameters
+        ----------
+        n_rows, losses : (n_slices,)
+            Of the given slices, or what they have at most.
+        support : int
+        """
+        fewest = np.maximum(support, -(-losses // (self.histogram.size - 1)))
+        return np.where(n_rows >= support, self.p_values(fewest, np.minimum(losses, self.total)), 1.0)
+
     def least_p_values(self) -> FloatArray:
         """Return the smallest p-value that a slice of at most ``m`` rows can have, for m = 0 to n_rows: (n_rows + 1,)."""
         support = np.arange(self.n_rows + 1, dtype=np.int64)
