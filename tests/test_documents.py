@@ -127,5 +127,5 @@ def test_the_picture_of_the_readme_is_what_its_script_draws(tmp_path: Path, monk
         sorted(re.findall(r"<text[^>]*>([^<]+)</text>", path.read_text(encoding="utf-8")))
         for path in (tmp_path / "line.svg", ROOT / "docs" / "_static" / "line.svg")
     )
-    assert drawn == kept
+    assert drawn == kept, "make figure draws it again"
     assert "delivered" in drawn
