@@ -90,7 +90,7 @@ def messages() -> list[str]:
     """Return what the package's sources say in strings, each in one piece, gaps where values stand."""
     found = []
     package = Path(alignconf.__file__).parent
-    for path in [*package.glob("*.py"), *(package / "properties").glob("*.py")]:
+    for path in {*package.rglob("*.py"), *(package / "properties").glob("*.py")}:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
                 found.append("".join(part.value if isinstance(part, ast.Constant) else "\0" for part in node.values))
