@@ -79,7 +79,8 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
 
 def check_model(name: str, model: Any) -> Model:
     """Return an object that can predict."""
-    if isinstance(model, type) or not isinstance(model, Model):
+    # Asked by name: from Python 3.12 on isinstance does not see a method that is delegated, as that of a FrozenEstimator.
+    if isinstance(model, type) or not callable(getattr(model, "predict", None)):
         raise InputError(
             f"{name} must be a fitted regressor, an object with a predict method, got {model!r} of type "
             f"{type(model).__name__}."
