@@ -24,6 +24,7 @@ from alignconf._validation import (
     check_random_state,
     check_rows,
     check_surrogate,
+    check_switch,
     generator,
     predictions,
 )
@@ -50,6 +51,9 @@ from alignconf.training import check_labels, count_held_out, fit_arguments, spli
 __all__ = ["AlignedEstimator", "check_calibrated"]
 
 PROJECTIONS = ("l2", "sup")
+
+#: Knots and queries are no more than this.
+MOST = 1_000_000
 
 #: One stream of random numbers for each purpose.
 SPLIT, CALIBRATE, CERTIFY, CONDITION, SCORE = range(5)
@@ -246,7 +250,7 @@ class AlignedEstimator(ConventionalEstimator):
         self, X: Table, groups: Any, confidence: float, errors: RowErrors | None, n_queries: int = 1
     ) -> Certificate:
         alignment, table = self._ready(X)
-        check_count("n_queries", n_queries, at_least=1)
+        check_count("n_queries", n_queries, at_least=1, at_most=MOST)
         alignment.complete(table)
         self.used_rows_.refuse(table)
         membership = self._membership(table, groups) if isinstance(self.threshold_, ByGroup) else None
@@ -266,6 +270,7 @@ class AlignedEstimator(ConventionalEstimator):
         """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""
         alignment, table = self._ready(X)
         half_widths = self.threshold_.of_rows(table, groups)
+        alignment.complete(table)  # refuses rows that have no place on their lines, as predict does
         f, _ = alignment.predict_model(table)
         return alignment.band(table, f, half_widths)
 
@@ -292,14 +297,15 @@ class AlignedEstimator(ConventionalEstimator):
         request = self._request
         check_choice("projection", self.projection, PROJECTIONS)
         check_choice("reference", self.reference, REFERENCES)
-        check_count("n_knots", self.n_knots, at_least=2)
-        check_count("n_queries", self.n_queries, at_least=1)
+        check_count("n_knots", self.n_knots, at_least=2, at_most=MOST)
+        check_count("n_queries", self.n_queries, at_least=1, at_most=MOST)
         check_surrogate(self.surrogate)
         scale_of(self.difficulty, self.ray)
         check_max_half_width(self.max_half_width, self.difficulty, is_full=request.is_full)
         check_random_state(self.random_state)
         if self.n_jobs is not None:
             check_jobs(self.n_jobs)
+        check_switch("verbose", self.verbose)
         check_query_law(declare(self.properties), self.query_law)
 
     def _set_reference_aside(self, n_samples: int) -> tuple[IntArray, IntArray]:

@@ -365,7 +365,7 @@ def test_intervals_of_outcomes_come_in_it_too() -> None:
 
 def test_bad_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     aligned = AlignedRegressor(Ridge(), {0: 1})
-    with pytest.raises(InputError, match="transform must be one of 'default', 'pandas', 'polars' or None, got 'arrow'"):
+    with pytest.raises(InputError, match="transform must be one of 'default', 'pandas', 'polars', got 'arrow'"):
         aligned.set_output(transform="arrow")
     monkeypatch.setitem(__import__("sys").modules, "polars", None)
     with pytest.raises(InputError, match="transform='polars' needs polars, which is not installed; install polars"):
