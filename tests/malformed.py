@@ -115,8 +115,10 @@ def given(value: Any) -> Any:
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, (pd.DataFrame, pd.Series)):
         return str(value.dtypes), repr(value.to_numpy().tolist())
-    if isinstance(value, (pl.DataFrame, pl.Series)):
-        return str(value.dtype if isinstance(value, pl.Series) else value.schema), repr(value.to_numpy().tolist())
+    if isinstance(value, pl.DataFrame):
+        return str(value.schema), repr(value.to_dict(as_series=False))
+    if isinstance(value, pl.Series):
+        return str(value.dtype), repr(value.to_list())
     if isinstance(value, (list, tuple, dict, set, np.ndarray)):
         return repr(value)
     return None

@@ -255,7 +255,9 @@ def assert_the_same_answers(table: Any) -> None:
     before = given(table)
     expected = answers(table)
     assert given(table) == before
-    spellings = [np.array(table, order="C"), table.tolist()]
+    spellings: list[Any] = [np.array(table, order="C")]
+    if table.size:
+        spellings.append(table.tolist())
     if table.ndim == 2 and table.shape[1]:
         if table.dtype.isnative:
             spellings.append(pd.DataFrame(table))
