@@ -44,7 +44,7 @@ LADDER = (
     {"properties"},
     {"levels"},
     {"request", "certificate"},
-    {"following", "conventions", "training"},
+    {"following", "conventions", "training", "parameters"},
     {"aligned", "audit", "_trials"},
     {"outcome", "classifier", "plotting", "monitoring", "sequential", "_laws"},
     {"regressor", "_orbit_laws"},
