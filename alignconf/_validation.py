@@ -32,6 +32,7 @@ __all__ = [
     "check_level",
     "check_model",
     "check_number",
+    "check_numbers",
     "check_random_state",
     "check_rows",
     "check_surrogate",
@@ -157,17 +158,23 @@ def check_entries(name: str, values: Any) -> NDArray[Any]:
         ) from error
 
 
+def check_numbers(name: str, values: Any) -> FloatArray:
+    """Return real numbers as floats, of any shape; refuse text, moments, complex and masked ones."""
+    entries = check_entries(name, values)
+    try:
+        if entries.dtype.kind not in "biufO":
+            raise TypeError(f"{entries.dtype}")
+        return np.asarray(entries, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} must be numbers, got values of type {entries.dtype} ({error}).") from error
+
+
 def check_targets(y: Any, n_samples: int) -> FloatArray:
     """Return labels as (n_samples,) finite numbers."""
     targets = check_entries("y", y)
     if targets.shape != (n_samples,):
         raise InputError(f"y has shape {targets.shape}; expected one label for each row of X, shape ({n_samples},).")
-    try:
-        if targets.dtype.kind not in "biufO":
-            raise TypeError(targets.dtype)
-        targets = targets.astype(np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"y must be numeric, got values of type {targets.dtype} ({error}).") from error
+    targets = check_numbers("y", targets)
     if not np.isfinite(targets).all():
         raise InputError(f"y must be finite, got {_first_not_finite(targets)}; drop or impute those rows.")
     return targets

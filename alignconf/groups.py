@@ -162,7 +162,7 @@ def _membership(name: str, labels: Any, n_samples: int) -> Membership:
             )
         names = tuple(range(values.shape[1])) if columns is None else tuple(columns)
         return Membership(names, np.where(values, np.arange(len(names)), -1).astype(np.intp))
-    missing = np.array([value is None or value != value for value in values.tolist()], dtype=bool)
+    missing = np.array([_tables.is_missing(value) for value in values.tolist()], dtype=bool)
     if values.ndim != 1 or missing.any():
         at = int(np.flatnonzero(missing)[0]) if missing.any() else 0
         raise InputError(

@@ -26,11 +26,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from alignconf import AlignedClassifier, AlignedRegressor, check
 from alignconf import properties as vocabulary
+from alignconf.betting import BettingSequence, refuses, upper_bound
+from alignconf.loss_tables import critical_of_table, scores_on_ray
 from alignconf.losses import Magnitude
 from alignconf.monitoring import Monitor
 from alignconf.outcome import neighbour_difficulty
 from alignconf.sequential import SequentialCertificate
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.testing import check_property
 
 __all__ = ["FRESH", "REFERENCE", "ROWS", "Call", "Elementwise", "ModelError", "all_calls", "given", "regressor"]
 
@@ -43,6 +46,11 @@ FRESH = np.round(RANDOM.random((40, 4)) * 2**12) / 2**12
 LABELS = np.round(8 * ROWS.sum(axis=1)) / 8
 FRESH_LABELS = np.round(8 * FRESH.sum(axis=1)) / 8
 REFERENCE = np.round(RANDOM.random((30, 4)) * 2**12) / 2**12
+
+
+#: Increasing shares, and losses that shrink from column to column.
+SHARES = np.arange(60.0) / 64
+SIZES = np.maximum.outer(LABELS / 4, np.zeros(60)) * np.linspace(1, 0, 60)
 
 
 class ModelError(Exception):
@@ -343,14 +351,20 @@ REFUSED_VECTORS: dict[str, Callable[[Any], Any]] = {
     "generator": lambda y: (value for value in y),
     "set": lambda y: {1.0, 2.0},
     "dict": lambda y: dict(enumerate(y)),
-    "empty": lambda y: y[:0],
-    "short": lambda y: y[:-1],
-    "long": lambda y: np.r_[y, 1.0],
     "a row": lambda y: y[None],
     "sparse": lambda y: sparse.csr_matrix(y[:, None]),
     "masked": lambda y: np.ma.array(y, mask=np.arange(len(y)) == 3),
     "ragged": lambda y: [[1.0], *[[1.0, 2.0]] * (len(y) - 1)],
     "raises": lambda y: Raising(),
+}
+
+#: Entries that take samples of any size.
+OF_ANY_LENGTH = ("betting.upper_bound", "betting.refuses", "BettingSequence.update", "check_property of knots")
+
+OTHER_LENGTHS: dict[str, Callable[[Any], Any]] = {
+    "empty": lambda y: y[:0],
+    "short": lambda y: y[:-1],
+    "long": lambda y: np.r_[y, y[-1] + y[1] / 2],
 }
 
 #: Labels of any kind are the wrapped model's business, and several columns of truth values are groups that overlap.
@@ -361,13 +375,13 @@ EITHER_LABELS: dict[str, Callable[[Any], Any]] = {
 }
 
 REFUSED_NUMBERS: dict[str, Callable[[Any], Any]] = {
-    "nan": lambda y: np.where(y > 2, np.nan, y),
-    "inf": lambda y: np.where(y > 2, np.inf, y),
+    "nan": lambda y: np.where(y > np.median(y), np.nan, y),
+    "inf": lambda y: np.where(y > np.median(y), np.inf, y),
     "words": lambda y: ["high"] * len(y),
     "none": lambda y: [None] * len(y),
     "complex": lambda y: y + 1j,
     "dates": lambda y: y.astype("datetime64[D]"),
-    "missing of pandas": lambda y: pd.Series(y).astype("Float64").mask(y > 2),
+    "missing of pandas": lambda y: pd.Series(y).astype("Float64").mask(y > np.median(y)),
 }
 
 
@@ -444,6 +458,20 @@ def classifier(**parameters: Any) -> AlignedClassifier:
     return AlignedClassifier(settled.pop("estimator", fitted), settled.pop("properties", {0: 1}), **settled)
 
 
+def shifted(X_deployment: Any) -> Any:
+    return Later(lambda: regressor(shift=EstimatedRatio(X_deployment, largest=9.0)))
+
+
+class Later:
+    """An estimator that is made when it is calibrated, so that what making it raises is found there."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+
+    def calibrate(self, X: Any, X_reference: Any) -> Any:
+        return self.make().calibrate(X, X_reference=X_reference)
+
+
 def calibrated(make: Callable[..., Any] = regressor, **parameters: Any) -> Any:
     return make(**parameters).calibrate(ROWS, X_reference=REFERENCE)
 
@@ -473,6 +501,11 @@ def function(called: Callable[..., Any], argument: str, *before: Any, **others: 
     return run
 
 
+def replacing(called: Callable[..., Any], name: str, **plain: Any) -> Callable[[Any], Any]:
+    """Return a run that calls a function with one of its arguments replaced."""
+    return lambda value: (None, lambda: called(**(plain | {name: value})))
+
+
 def parameter(make: Callable[..., Any], name: str, how: str, **others: Any) -> Callable[[Any], Any]:
     """Return a run that makes an estimator with one parameter and calibrates or fits it."""
 
@@ -484,6 +517,24 @@ def parameter(make: Callable[..., Any], name: str, how: str, **others: Any) -> C
         )
 
     return run
+
+
+def drawn(X: Any, **options: Any) -> Any:
+    """Return the lines of a picture as texts of numbers."""
+    import matplotlib.pyplot as plt
+
+    from alignconf.plotting import line
+
+    figure, ax = plt.subplots()
+    try:
+        return [str(one.get_ydata()) for one in line(calibrated(), X, ax=ax, **options).lines]
+    finally:
+        plt.close(figure)
+
+
+def checked(**options: Any) -> str:
+    check_property(**({"declared": vocabulary.Increasing(0), "n_lines": 3} | options))
+    return "obeys the laws"
 
 
 TABLE_ENTRIES: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
@@ -512,6 +563,8 @@ TABLE_ENTRIES: dict[str, tuple[str, Any, Callable[[Any], Any]]] = {
         "X_reference", REFERENCE, function(check, "X_reference", Elementwise(), FRESH, {0: 1}, random_state=0)),
     "Monitor.update": ("X", FRESH, method("update", lambda: Monitor(calibrated()), "X")),
     "SequentialCertificate.update": ("X", FRESH, method("update", lambda: SequentialCertificate(calibrated()), "X")),
+    "plotting.line": ("X", FRESH, function(drawn, "X")),
+    "EstimatedRatio": ("X_deployment", FRESH, lambda X: parameter(shifted, "X_deployment", "calibrate")(X)),
     "neighbour_difficulty": ("X", FRESH, lambda X: function(neighbour_difficulty, "X", calibrated(), y=FRESH_LABELS)(X)),
 }  # fmt: skip
 
@@ -524,6 +577,16 @@ VECTOR_ENTRIES: dict[str, tuple[str, Any, Callable[[Any], Any], bool]] = {
     "classifier.fit of labels": ("y", LABELS > 2, method("fit", classifier, "y", ROWS), False),
     "calibrate_outcome of labels": ("y", FRESH_LABELS, method("calibrate_outcome", calibrated, "y", FRESH), True),
     "predict_outcome_cdf of places": ("y", LABELS, method("predict_outcome_cdf", with_outcome, "y", ROWS), True),
+    "betting.upper_bound": ("losses", SHARES, function(upper_bound, "losses", confidence=0.9), True),
+    "betting.refuses": ("losses", SHARES, function(refuses, "losses", candidate=0.2, confidence=0.9), True),
+    "BettingSequence.update": ("losses", SHARES, method("update", lambda: BettingSequence(0.9), "losses"), True),
+    "critical_of_table of bounds": (
+        "bound", SHARES[::-1],
+        lambda bound: function(critical_of_table, "bound", SIZES, np.arange(60.0), 1.5)(bound), True),
+    "critical_of_table of half-widths": (
+        "half_widths", np.arange(60.0), function(critical_of_table, "half_widths", SIZES, alpha=0.3), True),
+    "scores_on_ray": ("below", LABELS, function(scores_on_ray, "below", above=LABELS, direction=(1.0, 2.0)), False),
+    "check_property of knots": ("knots", SHARES, function(checked, "knots"), True),
     "calibrate of groups": (
         "groups", LABELS > 2, method("calibrate", regressor, "groups", ROWS, X_reference=REFERENCE), False),
     "neighbour_difficulty of labels": (
@@ -589,6 +652,26 @@ VALUE_ENTRIES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "LikelihoodRatio(ratio)": ("ratio", function(LikelihoodRatio, "ratio"), "ratio"),
     "LikelihoodRatio(largest)": ("largest", function(LikelihoodRatio, "largest", len), "largest"),
     "EstimatedRatio(classifier)": ("classifier", function(EstimatedRatio, "classifier", FRESH), "classifier"),
+    **{
+        f"plotting.line({name})": (name, function(drawn, name, FRESH), name) for name in ("feature", "row", "n_points")
+    },
+    **{
+        f"check_property({name})": (name, function(checked, name), name) for name in ("declared", "n_lines", "random_state")
+    },
+    "BettingSequence(confidence)": ("confidence", function(BettingSequence, "confidence"), "confidence"),
+    "betting.upper_bound(confidence)": ("confidence", function(upper_bound, "confidence", SHARES), "confidence"),
+    **{
+        f"betting.refuses({name})": (
+            name, replacing(refuses, name, losses=SHARES, candidate=0.2, confidence=0.9), name)
+        for name in ("candidate", "confidence")
+    },
+    **{
+        f"critical_of_table({name})": (
+            name, replacing(critical_of_table, name, losses=SIZES, half_widths=np.arange(60.0), alpha=0.3),
+            "bound|lose" if name == "bound" else name)
+        for name in ("losses", "alpha", "bound", "confidence", "monotone")
+    },
+    "scores_on_ray(direction)": ("direction", function(scores_on_ray, "direction", LABELS, LABELS), "direction"),
     "Magnitude(largest)": ("largest", function(Magnitude, "largest"), "largest"),
     "declare": ("properties", function(vocabulary.declare, "properties"), "propert|conjunction"),
     **{
@@ -707,21 +790,25 @@ def all_calls() -> Iterator[Call]:
 
 def calls_with_tables() -> Iterator[Call]:
     for entry, (argument, plain, run) in TABLE_ENTRIES.items():
-        words = rf"\b{argument}\b|feature|difficulty by neighbours|rows cannot support|returned"
+        words = rf"\b{argument}\b|feature|difficulty by neighbours|rows cannot support|likelihood ratios|returned"
         for verdict, tables in ((SAME, SAME_TABLES), (REFUSED, REFUSED_TABLES), (EITHER, EITHER_TABLES)):
             for kind, make in tables.items():
                 if argument == "X_reference" and kind == "none":
                     continue
                 # Neighbours are looked for among columns of numbers only.
                 numeric_only = entry == "neighbour_difficulty" and verdict == SAME and kind in OBJECTS
-                judged = EITHER if numeric_only else verdict
+                # A ratio is estimated from the columns that queries leave alone, text among them.
+                leaves_alone = entry == "EstimatedRatio" and verdict == REFUSED
+                judged = EITHER if numeric_only or leaves_alone else verdict
                 yield Call(entry, argument, kind, judged, run, partial(make, plain), partial(np.array, plain), words)
 
 
 def calls_with_vectors() -> Iterator[Call]:
     for entry, (argument, plain, run, numeric) in VECTOR_ENTRIES.items():
         judged = REFUSED if numeric else EITHER
-        kinds = [(SAME, SAME_VECTORS), (REFUSED, REFUSED_VECTORS), (judged, REFUSED_NUMBERS), (judged, EITHER_LABELS)]
+        lengths = EITHER if entry in OF_ANY_LENGTH else REFUSED
+        kinds = [(SAME, SAME_VECTORS), (REFUSED, REFUSED_VECTORS), (lengths, OTHER_LENGTHS)]
+        kinds += [(judged, REFUSED_NUMBERS), (judged, EITHER_LABELS)]
         for verdict, vectors in kinds:
             for kind, make in vectors.items():
                 yield Call(
