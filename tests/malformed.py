@@ -35,7 +35,11 @@ from alignconf.sequential import SequentialCertificate
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.testing import check_property
 
-__all__ = ["FRESH", "REFERENCE", "ROWS", "Call", "Elementwise", "ModelError", "all_calls", "given", "regressor"]
+__all__ = [
+    *("FRESH", "REFERENCE", "ROWS"),
+    *("Call", "Elementwise", "Misbehaving", "ModelError"),
+    *("all_calls", "calibrated", "classifier", "given", "regressor"),
+]
 
 REFUSED, SAME, EITHER = "refused", "same", "either"
 

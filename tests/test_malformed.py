@@ -22,7 +22,22 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 
 from alignconf import AlignConfError, InputError, check
-from tests.malformed import FRESH, REFERENCE, ROWS, Call, Elementwise, ModelError, all_calls, given, regressor
+from alignconf.betting import upper_bound
+from alignconf.loss_tables import critical_of_table
+from tests.malformed import (
+    FRESH,
+    REFERENCE,
+    ROWS,
+    Call,
+    Elementwise,
+    Misbehaving,
+    ModelError,
+    all_calls,
+    calibrated,
+    classifier,
+    given,
+    regressor,
+)
 
 CALLS = list(all_calls())
 ENTRIES = list(dict.fromkeys(call.entry for call in CALLS))
@@ -191,6 +206,96 @@ def test_the_corpus_would_find_it(does: str, verdict: str, found: str | None) ->
     assert wrong is None if found is None else found in str(wrong)
 
 
+# What is said -------------------------------------------------------------------------------------------------------
+
+MASKED = np.ma.array(FRESH[:, 0], mask=FRESH[:, 0] > 0.5)
+SAID: dict[str, tuple[Any, str]] = {
+    "masked answers": (
+        lambda: regressor(estimator=Misbehaving(lambda values: np.ma.masked_less(values, 9))).calibrate(ROWS),
+        r"Misbehaving\.predict returned a masked array with masked values; expected one number for each row",
+    ),
+    "ragged answers": (
+        lambda: regressor(estimator=Misbehaving(lambda values: [[1.0], [1.0, 2.0]])).calibrate(ROWS),
+        r"Misbehaving\.predict returned what is no array .*; expected one number for each row",
+    ),
+    "masked losses": (
+        lambda: upper_bound(MASKED, 0.9),
+        r"losses is a masked array with \d+ masked values; expected an array",
+    ),
+    "complex losses": (
+        lambda: upper_bound(FRESH[:, 0] + 1j, 0.9),
+        r"losses must be numbers, got values of type complex128",
+    ),
+    "huge alpha": (
+        lambda: critical_of_table([[1.0, 0.0]], [0.0, 1.0], 1e307),
+        r"alpha must be below the bound of the losses, got 1e\+307",
+    ),
+    "many knots": (
+        lambda: regressor(n_knots=10**30).calibrate(ROWS),
+        r"n_knots must be at most 1,000,000, got a number of 31 digits",
+    ),
+    "verbose": (
+        lambda: regressor(verbose="loud").calibrate(ROWS),
+        r"verbose must be True or False, got 'loud' of type str",
+    ),
+    "byte order": (
+        lambda: regressor().calibrate(pd.DataFrame(ROWS.astype(">f8"), columns=list("abcd"))),
+        r"X has the column 'a' of type >f8, in the byte order of another machine, .* with X\.astype\('<f8'\)",
+    ),
+    "masked table": (
+        lambda: regressor().calibrate(np.ma.array(ROWS, mask=ROWS > 0.9)),
+        r"X is a masked array with \d+ masked values, which the model would not see as missing; .*\.filled\(np\.nan\)",
+    ),
+    "no table": (
+        lambda: regressor().calibrate([[1.0], [1.0, 2.0]]),
+        r"X is no table, got list \(.*\); expected an array",
+    ),
+    "complex column": (
+        lambda: regressor().calibrate(pd.DataFrame(ROWS).astype({0: complex})),
+        r"feature 0 holds complex numbers; expected real ones\. Take their real part",
+    ),
+    "dictionaries": (
+        lambda: regressor().calibrate(np.full((60, 4), {"a": 1})),
+        r"feature 0 holds values that are neither numbers nor categories \(.*\); expected one number, or one text",
+    ),
+    "a column as groups": (
+        lambda: regressor(groups=[["a"], ["b"]]).calibrate(ROWS),
+        r"groups must be a column, a list of columns or a function of the rows, got \[\['a'\], \['b'\]\] of type list; labels",
+    ),
+    "sets as groups": (
+        lambda: regressor().calibrate(ROWS, groups=[{1}] * 60),
+        r"groups holds values such as \{1\}, which are no labels; expected one for each row",
+    ),
+    "sets as groups of outcomes": (
+        lambda: calibrated().calibrate_outcome(FRESH, FRESH[:, 0], groups=lambda X: [{1}] * len(X)),
+        r"groups gives \{1\} for row 0, which is no label; expected one for each row",
+    ),
+    "a series as difficulty": (
+        lambda: regressor(difficulty=pd.Series(ROWS[:, 0])).calibrate(ROWS),
+        r"(?s)difficulty must be a function from rows to positive numbers, .* of type Series",
+    ),
+    "one class": (
+        lambda: classifier().fit(ROWS, np.ones(60)),
+        r"y has one class, 1\.0, in all rows; expected two or more classes",
+    ),
+    "labels that are no classes": (
+        lambda: classifier().fit(ROWS, ROWS[:, 0]),
+        r"Unknown label type: continuous\. y holds values such as 0\.\d+; expected class labels",
+    ),
+    "labels without a value": (
+        lambda: classifier().fit(ROWS, np.full(60, np.nan)),
+        r"Input y contains NaN or infinity; expected class labels\. Drop those rows",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SAID)
+def test_a_refusal_says_what_is_wrong_and_what_was_expected(what: str) -> None:
+    entry, sentence = SAID[what]
+    with pytest.raises(AlignConfError, match=sentence):
+        entry()
+
+
 # Tables that hypothesis makes -----------------------------------------------------------------------------------------
 
 NUMBERS = st.one_of(
@@ -268,7 +373,7 @@ def assert_the_same_answers(table: Any) -> None:
             assert same(one, other), (type(spelling), one, other)
 
 
-@settings(derandomize=True, database=None, deadline=None, max_examples=25)
+@settings(derandomize=True, database=None, deadline=None, max_examples=15)
 @for_all(tables())
 def test_tables_of_any_kind_are_answered_alike(table: Any) -> None:
     assert_the_same_answers(table)
