@@ -46,8 +46,8 @@ LADDER = (
     {"following"},
     {"findings", "violations"},
     {"aligned", "audit", "_trials", "inputs"},
-    {"outcome", "classifier", "plotting", "monitoring", "sequential", "_laws"},
-    {"regressor", "_orbit_laws"},
+    {"outcome", "classifier", "plotting", "monitoring", "sequential", "_laws", "plausibility"},
+    {"regressor", "_orbit_laws", "search"},
     {"testing"},
     {"__init__"},
 )

@@ -1,0 +1,90 @@
+r"""The worst query on a line whose values are known at some places.
+
+The values of a model at ``K`` places of a row's line tell, without asking the model again, how badly every query is answered
+whose places are among them. For a demand of order, :math:`f(u) \le f(u')` for all :math:`u < u'`, the worst pair is
+
+.. math:: \max_{k} \Bigl( \max_{i < k} f(u_i) - f(u_k) \Bigr),
+
+a running maximum, where asking pairs one by one would take :math:`K (K - 1) / 2` of them. For any other property of lines all pairs
+or triples of the places are compared, which costs arithmetic but no model rows.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from alignconf._typing import FloatArray, IntArray
+from alignconf.contract import LineProperty
+
+__all__ = ["is_of_values", "worst_on_lines"]
+
+#: Tuples times lines that are compared at once.
+AT_ONCE = 2**20
+
+
+def worst_on_lines(part: LineProperty, places: FloatArray, values: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Return the largest margin of a query among known places of each line, and the places that it asks.
+
+    Parameters
+    ----------
+    part : LineProperty
+    places : (n_lines, n_places)
+        Non-decreasing along each line.
+    values : (n_lines, n_places)
+
+    Returns
+    -------
+    margins : (n_lines,)
+    chosen : (n_lines, n_points)
+        Positions among the places, non-decreasing.
+    """
+    if part.compares_pairs:
+        sign = float(part.demands(np.array([1.0, 2.0]))[0][0, 0, 0])
+        return _worst_pairs(sign * values)
+    tuples = _tuples(places.shape[1], part.n_points)
+    step = max(1, AT_ONCE // len(tuples))
+    found = [
+        _worst_tuples(part, places[start : start + step], values[start : start + step], tuples)
+        for start in range(0, len(values), step)
+    ]
+    return np.concatenate([margins for margins, _ in found]), np.concatenate([chosen for _, chosen in found])
+
+
+def is_of_values(part: LineProperty) -> bool:
+    """Whether what is demanded of values does not depend on where they are, only on their order along the line."""
+    places = np.cumsum(np.random.default_rng(0).exponential(size=(16, part.n_points)), axis=-1)
+    coefficients, bounds = part.demands(places - places.mean())
+    return bool((coefficients == coefficients[:1]).all() and (bounds == bounds[:1]).all())
+
+
+def _worst_pairs(values: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Return the largest fall along each line, and where it begins and ends."""
+    highest = np.maximum.accumulate(values[:, :-1], axis=1)
+    falls = highest - values[:, 1:]
+    end = falls.argmax(axis=1)
+    rows = np.arange(len(values))
+    before = np.arange(values.shape[1] - 1) <= end[:, None]
+    begin = np.where(before, values[:, :-1], -np.inf).argmax(axis=1)
+    return falls[rows, end], np.stack([begin, end + 1], axis=-1)
+
+
+def _worst_tuples(
+    part: LineProperty, places: FloatArray, values: FloatArray, tuples: IntArray
+) -> tuple[FloatArray, IntArray]:
+    coefficients, bounds = part.demands(places[:, tuples])
+    demanded = (coefficients * values[:, tuples][:, :, None, None, :]).sum(axis=-1)
+    margins = (demanded - bounds - part.tol).min(axis=-1).max(axis=-1)
+    # Where all places are one, nothing is compared: any other query comes first.
+    trivial = places[:, tuples[:, 0]] == places[:, tuples[:, -1]]
+    margins = np.where(trivial, np.minimum(margins, -np.finfo(np.float64).max), margins)
+    worst = margins.argmax(axis=1)
+    return margins[np.arange(len(values)), worst], tuples[worst]
+
+
+@lru_cache(maxsize=16)
+def _tuples(n_places: int, n_points: int) -> IntArray:
+    """Return all non-decreasing tuples of positions."""
+    return np.array(list(combinations_with_replacement(range(n_places), n_points)), dtype=np.intp)
