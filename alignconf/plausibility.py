@@ -1,17 +1,18 @@
 r"""How plausible a row is: how many held-out rows are at least as far from the data.
 
-A model can be made to misbehave at rows that never come. Half of some rows of data are the *reference*; the distance of a row to
-them, :math:`d(x)`, is that to its k-th nearest one, and the other half is *held out* to say what distances are usual:
+A model can be made to misbehave at rows that never come. Half of some rows of data are the *reference*; the distance of a
+row to them, :math:`d(x)`, is that to its k-th nearest one, and the other half is *held out* to say what distances are usual:
 
 .. math:: p(x) = \frac{1 + \#\{i \text{ held out}: d(x_i) \ge d(x)\}}{n + 1}.
 
-**Guarantee.** If a row and the held-out rows are exchangeable, and independent of the reference rows, then :math:`P(p(x) \le t) \le t` for
-every ``t``: of rows like the data at most one in a hundred is found less plausible than 0.01. Nothing says that a row with a large
-:math:`p` can occur; a row with a small one is at best rare.
+**Guarantee.** If a row and the held-out rows are exchangeable, and independent of the reference rows, then
+:math:`P(p(x) \le t) \le t` for every ``t``: of rows like the data at most one in a hundred is found less plausible than 0.01.
+Nothing says that a row with a large :math:`p` can occur; a row with a small one is at best rare.
 
-Distances are the same whatever units columns have: a number counts by its rank in the reference rows, between and beyond their values by
-linear interpolation, with ranks scaled to variance 1; a category, or a missing value, by whether it is the same, at the mean squared
-distance of two independent ranks.
+Distances are the same whatever units columns have: a number counts by the normal score of its rank in the reference rows,
+between and beyond their values by linear interpolation, with scores scaled to variance 1; a category, or a missing value, by
+whether it is the same, at the mean squared distance of two independent scores. They are not relative to how dense the data
+are near by: where rows are dense, a row that is as far from them as usual in the tails still counts as plausible.
 
 References
 ----------
@@ -26,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.stats import norm
 
 from alignconf import _tables
 from alignconf._typing import FloatArray, RandomState, Table
@@ -49,7 +51,7 @@ class Plausibility:
     encoder : Encoder
         From rows to numbers.
     scales : tuple
-        For each column the distinct values and their scaled ranks if it holds numbers, else the number of its categories.
+        For each column the distinct values and their scaled normal scores if it holds numbers, else the number of its categories.
     tree : scipy.spatial.cKDTree
         The reference rows, embedded.
     usual : (n_held_out,)
@@ -87,7 +89,9 @@ class Plausibility:
         """
         table = check_rows(X)
         if table.shape[0] < 4:
-            raise InputError(f"X has {table.shape[0]} rows, and plausibility is judged by at least four; give more rows.")
+            raise InputError(
+                f"X has {table.shape[0]} rows, and plausibility is judged by at least four; give more rows."
+            )
         order = generator(random_state, 8).permutation(table.shape[0])[: 2 * MOST_ROWS]
         reference = _tables.take(table, np.sort(order[: order.size // 2]))
         held_out = _tables.take(table, np.sort(order[order.size // 2 :]))
@@ -112,23 +116,23 @@ class Plausibility:
         return np.asarray((1 + self.usual.size - np.searchsorted(self.usual, distances)) / (1 + self.usual.size))
 
     def farthest(self, level: float) -> float:
-        """Return the largest distance at which a row is plausible at a level in (0, 1), but no more than that of any held-out row."""
+        """Return the largest distance at which a row is plausible at a level in (0, 1); at most the largest held-out one."""
         # p(d) >= level iff at least this many held-out rows are as far as d.
         k = max(1, int(np.ceil(level * (1 + self.usual.size) - 1e-9)) - 1)
         return float(self.usual[self.usual.size - k])
 
 
 def _scale(encoder: Encoder, position: int, column: FloatArray) -> tuple[FloatArray, FloatArray] | int:
-    """Return the distinct values of a column of numbers with their ranks; the number of categories of any other."""
+    """Return the distinct values of a column of numbers with their scores; the number of categories of any other."""
     if position in encoder.categories:
         return len(encoder.categories[position])
     present = np.sort(column[~np.isnan(column)])
     if not present.size:
         return 0
     values, counts = np.unique(present, return_counts=True)
-    ranks = (np.cumsum(counts) - counts / 2) / present.size
-    spread = float(np.sqrt((counts * (ranks - 0.5) ** 2).sum() / present.size))
-    return values, ranks / (spread if spread > 0 else 1.0)
+    scores = norm.ppf((np.cumsum(counts) - counts / 2) / present.size)
+    spread = float(np.sqrt((counts * (scores - (counts * scores).sum() / present.size) ** 2).sum() / present.size))
+    return values, scores / (spread if spread > 0 else 1.0)
 
 
 def _embedded(scales: tuple[Any, ...], rows: FloatArray) -> FloatArray:
@@ -140,16 +144,16 @@ def _embedded(scales: tuple[Any, ...], rows: FloatArray) -> FloatArray:
         if isinstance(scale, int):
             parts.extend((column == code).astype(np.float64) for code in range(scale))
             continue
-        values, ranks = scale
+        values, scores = scale
         number = np.where(missing, values[0], column)
-        middle = (ranks[0] + ranks[-1]) / 2
-        parts.append(np.where(missing, middle, _ranked(number, values, ranks)))
+        middle = (scores[0] + scores[-1]) / 2
+        parts.append(np.where(missing, middle, _scored(number, values, scores)))
     return np.stack(parts, axis=-1)
 
 
-def _ranked(number: FloatArray, values: FloatArray, ranks: FloatArray) -> FloatArray:
-    """Return scaled ranks of numbers, carried on beyond the values at the mean slope."""
-    inside = np.interp(number, values, ranks)
+def _scored(number: FloatArray, values: FloatArray, scores: FloatArray) -> FloatArray:
+    """Return scaled scores of numbers, carried on beyond the values at the mean slope."""
+    inside = np.interp(number, values, scores)
     span = values[-1] - values[0]
-    slope = (ranks[-1] - ranks[0]) / span if span > 0 else 1.0
+    slope = (scores[-1] - scores[0]) / span if span > 0 else 1.0
     return np.asarray(inside + slope * (number - np.clip(number, values[0], values[-1])))

@@ -1,8 +1,9 @@
 """What a search remembers: where to look next, what it has found, and what that cost.
 
-Two lists are kept. The *pool* holds the best points by the ranking of the search, violated or not, from which later stages start. The
-*finds* hold violations alone, the worst of each **region**: the quarter of the unit interval that each coordinate of a column lies
-in, or the category. Witnesses are taken from different regions, so that they are not one violation many times over.
+Two lists are kept. The *pool* holds the best points by the ranking of the search, violated or not, from which later stages
+start. The *finds* hold violations alone, the worst of each **region**: the quarter of the unit interval that each coordinate
+of a column lies in, or the category. Witnesses are taken from different regions, so that they are not one violation many
+times over.
 """
 
 from __future__ import annotations

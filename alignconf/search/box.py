@@ -141,7 +141,8 @@ class Box:
 
     def rows(self, columns: Mapping[int, NDArray[Any]], n_samples: int) -> Table:
         """Return rows with given values in some columns; the others have that of the template."""
-        rows = _tables.replicate(self.template, np.zeros(n_samples, dtype=np.intp), columns)
+        first = np.zeros(n_samples, dtype=np.intp)
+        rows = _tables.replicate(self.template, first, columns) if columns else _tables.take(self.template, first)
         return rows.reset_index(drop=True) if hasattr(rows, "reset_index") else rows
 
 

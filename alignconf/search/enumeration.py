@@ -1,12 +1,12 @@
-r"""The worst query of a tree ensemble, by looking at all of its cells.
+"""The worst query of a tree ensemble, by looking at all of its cells.
 
-A tree ensemble is constant on the cells that its thresholds cut the box into. One row in each cell, and along the constrained feature one
-place in each piece, tell every value that it takes. What is demanded of the values on a line by their order alone (an order, a constant,
-one peak, a limit) has its worst query among these. The trees are walked, not asked: no row is sent to ``predict``, and what is
-found holds up to the rounding of the model's own sums.
+A tree ensemble is constant on the cells that its thresholds cut the box into. One row in each cell, and along the
+constrained feature one place in each piece, tell every value that it takes. What is demanded of the values on a line by
+their order alone (an order, a constant, one peak, a limit) has its worst query among these. The trees are walked, not
+asked: no row is sent to ``predict``, and what is found holds up to the rounding of the model's own sums.
 
-**Guarantee.** If the trees are the model's, which the reader answers for, no query of a row in the box is violated by more than the maximum
-returned, rounding apart.
+**Guarantee.** If the trees are the model's, which the reader answers for, no query of a row in the box is violated by more
+than the maximum returned, rounding apart.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _distinct(margins: FloatArray) -> IntArray:
 
 def _is_of_pieces(part: LineProperty) -> bool:
     """Whether the order of values along a line tells its worst query, and equal values violate nothing."""
-    coefficients, bounds = part.demands(np.arange(part.n_points) * 1.0)
+    coefficients, bounds = part.demands(np.arange(part.n_points, dtype=np.float64))
     equal = np.abs(coefficients.sum(axis=-1)).max() == 0 and (bounds + part.tol >= 0).all()
     return bool(equal and is_of_values(part))
 

@@ -1,8 +1,8 @@
-r"""The search itself: which parts are enumerated, which are searched, and which of what is found is shown.
+"""The search itself: which parts are enumerated, which are searched, and which of what is found is shown.
 
-Every part of a property is searched on its own with an equal share of the rows, because a query of the whole is as bad as the worst of its
-parts. A part whose cells are enumerated needs no search if the worst of them is plausible enough. A witness is evaluated once more on its own:
-its size is what ``predict`` answers to exactly its points, not what a batch had given.
+Every part of a property is searched on its own with an equal share of the rows, because a query of the whole is as bad as
+the worst of its parts. A part whose cells are enumerated needs no search if the worst of them is plausible enough. A witness
+is evaluated once more on its own: its size is what ``predict`` answers to exactly its points, not what a batch had given.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from alignconf.violations import CountedModel, ViolationScore, part_margins
 __all__ = ["search"]
 
 #: Shares of the rows that go to screening and to differential evolution; polish has the rest.
-SCREENING = 0.25
-EVOLUTION = 0.35
+SCREENING = 0.3
+EVOLUTION = 0.15
 
 #: For each witness asked for, so many finds are evaluated at most: one may be of rounding only.
 TRIES = 2
@@ -131,7 +131,7 @@ def search(
     chosen = _chosen(sorted(finds, key=lambda found: -found[0].margin), n_witnesses, plausibility, law)
     elsewhere = [(one.anywhere, one.target) for one in archives if one.anywhere is not None]
     return Witnesses(
-        property=str(score.declared),
+        declared=str(score.declared),
         box=f"the box of all values of {law}, whatever goes with what",
         witnesses=chosen,
         anywhere=_anywhere([(find, target) for find, target in elsewhere if not find.is_natural], plausibility, law),
@@ -220,9 +220,11 @@ def _checked_law(input_law: InputLaw | None, table: Table) -> InputLaw:
             f"input_law must be an InputLaw, got {input_law!r} of type {type(input_law).__name__}; make one with "
             "InputLaw.from_rows(X) or InputLaw.declared({...})."
         )
-    if input_law.n_features != table.shape[1]:
+    names, known = _tables.column_names(table), _tables.column_names(input_law.template)
+    if input_law.n_features != table.shape[1] or names != known:
         raise InputError(
-            f"input_law has {input_law.n_features} columns and X has {table.shape[1]}; expected the same columns."
+            f"input_law is about the columns {list(input_law.features)} and X has {list(names or range(table.shape[1]))}; "
+            "expected the same columns, in a table of the same kind."
         )
     return input_law
 
@@ -297,9 +299,7 @@ def _chosen(
     return tuple(sorted(chosen, key=lambda one: -one.size))
 
 
-def _anywhere(
-    finds: Sequence[tuple[Find, Target]], plausibility: Plausibility, law: InputLaw
-) -> FoundQuery | None:
+def _anywhere(finds: Sequence[tuple[Find, Target]], plausibility: Plausibility, law: InputLaw) -> FoundQuery | None:
     if not finds:
         return None
     find, target = max(finds, key=lambda found: found[0].margin)
@@ -316,7 +316,7 @@ def _evaluated(find: Find, target: Target, plausibility: Plausibility, law: Inpu
     answers = asked.arrange([values] if len(sites) == 1 else [values[k : k + 1] for k in range(len(sites))])
     margin = part_margins(asked, answers, rounding(answers, relative))[0, 0]
     return FoundQuery(
-        property=str(asked.declared),
+        declared=str(asked.declared),
         feature=asked.drawn_from[0].axis.feature if asked.drawn_from else None,
         values=asked.labels(table, 0),
         predictions=tuple(values.tolist()),
@@ -336,9 +336,7 @@ def _together(sites: Sequence[Table]) -> Table:
     return together.reset_index(drop=True) if hasattr(together, "reset_index") else together
 
 
-def _progress(
-    archives: Sequence[Archive], chosen: Sequence[FoundQuery], n_rows: int
-) -> tuple[tuple[int, float], ...]:
+def _progress(archives: Sequence[Archive], chosen: Sequence[FoundQuery], n_rows: int) -> tuple[tuple[int, float], ...]:
     """Return rows sent and the largest violation by then; the last entry is what was evaluated once more."""
     steps = sorted(step for archive in archives for step in archive.progress)
     best = accumulate((size for _, size in steps), max)

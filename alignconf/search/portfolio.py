@@ -1,21 +1,23 @@
-r"""Three ways to search, one after the other, on one budget.
+"""Three ways to search, one after the other, on one budget.
 
-1. **Screening.** Whole lines of rows, half of them data and half from anywhere in the box, at a few places each: the worst pair of a
-   line costs as many model rows as it has places (:mod:`alignconf.search.profiles`). For what is not about lines, single queries.
-2. **Differential evolution** [1]_ from the best of them, over columns and places together, by :mod:`scipy.optimize`. Its moves are
-   differences of queries that were good, so columns that must move together do.
-3. **Polish.** From the best queries of different regions: one column at a time at many values at once, then the whole line again at places
-   that are dense around the old ones. It ends with the budget.
+1. **Screening.** Whole lines of rows, half of them data and half from anywhere in the box, at a few places each: the worst
+   pair of a line costs as many model rows as it has places (:mod:`alignconf.search.profiles`). For what is not about lines,
+   single queries.
+2. **Differential evolution** [1]_ from the best of them, over columns and places together, by :mod:`scipy.optimize`. Its
+   moves are differences of queries that were good, so columns that must move together do.
+3. **Polish.** From the best queries of different regions: one column at a time at many values at once, then the whole line
+   again at places that are dense around the old ones. It ends with the budget.
 
-On tree ensembles plain coordinate ascent is no better than random queries, because nothing changes within a piece and violations need
-several columns to be right. That is what the coordinate search of prompts that is known as ARCA [2]_ amounts to where there is no gradient; what it
-has that helps here is to score many candidates of one coordinate in one batch.
+On tree ensembles plain coordinate ascent is no better than random queries, because nothing changes within a piece and
+violations need several columns to be right. That is what the coordinate search of prompts known as ARCA [2]_ amounts to
+where there is no gradient; what it has that helps here is to score many candidates of one coordinate in one batch.
 
 References
 ----------
-.. [1] Storn, R. and Price, K. (1997). Differential evolution. Journal of Global Optimization 11, 341-359. doi:10.1023/A:1008202821328
-.. [2] Jones, E., Dragan, A., Raghunathan, A. and Steinhardt, J. (2023). Automatically Auditing Large Language Models via Discrete
-   Optimization. ICML 2023. arXiv:2303.04381
+.. [1] Storn, R. and Price, K. (1997). Differential evolution. Journal of Global Optimization 11, 341-359.
+   doi:10.1023/A:1008202821328
+.. [2] Jones, E., Dragan, A., Raghunathan, A. and Steinhardt, J. (2023). Automatically Auditing Large Language Models via
+   Discrete Optimization. ICML 2023. arXiv:2303.04381
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import differential_evolution
 
-from alignconf._typing import FloatArray
+from alignconf._typing import FloatArray, IntArray
 from alignconf.search.archive import Archive
 from alignconf.search.box import BELOW_ONE
 
@@ -33,9 +35,11 @@ __all__ = ["evolve", "polish", "screen"]
 SCREEN_PLACES = 8
 POLISH_PLACES = 32
 
-#: Values of a column that are tried at once in polish; how many starts it goes round.
+#: Values of a column that are tried at once in polish; starts it begins with, if the budget does for some rounds; and ends with.
 POLISH_VALUES = 16
-N_STARTS = 20
+N_STARTS = 40
+N_FINALISTS = 8
+ROUNDS = 2
 
 #: Local moves go this far, or less by a factor of up to the exponential of the other.
 NEAR = 0.05
@@ -100,42 +104,54 @@ def evolve(archive: Archive, n_rows: int, random: np.random.Generator) -> None:
 
 
 def polish(archive: Archive, random: np.random.Generator) -> None:
-    """Improve the best points of different regions in turn until the budget is spent."""
+    """Improve the best points of different regions until the budget is spent; the worse half drops out each time."""
     target = archive.target
-    starts, ranking = archive.starts(N_STARTS)
-    turn = 0
-    while len(starts) and archive.left >= max(POLISH_PLACES, target.n_sites):
-        k = turn % len(starts)
+    cost = 2 * POLISH_VALUES * target.n_sites * target.n_dims
+    points, ranking = archive.starts(min(N_STARTS, max(N_FINALISTS, archive.left // (ROUNDS * cost))))
+    while len(points) and archive.left >= max(POLISH_PLACES, target.n_sites):
         before = target.model.n_rows
-        starts[k], ranking[k] = _improved(archive, starts[k].copy(), float(ranking[k]), random)
-        turn += 1
-        if turn % 5 == 0:
-            # Every fifth turn the best query of all takes the place of the next start.
-            starts[turn % len(starts)], ranking[turn % len(starts)] = archive.points[0], archive.ranking[0]
+        points, ranking = _improved(archive, points, ranking, random)
+        best = np.argsort(-ranking, kind="stable")[: max(N_FINALISTS, len(ranking) // 2)]
+        points, ranking = points[best], ranking[best]
         if target.model.n_rows == before:
             return
 
 
 def _improved(
-    archive: Archive, point: FloatArray, ranking: float, random: np.random.Generator
-) -> tuple[FloatArray, float]:
-    """Return a point that is no worse than a given one: each column in turn, then the places."""
+    archive: Archive, points: FloatArray, ranking: FloatArray, random: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Return points, (n_points, n_dims), that are no worse than given ones: each column in turn, then the places."""
     target = archive.target
     moved = len(target.free) if target.is_line else target.n_dims
     for k in random.permutation(moved):
-        tried = _values_to_try(archive, int(k), point[k], random)
-        points = np.repeat(point[None], tried.size, axis=0)
-        points[:, k] = tried
-        found = archive.ask(points)
-        if found.size and found.max() > ranking:
-            point, ranking = points[found.argmax()], float(found.max())
+        tried = [_values_to_try(archive, int(k), own, random) for own in points[:, k]]
+        moves = np.repeat(points, [one.size for one in tried], axis=0)
+        moves[:, k] = np.concatenate(tried)
+        of_point = np.repeat(np.arange(len(points)), [one.size for one in tried])
+        points, ranking = _better(points, ranking, moves, archive.ask(moves), of_point)
     if target.is_line:
-        near = _near(np.repeat(point[moved:], POLISH_PLACES // 4), random)
-        at = np.concatenate([_spread_out(1, POLISH_PLACES, random)[0], point[moved:], near])
-        best, points = archive.ask_lines(point[None], at[None])
-        if best.size and best[0] > ranking:
-            point, ranking = points[0], float(best[0])
-    return point, ranking
+        at = np.stack([_places_to_try(one[moved:], random) for one in points])
+        found, worst = archive.ask_lines(points, at)
+        points, ranking = _better(points, ranking, worst, found, np.arange(len(points)))
+    return points, ranking
+
+
+def _better(
+    points: FloatArray, ranking: FloatArray, moves: FloatArray, found: FloatArray, of_point: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return each point, or the best of its moves where that is better; moves that the budget did not allow have no ranking."""
+    points, ranking = points.copy(), ranking.copy()
+    for k in np.argsort(found, kind="stable"):
+        own = of_point[k]
+        if found[k] > ranking[own]:
+            points[own], ranking[own] = moves[k], found[k]
+    return points, ranking
+
+
+def _places_to_try(own: FloatArray, random: np.random.Generator) -> FloatArray:
+    """Return places of a line: some anywhere, the query's own, and some near these."""
+    near = _near(np.repeat(own, POLISH_PLACES // 4), random)
+    return np.concatenate([_spread_out(1, POLISH_PLACES, random)[0], own, near])
 
 
 def _values_to_try(archive: Archive, k: int, own: float, random: np.random.Generator) -> FloatArray:

@@ -1,11 +1,11 @@
 r"""What is maximised: the margin of one query of one part, as a function of a point of the unit cube.
 
-The coordinates are those of the columns that matter to the query, then those of its places. A line property does not look at the
-row's own value of its feature, so this has no coordinate. A margin says how bad a violation is, but between queries that are answered
-well it leads nowhere: the margin of a pair is largest, namely 0, where its two places are one. So queries that are not violated are
-ranked by margin per distance of their places,
+The coordinates are those of the columns that matter to the query, then those of its places. A line property does not look
+at the row's own value of its feature, so this has no coordinate. A margin says how bad a violation is, but between queries
+that are answered well it leads nowhere: the margin of a pair is largest, namely 0, where its two places are one. So queries
+that are not violated are ranked by their margin per distance of their places,
 
-.. math:: r = \begin{cases} \text{margin} & \text{margin} > 0 \\ \text{margin} / \text{spread of } z & \text{otherwise,}
+.. math:: r = \begin{cases} \text{margin} & \text{margin} > 0 \\ \text{margin} / \text{distance} & \text{otherwise,}
           \end{cases}
 
 which is largest where the model is nearest to a violation.
@@ -14,19 +14,18 @@ which is largest where the model is nearest to a violation.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from alignconf._typing import BoolArray, FloatArray, IntArray, Table
+from alignconf._typing import BoolArray, FloatArray, Table
 from alignconf._validation import rounding
 from alignconf.line_queries import LineQueries
 from alignconf.plane_queries import PlaneQueries
 from alignconf.plausibility import Plausibility
 from alignconf.queries import PartQueries
 from alignconf.reference import TradeAxis
-from alignconf.search.box import BELOW_ONE, Box, Candidates, places_along
-from alignconf.search.profiles import worst_on_lines
+from alignconf.search.box import Box, Candidates, places_along
+from alignconf.search.profiles import ranked, worst_on_lines
 from alignconf.violations import CountedModel, at_places, part_margins
 
 __all__ = ["Asked", "Target"]
@@ -128,7 +127,7 @@ class Target:
         values, size = self._answers(asked, sites)
         margins = part_margins(asked, values, size)[:, 0]
         margins = np.where(self._can_be_asked(table), margins, -np.inf)
-        return Asked(points, margins, _ranking(margins, self._spread(points)), self._beyond(sites, len(points)))
+        return Asked(points, margins, ranked(margins, _spread(asked, len(points))), self._beyond(sites, len(points)))
 
     def ask_lines(self, points: FloatArray, at: FloatArray) -> Asked:
         """Ask whole lines: at each point's row the worst query with places among some, (n_queries, n_places) in [0, 1).
@@ -150,7 +149,7 @@ class Target:
         margins = np.where(self._can_be_asked(table), margins, -np.inf)
         worst = np.concatenate([points[:, : len(self.free)], np.take_along_axis(at, chosen, axis=1)], axis=1)
         beyond = self._beyond(asked.sites(table) if self.plausibility is not None else [], len(points))
-        return Asked(worst, margins, _ranking(margins, self._spread(worst)), beyond)
+        return Asked(worst, margins, ranked(margins, _spread(asked, len(points))), beyond)
 
     def _answers(self, asked: PartQueries, sites: list[Table]) -> tuple[FloatArray, FloatArray]:
         """Return the model's values at the points of queries, (n_queries, 1, n_points), and what of them is rounding."""
@@ -166,13 +165,6 @@ class Target:
             possible &= ~np.isnan(axis.places(table))
         return possible
 
-    def _spread(self, points: FloatArray) -> FloatArray:
-        """Return how far apart the places of queries are, (n_queries,); 1 where there are none."""
-        at = points[:, len(self.free) :]
-        if isinstance(self.part, PlaneQueries):
-            return np.asarray(np.abs(at[:, 0] - at[:, 1]) * np.abs(at[:, 2] - at[:, 3]))
-        return np.ptp(at, axis=1) if self.places else np.ones(len(points))
-
     def _beyond(self, sites: list[Table], n_queries: int) -> FloatArray:
         """Return how far the farthest end of each query is from the data, as a multiple of what counts as natural."""
         if self.plausibility is None:
@@ -181,6 +173,10 @@ class Target:
         return np.asarray(np.concatenate(distances, axis=1).max(axis=1) / self.farthest)
 
 
-def _ranking(margins: FloatArray, spread: FloatArray) -> FloatArray:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(margins > 0, margins, np.where(spread > 0, margins / spread, -np.inf))
+def _spread(asked: PartQueries, n_queries: int) -> FloatArray:
+    """Return how far apart the places of queries are, (n_queries,), an area for rectangles; 1 where there are none."""
+    if isinstance(asked, LineQueries):
+        return np.asarray(np.ptp(asked.places[:, 0], axis=-1))
+    if isinstance(asked, PlaneQueries):
+        return np.asarray(np.diff(asked.places[:, 0], axis=-1)[..., 0].prod(axis=-1))
+    return np.ones(n_queries)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from alignconf import _tables
 from alignconf._typing import Feature, Model, Table
 from alignconf._validation import predictions
 from alignconf.findings import Finding, Kind
@@ -18,7 +19,7 @@ class FoundQuery:
 
     Parameters
     ----------
-    property : str
+    declared : str
         The part of the property that is violated, in words.
     feature : str, int or None
         The feature that varies; None where the query is about points made from a row.
@@ -36,7 +37,7 @@ class FoundQuery:
         Exactly what was sent to ``predict``, all at once.
     """
 
-    property: str
+    declared: str
     feature: Feature | None
     values: tuple[Any, ...]
     predictions: tuple[float, ...]
@@ -49,14 +50,29 @@ class FoundQuery:
         """Whether a model answers at the points exactly as it did, bit for bit."""
         return tuple(predictions(model, self.points)[0].tolist()) == self.predictions
 
+    @property
+    def row(self) -> dict[Feature, Any]:
+        """The other columns, which all points of a line share; of a query that is about points, the first point."""
+        names = _tables.column_names(self.points) or tuple(range(self.points.shape[1]))
+        columns = {name: _tables.column(self.points, k).tolist() for k, name in enumerate(names)}
+        return {
+            name: values[0]
+            for name, values in columns.items()
+            if self.feature is None or (name != self.feature and (len(set(map(repr, values))) == 1))
+        }
+
     def __str__(self) -> str:
         """Return the query in words."""
         points = ", ".join(
-            f"{prediction:.6g} at {value if self.feature is None else repr(value)}"
+            f"{prediction:.6g} at {value if self.feature is None else _shown(value)}"
             for value, prediction in zip(self.values, self.predictions, strict=True)
         )
+        others = ", ".join(f"{name}={_shown(value)}" for name, value in self.row.items())
         schema = "" if self.is_known else ", outside the input law"
-        return f"{self.property}: the model predicts {points} (too much by {self.size:.6g}; plausibility {self.plausibility:.3g}{schema})"
+        return (
+            f"{self.declared}: the model predicts {points} (too much by {self.size:.6g}; plausibility "
+            f"{self.plausibility:.3g}{schema}), in the row {others}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +81,7 @@ class Witnesses(Finding):
 
     Parameters
     ----------
-    property : str
+    declared : str
     box : str
         What was searched, in words.
     witnesses : tuple of FoundQuery
@@ -90,7 +106,7 @@ class Witnesses(Finding):
 
     kind: ClassVar[Kind] = "lower bound"
 
-    property: str
+    declared: str
     box: str
     witnesses: tuple[FoundQuery, ...]
     anywhere: FoundQuery | None
@@ -117,13 +133,13 @@ class Witnesses(Finding):
         plausible = f"plausible at {self.naturalness:g}" if self.naturalness else "of any plausibility"
         searched = f"{self.n_rows:,} rows were sent to the model, in {self.box}"
         if self.found:
-            lines = [
-                f'Lower bound: the largest violation of "{self.property}" is at least {self.largest:.6g}, by a query '
+            bound = (
+                f'Lower bound: the largest violation of "{self.declared}" is at least {self.largest:.6g}, by a query '
                 f"{plausible} that was found and evaluated; {searched}. How often violations occur is not said."
-            ]
-            lines += [f"- {one}" for one in self.witnesses]
+            )
+            lines = [bound, *(f"- {one}" for one in self.witnesses)]
         else:
-            lines = [f'No violation of "{self.property}" {plausible} was found; {searched}.']
+            lines = [f'Lower bound 0: no violation of "{self.declared}" {plausible} was found; {searched}.']
             if self.maximum is None or self.maximum > 0:
                 lines[0] += " This claims nothing: there may be violations that the search has missed."
         if self.anywhere is not None and self.naturalness and self.anywhere.size > self.largest:
@@ -134,3 +150,10 @@ class Witnesses(Finding):
                 f"{self.n_cells:,} cells that their thresholds cut it into, and all were looked at. This is about the box only."
             )
         return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it is written, numbers with six digits."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_shown, value))})"
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
