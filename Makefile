@@ -6,13 +6,22 @@ JOBS ?= 2
 # One thread for numerical libraries in each test process: more only fight each other for the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test validity lint wheel-test clean
+.PHONY: demo test docs figure validity lint wheel-test clean
 
 demo: $(VENV)/installed
 	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks demo --output results
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+# The documentation, from docs/ and the docstrings, without network; open docs/_build/html/index.html.
+docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+# The picture of the README.
+figure: $(VENV)/installed
+	$(BIN)/python docs/figure.py docs/_static/line.svg
 
 validity: $(VENV)/installed
 	$(BIN)/python -m benchmarks validity --output results
@@ -35,4 +44,4 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist results *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist results docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

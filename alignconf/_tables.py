@@ -1,7 +1,8 @@
-"""Rows as users hand them in, arrays or pandas data frames, seen as columns.
+"""Rows as users hand them in, arrays or data frames of pandas or polars, seen as columns.
 
 The model must see exactly what it was fitted on: raw columns, their names and their types. So a table is never
-converted; a column is read where it is needed, and a changed copy keeps every other column as it was.
+converted; a column is read where it is needed, and a changed copy keeps every other column as it was. What differs between the
+kinds of tables is in :mod:`alignconf._containers`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alignconf._containers import Container, container_of
 from alignconf._typing import Feature, IntArray, Table
-from alignconf.errors import InputError
+from alignconf.errors import InputError, InputTypeError
 
 __all__ = [
     "as_numbers",
@@ -29,39 +31,31 @@ __all__ = [
     "replicate",
     "same_rows",
     "take",
+    "unit_of",
 ]
 
 
 def as_table(X: Any, *, name: str = "X") -> Table:
-    """Return ``X`` itself if it is a data frame, else as an array of shape (n_samples, n_features)."""
-    if _is_frame(X):
-        table = X
-    elif hasattr(X, "columns"):
+    """Return ``X`` itself if it is a data frame of pandas or polars, else as an array of shape (n_samples, n_features)."""
+    table = X if container_of(X) is not None else _as_array(X, name)
+    if isinstance(table, np.ndarray):
+        table = _plain(table, name)
+    if len(table.shape) != 2:
         raise InputError(
-            f"{name} is a {type(X).__module__}.{type(X).__qualname__}; expected a numpy array or a pandas data frame. "
-            "Convert it first, for example with .to_pandas()."
-        )
-    elif hasattr(X, "toarray"):
-        raise InputError(
-            f"{name} is a sparse matrix; expected a dense array or a data frame. Convert it with .toarray()."
-        )
-    else:
-        table = np.asarray(X)
-        if table.dtype.kind == "c":
-            raise InputError(f"{name} holds complex numbers; expected real ones. Take their real part.")
-    if table.ndim != 2:
-        raise InputError(
-            f"{name} has {table.ndim} dimension(s), shape {table.shape}; expected rows and columns, "
-            "(n_samples, n_features). For a single feature use X.reshape(-1, 1), for a single row X.reshape(1, -1)."
+            f"{name} has {len(table.shape)} dimension(s), shape {table.shape}; expected rows and columns, "
+            "(n_samples, n_features). Reshape your data: X.reshape(-1, 1) for a single feature, X.reshape(1, -1) for a single "
+            "row."
         )
     if table.shape[1] == 0:
-        raise InputError(f"{name} has no columns, shape {table.shape}; expected (n_samples, n_features).")
+        raise InputError(
+            f"{name} has no columns, 0 feature(s) (shape={tuple(table.shape)}) while a minimum of 1 is required."
+        )
     return table
 
 
 def column_names(table: Table) -> tuple[Any, ...] | None:
     """Return the labels of a data frame's columns; None for an array, whose columns have none."""
-    return tuple(table.columns) if _is_frame(table) else None
+    return _kind(table).names(table)
 
 
 def locate(table: Table, feature: Feature) -> int:
@@ -85,7 +79,9 @@ def locate(table: Table, feature: Feature) -> int:
     raise InputError(f"feature {feature!r} is not in X: {known}")
 
 
-def check_columns(table: Table, names: tuple[Any, ...] | None, n_features: int, *, name: str = "X") -> None:
+def check_columns(
+    table: Table, names: tuple[Any, ...] | None, n_features: int, *, name: str = "X", owner: str = "alignconf"
+) -> None:
     """Refuse a table whose columns are not those seen at calibration (names are compared where both have them)."""
     seen = column_names(table)
     if names is not None and seen is not None and seen != names:
@@ -102,15 +98,14 @@ def check_columns(table: Table, names: tuple[Any, ...] | None, n_features: int, 
             "Select the columns in that order."
         )
     if table.shape[1] != n_features:
-        raise InputError(f"{name} has {table.shape[1]} columns; expected {n_features}, as at calibration.")
+        raise InputError(
+            f"{name} has {table.shape[1]} features, but {owner} is expecting {n_features} features as input, as at calibration."
+        )
 
 
 def column(table: Table, position: int) -> NDArray[Any]:
-    """Return one column as an array of its own type (object where pandas has no numpy type for it)."""
-    if not _is_frame(table):
-        return np.asarray(table[:, position])
-    series = table.iloc[:, position]
-    return np.asarray((series.astype(object) if hasattr(series.dtype, "categories") else series).to_numpy())
+    """Return one column as an array of its own type (object where numpy has none for it)."""
+    return _kind(table).column(table, position)
 
 
 def is_missing(value: Any) -> bool:
@@ -122,28 +117,35 @@ def is_missing(value: Any) -> bool:
 
 def is_numeric(table: Table) -> bool:
     """Whether every column holds numbers or truth values, missing ones included."""
-    if not _is_frame(table):
-        return bool(table.dtype.kind in "biuf")
-    return all(getattr(dtype, "kind", "O") in "biuf" for dtype in table.dtypes)
+    return _kind(table).is_numeric(table)
 
 
 def as_numbers(table: Table) -> NDArray[np.float64]:
     """Return a numeric table as an array (n_samples, n_features), missing values as NaN."""
-    if not _is_frame(table):
-        return np.ascontiguousarray(table, dtype=np.float64)
-    numbers: NDArray[np.float64] = table.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.ascontiguousarray(numbers)
+    return _kind(table).numbers(table)
 
 
 def category_order(table: Table, position: int) -> tuple[Any, ...] | None:
-    """Return the order that a data frame's ordered categorical column carries, if it is one."""
-    dtype: Any = table.dtypes.iloc[position] if _is_frame(table) else None
-    return tuple(dtype.categories) if getattr(dtype, "ordered", False) else None
+    """Return the order that the type of a data frame's column carries: an ordered categorical of pandas, an Enum of polars."""
+    return _kind(table).order(table, position)
+
+
+def unit_of(table: Table, position: int) -> str:
+    """Return the unit that a data frame says a column is in, empty if it says none.
+
+    Frames say it by ``frame.attrs["units"] = {"age": "years"}``, or by a type with units, as those of pint.
+    """
+    if not hasattr(table, "attrs"):
+        return ""
+    said = getattr(table, "attrs", {}).get("units")
+    if isinstance(said, Mapping) and table.columns[position] in said:
+        return str(said[table.columns[position]])
+    return str(getattr(table.dtypes.iloc[position], "units", ""))
 
 
 def take(table: Table, rows: IntArray) -> Table:
     """Return a new table of the given rows."""
-    return table.iloc[rows] if _is_frame(table) else table[rows]
+    return _kind(table).take(table, rows)
 
 
 def same_rows(one: Table, other: Table) -> NDArray[np.bool_]:
@@ -169,17 +171,7 @@ def replicate(table: Table, rows: IntArray, replaced: Mapping[int, NDArray[Any]]
 
     Types are kept wherever they hold the values exactly, and widened otherwise. The table itself is not touched.
     """
-    copy = take(table, rows)
-    if _is_frame(table):
-        for position, values in replaced.items():
-            copy.isetitem(position, _as_extension_array(table.iloc[:, position], values))
-        return copy
-    copy = copy.astype(
-        np.result_type(*(_fitting_dtype(copy.dtype, values) for values in replaced.values())), copy=False
-    )
-    for position, values in replaced.items():
-        copy[:, position] = values
-    return copy
+    return _kind(table).replaced(table, rows, replaced)
 
 
 def _same_values(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
@@ -198,32 +190,46 @@ def _same(one: Any, other: Any) -> bool:
         return False
 
 
-def _is_frame(X: Any) -> bool:
-    return hasattr(X, "iloc") and hasattr(X, "columns")
+def _kind(table: Table) -> Container:
+    """Return the kind of a table that :func:`as_table` has let in."""
+    kind = container_of(table)
+    assert kind is not None, type(table)
+    return kind
 
 
-def _as_extension_array(series: Any, values: NDArray[Any]) -> Any:
-    """Return the values as an array of the series' type, or of their own where that cannot hold them exactly."""
-    dtype = series.dtype
-    if isinstance(dtype, np.dtype):
-        return type(series)(values, dtype=_fitting_dtype(dtype, values)).array
-    if hasattr(dtype, "categories"):
-        known = dtype.categories
-        missing = [value for value in dict.fromkeys(values.tolist()) if value not in known]
-        wider = type(dtype)([*known, *missing], ordered=dtype.ordered) if missing else dtype
-        return type(series)(values, dtype=wider).array
+def _as_array(X: Any, name: str) -> NDArray[Any]:
+    """Return an array of what is no data frame; refuse other libraries' tables and what is no table at all."""
+    kind = type(X)
+    if hasattr(kind, "collect"):
+        raise InputError(
+            f"{name} is a {kind.__module__}.{kind.__qualname__}, not computed yet; call its .collect() first."
+        )
+    if hasattr(X, "columns"):
+        raise InputError(
+            f"{name} is a {kind.__module__}.{kind.__qualname__}; expected a numpy array or a data frame of pandas or polars. "
+            "Convert it first, for example with .to_pandas()."
+        )
+    if hasattr(X, "toarray"):
+        raise InputTypeError(
+            f"{name} is a sparse matrix; expected a dense array or a data frame. Convert it with .toarray()."
+        )
     try:
-        typed = type(series)(values, dtype=dtype)
-    except (TypeError, ValueError):
-        return type(series)(values).array
-    fits = np.array_equal(typed.to_numpy(dtype=object), values.astype(object))
-    return (typed if fits else type(series)(values)).array
+        return np.asarray(X)
+    except Exception as error:
+        raise InputError(
+            f"{name} is no table, got {kind.__name__} ({error}); expected an array (n_samples, n_features) or a data frame."
+        ) from error
 
 
-def _fitting_dtype(dtype: np.dtype[Any], values: NDArray[Any]) -> np.dtype[Any]:
-    """Return ``dtype`` if it holds the values exactly, else a wider type."""
-    if dtype == values.dtype or dtype.kind == "O" or values.dtype.kind not in "biuf":
-        return dtype if dtype.kind == "O" else np.result_type(dtype, values.dtype)
-    with np.errstate(invalid="ignore", over="ignore"):
-        held = np.array_equal(values.astype(dtype), values)
-    return dtype if held else np.result_type(dtype, values.dtype)
+def _plain(table: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return an array without its subclass; refuse masked values, which it would lose, and complex ones."""
+    if np.ma.isMaskedArray(table) and np.ma.getmaskarray(table).any():
+        raise InputError(
+            f"{name} is a masked array with {int(np.ma.getmaskarray(table).sum())} masked values, which the model would not see "
+            "as missing; expected a plain array. Fill them first, for example with .filled(np.nan)."
+        )
+    if table.dtype.kind == "c":
+        raise InputError(
+            f"Complex data not supported: {name} holds complex numbers; expected real ones. Take their real part."
+        )
+    return np.asarray(table)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alignconf._tables import as_table
 from alignconf._typing import FloatArray, Model, RandomState, Table
@@ -24,6 +25,7 @@ __all__ = [
     "as_fraction",
     "check_choice",
     "check_count",
+    "check_entries",
     "check_jobs",
     "check_level",
     "check_model",
@@ -85,7 +87,7 @@ def check_model(name: str, model: Any) -> Model:
     if hasattr(model, "predict_proba"):
         raise InputError(
             f"{name} is a classifier, whose predict returns labels; expected a function with numbers. Align one class's "
-            "probability with AlignedClassifier, or audit alignconf.classifier.ClassFunction(model, column, 'probability')."
+            "probability with AlignedClassifier, or audit alignconf.classifier.class_function(model, label)."
         )
     return model
 
@@ -101,17 +103,33 @@ def check_surrogate(surrogate: Any) -> None:
         )
 
 
-def check_rows(X: Any, *, name: str = "X", allow_empty: bool = False) -> Table:
-    """Return a table of rows and columns, with at least one row."""
+def check_rows(X: Any, *, name: str = "X", at_least: int = 1) -> Table:
+    """Return a table of rows and columns, with enough rows."""
     table = as_table(X, name=name)
-    if table.shape[0] == 0 and not allow_empty:
-        raise InputError(f"{name} has no rows, shape {tuple(table.shape)}; expected at least one.")
+    if table.shape[0] < at_least:
+        few = "no rows" if table.shape[0] == 0 else f"only {table.shape[0]} sample(s)"
+        raise InputError(f"{name} has {few}, shape {tuple(table.shape)}; expected at least {at_least}.")
     return table
+
+
+def check_entries(name: str, values: Any) -> NDArray[Any]:
+    """Return labels, weights or the like as an array of any shape and type; refuse what is no array, or hides some entries."""
+    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+        raise InputError(
+            f"{name} is a masked array with {int(np.ma.getmaskarray(values).sum())} masked values; expected an array in which "
+            "every entry counts. Leave those rows out, or fill them with .filled(...)."
+        )
+    try:
+        return np.asarray(values)
+    except Exception as error:
+        raise InputError(
+            f"{name} is no array, got {type(values).__name__} ({error}); expected one entry for each row."
+        ) from error
 
 
 def check_targets(y: Any, n_samples: int) -> FloatArray:
     """Return labels as (n_samples,) finite numbers."""
-    targets = np.asarray(y)
+    targets = check_entries("y", y)
     if targets.shape != (n_samples,):
         raise InputError(f"y has shape {targets.shape}; expected one label for each row of X, shape ({n_samples},).")
     try:

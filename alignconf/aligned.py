@@ -13,9 +13,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import train_test_split
 
 from alignconf import _tables
 from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
@@ -33,6 +31,7 @@ from alignconf.alignment import Alignment
 from alignconf.certificate import Certificate, RowErrors, certify
 from alignconf.conditions import check_max_half_width, scale_of, with_reference_ray
 from alignconf.contract import Declaration
+from alignconf.conventions import ConventionalEstimator
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.groups import Membership, read_groups
 from alignconf.levels import read_levels
@@ -46,6 +45,7 @@ from alignconf.repeats import UsedRows, warn_of_repeats
 from alignconf.request import Request
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.thresholds import ByGroup
+from alignconf.training import check_labels, count_held_out, fit_arguments, split_rows, trained
 
 __all__ = ["AlignedEstimator", "check_calibrated"]
 
@@ -54,11 +54,8 @@ PROJECTIONS = ("l2", "sup")
 #: One stream of random numbers for each purpose.
 SPLIT, CALIBRATE, CERTIFY, CONDITION, SCORE = range(5)
 
-#: ``fit`` sets this share of the rows aside to calibrate.
-CALIBRATION_SHARE = 0.25
 
-
-class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
+class AlignedEstimator(ConventionalEstimator):
     """Base of :class:`~alignconf.AlignedRegressor` and :class:`~alignconf.AlignedClassifier`, which see."""
 
     def __init__(
@@ -106,44 +103,46 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Table, y: Any, *, groups: Any = None) -> Self:
-        """Fit a clone of the estimator on three quarters of the rows and calibrate on the rest.
+    def fit(self, X: Table, y: Any, *, sample_weight: Any = None, groups: Any = None, **fit_params: Any) -> Self:
+        """Fit a clone of the estimator on part of the rows and calibrate on the rest.
 
-        The training rows give the reference law. A ``FrozenEstimator`` is not refitted: this is ``calibrate(X)``. With
-        ``alpha=0`` nothing is calibrated and all rows train.
+        A random quarter of the rows calibrates, or as many as ``alpha`` needs if that is more, up to a half. The training rows
+        give the reference law. A ``FrozenEstimator`` is not refitted: this is ``calibrate(X)``. With ``alpha=0`` nothing is
+        calibrated and all rows train.
 
         Parameters
         ----------
         X : (n_samples, n_features) array or data frame
         y : (n_samples,)
+        sample_weight : (n_samples,), optional
+            Given to the estimator's ``fit``, for the rows that train. Calibration counts every row once.
         groups : as for :meth:`calibrate`
+        **fit_params : dict
+            Given to the estimator's ``fit``; those with an entry for each row are split like the rows. Where scikit-learn's
+            metadata routing is enabled, weights and these go to the estimator as it requested them.
 
         Returns
         -------
         self
         """
         self._check_parameters()
-        table = check_rows(X)
-        rows = np.arange(table.shape[0])
-        labels = np.asarray(y)
-        if labels.shape[:1] != rows.shape:
-            raise InputError(f"y has shape {labels.shape}; expected one label for each of the {rows.size} rows of X.")
+        owner = type(self).__name__
+        table = check_rows(X, at_least=2)
+        n_samples = table.shape[0]
+        labels = check_labels(y, n_samples, owner=owner)
         if isinstance(self.estimator, FrozenEstimator):
             return self.calibrate(X, groups=groups)
+        arguments = fit_arguments(self, self.estimator, sample_weight, fit_params)
         membership = self._membership(table, groups)
-        train, held_out = rows, rows[:0]
-        n_held_out = round(CALIBRATION_SHARE * rows.size)
+        n_held_out = count_held_out(self._request, n_samples)
         strata = self._strata(labels, n_held_out)
-        if not self._request.is_full:
-            if n_held_out < self._request.n_rows:
-                raise CalibrationError(
-                    f"fit holds a quarter of its {rows.size} rows out to calibrate. {self._request.too_few_rows(n_held_out)}"
-                )
-            seed = int(generator(self.random_state, SPLIT).integers(2**31))
-            train, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed, stratify=strata)
+        train, held_out = split_rows(n_samples, n_held_out, generator(self.random_state, SPLIT), strata)
         training, calibrating = _tables.take(table, train), _tables.take(table, held_out)
         alignment = self._prepare(self.estimator, table, training)
-        fitted = clone(self.estimator).fit(training, labels[train])
+        fitted = trained(self.estimator, table, labels, train, arguments)
+        if held_out.size:
+            # Rows that the model cannot take are refused now; calibration would leave out those that lack a constrained feature.
+            predictions(self._aligned_function(fitted), calibrating)
         return self._calibrate(alignment, fitted, calibrating, training, membership and membership.take(held_out))
 
     def calibrate(self, X: Table, *, groups: Any = None, X_reference: Table | None = None) -> Self:
@@ -175,7 +174,7 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
             If the model does not answer with one finite number per row.
         """
         self._check_parameters()
-        table = check_rows(X, allow_empty=True)
+        table = check_rows(X, at_least=0)
         membership = self._membership(table, groups)
         if X_reference is X and not self._request.is_full:
             raise InputError(
@@ -374,8 +373,16 @@ class AlignedEstimator(MetaEstimatorMixin, BaseEstimator):
                 "fit(X, y)."
             )
         table = check_rows(X)
-        _tables.check_columns(table, self.column_names_, self.n_features_in_)
+        _tables.check_columns(table, self.column_names_, self.n_features_in_, owner=type(self).__name__)
         return self.alignment_, table
+
+    def _summary(self) -> dict[str, str]:
+        """Return the promise for notebooks: nothing before calibration."""
+        if not hasattr(self, "calibration_"):
+            return {}
+        alpha = ", ".join(f"{level.alpha:g}" for level in self.levels_)
+        figures = {"alpha": alpha, "lambda_": f"{self.lambda_:.6g}", "properties": self.alignment_.words}
+        return figures | {"statement": self.calibration_.statement}
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether ``lambda_`` has been found."""

@@ -7,74 +7,28 @@ that the number of violations is binomial and its interval exact.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR
 from html import escape
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from alignconf import _tables, scores
-from alignconf._typing import Feature, FloatArray, Model, RandomState, Table
-from alignconf._validation import (
-    check_choice,
-    check_level,
-    check_model,
-    check_rows,
-    generator,
-    predictions,
-    rounding,
-)
+from alignconf._typing import Model, RandomState, Table
+from alignconf._validation import check_level
+from alignconf.answered import answer_queries
 from alignconf.certificate import percent, plain
 from alignconf.contract import Declaration
-from alignconf.errors import InputError
-from alignconf.lines import over_blocks
-from alignconf.preparation import REFERENCES, place_queries
-from alignconf.properties import declare
-from alignconf.queries import PartQueries, draw_queries
-from alignconf.query_laws import check_query_law
+from alignconf.origin import model_in_words, versions
+from alignconf.page import check_path, save_text
+from alignconf.pictured_line import PicturedLine, lines_of_model
 from alignconf.rates_seen import ViolationRate
-from alignconf.reference import set_aside
+from alignconf.report import audit_page
+from alignconf.verdict import Verdict, check_max_rate
+from alignconf.witness import Witness, found_at
 
 __all__ = ["Audit", "Witness", "check"]
-
-
-@dataclass(frozen=True)
-class Witness:
-    """One violated query: where it is and how bad.
-
-    Parameters
-    ----------
-    row : int
-        Position in ``X`` of the row on whose line the query lies.
-    property : str
-        The part of the property that is violated, in words.
-    feature : str, int or None
-        The feature that varies; None where the query is about points made from the row.
-    values : tuple
-        The values of the feature at the points of the query, in order; otherwise the points in words.
-    predictions : tuple of float
-        What the model answers there, all other features being the row's own.
-    excess : float or None
-        By how much the inequality fails, in the unit of the prediction; None where the property only says yes or no.
-    """
-
-    row: int
-    property: str
-    feature: Feature | None
-    values: tuple[Any, ...]
-    predictions: tuple[float, ...]
-    excess: float | None
-
-    def __str__(self) -> str:
-        """Return the witness in words."""
-        points = ", ".join(
-            f"{prediction:.6g} at {value if self.feature is None else repr(value)}"
-            for value, prediction in zip(self.values, self.predictions, strict=True)
-        )
-        size = "" if self.excess is None else f" (too much by {self.excess:.6g})"
-        return f"row {self.row}, {self.property}: the model predicts {points}{size}"
 
 
 @dataclass(frozen=True)
@@ -94,6 +48,12 @@ class Audit:
         The most violated query that was found: a lower bound on the worst there is.
     n_missing : int
         Rows that lack a constrained feature and were not asked.
+    witnesses : tuple of Witness
+        The most violated queries, the worst first.
+    lines : tuple of PicturedLine
+        For each feature along which a query failed, the line of the row that is violated most.
+    settings : tuple of (str, str)
+        What was asked of which kind of model, and with which versions.
     """
 
     property: str
@@ -104,6 +64,9 @@ class Audit:
     max_excess: float
     worst: Witness | None
     n_missing: int
+    witnesses: tuple[Witness, ...] = ()
+    lines: tuple[PicturedLine, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         """Return the finding in sentences."""
@@ -121,15 +84,40 @@ class Audit:
             sentence += f"\n{size}Worst found: {self.worst}."
         return sentence
 
+    def verdict(self, max_rate: float = 0.0) -> Verdict:
+        """Return whether the violation rate keeps to ``max_rate``, as far as the queries tell; see :mod:`alignconf.verdict`."""
+        return Verdict(self.violations, max_rate)
+
     def to_dict(self) -> dict[str, Any]:
-        """Return every figure under its name, nested."""
-        figures = asdict(self)
+        """Return every figure under its name, nested; the lines are for pictures and left out."""
+        figures = asdict(replace(self, lines=()))
+        del figures["lines"]
+        figures["settings"] = dict(self.settings)
         figures["violations"].update(rate=self.violations.rate, interval=list(self.violations.interval))
         return figures
 
     def to_json(self) -> str:
         """Return :meth:`to_dict` as strict JSON."""
         return json.dumps(plain(self.to_dict()), indent=2, allow_nan=False)
+
+    def to_html(self, path: Any = None, *, max_rate: float = 0.0) -> str:
+        """Return the report as one page of HTML that needs no network, and write it to a file if one is given.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to write it; an existing file is replaced.
+        max_rate : float in [0, 1), default=0
+            The violation rate that the verdict tolerates.
+
+        Raises
+        ------
+        InputError
+            If the path cannot be written to, or ``max_rate`` is no rate.
+        """
+        check_max_rate(max_rate)
+        check_path(path)
+        return save_text(audit_page(self, max_rate).html(), path)
 
     def _repr_html_(self) -> str:
         return "<div>" + "".join(f"<p>{escape(line)}</p>" for line in str(self).split("\n")) + "</div>"
@@ -187,78 +175,33 @@ def check(
     >>> check(model, X, {0: "increasing"}, random_state=0).violations.n_rejected
     0
     """
-    check_model("model", model)
     level = check_level("confidence", confidence)
-    check_choice("reference", reference, REFERENCES)
-    table = check_rows(X)
-    declared = declare(properties)
-    check_query_law(declared, query_law)
-    random = generator(random_state, 0)
-    rows = np.arange(table.shape[0])
-    if X_reference is None:
-        rows, reference_rows = set_aside(rows.size, random, keep=1)
-        referring = _tables.take(table, reference_rows)
-    else:
-        referring = check_rows(X_reference, name="X_reference")
-        _tables.check_columns(referring, _tables.column_names(table), table.shape[1], name="X_reference")
-    conditional = random if reference == "conditional" else None
-    parts = place_queries(declared, table, referring, query_law, conditional=conditional)
-    complete = np.ones(rows.size, dtype=bool)
-    for law in (law for part in parts for law in part.drawn_from):
-        complete &= ~np.isnan(law.axis.places(table)[rows])
-    asked_rows = rows[complete]
-    if not asked_rows.size:
-        raise InputError(f"X has no row to ask: {rows.size} rows besides the reference rows, all with missing values.")
-    asked = _tables.take(table, asked_rows)
-    queries = draw_queries(parts, asked, 1, random)
-    answers = [_ask(model, asked, part, n_jobs) for part in queries.parts]
-    sizes = np.stack([excess for _, excess in answers], axis=1)
+    found = answer_queries(
+        model, X, properties, query_law=query_law, X_reference=X_reference, reference=reference,
+        random_state=random_state, n_jobs=n_jobs,
+    )  # fmt: skip
+    sizes = found.sizes[:, :, 0]
     worst = sizes.max(axis=1)
     violated = worst > 0
+    witnesses = found_at(found.queries.parts, found.table, found.values, found.sizes, found.numbers)
     return Audit(
-        property=str(declared),
-        query_law=str(queries),
+        property=str(found.declared),
+        query_law=str(found.queries),
         violations=ViolationRate(int(violated.sum()), violated.size, level),
         mean_excess=float(worst.mean()),
         median_excess=float(np.median(worst[violated])) if violated.any() else np.nan,
         max_excess=float(worst.max()) if violated.any() else np.nan,
-        worst=_witness(asked_rows, asked, queries.parts, [values for values, _ in answers], sizes)
-        if violated.any()
-        else None,
-        n_missing=int(rows.size - asked_rows.size),
-    )
-
-
-def _ask(model: Model, table: Table, part: PartQueries, n_jobs: int | None) -> tuple[FloatArray, FloatArray]:
-    """Return the model's values at the query points, (n_samples, n_points), and the excess of each query."""
-
-    def stage(block: slice) -> tuple[FloatArray, FloatArray]:
-        inside = _tables.take(table, np.arange(block.start, block.stop))
-        asked = part.rows(block)
-        answers = [predictions(model, sites) for sites in asked.sites(inside)]
-        values = asked.arrange([values for values, _ in answers])
-        size = rounding(values, answers[0][1])
-        return values[:, 0], scores.excess(asked, values, size)[:, 0]
-
-    predictions(model, _tables.take(table, np.arange(1)))
-    blocks = over_blocks(stage, table.shape, part.n_sites, n_jobs=n_jobs)
-    values, excesses = zip(*(result for _, result in blocks), strict=True)
-    return np.concatenate(values), np.concatenate(excesses)
-
-
-def _witness(
-    rows: Any, table: Table, parts: Sequence[PartQueries], values: Sequence[FloatArray], sizes: FloatArray
-) -> Witness:
-    at, part = divmod(int(sizes.argmax()), sizes.shape[1])
-    asked = parts[part]
-    found = values[part][at]
-    points = asked.rows(slice(at, at + 1)).points_of_worst(found[None, None])
-    labels = asked.labels(table, at)
-    return Witness(
-        row=int(rows[at]),
-        property=str(asked.declared),
-        feature=asked.drawn_from[0].axis.feature if asked.drawn_from else None,
-        values=tuple(labels[i] for i in points),
-        predictions=tuple(found[points].tolist()),
-        excess=None if asked.is_opaque else float(sizes[at, part]),
+        worst=witnesses[0] if witnesses else None,
+        n_missing=found.n_missing,
+        witnesses=witnesses,
+        lines=lines_of_model(model, found.table, found.queries.parts, found.values, sizes, found.numbers),
+        settings=(
+            ("Model", model_in_words(model)),
+            ("Property", repr(found.declared)),
+            ("Query law", f"{query_law}, reference {reference}"),
+            ("Rows asked", str(violated.size)),
+            ("Confidence", f"{level:g}"),
+            ("Random state", repr(random_state) if isinstance(random_state, Integral) else "not a fixed number"),
+            *versions(model),
+        ),
     )

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from decimal import ROUND_CEILING
 from functools import partial
 from html import escape
-from math import inf
 from typing import Any
 
 import numpy as np
-from scipy.stats import ttest_1samp
 
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Table
@@ -35,10 +33,14 @@ from alignconf.claims import (
     size_sentence,
     with_lines,
 )
+from alignconf.error_change import ErrorChange, RowErrors, paired_change
 from alignconf.errors import InputError
+from alignconf.evidence import Evidence, evidence_of
 from alignconf.groups import Membership
 from alignconf.levels import Level
+from alignconf.page import check_path, save_text
 from alignconf.rates_seen import ViolationRate, rate_of
+from alignconf.report import certificate_page
 from alignconf.scores import Answers
 
 __all__ = [
@@ -50,49 +52,6 @@ __all__ = [
     "percent",
     "plain",
 ]
-
-
-@dataclass(frozen=True)
-class RowErrors:
-    """How wrong values of a function are at labelled rows: ``of`` maps (n_samples,) values to (n_samples,) errors."""
-
-    measure: str
-    of: Callable[[FloatArray], FloatArray]
-
-
-@dataclass(frozen=True)
-class ErrorChange:
-    """Mean error before and after alignment on the same rows.
-
-    ``change = after - before``, with its paired interval (Student's t on row-wise differences: approximate, the only
-    number here that is).
-    """
-
-    measure: str
-    before: float
-    after: float
-    change: float
-    interval: tuple[float, float]
-    confidence: float
-
-    def __str__(self) -> str:
-        """Return the change with its interval."""
-        low, high = self.interval
-        return (
-            f"{self.measure} {self.before:.6g} before, {self.after:.6g} after: change {self.change:+.4g} "
-            f"[{low:+.4g}, {high:+.4g}] ({self.confidence:.0%}, paired, approximate)"
-        )
-
-
-def paired_change(measure: str, before: FloatArray, after: FloatArray, confidence: float) -> ErrorChange:
-    """Return the change of the mean of row-wise errors ``before`` and ``after``, both of shape (n_samples,)."""
-    differences = after - before
-    change = float(differences.mean())
-    low, high = (change, change) if differences.size > 1 else (-inf, inf)
-    if np.ptp(differences) > 0:
-        interval = ttest_1samp(differences, 0.0).confidence_interval(confidence)
-        low, high = float(interval.low), float(interval.high)
-    return ErrorChange(measure, float(before.mean()), float(after.mean()), change, (low, high), confidence)
 
 
 @dataclass(frozen=True)
@@ -135,6 +94,12 @@ class Certificate:
         The delivered function's rate for each level, or in each group, where there are several: each bound holds by itself.
     alphas_in_words, half_width_note : str
         The levels that were asked for, and what the half-width is, where it is not one number in the unit of the prediction.
+    limit : float or None
+        The rate that the delivered function was asked to keep to; None where the level is a size, or each property has its own.
+    limits : tuple of (float or None)
+        The same for each of ``separately``.
+    evidence : Evidence
+        The worst queries with their coordinates, the lines that are violated most, and how all was made.
     """
 
     property: str
@@ -159,6 +124,9 @@ class Certificate:
     size_bound: float | None = None
     tester: str = "iid"
     separately: tuple[tuple[str, ViolationRate], ...] = ()
+    limit: float | None = None
+    limits: tuple[float | None, ...] = ()
+    evidence: Evidence = field(default_factory=Evidence)
 
     @builtins.property
     def n_queries(self) -> int:
@@ -219,8 +187,10 @@ class Certificate:
         return "\n".join(facts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every figure under its name, nested, with the derived bounds and the sentence."""
-        figures = asdict(self)
+        """Return every figure under its name, nested, with the derived bounds and the sentence; the lines are for pictures."""
+        figures = asdict(replace(self, evidence=replace(self.evidence, lines=())))
+        figures |= figures.pop("evidence") | {"settings": dict(self.evidence.settings)}
+        del figures["lines"]
         for name in ("delivered", "before", "full_strength"):
             rate: ViolationRate = getattr(self, name)
             figures[name].update(rate=rate.rate, upper_bound=rate.upper_bound, interval=list(rate.interval))
@@ -238,6 +208,25 @@ class Certificate:
     def to_json(self) -> str:
         """Return :meth:`to_dict` as strict JSON; an infinite half-width becomes null."""
         return json.dumps(plain(self.to_dict()), indent=2, allow_nan=False)
+
+    def to_html(self, path: Any = None) -> str:
+        """Return the report as one page of HTML that needs no network, and write it to a file if one is given.
+
+        The verdict is whether the rates that were asked for are kept by this delivered function: ``alpha`` may be promised on
+        average over calibrations, and a single one may then miss it.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to write it; an existing file is replaced.
+
+        Raises
+        ------
+        InputError
+            If the path cannot be written to.
+        """
+        check_path(path)
+        return save_text(certificate_page(self).html(), path)
 
     def _repr_html_(self) -> str:
         claim, *facts = str(self).split("\n")
@@ -294,6 +283,9 @@ def certify(
     bounds = distance_bounds(
         alignment.declared, queries, delivered.upper_bound, confidence, sizes[:, 0, 0], found[-1][:, -3:]
     )
+    separately, limits = _separately(
+        alignment, calibration, levels, membership and membership.take(complete), of_parts[:, :, 0] > 0, confidence
+    )
     f, g = alignment.predict(table)
     aligned = alignment.deliver(table, f, g, half_widths)
     return Certificate(
@@ -319,10 +311,17 @@ def certify(
         alphas_in_words=" and ".join(f"{alpha:g}" for alpha in calibration.promise.alphas)
         + ("" if calibration.promise.is_rate else ", an expected loss"),
         half_width_note=_note(calibration, half_widths),
-        separately=_separately(
-            alignment, levels, membership and membership.take(complete), of_parts[:, :, 0] > 0, confidence
-        ),
+        separately=separately,
+        limit=_limit(calibration),
+        limits=limits,
+        evidence=evidence_of(alignment, calibration, widths, rows, queries, of_parts, complete),
     )
+
+
+def _limit(calibration: Calibration) -> float | None:
+    """Return the rate that was asked for, None where there is not one."""
+    promise = calibration.promise
+    return promise.alphas[0] if promise.is_rate and len(promise.alphas) == 1 else None
 
 
 def _note(calibration: Calibration, half_widths: float | FloatArray) -> str:
@@ -345,20 +344,31 @@ def _figures(half_widths: float | FloatArray, answers: Answers) -> FloatArray:
 
 
 def _separately(
-    alignment: Alignment, levels: Sequence[Level], membership: Membership | None, failed: BoolArray, confidence: float
-) -> tuple[tuple[str, ViolationRate], ...]:
-    """Return the rates of each level and of each group, from failed queries of parts, (n_parts, n_samples, n_queries)."""
-    rates = []
+    alignment: Alignment,
+    calibration: Calibration,
+    levels: Sequence[Level],
+    membership: Membership | None,
+    failed: BoolArray,
+    confidence: float,
+) -> tuple[tuple[tuple[str, ViolationRate], ...], tuple[float | None, ...]]:
+    """Return the rates of each level and of each group, from failed queries of parts, (n_parts, n_samples, n_queries).
+
+    With each the rate that it was asked to keep to.
+    """
+    rates: list[tuple[str, ViolationRate]] = []
+    limits: list[float | None] = []
     for level in levels if len(levels) > 1 else ():
         chosen = [i for i, one in enumerate(alignment.asked) if level.covers(one.declared)]
         of_level: BoolArray = np.any(failed[chosen], axis=0)
         rates.append((f"{level.declared} (alpha = {level.alpha:g})", rate_of(of_level, confidence)))
+        limits.append(level.alpha if calibration.promise.is_rate else None)
     any_part: BoolArray = np.any(failed, axis=0)
     for position, name in enumerate(() if membership is None else membership.names):
         inside = any_part[membership.rows_of(position)] if membership is not None else any_part
         if inside.size:
             rates.append((f"group {name!r}", rate_of(inside, confidence)))
-    return tuple(rates)
+            limits.append(_limit(calibration))
+    return tuple(rates), tuple(limits)
 
 
 def plain(value: Any) -> Any:

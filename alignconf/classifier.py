@@ -14,19 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import type_of_target
 
 from alignconf._typing import FloatArray, RandomState, Table
 from alignconf._validation import check_choice, check_level, check_rows
 from alignconf.aligned import AlignedEstimator
 from alignconf.certificate import Certificate, RowErrors
 from alignconf.contract import Declaration
+from alignconf.conventions import ENDS
 from alignconf.ensemble import Ensemble
 from alignconf.errors import InputError, PredictionError
 from alignconf.rates import Loss
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.trees import read_ensemble, unwrapped
 
-__all__ = ["AlignedClassifier", "ClassFunction"]
+__all__ = ["AlignedClassifier", "ClassFunction", "class_function"]
 
 SCALES = ("probability", "logit")
 
@@ -168,6 +170,12 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         self.pos_label = pos_label
         self.scale = scale
 
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: more than two classes only where one of them is named."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = self.pos_label is not None
+        return tags
+
     @property
     def classes_(self) -> NDArray[Any]:
         """The labels, in the order of the columns of ``predict_proba``."""
@@ -183,15 +191,21 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
 
     def predict(self, X: Table, *, groups: Any = None) -> NDArray[Any]:
         """Return the label of the largest delivered probability, (n_samples,)."""
-        labels: NDArray[Any] = self.classes_[self.predict_proba(X, groups=groups).argmax(axis=1)]
+        largest = self.predict_proba(X, groups=groups).argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[largest]
         return labels
 
-    def predict_interval(self, X: Table, *, groups: Any = None) -> FloatArray:
-        """Return the ends of the band around the class's probability, (n_samples, 2), within [0, 1]."""
+    def predict_interval(self, X: Table, *, groups: Any = None) -> Any:
+        """Return the ends of the band around the class's probability, (n_samples, 2), within [0, 1].
+
+        An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``.
+        """
+        ends = self._band(X, groups)
         function = self._function
-        band = function.to_probability(self._band(X, groups))
+        band = function.to_probability(ends)
         own = probabilities(function.estimator, X)[:, [function.column]]
-        return np.column_stack([np.minimum(band[:, :1], own), np.maximum(band[:, 1:], own)])
+        within = np.column_stack([np.minimum(band[:, :1], own), np.maximum(band[:, 1:], own)])
+        return self._contained(within, X, ENDS)
 
     def certify(
         self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int = 1, confidence: float = 0.95
@@ -242,8 +256,8 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         known = classes.tolist()
         if self.pos_label is None and len(known) > 2:
             raise InputError(
-                f"pos_label must name the class whose probability is aligned when there are more than two; expected one of "
-                f"{known!r}."
+                "Only binary classification is supported. With more than two classes pos_label must name the class whose "
+                f"probability is aligned; expected one of {known!r}."
             )
         if self.pos_label is not None and self.pos_label not in known:
             raise InputError(
@@ -271,6 +285,13 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         return (0.0, 1.0) if self.scale == "probability" else (-np.inf, np.inf)
 
     def _strata(self, labels: Any, n_held_out: int) -> Any:
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            raise InputError("Input y contains NaN or infinity; expected class labels. Drop those rows.")
+        kind = type_of_target(labels)
+        if kind not in ("binary", "multiclass"):
+            raise InputError(
+                f"Unknown label type: {kind}. y holds values such as {labels.tolist()[0]!r}; expected class labels."
+            )
         classes, counts = np.unique(labels, return_counts=True)
         self._column(classes)
         return labels if counts.min() > 1 and n_held_out >= classes.size else None
@@ -297,6 +318,21 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             shares = np.where(rest > 0, others / rest, 1 / others.shape[1])
         scaled = np.insert(shares * (1 - p_new)[:, None], function.column, p_new, axis=1)
         return np.where(moved[:, None], scaled, own)
+
+
+def class_function(estimator: Any, pos_label: Any = None, *, scale: str = "probability") -> ClassFunction:
+    """Return one class's probability, or logit, of a fitted classifier as a function that :func:`alignconf.check` can ask.
+
+    Parameters
+    ----------
+    estimator : fitted classifier with ``predict_proba``
+    pos_label : label, optional
+        With two classes the second one by default; with more it must be given.
+    scale : {"probability", "logit"}, default="probability"
+    """
+    meant = AlignedClassifier(estimator, {}, pos_label=pos_label, scale=scale)
+    meant._check_estimator()
+    return meant._aligned_function(estimator)
 
 
 def probabilities(estimator: Any, X: Table) -> NDArray[Any]:

@@ -13,8 +13,10 @@ __all__ = [
     "AlignConfError",
     "CalibrationError",
     "InputError",
+    "InputTypeError",
     "LawViolation",
     "NotCalibratedError",
+    "NotShown",
     "PredictionError",
     "PropertyWarning",
     "RepeatedRowsWarning",
@@ -27,6 +29,10 @@ class AlignConfError(Exception):
 
 class InputError(AlignConfError, ValueError):
     """An argument (a parameter, a property, a table of rows) is not what it should be."""
+
+
+class InputTypeError(InputError, TypeError):
+    """A value is of a type of which nothing can be made where it stands, such as a dictionary among the numbers of a feature."""
 
 
 class PredictionError(AlignConfError, ValueError):
@@ -43,6 +49,10 @@ class NotCalibratedError(AlignConfError, NotFittedError):
 
 class LawViolation(AlignConfError, AssertionError):  # noqa: N818
     """A property breaks a law that every property must obey; see :func:`alignconf.testing.check_property`."""
+
+
+class NotShown(AlignConfError, AssertionError):  # noqa: N818
+    """A model was not shown to keep to a property; see :func:`alignconf.testing.assert_property`."""
 
 
 class PropertyWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""What kind of statement a result is, and how it is shown: four kinds, which are never mixed.
+"""What kind of statement a result is, and how it is shown: five kinds, which are never mixed.
 
 ========================  ======================================================================================
 kind                      what stands behind the number
@@ -7,6 +7,7 @@ kind                      what stands behind the number
 ``model-based``           a tail or a trend that was fitted and carried on beyond the rows that were seen
 ``simulation``            random numbers from a *declared* input law, with diagnostics of the simulation
 ``lower bound``           a query that was found and evaluated: the worst there is, is at least this bad
+``hypothesis``            a pattern in rows that were searched for it, for other rows or a person to judge
 ========================  ======================================================================================
 
 Only the first is a promise about deployment, and none of the others inherits it.
@@ -24,7 +25,7 @@ from alignconf.certificate import plain
 
 __all__ = ["Finding", "Kind"]
 
-Kind = Literal["certified", "model-based", "simulation", "lower bound"]
+Kind = Literal["certified", "model-based", "simulation", "lower bound", "hypothesis"]
 
 
 @dataclass(frozen=True)

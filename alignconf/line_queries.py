@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from alignconf import _tables
-from alignconf._typing import FloatArray, Table
+from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.contract import LineProperty, Property
 from alignconf.queries import PartQueries
 from alignconf.reference import ReferenceLaw
@@ -75,9 +75,9 @@ class AlongLine(PartQueries):
         """Return values at the points in the shape of the places."""
         return values[0].reshape(self.coordinates.shape[:-1])
 
-    def labels(self, table: Table, row: int) -> tuple[Any, ...]:
+    def labels(self, table: Table, row: int, query: int = 0) -> tuple[Any, ...]:
         """Return the values of the feature, or of both features of a trade line."""
-        places = self.coordinates[row, 0, :, 0]
+        places = self.coordinates[row, query, :, 0]
         moved = self.law.axis.moved(table, np.full(places.size, row), places)
         columns = [values.tolist() for values in moved.values()]
         return tuple(columns[0]) if len(columns) == 1 else tuple(zip(*columns, strict=True))
@@ -117,7 +117,7 @@ class LineQueries(AlongLine):
         coefficients, bounds = self.part.demands(self.places)
         return coefficients, bounds + self.part.tol
 
-    def rows(self, block: slice) -> LineQueries:
+    def rows(self, block: slice | IntArray) -> LineQueries:
         """Return the queries of a block of rows."""
         return replace(self, places=self.places[block])
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from alignconf._typing import BoolArray, FloatArray, Table
+from alignconf._typing import BoolArray, FloatArray, IntArray, Table
 from alignconf.contract import Property
 from alignconf.errors import InputError
 from alignconf.orbit import OrbitProperty
@@ -58,7 +58,7 @@ class OrbitQueries(PartQueries):
         """Return the same orbits, asked another number of times."""
         return replace(self, n_queries=n_queries)
 
-    def rows(self, block: slice) -> OrbitQueries:
+    def rows(self, block: slice | IntArray) -> OrbitQueries:
         """Return the queries of a block of rows: they are the same for all rows."""
         return self
 
@@ -79,7 +79,7 @@ class OrbitQueries(PartQueries):
         orbits = np.stack(values, axis=-1)[:, None, :]
         return np.broadcast_to(orbits, (len(orbits), self.n_queries, self.n_points))
 
-    def labels(self, table: Table, row: int) -> tuple[Any, ...]:
+    def labels(self, table: Table, row: int, query: int = 0) -> tuple[Any, ...]:
         """Return the points in words."""
         return self.part.labels(self.n_points)
 

@@ -39,6 +39,7 @@ from alignconf._validation import as_fraction, check_choice, check_count, check_
 from alignconf.aligned import AlignedEstimator
 from alignconf.band import Scale
 from alignconf.calibration import Calibration
+from alignconf.conventions import ENDS
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 
 __all__ = ["Outcome", "OutcomeEstimator", "neighbour_difficulty"]
@@ -97,10 +98,11 @@ class OutcomeEstimator(AlignedEstimator):
         self.outcome_ = Outcome(members, difficulty, groups, self.calibration_)
         return self
 
-    def predict_outcome_interval(self, X: Table, *, confidence: float = 0.9) -> FloatArray:
+    def predict_outcome_interval(self, X: Table, *, confidence: float = 0.9) -> Any:
         """Return where the outcomes of rows lie with probability at least ``confidence``: (n_samples, 2).
 
-        See :meth:`Outcome.statement` for what this assumes, and :meth:`predict_interval` for the band of the function.
+        See :meth:`Outcome.statement` for what this assumes, and :meth:`predict_interval` for the band of the function. An array,
+        or a data frame with the columns ``lower`` and ``upper`` after ``set_output``.
 
         Raises
         ------
@@ -116,7 +118,7 @@ class OutcomeEstimator(AlignedEstimator):
             half_widths[rows] = self.outcome_.half_width(label, confidence)
         outwards = np.finfo(np.float64).eps * (np.abs(centre) + half_widths * sizes)
         reach = half_widths * sizes + outwards
-        return np.stack([centre - reach, centre + reach], axis=1)
+        return self._contained(np.stack([centre - reach, centre + reach], axis=1), X, ENDS)
 
     def predict_outcome_quantile(self, X: Table, level: float, *, side: str = "upper") -> FloatArray:
         """Return a conservative quantile of the outcomes of rows: (n_samples,).
@@ -132,7 +134,7 @@ class OutcomeEstimator(AlignedEstimator):
             centre[rows] += self.outcome_.quantile(label, level, side) * sizes[rows]
         return centre
 
-    def predict_outcome_cdf(self, X: Table, y: Any) -> FloatArray:
+    def predict_outcome_cdf(self, X: Table, y: Any) -> Any:
         """Return the predictive distribution of the outcomes of rows at ``y``, from below and from above: (n_samples, 2).
 
         With the fresh outcome as ``y``, the second number is at most ``u`` with probability at most ``u``, and the first at
@@ -149,7 +151,7 @@ class OutcomeEstimator(AlignedEstimator):
         distribution = np.empty((centre.size, 2))
         for label, rows in members.items():
             distribution[rows] = self.outcome_.distribution(label, residuals[rows])
-        return distribution
+        return self._contained(distribution, X, ENDS)
 
     def _around(self, X: Table) -> tuple[FloatArray, FloatArray, dict[Hashable, IntArray]]:
         """Return the delivered values at rows, their difficulty, and which rows are of each group."""

@@ -88,7 +88,7 @@ class PathQueries(AlongLine):
         shape = (*self.own.shape, -1, bounds.shape[-1])
         return coefficients.reshape(*shape, 2), bounds.reshape(shape)
 
-    def rows(self, block: slice) -> PathQueries:
+    def rows(self, block: slice | IntArray) -> PathQueries:
         """Return the queries of a block of rows."""
         return replace(self, own=self.own[block])
 

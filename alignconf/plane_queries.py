@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from alignconf import _tables
-from alignconf._typing import FloatArray, Table
+from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.contract import Property
 from alignconf.plane import PlaneProperty
 from alignconf.queries import PartQueries
@@ -68,7 +68,7 @@ class PlaneQueries(PartQueries):
         sides = [np.sort(law.draw(random, (table.shape[0], n_queries, 2), table), axis=-1) for law in self.laws]
         return replace(self, places=np.stack(sides, axis=2))
 
-    def rows(self, block: slice) -> PlaneQueries:
+    def rows(self, block: slice | IntArray) -> PlaneQueries:
         """Return the queries of a block of rows."""
         return replace(self, places=self.places[block])
 
@@ -85,9 +85,9 @@ class PlaneQueries(PartQueries):
         """Return values at the corners, (n_samples, n_queries, 4)."""
         return values[0].reshape(*self.places.shape[:2], 4)
 
-    def labels(self, table: Table, row: int) -> tuple[Any, ...]:
+    def labels(self, table: Table, row: int, query: int = 0) -> tuple[Any, ...]:
         """Return both features at the corners."""
-        return tuple(map(tuple, self.coordinates[row, 0].tolist()))
+        return tuple(map(tuple, self.coordinates[row, query].tolist()))
 
     def __str__(self) -> str:
         """Return the query law in words."""

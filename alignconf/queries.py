@@ -59,8 +59,8 @@ class PartQueries(ABC):
         return values[:, :, self.arguments][:, :, :, None, :]
 
     @abstractmethod
-    def rows(self, block: slice) -> PartQueries:
-        """Return the queries of a block of rows."""
+    def rows(self, block: slice | IntArray) -> PartQueries:
+        """Return the queries of a block of rows, or of rows given by their positions."""
 
     @abstractmethod
     def sites(self, table: Table) -> list[Table]:
@@ -71,8 +71,8 @@ class PartQueries(ABC):
         """Return values at the tables of :meth:`sites` in the form (n_samples, n_queries, n_points)."""
 
     @abstractmethod
-    def labels(self, table: Table, row: int) -> tuple[Any, ...]:
-        """Return what the points of a row's first query are, as users see them; the table holds all rows asked."""
+    def labels(self, table: Table, row: int, query: int = 0) -> tuple[Any, ...]:
+        """Return what the points of a row's query are, as users see them; the table holds all rows asked."""
 
     @property
     def drawn_from(self) -> tuple[ReferenceLaw, ...]:
@@ -123,15 +123,15 @@ class PartQueries(ABC):
         demanded: FloatArray = np.einsum("...k,...k->...", coefficients, self.gathered(values))
         return demanded - bounds
 
-    def points_of_worst(self, values: FloatArray) -> IntArray:
+    def points_of_worst(self, values: FloatArray, query: int = 0) -> IntArray:
         """Return the points of the most violated demand of one query, from its values (n_samples, n_queries, n_points).
 
-        It is the first query of the first row; all points where every demand is about all of them.
+        It is a query of the first row; all points where every demand is about all of them.
         """
         if self.arguments is None:
             return np.arange(values.shape[-1])
-        worst: IntArray = self.arguments[self.excess(values)[0, 0].min(axis=-1).argmax()]
-        order = np.argsort(self.coordinates[0, 0, worst, 0])
+        worst: IntArray = self.arguments[self.excess(values)[0, query].min(axis=-1).argmax()]
+        order = np.argsort(self.coordinates[0, query, worst, 0])
         return np.asarray(worst[order])
 
     def accepted(self, values: FloatArray) -> BoolArray:
@@ -147,11 +147,10 @@ class Queries:
     n_samples: int
     n_queries: int
 
-    def rows(self, block: slice) -> Queries:
-        """Return the queries of a block of rows."""
-        return Queries(
-            tuple(part.rows(block) for part in self.parts), len(range(self.n_samples)[block]), self.n_queries
-        )
+    def rows(self, block: slice | IntArray) -> Queries:
+        """Return the queries of a block of rows, or of rows given by their positions."""
+        n_samples = np.arange(self.n_samples)[block].size
+        return Queries(tuple(part.rows(block) for part in self.parts), n_samples, self.n_queries)
 
     def __str__(self) -> str:
         """Return the query law in words."""

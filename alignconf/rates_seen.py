@@ -36,7 +36,7 @@ class ViolationRate:
     ----------
     n_rejected, n_queries : int
     confidence : float
-        Of the one-sided ``upper_bound``, and of the two-sided ``interval``.
+        Of the one-sided ``upper_bound`` and ``lower_bound``, each by itself, and of the two-sided ``interval``.
     """
 
     n_rejected: int
@@ -54,6 +54,13 @@ class ViolationRate:
         if self.n_rejected == self.n_queries:
             return 1.0
         return float(beta.ppf(self.confidence, self.n_rejected + 1, self.n_queries - self.n_rejected))
+
+    @property
+    def lower_bound(self) -> float:
+        """The violation rate is at least this, with the stated confidence (Clopper-Pearson, one-sided)."""
+        if self.n_rejected == 0:
+            return 0.0
+        return float(beta.ppf(1 - self.confidence, self.n_rejected, self.n_queries - self.n_rejected + 1))
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -91,6 +98,11 @@ class AveragedRate(ViolationRate):
     def upper_bound(self) -> float:
         """The violation rate is at most this, with the stated confidence (betting, one-sided)."""
         return self.at_most
+
+    @property
+    def lower_bound(self) -> float:
+        """The violation rate is at least this, with more than the stated confidence: the lower end of the interval."""
+        return self.between[0]
 
     @property
     def interval(self) -> tuple[float, float]:

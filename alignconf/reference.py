@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from alignconf import _tables
 from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.contract import LineProperty
-from alignconf.errors import InputError
+from alignconf.errors import InputError, InputTypeError
 
 __all__ = ["Axis", "ReferenceLaw", "TradeAxis", "place_axis", "set_aside", "split_between_knots"]
 
@@ -126,7 +126,13 @@ class Axis:
             numbers = np.full(values.shape, np.nan)
             numbers[~missing] = values[~missing].astype(np.float64)
         except (TypeError, ValueError) as error:
-            example = values[~missing][0]
+            texts = [value for value in values[~missing] if isinstance(value, (str, bytes))]
+            if not texts:
+                raise InputTypeError(
+                    f"feature {self.feature!r} holds values that are neither numbers nor categories ({error}); expected one "
+                    "number, or one text of an order=[...], in every row."
+                ) from error
+            example = texts[0]
             raise InputError(
                 f"feature {self.feature!r} has values such as {example!r}, which have no order; "
                 f"list the categories from first to last, order=[...], in the property."

@@ -15,6 +15,7 @@ from sklearn.base import RegressorMixin
 from alignconf._typing import FloatArray, Model, Table
 from alignconf._validation import check_level, check_model, check_rows, check_targets
 from alignconf.certificate import Certificate, RowErrors
+from alignconf.conventions import ENDS
 from alignconf.outcome import OutcomeEstimator
 
 __all__ = ["AlignedRegressor"]
@@ -139,13 +140,14 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         """
         return self._delivered(X, groups)[2]
 
-    def predict_interval(self, X: Table, *, groups: Any = None) -> FloatArray:
+    def predict_interval(self, X: Table, *, groups: Any = None) -> Any:
         """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2).
 
         Rounded outwards, so that it holds every delivered value. At full strength it is infinite. It is a band for the
         aligned function and not a prediction interval for the outcome; that is :meth:`predict_outcome_interval`.
+        An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``.
         """
-        return self._band(X, groups)
+        return self._contained(self._band(X, groups), X, ENDS)
 
     def certify(
         self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int = 1, confidence: float = 0.95

@@ -1,4 +1,7 @@
-"""The laws of properties, for your own: ``check_property(MyProperty("x"))`` returns, or says which law is broken and how.
+"""The laws of properties, for your own, and a gate for your models.
+
+``check_property(MyProperty("x"))`` returns, or says which law is broken and how; ``assert_property(model, X, {"age": -1})`` fails
+unless fresh rows show that a model keeps to a property.
 
 Every guarantee rests on a few statements about a property's answers: a repaired line is a member, a member is left alone bit
 for bit, least squares is nearest, what may lie between two knots is what a tester accepts. :func:`check_property` puts them to
@@ -23,15 +26,88 @@ import alignconf.properties
 from alignconf._laws import ANSWERS, BETWEEN, MEMBERS, NEAREST, SMALLEST, Law, Offence
 from alignconf._orbit_laws import OPAQUE, ORBITS, OrbitTrial, try_orbits
 from alignconf._trials import Trial, try_at
-from alignconf._typing import FloatArray, RandomState
+from alignconf._typing import FloatArray, RandomState, Table
 from alignconf._validation import check_count, check_random_state, generator
-from alignconf.contract import LineProperty, Property
-from alignconf.errors import InputError, LawViolation
+from alignconf.audit import Audit, check
+from alignconf.classifier import class_function
+from alignconf.contract import Declaration, LineProperty, Property
+from alignconf.errors import InputError, LawViolation, NotShown
 from alignconf.properties import AllOf
+from alignconf.verdict import check_max_rate
 
-__all__ = ["check_property"]
+__all__ = ["assert_property", "check_property"]
 
 MAX_KNOTS = {1: 16, 2: 7, 3: 4}
+
+
+def assert_property(
+    model: Any,
+    X: Table,
+    properties: Declaration,
+    *,
+    max_rate: float = 0.0,
+    confidence: float = 0.95,
+    pos_label: Any = None,
+    query_law: str = "iid",
+    X_reference: Table | None = None,
+    reference: str = "marginal",
+    random_state: RandomState = 0,
+) -> Audit:
+    """Fail unless fresh rows show that a model keeps to a property: a gate for the tests of a project with models.
+
+    Parameters
+    ----------
+    model : fitted regressor, or classifier, whose probability of one class is then meant
+    X : (n_samples, n_features) array or data frame
+        Rows not used to fit it. One query is asked at each.
+    properties : as for :func:`alignconf.check`
+    max_rate : float in [0, 1), default=0
+        Violation rate that is tolerated.
+    confidence : float in (0, 1), default=0.95
+    pos_label : label, optional
+        Of a classifier; with two classes the second one by default.
+    query_law, X_reference, reference : as for :func:`alignconf.check`
+    random_state : int, Generator or RandomState, default=0
+        Draws the queries; an integer makes the gate repeatable.
+
+    Returns
+    -------
+    Audit
+        What was found, if the gate lets it pass.
+
+    Raises
+    ------
+    NotShown
+        An ``AssertionError``: the verdict with the rate and its interval, and the worst query with coordinates and predictions.
+
+    Notes
+    -----
+    With ``max_rate=0`` it passes iff no query fails: no proof that none would. With ``max_rate > 0`` it passes iff the upper
+    bound is at most ``max_rate``; if rows are independent draws of one law, a model that exceeds ``max_rate`` passes with
+    probability at most ``1 - confidence``. Too few rows to decide fail too, and the message says so. :mod:`alignconf.verdict` is
+    the definition.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> model = LinearRegression().fit(X, X @ [1.0, -1.0])
+    >>> print(assert_property(model, X, {0: "increasing"}, max_rate=0.05).verdict(0.05).word)
+    holds
+    """
+    check_max_rate(max_rate)
+    function = class_function(model, pos_label) if hasattr(model, "predict_proba") else model
+    if function is model and pos_label is not None:
+        raise InputError(f"pos_label is for classifiers, and the model is a {type(model).__name__}; leave it out.")
+    audit = check(
+        function, X, properties, confidence=confidence, query_law=query_law, X_reference=X_reference, reference=reference,
+        random_state=random_state,
+    )  # fmt: skip
+    verdict = audit.verdict(max_rate)
+    if not verdict.is_passed:
+        raise NotShown(f"{verdict}\n{audit}")
+    return audit
 
 
 def check_property(

@@ -62,9 +62,9 @@ class WholeLineQueries(AlongLine):
         shape = (1, 1, -1, bounds.shape[-1])
         return coefficients.reshape(*shape, self.part.n_points), bounds.reshape(shape) + self.part.tol
 
-    def rows(self, block: slice) -> WholeLineQueries:
+    def rows(self, block: slice | IntArray) -> WholeLineQueries:
         """Return the queries of a block of rows."""
-        return replace(self, n_samples=len(range(self.n_samples)[block]))
+        return replace(self, n_samples=np.arange(self.n_samples)[block].size)
 
     @property
     def _neighbours(self) -> IntArray:

@@ -313,7 +313,7 @@ def test_frames_of_other_libraries(aligned):
         columns = ("a", "b")
         shape = (2, 2)
 
-    with refused(aligned, InputError, "Foreign", "expected a numpy array or a pandas data frame", ".to_pandas()"):
+    with refused(aligned, InputError, "Foreign", "expected a numpy array or a data frame", ".to_pandas()"):
         aligned.calibrate(Foreign())
 
 
@@ -366,8 +366,8 @@ def test_infinite_reference_values(aligned):
         (FRAME[list("abdc")], ["the same columns in another order"]),
         (FRAME.rename(columns={"d": "e"}), ["missing ['d']", "not seen before ['e']"]),
         (FRAME.assign(e=1.0), ["not seen before ['e']"]),
-        (X[:, :3], ["3 columns", "expected 4"]),
-        (np.c_[X, X], ["8 columns", "expected 4"]),
+        (X[:, :3], ["3 features", "expecting 4"]),
+        (np.c_[X, X], ["8 features", "expecting 4"]),
     ],
     ids=["fewer", "order", "renamed", "more", "fewer, array", "more, array"],
 )
@@ -384,7 +384,7 @@ def test_other_columns_than_at_calibration(table, words):
 
 def test_positions_are_checked_for_arrays_too(calibrated):
     for method in (calibrated.predict, calibrated.predict_interval, calibrated.certify):
-        with refused(calibrated, InputError, "X has 3 columns; expected 4, as at calibration"):
+        with refused(calibrated, InputError, "X has 3 features, but AlignedRegressor is expecting 4"):
             method(X[:, :3])
 
 
@@ -492,12 +492,13 @@ def test_too_few_rows_for_alpha(aligned, alpha, confidence, needed):
         aligned.calibrate(rows[: needed + 1])
     too_few = AlignedRegressor(Trainable(), {0: 1}, alpha=alpha, confidence=confidence, random_state=0)
     with refused(too_few, CalibrationError, *words):
-        too_few.fit(rows[: 4 * needed - 4], rows[: 4 * needed - 4, 0])
+        too_few.fit(rows[: 2 * needed - 1], rows[: 2 * needed - 1, 0])
     # Exactly enough are enough.
     aligned.set_params(estimator=LinearRegression().fit(X, X[:, 0]))
     assert aligned.calibrate(rows[:needed], X_reference=REFERENCE).calibration_.n_rows == needed
     assert aligned.calibrate(rows[: needed + 2]).calibration_.n_rows == needed
-    assert aligned.fit(rows[: 4 * needed], rows[: 4 * needed, 0]).calibration_.n_rows == needed
+    for n_samples in (2 * needed, 4 * needed):
+        assert aligned.fit(rows[:n_samples], rows[:n_samples, 0]).calibration_.n_rows == needed
 
 
 def test_rows_with_a_missing_constrained_value_do_not_count(aligned):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 import re
 import sys
@@ -28,17 +30,102 @@ def test_doctests(name: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_blocks_run(page: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-        module = ModuleType(page.stem)
-        monkeypatch.setitem(sys.modules, page.stem, module)  # classes defined there can be pickled
+def test_blocks_run(
+    page: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The blocks of a page run one after the other, as a reader would type them; ``output`` is what the one above printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    module = ModuleType(page.stem)
+    monkeypatch.setitem(sys.modules, page.stem, module)  # classes defined there can be pickled
+    printed = ""
+    for language, block in re.findall(r"^```(python|output)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+        if language == "output":
+            assert block.rstrip() == printed.rstrip()
+            continue
         exec(compile(block, str(page), "exec", dont_inherit=True), vars(module))
         printed = capsys.readouterr().out
         for shown in re.findall(r"print\(.*\)  # (.*)", block):
-            assert shown in printed
+            assert shown in printed.splitlines()
+
+
+def test_the_readme_says_what_its_code_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "README.md").read_text()
+    code = re.search(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert code is not None
+    assert sum(bool(line) for line in code[1].splitlines()) <= 12
+    exec(compile(code[1], "README.md", "exec", dont_inherit=True), {})
+    printed = capsys.readouterr().out
+    figures = [
+        r"over the (\d+) rows certified",
+        r"at most ([\d.]+)% of queries",
+        r"Before alignment: ([\d.]+)%",
+        r"Delivered: ([\d.]+)%",
+        r"root mean square, ([\d.]+) at most",
+        r"error ([\d.]+) before",
+        r"before, ([\d.]+) after",
+    ]
+    n_rows, bound, before, delivered, moved, error, error_after = (
+        float(found[1]) for found in (re.search(figure, printed) for figure in figures) if found
+    )
+    said = " ".join(page.split())
+    assert f"found at {n_rows:.0f} fresh rows: {before:.1f} % of queries" in said
+    assert f"and {delivered:.1f} % afterwards, at most {bound:.1f} % with confidence 95 %" in said
+    assert f"moved by {moved:.1f} at most" in said
+    assert f"error went from {error:.0f} to {error_after:.0f}" in said
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_exist(page: Path) -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_every_page_has_a_place_in_the_contents() -> None:
+    listed = set(re.findall(r"^([a-z-]+)$", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE))
+    assert {page.stem for page in PAGES[1:]} - {"index"} <= listed
+
+
+def messages() -> list[str]:
+    """Return what the package's sources say in strings, each in one piece, gaps where values stand."""
+    found = []
+    package = Path(alignconf.__file__).parent
+    for path in [*package.glob("*.py"), *(package / "properties").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                found.append("".join(part.value if isinstance(part, ast.Constant) else "\0" for part in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return found
+
+
+def test_messages_in_troubleshooting_are_messages_of_the_package() -> None:
+    """``a ... b`` quotes a message that has ``a`` and later ``b``."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    quoted = [
+        cell
+        for table in page.split("| it says | why | what to do |\n|---|---|---|\n")[1:]
+        for cell in re.findall(r"^\| `([^`]*)`", table.split("\n\n")[0], re.MULTILINE)
+    ]
+    said = messages()
+    assert len(quoted) > 40
+    for quote in quoted:
+        pattern = re.compile(".*".join(re.escape(part) for part in quote.split(" ... ")), re.DOTALL)
+        assert any(pattern.search(message) for message in said), quote
+
+
+def test_the_picture_of_the_readme_is_what_its_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words and numbers are compared; the strokes may differ between versions of matplotlib."""
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    specification = importlib.util.spec_from_file_location("figure", ROOT / "docs" / "figure.py")
+    assert specification is not None
+    assert specification.loader is not None
+    script = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(script)
+    script.draw(tmp_path / "line.svg")
+    drawn, kept = (
+        sorted(re.findall(r"<text[^>]*>([^<]+)</text>", path.read_text(encoding="utf-8")))
+        for path in (tmp_path / "line.svg", ROOT / "docs" / "_static" / "line.svg")
+    )
+    assert drawn == kept
+    assert "delivered" in drawn

@@ -96,9 +96,9 @@ def test_every_property_file_is_exported() -> None:
 
 @pytest.mark.parametrize("name", sorted({type(it).__name__ for it in [*CASES, *PLANE_CASES, *ORBIT_CASES]}))
 def test_every_property_is_documented(name: str) -> None:
-    root = Path(__file__).parent.parent
-    rows = [line for line in (root / "README.md").read_text().splitlines() if line.startswith("|")]
-    assert any(f"{name}(" in line for line in rows), f"README.md has no row for {name}"
+    page = Path(__file__).parent.parent / "docs" / "declare.md"
+    rows = [line for line in page.read_text().splitlines() if line.startswith("|")]
+    assert any(f"{name}(" in line for line in rows), f"docs/declare.md has no row for {name}"
 
 
 # Projection ---------------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def test_draws_on_the_given_axes_and_at_full_strength_without_band(rows: np.ndar
     _, ax = plt.subplots()
     assert plotting.line(aligned, rows, 1, ax=ax) is ax
     assert not ax.collections
-    assert "full strength" in ax.get_title()
+    assert "full strength" in ax.get_title(loc="left")
 
 
 @pytest.mark.parametrize(

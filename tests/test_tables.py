@@ -169,11 +169,11 @@ def test_rows_are_taken_in_the_order_asked() -> None:
         (np.zeros((2, 2, 2)), r"^X has 3 dimension"),
         (3.0, r"^X has 0 dimension"),
         (pd.Series([1.0]), r"^X has 1 dimension"),
-        (np.zeros((3, 0)), r"^X has no columns, shape \(3, 0\)"),
+        (np.zeros((3, 0)), r"^X has no columns, 0 feature\(s\) \(shape=\(3, 0\)\)"),
         (pd.DataFrame(index=[1, 2]), r"^X has no columns"),
         (
             type("Foreign", (), {"columns": ["a"]})(),
-            r"^X is a .*Foreign; expected a numpy array or a pandas data frame",
+            r"^X is a .*Foreign; expected a numpy array or a data frame of pandas or polars",
         ),
         (type("Sparse", (), {"toarray": None})(), r"^X is a sparse matrix.*\.toarray\(\)"),
     ],
@@ -251,7 +251,7 @@ def test_other_columns_are_refused_with_the_difference(columns: list[str], messa
 
 @pytest.mark.parametrize("table", [np.zeros((1, 2)), pd.DataFrame([[1, 2]])], ids=["array", "frame"])
 def test_another_number_of_columns_is_refused(table: Any) -> None:
-    with pytest.raises(InputError, match=r"^X has 2 columns; expected 3, as at calibration\.$"):
+    with pytest.raises(InputError, match=r"^X has 2 features, but alignconf is expecting 3 features as input, as at"):
         _tables.check_columns(table, None, 3)
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Build the wheel, install it with the oldest supported dependencies into a fresh environment, and run the tests from a
-# directory that does not hold the sources.
+# Build the wheel, install it with the oldest supported dependencies into a fresh environment, run the lines of the README with
+# nothing else installed, and then the tests from a directory that does not hold the sources.
 set -euo pipefail
 python="$1" jobs="$2" root="$(pwd)"
 away="$(mktemp -d)"
@@ -9,6 +9,9 @@ trap 'rm -rf "$away"' EXIT
 "$away/env/bin/python" -m pip install --quiet build
 "$away/env/bin/python" -m build --quiet --wheel --outdir "$away/dist" "$root" >/dev/null
 wheel="$(ls "$away"/dist/*.whl)"
+"$away/env/bin/python" -m pip install --quiet -c tests/oldest.txt "$wheel"
+sed -n '/^```python$/,/^```$/p' README.md | sed '/^```/d' >"$away/readme.py"
+(cd "$away" && "$away/env/bin/python" -W error readme.py)
 "$away/env/bin/python" -m pip install --quiet -c tests/oldest.txt "${wheel}[test,benchmarks]"
 mkdir "$away/run"
 cp -r tests benchmarks pyproject.toml README.md CHANGELOG.md docs "$away/run/"

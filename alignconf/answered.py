@@ -1,0 +1,118 @@
+"""Queries put to a fitted model, with its answers: what audits count and pictures show.
+
+Every row that has a place on its lines is asked ``n_queries`` fresh queries of each part of the property, drawn from reference
+laws that are read off rows which are not asked themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignconf import _tables, scores
+from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
+from alignconf._validation import check_choice, check_model, check_rows, generator, predictions, rounding
+from alignconf.contract import Declaration, Property
+from alignconf.errors import InputError
+from alignconf.lines import over_blocks
+from alignconf.preparation import REFERENCES, place_queries
+from alignconf.properties import declare
+from alignconf.queries import PartQueries, Queries, draw_queries
+from alignconf.query_laws import check_query_law
+from alignconf.reference import set_aside
+
+__all__ = ["Answered", "answer_queries"]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Queries of a property with a model's answers.
+
+    Parameters
+    ----------
+    declared : Property
+    table : Table of n_samples rows
+        Those that were asked.
+    numbers : (n_samples,)
+        Their positions in the users' table.
+    n_missing : int
+        Rows that lack a constrained feature and were not asked.
+    queries : Queries
+    values : tuple of (n_samples, n_queries, n_points)
+        For each part, the model's predictions at its points.
+    sizes : (n_samples, n_parts, n_queries)
+        How far each query is from being accepted, 0 if it is.
+    """
+
+    declared: Property
+    table: Table
+    numbers: IntArray
+    n_missing: int
+    queries: Queries
+    values: tuple[FloatArray, ...]
+    sizes: FloatArray
+
+
+def answer_queries(
+    model: Model,
+    X: Table,
+    properties: Declaration,
+    *,
+    n_queries: int = 1,
+    query_law: str = "iid",
+    X_reference: Table | None = None,
+    reference: str = "marginal",
+    random_state: RandomState = None,
+    n_jobs: int | None = None,
+) -> Answered:
+    """Ask a fitted model; parameters as for :func:`alignconf.check`, with ``n_queries`` of each part at each row."""
+    check_model("model", model)
+    check_choice("reference", reference, REFERENCES)
+    table = check_rows(X)
+    declared = declare(properties)
+    check_query_law(declared, query_law)
+    random = generator(random_state, 0)
+    rows = np.arange(table.shape[0])
+    if X_reference is None:
+        rows, reference_rows = set_aside(rows.size, random, keep=1)
+        referring = _tables.take(table, reference_rows)
+    else:
+        referring = check_rows(X_reference, name="X_reference")
+        _tables.check_columns(referring, _tables.column_names(table), table.shape[1], name="X_reference")
+    conditional = random if reference == "conditional" else None
+    parts = place_queries(declared, table, referring, query_law, conditional=conditional)
+    complete = np.ones(rows.size, dtype=bool)
+    for law in (law for part in parts for law in part.drawn_from):
+        complete &= ~np.isnan(law.axis.places(table)[rows])
+    numbers = rows[complete]
+    if not numbers.size:
+        raise InputError(f"X has no row to ask: {rows.size} rows besides the reference rows, all with missing values.")
+    asked = _tables.take(table, numbers)
+    queries = draw_queries(parts, asked, n_queries, random)
+    answers = [_ask(model, asked, part, n_jobs) for part in queries.parts]
+    return Answered(
+        declared=declared,
+        table=asked,
+        numbers=numbers,
+        n_missing=int(rows.size - numbers.size),
+        queries=queries,
+        values=tuple(values for values, _ in answers),
+        sizes=np.stack([excess for _, excess in answers], axis=1),
+    )
+
+
+def _ask(model: Model, table: Table, part: PartQueries, n_jobs: int | None) -> tuple[FloatArray, FloatArray]:
+    """Return the model's values, (n_samples, n_queries, n_points), and the excess of each query, (n_samples, n_queries)."""
+
+    def stage(block: slice) -> tuple[FloatArray, FloatArray]:
+        inside = _tables.take(table, np.arange(block.start, block.stop))
+        asked = part.rows(block)
+        answers = [predictions(model, sites) for sites in asked.sites(inside)]
+        values = asked.arrange([values for values, _ in answers])
+        return values, scores.excess(asked, values, rounding(values, answers[0][1]))
+
+    predictions(model, _tables.take(table, np.arange(1)))
+    blocks = over_blocks(stage, table.shape, part.n_sites, n_jobs=n_jobs)
+    values, excesses = zip(*(result for _, result in blocks), strict=True)
+    return np.concatenate(values), np.concatenate(excesses)

@@ -1,0 +1,35 @@
+"""Where a finding comes from: the model's kind and the versions of the libraries behind it, in words."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from typing import Any
+
+__all__ = ["model_in_words", "versions"]
+
+#: What every finding depends on.
+LIBRARIES = ("alignconf", "numpy", "scipy", "sklearn")
+
+
+def model_in_words(model: Any) -> str:
+    """Return the kind of a model: its class, and the classes of the steps of a pipeline."""
+    inner = getattr(model, "estimator", None)
+    steps = getattr(model, "steps", None)
+    if isinstance(steps, (list, tuple)):
+        return f"{type(model).__name__} of {', '.join(type(step[-1]).__name__ for step in steps)}"
+    if inner is not None and not isinstance(inner, type):
+        return f"{type(model).__name__} of {type(inner).__name__}"
+    return type(model).__name__
+
+
+def versions(model: Any) -> tuple[tuple[str, str], ...]:
+    """Return the versions of Python, of the libraries, and of that which the model's class is from."""
+    inner = getattr(model, "estimator", model)
+    own = {type(one).__module__.split(".")[0] for one in (model, inner)}
+    found = [("Python", platform.python_version())]
+    for name in dict.fromkeys((*LIBRARIES, *sorted(own))):
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str):
+            found.append((name if name != "sklearn" else "scikit-learn", version))
+    return tuple(found)

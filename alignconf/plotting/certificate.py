@@ -1,0 +1,51 @@
+"""A certificate, or an audit, as a figure: violation rates with their intervals, next to what they should keep to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alignconf.audit import Audit
+from alignconf.certificate import Certificate
+from alignconf.drawing import draw_rates, title_above
+from alignconf.errors import InputError
+from alignconf.plotting.axes import new_axes
+from alignconf.report import audit_rates, certificate_rates
+from alignconf.verdict import check_max_rate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["certificate"]
+
+
+def certificate(found: Certificate | Audit, *, max_rate: float | None = None, ax: Axes | None = None) -> Axes:
+    """Draw the violation rates that fresh rows have shown, with their exact intervals.
+
+    Parameters
+    ----------
+    found : Certificate, or what :func:`alignconf.check` returns
+    max_rate : float in [0, 1), optional
+        For an audit: the rate that it should keep to. A certificate knows its own, ``alpha``.
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    if isinstance(found, Certificate):
+        if max_rate is not None:
+            raise InputError(
+                f"max_rate is for audits, and a certificate has its own limit, got {max_rate!r}; leave it out."
+            )
+        rows = certificate_rates(found)
+    elif isinstance(found, Audit):
+        rows = audit_rates(found, None if max_rate is None else check_max_rate(max_rate))
+    else:
+        raise InputError(
+            f"found must be a Certificate or what check returns, got {found!r} of type {type(found).__name__}; "
+            "see aligned.certify(X)."
+        )
+    ax = new_axes(height=1.5 + 0.45 * len(rows)) if ax is None else ax
+    draw_rates(rows, ax)
+    title_above(ax, found.property, n_columns=1)
+    return ax

@@ -1,0 +1,136 @@
+"""Reports: what an audit or a certificate says, arranged as a page.
+
+The order is that of a reader with little time: the verdict (:mod:`alignconf.verdict`), the claim, pictures of rates and of the
+lines that are violated most, the worst queries with their coordinates, and last what would be needed to do it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_CEILING
+from functools import partial
+from typing import Any
+
+from alignconf.claims import percent
+from alignconf.drawing import RateRow, draw_line, draw_rates
+from alignconf.inline_svg import inline_svg
+from alignconf.page import FigureTable, Page, Picture
+from alignconf.pictured_line import PicturedLine
+from alignconf.verdict import Verdict, weakest
+from alignconf.witness import Witness
+
+__all__ = ["audit_page", "audit_rates", "certificate_page", "certificate_rates"]
+
+#: A page draws at most so many rates; the table has them all.
+MAX_DRAWN = 12
+
+
+def audit_page(audit: Any, max_rate: float) -> Page:
+    """Return the page of an :class:`~alignconf.audit.Audit`, judged against a tolerated rate."""
+    verdict = audit.verdict(max_rate)
+    rates = audit_rates(audit, max_rate)
+    return Page(
+        title=f"Is the model {audit.property}?",
+        word=verdict.word,
+        sentence=verdict.reason,
+        facts=str(audit).split("\n"),
+        pictures=_pictures(rates, audit.lines, "The line of row {row}, which has the worst violation found along it."),
+        tables=[_rates(rates), *_witnesses("Worst queries", "the model", audit.witnesses)],
+        settings=audit.settings,
+    )
+
+
+def certificate_page(certificate: Any) -> Page:
+    """Return the page of a :class:`~alignconf.Certificate`, judged against what calibration was asked for."""
+    rates = certificate_rates(certificate)
+    verdicts = {row.name: Verdict(row.violations, row.limit, "alpha") for row in rates if row.limit is not None}
+    word, sentence = "", "No violation rate was promised, so there is none to keep to; what was seen is below."
+    if verdicts:
+        name, headline = weakest(verdicts)
+        first = f"The weakest of {len(verdicts)} verdicts, each by itself: {name}. " if len(verdicts) > 1 else ""
+        word, sentence = headline.word, f"{first}{headline.reason}"
+    return Page(
+        title=f"Certificate: {certificate.property}",
+        word=word,
+        sentence=sentence,
+        facts=str(certificate).split("\n"),
+        pictures=_pictures(
+            rates, certificate.evidence.lines, "The line of row {row}, which the model violates most along it."
+        ),
+        tables=[
+            _rates(rates),
+            *_witnesses("Worst queries to the delivered model", "the delivered model", certificate.evidence.witnesses),
+            *_witnesses(
+                "Worst queries to the model before alignment", "the model", certificate.evidence.witnesses_before
+            ),
+        ],
+        settings=certificate.evidence.settings,
+    )
+
+
+def audit_rates(audit: Any, max_rate: float | None) -> list[RateRow]:
+    """Return the rate of an audit, with the one that is tolerated."""
+    return [RateRow("the model", audit.violations, max_rate)]
+
+
+def certificate_rates(certificate: Any) -> list[RateRow]:
+    """Return all rates of a certificate, with those that were asked for."""
+    rates = [
+        RateRow("model before alignment", certificate.before),
+        RateRow("delivered", certificate.delivered, certificate.limit),
+        RateRow("at full strength", certificate.full_strength),
+    ]
+    limits = certificate.limits or (None,) * len(certificate.separately)
+    found = zip(certificate.separately, limits, strict=True)
+    return rates + [RateRow(f"delivered, {what}", rate, limit) for (what, rate), limit in found]
+
+
+def _pictures(rates: Sequence[RateRow], lines: Sequence[PicturedLine], caption: str) -> list[Picture]:
+    drawn = rates[:MAX_DRAWN]
+    size = (3.7, 1.3 + 0.42 * len(drawn))
+    words = "Violation rates with their intervals; the table below has the numbers."
+    pictures = [Picture(inline_svg(partial(draw_rates, drawn), "rates", words, size=size), words)]
+    for number, line in enumerate(lines):
+        told = caption.format(row=line.row)
+        svg = inline_svg(partial(draw_line, line), f"line{number}", f"{told} Along it varies {line.label}.")
+        pictures.append(Picture(svg, told))
+    return pictures
+
+
+def _rates(rows: Sequence[RateRow]) -> FigureTable:
+    cells = []
+    for row in rows:
+        found = row.violations
+        verdict = "" if row.limit is None else f"{row.limit:.6g}: {Verdict(found, row.limit).word}"
+        seen = f"{found.n_rejected} of {found.n_queries}"
+        cells.append((row.name, seen, str(found), percent(found.upper_bound, ROUND_CEILING), verdict or "\N{EN DASH}"))
+    confidence = rows[0].violations.confidence
+    return FigureTable(
+        title="Violation rates",
+        caption=f"Of the queries that were asked; every interval and bound at confidence {confidence:.4g}, each by itself.",
+        header=("Function", "Violated queries", "Rate and interval", "At most", "Should keep to"),
+        rows=tuple(cells),
+    )
+
+
+def _witnesses(title: str, function: str, witnesses: Sequence[Witness]) -> list[FigureTable]:
+    if not witnesses:
+        return []
+    rows = []
+    for one in witnesses:
+        points = zip(one.points, one.predictions, strict=True)
+        where = "" if one.feature is None else f"{one.feature} = "
+        told = tuple(f"{where}{point}: {prediction:.6g}" for point, prediction in points)
+        size = "not accepted" if one.excess is None else f"{one.excess:.6g}"
+        rows.append((str(one.row), one.property, told, size))
+    return [
+        FigureTable(
+            title=title,
+            caption=(
+                f"What {function} predicts at the points of each query; all other features are the row's own. The last column is "
+                "by how much the demand fails, in the unit of the prediction."
+            ),
+            header=("Row of X", "Property", "Points: predictions", "Too much by"),
+            rows=tuple(rows),
+        )
+    ]

@@ -1,0 +1,164 @@
+"""Which rows of ``fit`` train the model and which calibrate it, and what goes to the model's own ``fit``.
+
+A row that trained must not calibrate, so ``fit`` splits its rows at random: a quarter calibrates, or as many as ``alpha`` needs
+if that is more, up to a half; the others train, and give the reference law. Weights and other arguments of ``fit`` that have
+one entry for each row are split with the rows. Weights are the model's business alone: a promise is about rows, each of which
+counts once.
+"""
+
+from __future__ import annotations
+
+from inspect import Parameter, signature
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import get_config
+from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils.metadata_routing import process_routing
+
+from alignconf import _tables
+from alignconf._typing import IntArray, Table
+from alignconf._validation import check_entries, warn
+from alignconf.errors import CalibrationError, InputError
+from alignconf.request import Request
+
+__all__ = ["check_labels", "count_held_out", "fit_arguments", "split_rows", "trained"]
+
+#: ``fit`` sets this share of the rows aside to calibrate, or more where ``alpha`` needs more, up to ``LARGEST_SHARE``.
+CALIBRATION_SHARE = 0.25
+LARGEST_SHARE = 0.5
+
+
+def check_labels(y: Any, n_samples: int, *, owner: str) -> NDArray[Any]:
+    """Return the labels that a model is to be fitted to, (n_samples,), of any type; what they may be is the model's business.
+
+    Raises
+    ------
+    InputError
+        If there is not one label for each row.
+    """
+    if y is None:
+        raise InputError(
+            f"{owner}.fit requires y to be passed, but the target y is None: it trains the estimator. Give labels, or use "
+            "calibrate(X), which needs none, for an estimator that is fitted already."
+        )
+    labels = check_entries("y", y)
+    if labels.shape == (n_samples, 1):
+        warn(
+            f"A column-vector y was passed when a 1d array was expected: y has shape {labels.shape} and is flattened; give "
+            f"shape ({n_samples},).",
+            DataConversionWarning,
+        )
+        labels = labels[:, 0]
+    if labels.shape != (n_samples,):
+        raise InputError(
+            f"y has shape {labels.shape}; expected one label for each of the {n_samples} rows of X: y should be a 1d array of "
+            f"shape ({n_samples},)."
+        )
+    return labels
+
+
+def fit_arguments(router: Any, estimator: Any, sample_weight: Any, others: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the wrapped estimator's ``fit`` besides rows and labels.
+
+    Parameters
+    ----------
+    router : estimator
+        Routes them, where scikit-learn's metadata routing is enabled. Otherwise they go to the wrapped estimator as they are.
+    estimator : the wrapped one
+    sample_weight : (n_samples,), optional
+    others : dict
+
+    Raises
+    ------
+    InputError
+        If the wrapped estimator takes no weights.
+    """
+    if get_config()["enable_metadata_routing"]:
+        routed: dict[str, Any] = dict(
+            process_routing(router, "fit", sample_weight=sample_weight, **others).estimator.fit
+        )
+        return {name: value for name, value in routed.items() if value is not None}
+    taken = signature(estimator.fit).parameters
+    takes_all = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in taken.values())
+    given = others if sample_weight is None else others | {"sample_weight": sample_weight}
+    for name in given:
+        if name not in taken and not takes_all:
+            raise InputError(
+                f"{name} is given to fit, but {type(estimator).__name__}.fit does not take it; leave it out, or wrap an "
+                "estimator that does."
+            )
+    return given
+
+
+def count_held_out(request: Request, n_samples: int) -> int:
+    """Return how many rows calibrate: none at full strength.
+
+    Raises
+    ------
+    CalibrationError
+        If half of the rows are too few for the promise.
+    """
+    if request.is_full:
+        return 0
+    most = int(LARGEST_SHARE * n_samples)
+    if most < request.n_rows:
+        raise CalibrationError(
+            f"fit holds at most half of its rows out to calibrate, {most} of {n_samples}. {request.too_few_rows(most)}"
+        )
+    return max(round(CALIBRATION_SHARE * n_samples), request.n_rows)
+
+
+def split_rows(n_samples: int, n_held_out: int, random: np.random.Generator, strata: Any) -> tuple[IntArray, IntArray]:
+    """Return the positions of the rows that train and of those that calibrate, drawn at random.
+
+    Parameters
+    ----------
+    n_samples, n_held_out : int
+    random : numpy.random.Generator
+    strata : (n_samples,), optional
+        Both parts have these labels in about the same shares.
+    """
+    rows = np.arange(n_samples)
+    if not n_held_out:
+        return rows, rows[:0]
+    seed = int(random.integers(2**31))
+    train, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed, stratify=strata)
+    return train, held_out
+
+
+def trained(estimator: Any, table: Table, labels: NDArray[Any], rows: IntArray, arguments: dict[str, Any]) -> Any:
+    """Return a clone of an estimator, fitted to some rows of a table; the table must have been checked.
+
+    Parameters
+    ----------
+    estimator : Any
+    table : Table of n_samples rows
+    labels : (n_samples,)
+    rows : positions of the rows that train
+    arguments : dict
+        Of ``fit``; those with an entry for each of the n_samples rows are split like them.
+    """
+    n_samples = table.shape[0]
+    of_rows = {name: _at(name, value, n_samples, rows) for name, value in arguments.items()}
+    return clone(estimator).fit(_tables.take(table, rows), labels[rows], **of_rows)
+
+
+def _at(name: str, value: Any, n_samples: int, rows: IntArray) -> Any:
+    """Return the entries of some rows, if there is one for each row; otherwise the value itself."""
+    if name == "sample_weight":
+        weights = check_entries(name, value)
+        if weights.shape != (n_samples,) or weights.dtype.kind not in "biuf":
+            raise InputError(
+                f"sample_weight has shape {weights.shape} and type {weights.dtype}; expected one number for each row of X, "
+                f"shape ({n_samples},)."
+            )
+        return weights[rows]
+    if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != n_samples or isinstance(value, dict):
+        return value
+    if hasattr(value, "shape") and len(value.shape) == 2:
+        return _tables.take(_tables.as_table(value, name=name), rows)
+    return check_entries(name, value)[rows]
