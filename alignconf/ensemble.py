@@ -167,6 +167,10 @@ class Ensemble:
         # An infinite threshold only parts what is there from what is missing.
         return np.unique(thresholds[np.isfinite(thresholds)])
 
+    def splits_on(self, feature: int) -> bool:
+        """Whether any node asks about a feature, be it only whether it is missing."""
+        return bool(self._on(feature).any())
+
     def piece_of(self, feature: int, x: ArrayLike) -> IntArray:
         """Return the pieces of values of a feature, integers of the shape of ``x``; -1 for missing ones."""
         return _piece_of(self.pieces(feature), x, self.is_float32)

@@ -52,7 +52,7 @@ class Finding:
 
 
 def _nested(value: Any) -> Any:
-    """Return a figure as dictionaries, lists and plain values."""
+    """Return a figure as dictionaries, lists and plain values; a data frame as a list of its rows."""
     if isinstance(value, Finding):
         return value.to_dict()
     if hasattr(value, "__dataclass_fields__"):
@@ -61,4 +61,6 @@ def _nested(value: Any) -> Any:
         return {str(name): _nested(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [_nested(one) for one in value]
+    if hasattr(value, "iloc"):
+        return value.to_dict(orient="records")
     return value.tolist() if hasattr(value, "tolist") else value

@@ -28,7 +28,7 @@ from alignconf.properties import declare
 from alignconf.queries import PartQueries, Queries, draw_queries
 from alignconf.reference import ReferenceLaw
 
-__all__ = ["CountedModel", "ViolationScore", "at_places"]
+__all__ = ["CountedModel", "ViolationScore", "at_places", "part_margins"]
 
 
 class CountedModel:
@@ -159,7 +159,7 @@ class ViolationScore:
                 asked = part.rows(block)
                 answers = [predictions(self.model, sites) for sites in asked.sites(inside)]
                 values = asked.arrange([values for values, _ in answers])
-                return _part_margins(asked, values, rounding(values, answers[0][1]))
+                return part_margins(asked, values, rounding(values, answers[0][1]))
 
             blocks = over_blocks(stage, table.shape, part.n_sites, n_jobs=self.n_jobs)
             worst = np.maximum(worst, np.concatenate([found for _, found in blocks]))
@@ -194,7 +194,7 @@ def at_places(part: PartQueries, places: FloatArray) -> PartQueries:
     return replace(part, places=np.sort(places, axis=-1))
 
 
-def _part_margins(asked: PartQueries, values: FloatArray, size: FloatArray) -> FloatArray:
+def part_margins(asked: PartQueries, values: FloatArray, size: FloatArray) -> FloatArray:
     """Return the margins of one part's queries, (n_samples, n_queries); what is only rounding is not positive."""
     excess = scores.excess(asked, values, size)
     if asked.is_opaque:
