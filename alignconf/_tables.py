@@ -38,6 +38,7 @@ __all__ = [
 def as_table(X: Any, *, name: str = "X") -> Table:
     """Return ``X`` itself if it is a data frame of pandas or polars, else as an array of shape (n_samples, n_features)."""
     table = X if container_of(X) is not None else _as_array(X, name)
+    _check_byte_order(table, name)
     if isinstance(table, np.ndarray):
         table = _plain(table, name)
     if len(table.shape) != 2:
@@ -219,6 +220,16 @@ def _as_array(X: Any, name: str) -> NDArray[Any]:
         raise InputError(
             f"{name} is no table, got {kind.__name__} ({error}); expected an array (n_samples, n_features) or a data frame."
         ) from error
+
+
+def _check_byte_order(table: Any, name: str) -> None:
+    """Refuse a pandas data frame with numbers in the byte order of another machine, of which pandas can take no rows."""
+    for label, dtype in zip(getattr(table, "columns", ()), getattr(table, "dtypes", ()), strict=False):
+        if isinstance(dtype, np.dtype) and not dtype.isnative:
+            raise InputError(
+                f"{name} has the column {label!r} of type {dtype.str}, in the byte order of another machine, which pandas cannot "
+                f"take rows of; convert it first, for example with {name}.astype({dtype.newbyteorder('=').str!r})."
+            )
 
 
 def _plain(table: NDArray[Any], name: str) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import warnings
 from fractions import Fraction
+from math import isfinite
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from alignconf._typing import FloatArray, Model, RandomState, Table
 from alignconf.errors import InputError, PredictionError
 
 __all__ = [
+    "as_answer",
     "as_fraction",
     "check_choice",
     "check_count",
@@ -30,11 +32,15 @@ __all__ = [
     "check_level",
     "check_model",
     "check_number",
+    "check_numbers",
     "check_random_state",
     "check_rows",
     "check_surrogate",
+    "check_switch",
     "check_targets",
     "generator",
+    "is_finite",
+    "is_row_function",
     "predictions",
     "rounding",
     "row_answers",
@@ -52,22 +58,41 @@ def check_level(name: str, value: Any, *, zero: bool = False) -> float:
     return float(value)
 
 
-def check_count(name: str, value: Any, *, at_least: int) -> int:
-    """Return a whole number that is large enough."""
+def check_count(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
+    """Return a whole number that is large enough, and no larger than computers are."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral) or value < at_least:
         raise InputError(
             f"{name} must be a whole number of at least {at_least}, got {value!r} of type {type(value).__name__}."
         )
-    return int(value)
+    count = int(value)
+    if at_most is not None and count > at_most:
+        raise InputError(f"{name} must be at most {at_most:,}, got a number of {len(str(count))} digits.")
+    return count
 
 
 def check_number(name: str, value: Any, *, at_least: float = -np.inf, above: float = -np.inf) -> float:
     """Return a finite number that is large enough."""
-    real = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
-    if not real or not np.isfinite(value) or value < at_least or value <= above:
+    if not is_finite(value) or value < at_least or value <= above:
         bound = f" of at least {at_least:g}" if at_least > -np.inf else f" above {above:g}" if above > -np.inf else ""
         raise InputError(f"{name} must be a finite number{bound}, got {value!r} of type {type(value).__name__}.")
     return float(value)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value of any type is a real number that a float can come close to; truth values are none."""
+    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
+        return False
+    try:
+        return isfinite(float(value))
+    except (OverflowError, ValueError):
+        return False
+
+
+def is_row_function(value: Any) -> bool:
+    """Whether a value can be asked about rows: a function, or an object with ``apply``; a class or a column of values cannot."""
+    return (
+        (callable(value) or hasattr(value, "apply")) and not isinstance(value, type) and not hasattr(value, "__array__")
+    )
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
@@ -77,9 +102,16 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     return value
 
 
+def check_switch(name: str, value: Any) -> None:
+    """Refuse what is neither on nor off."""
+    if not isinstance(value, (bool, np.bool_, Integral)):
+        raise InputError(f"{name} must be True or False, got {value!r} of type {type(value).__name__}.")
+
+
 def check_model(name: str, model: Any) -> Model:
     """Return an object that can predict."""
-    if isinstance(model, type) or not isinstance(model, Model):
+    # Asked by name: from Python 3.12 on isinstance does not see a method that is delegated, as that of a FrozenEstimator.
+    if isinstance(model, type) or not callable(getattr(model, "predict", None)):
         raise InputError(
             f"{name} must be a fitted regressor, an object with a predict method, got {model!r} of type "
             f"{type(model).__name__}."
@@ -127,15 +159,23 @@ def check_entries(name: str, values: Any) -> NDArray[Any]:
         ) from error
 
 
+def check_numbers(name: str, values: Any) -> FloatArray:
+    """Return real numbers as floats, of any shape; refuse text, moments, complex and masked ones."""
+    entries = check_entries(name, values)
+    try:
+        if entries.dtype.kind not in "biufO":
+            raise TypeError(f"{entries.dtype}")
+        return np.asarray(entries, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} must be numbers, got values of type {entries.dtype} ({error}).") from error
+
+
 def check_targets(y: Any, n_samples: int) -> FloatArray:
     """Return labels as (n_samples,) finite numbers."""
     targets = check_entries("y", y)
     if targets.shape != (n_samples,):
         raise InputError(f"y has shape {targets.shape}; expected one label for each row of X, shape ({n_samples},).")
-    try:
-        targets = targets.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"y must be numeric, got values of type {targets.dtype}.") from error
+    targets = check_numbers("y", targets)
     if not np.isfinite(targets).all():
         raise InputError(f"y must be finite, got {_first_not_finite(targets)}; drop or impute those rows.")
     return targets
@@ -192,7 +232,7 @@ def predictions(model: Model, table: Table) -> tuple[FloatArray, float]:
         values, relative = model.with_rounding(table)
         return values, relative
     n_samples = table.shape[0]
-    answer = np.asarray(model.predict(table))
+    answer = as_answer(f"{type(model).__name__}.predict", model.predict(table))
     if answer.shape != (n_samples,):
         raise PredictionError(
             f"{type(model).__name__}.predict returned shape {answer.shape} for {n_samples} rows; "
@@ -210,6 +250,18 @@ def predictions(model: Model, table: Table) -> tuple[FloatArray, float]:
             "Check the model on those rows."
         )
     return values, _relative_rounding(answer.dtype)
+
+
+def as_answer(name: str, answer: Any) -> NDArray[Any]:
+    """Return what a model answered as an array of any shape and type; refuse what is none, or hides some entries."""
+    if np.ma.isMaskedArray(answer) and np.ma.getmaskarray(answer).any():
+        raise PredictionError(f"{name} returned a masked array with masked values; expected one number for each row.")
+    try:
+        return np.asarray(answer)
+    except (TypeError, ValueError) as error:
+        raise PredictionError(
+            f"{name} returned what is no array ({error}); expected one number for each row."
+        ) from error
 
 
 def row_answers(function: Any, table: Table) -> Any:

@@ -18,27 +18,24 @@ from sklearn.frozen import FrozenEstimator
 from alignconf import _tables
 from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
 from alignconf._validation import (
-    check_choice,
     check_count,
-    check_jobs,
     check_random_state,
     check_rows,
-    check_surrogate,
     generator,
     predictions,
 )
 from alignconf.alignment import Alignment
 from alignconf.certificate import Certificate, RowErrors, certify
-from alignconf.conditions import check_max_half_width, scale_of, with_reference_ray
+from alignconf.conditions import scale_of, with_reference_ray
 from alignconf.contract import Declaration
 from alignconf.conventions import ConventionalEstimator
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.groups import Membership, read_groups
 from alignconf.levels import read_levels
 from alignconf.losses import read_loss
-from alignconf.preparation import REFERENCES, prepare
+from alignconf.parameters import MOST, check_parameters
+from alignconf.preparation import prepare
 from alignconf.properties import declare
-from alignconf.query_laws import check_query_law
 from alignconf.rates import RATES, Loss
 from alignconf.reference import set_aside
 from alignconf.repeats import UsedRows, warn_of_repeats
@@ -48,8 +45,6 @@ from alignconf.thresholds import ByGroup
 from alignconf.training import check_labels, count_held_out, fit_arguments, split_rows, trained
 
 __all__ = ["AlignedEstimator", "check_calibrated"]
-
-PROJECTIONS = ("l2", "sup")
 
 #: One stream of random numbers for each purpose.
 SPLIT, CALIBRATE, CERTIFY, CONDITION, SCORE = range(5)
@@ -246,7 +241,7 @@ class AlignedEstimator(ConventionalEstimator):
         self, X: Table, groups: Any, confidence: float, errors: RowErrors | None, n_queries: int = 1
     ) -> Certificate:
         alignment, table = self._ready(X)
-        check_count("n_queries", n_queries, at_least=1)
+        check_count("n_queries", n_queries, at_least=1, at_most=MOST)
         alignment.complete(table)
         self.used_rows_.refuse(table)
         membership = self._membership(table, groups) if isinstance(self.threshold_, ByGroup) else None
@@ -266,6 +261,7 @@ class AlignedEstimator(ConventionalEstimator):
         """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""
         alignment, table = self._ready(X)
         half_widths = self.threshold_.of_rows(table, groups)
+        alignment.complete(table)  # refuses rows that have no place on their lines, as predict does
         f, _ = alignment.predict_model(table)
         return alignment.band(table, f, half_widths)
 
@@ -289,18 +285,7 @@ class AlignedEstimator(ConventionalEstimator):
 
     def _check_parameters(self) -> None:
         self._check_estimator()
-        request = self._request
-        check_choice("projection", self.projection, PROJECTIONS)
-        check_choice("reference", self.reference, REFERENCES)
-        check_count("n_knots", self.n_knots, at_least=2)
-        check_count("n_queries", self.n_queries, at_least=1)
-        check_surrogate(self.surrogate)
-        scale_of(self.difficulty, self.ray)
-        check_max_half_width(self.max_half_width, self.difficulty, is_full=request.is_full)
-        check_random_state(self.random_state)
-        if self.n_jobs is not None:
-            check_jobs(self.n_jobs)
-        check_query_law(declare(self.properties), self.query_law)
+        check_parameters(self, is_full=self._request.is_full)
 
     def _set_reference_aside(self, n_samples: int) -> tuple[IntArray, IntArray]:
         """Return the rows that calibrate and those that give the reference law; at full strength all are reference."""

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from alignconf._typing import FloatArray
-from alignconf._validation import as_fraction, check_level, check_number
+from alignconf._validation import as_fraction, check_level, check_number, check_numbers
 from alignconf.errors import InputError
 
 __all__ = ["BettingSequence", "refuses", "upper_bound"]
@@ -186,9 +186,9 @@ def refuses(losses: ArrayLike, candidate: float, confidence: float) -> bool:
     If the mean is ``candidate`` or more, this happens with probability at most ``1 - confidence``. Parameters, assumption and
     errors as for :func:`upper_bound`; ``candidate`` is a number that is not negative.
     """
-    check_number("candidate", candidate, at_least=0.0)
+    mean = check_number("candidate", candidate, at_least=0.0)
     sample, bets, threshold = _staked(losses, confidence)
-    return _refused(sample, bets, candidate, threshold)
+    return _refused(sample, bets, mean, threshold)
 
 
 def _staked(losses: ArrayLike, confidence: float) -> tuple[FloatArray, FloatArray, float]:
@@ -202,10 +202,7 @@ def _staked(losses: ArrayLike, confidence: float) -> tuple[FloatArray, FloatArra
 
 def _checked(losses: ArrayLike) -> FloatArray:
     """Return losses as (n,) floats; refuse what is not in [0, 1], naming the worst."""
-    try:
-        sample = np.asarray(losses, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError("losses must be numbers in [0, 1], one for each row.") from error
+    sample = check_numbers("losses", losses)
     if sample.ndim != 1:
         raise InputError(f"losses have shape {sample.shape}; expected one number for each row, shape (n_rows,).")
     outside = ~((sample >= 0) & (sample <= 1))

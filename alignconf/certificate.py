@@ -94,9 +94,9 @@ class Certificate:
         The delivered function's rate for each level, or in each group, where there are several: each bound holds by itself.
     alphas_in_words, half_width_note : str
         The levels that were asked for, and what the half-width is, where it is not one number in the unit of the prediction.
-    limit : float or None
+    promised : float or None
         The rate that the delivered function was asked to keep to; None where the level is a size, or each property has its own.
-    limits : tuple of (float or None)
+    promised_separately : tuple of (float or None)
         The same for each of ``separately``.
     evidence : Evidence
         The worst queries with their coordinates, the lines that are violated most, and how all was made.
@@ -124,8 +124,8 @@ class Certificate:
     size_bound: float | None = None
     tester: str = "iid"
     separately: tuple[tuple[str, ViolationRate], ...] = ()
-    limit: float | None = None
-    limits: tuple[float | None, ...] = ()
+    promised: float | None = None
+    promised_separately: tuple[float | None, ...] = ()
     evidence: Evidence = field(default_factory=Evidence)
 
     @builtins.property
@@ -283,7 +283,7 @@ def certify(
     bounds = distance_bounds(
         alignment.declared, queries, delivered.upper_bound, confidence, sizes[:, 0, 0], found[-1][:, -3:]
     )
-    separately, limits = _separately(
+    separately, promised = _separately(
         alignment, calibration, levels, membership and membership.take(complete), of_parts[:, :, 0] > 0, confidence
     )
     f, g = alignment.predict(table)
@@ -312,13 +312,13 @@ def certify(
         + ("" if calibration.promise.is_rate else ", an expected loss"),
         half_width_note=_note(calibration, half_widths),
         separately=separately,
-        limit=_limit(calibration),
-        limits=limits,
+        promised=_promised_rate(calibration),
+        promised_separately=promised,
         evidence=evidence_of(alignment, calibration, widths, rows, queries, of_parts, complete),
     )
 
 
-def _limit(calibration: Calibration) -> float | None:
+def _promised_rate(calibration: Calibration) -> float | None:
     """Return the rate that was asked for, None where there is not one."""
     promise = calibration.promise
     return promise.alphas[0] if promise.is_rate and len(promise.alphas) == 1 else None
@@ -356,19 +356,19 @@ def _separately(
     With each the rate that it was asked to keep to.
     """
     rates: list[tuple[str, ViolationRate]] = []
-    limits: list[float | None] = []
+    promised: list[float | None] = []
     for level in levels if len(levels) > 1 else ():
         chosen = [i for i, one in enumerate(alignment.asked) if level.covers(one.declared)]
         of_level: BoolArray = np.any(failed[chosen], axis=0)
         rates.append((f"{level.declared} (alpha = {level.alpha:g})", rate_of(of_level, confidence)))
-        limits.append(level.alpha if calibration.promise.is_rate else None)
+        promised.append(level.alpha if calibration.promise.is_rate else None)
     any_part: BoolArray = np.any(failed, axis=0)
     for position, name in enumerate(() if membership is None else membership.names):
         inside = any_part[membership.rows_of(position)] if membership is not None else any_part
         if inside.size:
             rates.append((f"group {name!r}", rate_of(inside, confidence)))
-            limits.append(_limit(calibration))
-    return tuple(rates), tuple(limits)
+            promised.append(_promised_rate(calibration))
+    return tuple(rates), tuple(promised)
 
 
 def plain(value: Any) -> Any:

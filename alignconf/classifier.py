@@ -7,6 +7,7 @@ probabilities stay probabilities. Any number of classes, any of them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import type_of_target
 
 from alignconf._typing import FloatArray, RandomState, Table
-from alignconf._validation import check_choice, check_level, check_rows
+from alignconf._validation import as_answer, check_choice, check_entries, check_level, check_rows
 from alignconf.aligned import AlignedEstimator
 from alignconf.certificate import Certificate, RowErrors
 from alignconf.contract import Declaration
@@ -259,7 +260,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
                 "Only binary classification is supported. With more than two classes pos_label must name the class whose "
                 f"probability is aligned; expected one of {known!r}."
             )
-        if self.pos_label is not None and self.pos_label not in known:
+        if self.pos_label is not None and not _is_among(self.pos_label, known):
             raise InputError(
                 f"pos_label {self.pos_label!r} is not a class of the estimator; expected one of {known!r}."
             )
@@ -287,21 +288,23 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
     def _strata(self, labels: Any, n_held_out: int) -> Any:
         if labels.dtype.kind == "f" and not np.isfinite(labels).all():
             raise InputError("Input y contains NaN or infinity; expected class labels. Drop those rows.")
-        kind = type_of_target(labels)
+        kind = _kind_of_labels(labels)
         if kind not in ("binary", "multiclass"):
             raise InputError(
                 f"Unknown label type: {kind}. y holds values such as {labels.tolist()[0]!r}; expected class labels."
             )
         classes, counts = np.unique(labels, return_counts=True)
+        if classes.size < 2:
+            raise InputError(f"y has one class, {classes.tolist()[0]!r}, in all rows; expected two or more classes.")
         self._column(classes)
         return labels if counts.min() > 1 and n_held_out >= classes.size else None
 
     def _columns(self, y: Any, n_samples: int) -> NDArray[np.intp]:
-        labels = np.asarray(y)
+        labels = check_entries("y", y)
         if labels.shape != (n_samples,):
             raise InputError(f"y has shape {labels.shape}; expected one label for each row of X, shape ({n_samples},).")
         column = {label: i for i, label in enumerate(self.classes_.tolist())}
-        unknown = [label for label in dict.fromkeys(labels.tolist()) if label not in column]
+        unknown = [label for label in labels.tolist() if not _is_among(label, column)]
         if unknown:
             raise InputError(f"y has the label {unknown[0]!r}, which the estimator does not know; expected one of "
                              f"{list(column)!r}.")  # fmt: skip
@@ -338,7 +341,7 @@ def class_function(estimator: Any, pos_label: Any = None, *, scale: str = "proba
 def probabilities(estimator: Any, X: Table) -> NDArray[Any]:
     """Return the classifier's own probabilities, (n_samples, n_classes), in its own precision, checked."""
     n_samples, n_classes = check_rows(X).shape[0], len(estimator.classes_)
-    own = np.asarray(estimator.predict_proba(X))
+    own = as_answer(f"{type(estimator).__name__}.predict_proba", estimator.predict_proba(X))
     if own.shape != (n_samples, n_classes) or own.dtype.kind not in "biuf":
         raise PredictionError(
             f"{type(estimator).__name__}.predict_proba returned shape {own.shape} of type {own.dtype} for {n_samples} "
@@ -350,3 +353,20 @@ def probabilities(estimator: Any, X: Table) -> NDArray[Any]:
             "probabilities. Calibrate the classifier first, or check it on those rows."
         )
     return own
+
+
+def _is_among(label: Any, known: Collection[Any]) -> bool:
+    """Whether a label of any type is one of the known ones."""
+    try:
+        return label in known
+    except (TypeError, ValueError):
+        return False
+
+
+def _kind_of_labels(labels: NDArray[Any]) -> str:
+    """Return scikit-learn's name for the kind of labels (n_samples,); objects are looked at as what they hold."""
+    try:
+        kind: str = type_of_target(np.asarray(labels.tolist()) if labels.dtype == object else labels)
+    except (TypeError, ValueError):
+        return "unknown"
+    return kind

@@ -5,7 +5,7 @@ Everything here looks at reference rows only, which never calibrate.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from alignconf import _tables
 from alignconf._typing import FloatArray, Table
-from alignconf._validation import check_number
+from alignconf._validation import check_number, is_row_function
 from alignconf.alignment import Alignment
 from alignconf.band import Scale
 from alignconf.errors import InputError
@@ -38,14 +38,14 @@ def scale_of(difficulty: Any, ray: Any) -> Scale:
     InputError
         If the difficulty cannot be asked, or the ray is not one.
     """
-    if difficulty is not None and not (callable(difficulty) or hasattr(difficulty, "apply")):
+    if difficulty is not None and not is_row_function(difficulty):
         raise InputError(
             f"difficulty must be a function from rows to positive numbers, or a fitted DifficultyEstimator, got "
             f"{difficulty!r} of type {type(difficulty).__name__}."
         )
     if ray is None or (isinstance(ray, str) and ray == "reference"):
         return Scale(difficulty)
-    if isinstance(ray, str) or not hasattr(ray, "__len__") or len(ray) != 2:
+    if isinstance(ray, str) or not isinstance(ray, (Sequence, np.ndarray)) or np.shape(ray) != (2,):
         raise InputError(
             "ray must be two positive numbers, the factors of the half-width below and above the model, or 'reference', got "
             f"{ray!r}."

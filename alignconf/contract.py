@@ -309,7 +309,8 @@ Declaration: TypeAlias = Property | Sequence[Property] | Mapping[Any, Any]
 
 
 def _checked_order(feature: Feature, order: Sequence[Any]) -> tuple[Any, ...]:
-    if isinstance(order, str) or not (isinstance(order, Sequence) or hasattr(order, "tolist")):
+    listed = isinstance(order, Sequence) or (hasattr(order, "tolist") and isinstance(order.tolist(), list))
+    if isinstance(order, (str, bytes)) or not listed:
         raise InputError(
             f"order of feature {feature!r} must list the categories from first to last, got {order!r}; "
             "write for example order=['low', 'mid', 'high']."

@@ -23,6 +23,7 @@ from sklearn.utils import estimator_html_repr, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 
 from alignconf._typing import FloatArray
+from alignconf._validation import check_choice
 from alignconf.errors import InputError
 
 __all__ = ["CONTAINERS", "ENDS", "ConventionalEstimator"]
@@ -87,8 +88,7 @@ class ConventionalEstimator(MetaEstimatorMixin, BaseEstimator):
         """
         if transform is None:
             return self
-        if transform not in CONTAINERS:
-            raise InputError(f"transform must be one of {', '.join(map(repr, CONTAINERS))} or None, got {transform!r}.")
+        check_choice("transform", transform, CONTAINERS)
         if transform != "default":
             _library(transform)
         # The attribute that scikit-learn's clone copies.

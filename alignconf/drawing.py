@@ -64,7 +64,7 @@ class RateRow:
 
     name: str
     violations: ViolationRate
-    limit: float | None = None
+    max_rate: float | None = None
 
 
 def literal(text: object) -> str:
@@ -103,17 +103,17 @@ def draw_rates(rows: Sequence[RateRow], ax: Axes) -> None:
     """Draw violation rates with their intervals, one below the other, and the rates that they should keep to."""
     for at, row in enumerate(rows):
         low, high = row.violations.interval
-        color = DELIVERED if row.limit is not None else MODEL
+        color = DELIVERED if row.max_rate is not None else MODEL
         label = f"seen, with {row.violations.confidence:.4g} interval" if at == 0 else None
         ax.plot([100 * low, 100 * high], [at, at], color=color, lw=2.4, solid_capstyle="butt", label=label)
         ax.plot(100 * row.violations.rate, at, "o", color=color, markersize=6)
-        if row.limit is not None:
-            first = all(one.limit is None for one in rows[:at])
-            ax.plot([100 * row.limit] * 2, [at - 0.32, at + 0.32], color=LIMIT, lw=2, ls=(0, (2, 1)),
+        if row.max_rate is not None:
+            first = all(one.max_rate is None for one in rows[:at])
+            ax.plot([100 * row.max_rate] * 2, [at - 0.32, at + 0.32], color=LIMIT, lw=2, ls=(0, (2, 1)),
                     label="should keep to" if first else None)  # fmt: skip
     ax.set_yticks(range(len(rows)), [_wrapped(row.name, 26) for row in rows])
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    largest = max(max(row.violations.interval[1], row.limit or 0.0) for row in rows)
+    largest = max(max(row.violations.interval[1], row.max_rate or 0.0) for row in rows)
     ax.set_xlim(-0.02 * 100 * largest, 104 * max(largest, 1e-6))
     ax.set_xlabel("violated queries (%)", color=INK)
     frame(ax)

@@ -21,6 +21,7 @@ __all__ = ["Encoder"]
 
 #: Numbers are cut off here, so that trees of single precision can take them.
 LARGEST = float(np.finfo(np.float32).max)
+LIMIT = int(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,5 +94,10 @@ def _numbers(values: NDArray[Any]) -> FloatArray | None:
     if not all(isinstance(value, (int, float, np.number, np.bool_)) for value in values[~missing].tolist()):
         return None
     numbers = np.full(values.shape, np.nan)
-    numbers[~missing] = values[~missing].astype(np.float64)
+    known = values[~missing]
+    try:
+        numbers[~missing] = known.astype(np.float64)
+    except OverflowError:
+        # Whole numbers beyond floats are cut off, as all large numbers are in the end.
+        numbers[~missing] = [max(-LIMIT, min(LIMIT, value)) for value in known.tolist()]
     return numbers

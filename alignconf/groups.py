@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from alignconf import _tables
 from alignconf._typing import BoolArray, Feature, FloatArray, IntArray, Table
-from alignconf._validation import row_answers
+from alignconf._validation import check_entries, is_row_function, row_answers
 from alignconf.errors import InputError
 
 __all__ = ["Membership", "read_groups"]
@@ -118,7 +118,7 @@ def read_groups(source: Any, table: Table, labels: Any = None) -> Membership:
             "groups is given twice: the estimator reads the groups off X (its parameter groups), so the method takes no labels. "
             "Leave one of the two out."
         )
-    if callable(source) or hasattr(source, "apply"):
+    if is_row_function(source):
         return _membership("groups", row_answers(source, table), table.shape[0])
     columns = [_tables.column(table, position) for position in group_columns(source, table)]
     if len(columns) == 1:
@@ -135,15 +135,20 @@ def group_columns(source: Any, table: Table) -> tuple[int, ...]:
     ----------
     source, table : as for :func:`read_groups`
     """
-    if source is None or callable(source) or hasattr(source, "apply"):
+    if source is None or is_row_function(source):
         return ()
     named: list[Feature] = list(source) if isinstance(source, (list, tuple)) else [source]
+    if not named or not all(isinstance(feature, Hashable) for feature in named):
+        raise InputError(
+            f"groups must be a column, a list of columns or a function of the rows, got {source!r} of type "
+            f"{type(source).__name__}; labels of the rows are given to calibrate(X, groups=...)."
+        )
     return tuple(_tables.locate(table, feature) for feature in named)
 
 
 def _membership(name: str, labels: Any, n_samples: int) -> Membership:
     columns = getattr(labels, "columns", None)
-    values = np.asarray(labels)
+    values = check_entries(name, labels)
     if values.shape[:1] != (n_samples,):
         raise InputError(
             f"{name} has shape {values.shape}; expected one label for each of the {n_samples} rows, shape ({n_samples},), or "
@@ -157,7 +162,7 @@ def _membership(name: str, labels: Any, n_samples: int) -> Membership:
             )
         names = tuple(range(values.shape[1])) if columns is None else tuple(columns)
         return Membership(names, np.where(values, np.arange(len(names)), -1).astype(np.intp))
-    missing = np.array([value is None or value != value for value in values.tolist()], dtype=bool)
+    missing = np.array([_tables.is_missing(value) for value in values.tolist()], dtype=bool)
     if values.ndim != 1 or missing.any():
         at = int(np.flatnonzero(missing)[0]) if missing.any() else 0
         raise InputError(
@@ -165,6 +170,10 @@ def _membership(name: str, labels: Any, n_samples: int) -> Membership:
             "missing labels a group of their own, for example 'unknown'."
         )
     if values.dtype == object:
+        if not all(isinstance(value, Hashable) for value in values.tolist()):
+            raise InputError(
+                f"{name} holds values such as {values.tolist()[0]!r}, which are no labels; expected one for each row."
+            )
         positions = {value: i for i, value in enumerate(dict.fromkeys(values.tolist()))}
         return Membership(tuple(positions), np.array([[positions[value]] for value in values.tolist()], dtype=np.intp))
     distinct, codes = np.unique(values, return_inverse=True)

@@ -68,7 +68,7 @@ def read_levels(alpha: Any, properties: Declaration, *, is_rate: bool = True) ->
     elif isinstance(alpha, Sequence) and not isinstance(alpha, str):
         several = isinstance(properties, Sequence) and not isinstance(properties, str)
         n_levels = len(listed) if several else 0
-        if len(alpha) != n_levels:
+        if len(alpha) != n_levels or not n_levels:
             raise InputError(_mismatch(alpha, f"{n_levels} numbers, as properties lists" if several else "one number"))
         pairs = list(zip(alpha, listed, strict=True))
     else:

@@ -18,6 +18,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, inf, log, log1p, nextafter
 
@@ -26,12 +27,15 @@ from numpy.typing import ArrayLike
 
 from alignconf._exact import exact_sum
 from alignconf._typing import BoolArray, FloatArray
-from alignconf._validation import as_fraction, check_choice, check_level, check_number
+from alignconf._validation import as_fraction, check_choice, check_level, check_number, check_numbers, is_finite
 from alignconf.betting import refuses
 from alignconf.errors import CalibrationError, InputError
 from alignconf.ranks import allowed_above, rows_needed
 
 __all__ = ["critical_of_table", "scores_on_ray"]
+
+#: Levels are no larger than this, so that their sums are floats.
+LARGEST = 1e300
 
 EPSILON = float(np.finfo(np.float64).eps)
 
@@ -145,12 +149,13 @@ def scores_on_ray(below: ArrayLike, above: ArrayLike, direction: tuple[float, fl
     InputError
         If the shapes differ, values are missing or the direction is none.
     """
-    needs = [np.maximum(np.asarray(side, dtype=np.float64), 0.0) for side in (below, above)]
+    needs = [np.maximum(check_numbers(name, side), 0.0) for name, side in (("below", below), ("above", above))]
     if needs[0].shape != needs[1].shape:
         raise InputError(f"below has shape {needs[0].shape} and above {needs[1].shape}; expected one shape.")
     if any(np.isnan(side).any() for side in needs):
         raise InputError("below and above must be numbers, got NaN; leave out the rows without a value.")
-    if len(direction) != 2 or not all(0 <= part < inf for part in direction) or not any(direction):
+    is_pair = isinstance(direction, (Sequence, np.ndarray)) and len(np.atleast_1d(direction)) == 2
+    if not is_pair or not all(is_finite(part) and part >= 0 for part in direction) or not any(direction):
         raise InputError(
             f"direction must be two finite numbers, neither negative nor both 0, got {direction!r}; (1, 1) is symmetric."
         )
@@ -167,7 +172,7 @@ def _checked(
     losses: ArrayLike, half_widths: ArrayLike, bound: ArrayLike, alpha: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the table, its half-widths and a bound for each, checked."""
-    table, widths = np.asarray(losses, dtype=np.float64), np.asarray(half_widths, dtype=np.float64)
+    table, widths = check_numbers("losses", losses), check_numbers("half_widths", half_widths)
     if table.ndim != 2 or 0 in table.shape:
         raise InputError(
             f"losses have shape {table.shape}; expected at least one row and column, (n_rows, n_half_widths)."
@@ -176,12 +181,13 @@ def _checked(
         raise InputError(
             f"half_widths must be {table.shape[1]} increasing numbers, one for each column of losses, got {widths!r}."
         )
-    limits = np.asarray(bound, dtype=np.float64)
+    limits = check_numbers("bound", bound)
     if limits.shape not in ((), widths.shape) or not np.isfinite(limits).all() or (np.diff(limits.ravel()) > 0).any():
         raise InputError(
             f"bound must be a finite number, or {widths.size} of them that do not increase, got {bound!r}."
         )
-    check_number("alpha", alpha, above=0.0)
+    if check_number("alpha", alpha, above=0.0) > LARGEST:
+        raise InputError(f"alpha must be below the bound of the losses, got {alpha!r}.")
     limits = np.broadcast_to(limits, widths.shape)
     if not np.isfinite(table).all():
         row, column = np.argwhere(~np.isfinite(table))[0]

@@ -28,14 +28,24 @@ from abc import abstractmethod
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from math import ceil, floor
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
 
 from alignconf import _tables
 from alignconf._crepes import NeighbourDifficulty, as_known_numbers
 from alignconf._typing import Feature, FloatArray, IntArray, Table
-from alignconf._validation import as_fraction, check_choice, check_count, check_level, check_rows, check_targets
+from alignconf._validation import (
+    as_fraction,
+    check_choice,
+    check_count,
+    check_entries,
+    check_level,
+    check_rows,
+    check_targets,
+    is_row_function,
+    row_answers,
+)
 from alignconf.aligned import AlignedEstimator
 from alignconf.band import Scale
 from alignconf.calibration import Calibration
@@ -146,7 +156,7 @@ class OutcomeEstimator(AlignedEstimator):
         y : float or (n_samples,)
         """
         centre, sizes, members = self._around(X)
-        at = np.asarray(y)
+        at = check_entries("y", y)
         residuals = (check_targets(np.full(centre.size, at) if at.ndim == 0 else at, centre.size) - centre) / sizes
         distribution = np.empty((centre.size, 2))
         for label, rows in members.items():
@@ -313,8 +323,8 @@ def neighbour_difficulty(
 
 def _difficulty_of(table: Table, difficulty: Any) -> FloatArray:
     """Return the difficulty of rows, (n_samples,), positive and finite."""
-    has_rule = hasattr(difficulty, "apply") and not hasattr(difficulty, "predict")  # a tree's apply returns leaves
-    if difficulty is not None and not (callable(difficulty) or has_rule):
+    has_rule = is_row_function(difficulty) and not hasattr(difficulty, "predict")  # a tree's apply returns leaves
+    if difficulty is not None and not has_rule:
         raise InputError(
             f"difficulty must be a function of the rows, or have an apply method, got {difficulty!r} of type "
             f"{type(difficulty).__name__}."
@@ -327,13 +337,18 @@ def _labels_of(table: Table, groups: Groups | None) -> list[Hashable]:
     """Return the group of each row."""
     if groups is None:
         return [None] * int(table.shape[0])
-    found = groups(table) if callable(groups) else _tables.column(table, _tables.locate(table, groups))
-    labels: list[Hashable] = np.asarray(found).tolist() if np.ndim(found) == 1 else []
+    if is_row_function(groups):
+        found = check_entries("groups", row_answers(groups, table))
+    else:
+        found = _tables.column(table, _tables.locate(table, cast(Feature, groups)))
+    labels: list[Hashable] = found.tolist() if found.ndim == 1 else []
     if len(labels) != table.shape[0]:
         raise InputError(
             f"groups returned shape {np.shape(found)}; expected one label for each of {table.shape[0]} rows."
         )
     for row, label in enumerate(labels):
+        if not isinstance(label, Hashable):
+            raise InputError(f"groups gives {label!r} for row {row}, which is no label; expected one for each row.")
         if label is None or (label == label) is not True:  # NaN, NaT and NA do not equal themselves
             raise InputError(f"the group of row {row} is missing ({label!r}); fill it in, or leave the row out.")
     return labels

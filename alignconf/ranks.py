@@ -75,7 +75,7 @@ def _binomial_at_most(count: int, n_rows: int, level: Fraction, delta: Fraction)
     if not isclose(probability, float(delta), rel_tol=1e-9) or n_rows > EXACT_ROWS:
         return probability <= float(delta)
     p, q = level.numerator, level.denominator
-    total = sum(comb(n_rows, k) * p**k * (q - p) ** (n_rows - k) for k in range(count + 1))
+    total = sum(comb(n_rows, k) * p**k * (q - p) ** (n_rows - k) for k in range(min(count, n_rows) + 1))
     return bool(total * delta.denominator <= delta.numerator * q**n_rows)
 
 

@@ -119,13 +119,17 @@ class Axis:
                 f"feature {self.feature!r} holds dates or durations ({values.dtype}); expected numbers. Turn them into "
                 "numbers first, for example days since a start."
             )
+        if values.dtype.kind == "c":
+            raise InputError(
+                f"feature {self.feature!r} holds complex numbers; expected real ones. Take their real part."
+            )
         missing = np.array([_tables.is_missing(value) for value in values], dtype=bool)
         try:
             if any(isinstance(value, (str, bytes)) for value in values[~missing]):
                 raise TypeError("text")
             numbers = np.full(values.shape, np.nan)
             numbers[~missing] = values[~missing].astype(np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             texts = [value for value in values[~missing] if isinstance(value, (str, bytes))]
             if not texts:
                 raise InputTypeError(

@@ -34,7 +34,9 @@ def audit_page(audit: Any, max_rate: float) -> Page:
         word=verdict.word,
         sentence=verdict.reason,
         facts=str(audit).split("\n"),
-        pictures=_pictures(rates, audit.lines, "The line of row {row}, which has the worst violation found along it."),
+        pictures=_pictures(
+            rates, audit.lines, "Row {row}, along whose line the worst violation was found; its points are marked."
+        ),
         tables=[rates_table(rates), *_witnesses("Worst queries", "the model", audit.witnesses)],
         settings=audit.settings,
     )
@@ -43,7 +45,7 @@ def audit_page(audit: Any, max_rate: float) -> Page:
 def certificate_page(certificate: Any) -> Page:
     """Return the page of a :class:`~alignconf.Certificate`, judged against what calibration was asked for."""
     rates = certificate_rates(certificate)
-    verdicts = {row.name: Verdict(row.violations, row.limit, "alpha") for row in rates if row.limit is not None}
+    verdicts = {row.name: Verdict(row.violations, row.max_rate, "alpha") for row in rates if row.max_rate is not None}
     word, sentence = "", "No violation rate was promised, so there is none to keep to; what was seen is below."
     if verdicts:
         name, headline = weakest(verdicts)
@@ -55,7 +57,7 @@ def certificate_page(certificate: Any) -> Page:
         sentence=sentence,
         facts=str(certificate).split("\n"),
         pictures=_pictures(
-            rates, certificate.evidence.lines, "The line of row {row}, which the model violates most along it."
+            rates, certificate.evidence.lines, "Row {row}, along whose line the model violates the property most."
         ),
         tables=[
             rates_table(rates),
@@ -77,12 +79,12 @@ def certificate_rates(certificate: Any) -> list[RateRow]:
     """Return all rates of a certificate, with those that were asked for."""
     rates = [
         RateRow("model before alignment", certificate.before),
-        RateRow("delivered", certificate.delivered, certificate.limit),
+        RateRow("delivered", certificate.delivered, certificate.promised),
         RateRow("at full strength", certificate.full_strength),
     ]
-    limits = certificate.limits or (None,) * len(certificate.separately)
-    found = zip(certificate.separately, limits, strict=True)
-    return rates + [RateRow(f"delivered, {what}", rate, limit) for (what, rate), limit in found]
+    promised = certificate.promised_separately or (None,) * len(certificate.separately)
+    found = zip(certificate.separately, promised, strict=True)
+    return rates + [RateRow(f"delivered, {what}", rate, alpha) for (what, rate), alpha in found]
 
 
 def _pictures(rates: Sequence[RateRow], lines: Sequence[PicturedLine], caption: str) -> list[Picture]:
@@ -102,7 +104,7 @@ def rates_table(rows: Sequence[RateRow]) -> FigureTable:
     cells = []
     for row in rows:
         found = row.violations
-        verdict = "" if row.limit is None else f"{row.limit:.6g}: {Verdict(found, row.limit).word}"
+        verdict = "" if row.max_rate is None else f"{row.max_rate:.6g}: {Verdict(found, row.max_rate).word}"
         seen = f"{found.n_rejected} of {found.n_queries}"
         cells.append((row.name, seen, str(found), percent(found.upper_bound, ROUND_CEILING), verdict or "\N{EN DASH}"))
     confidence = rows[0].violations.confidence

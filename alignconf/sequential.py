@@ -28,6 +28,7 @@ from alignconf.aligned import AlignedEstimator, check_calibrated
 from alignconf.betting import BettingSequence
 from alignconf.claims import percent
 from alignconf.errors import InputError
+from alignconf.parameters import MOST
 
 __all__ = ["SequentialCertificate"]
 
@@ -87,7 +88,7 @@ class SequentialCertificate:
         check_random_state(random_state)
         self.aligned = aligned
         self.confidence = float(confidence)
-        self.n_queries = check_count("n_queries", n_queries, at_least=1)
+        self.n_queries = check_count("n_queries", n_queries, at_least=1, at_most=MOST)
         self.n_rows = self.n_missing = 0
         # Each side of the sequence holds with probability (1 + c) / 2.
         self._sequence = BettingSequence(2 * self.confidence - 1)

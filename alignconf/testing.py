@@ -27,7 +27,7 @@ from alignconf._laws import ANSWERS, BETWEEN, MEMBERS, NEAREST, SMALLEST, Law, O
 from alignconf._orbit_laws import OPAQUE, ORBITS, OrbitTrial, try_orbits
 from alignconf._trials import Trial, try_at
 from alignconf._typing import FloatArray, RandomState, Table
-from alignconf._validation import check_count, check_random_state, generator
+from alignconf._validation import check_count, check_numbers, check_random_state, generator
 from alignconf.audit import Audit, check
 from alignconf.classifier import class_function
 from alignconf.contract import Declaration, LineProperty, Property
@@ -187,14 +187,11 @@ def _checked(declared: Any, knots: Any, n_lines: Any, random_state: RandomState)
         )
     if len({part.feature for part in declared.lines}) > max(MAX_KNOTS):
         raise InputError(f"declared must have at most {max(MAX_KNOTS)} features, got {declared!r}.")
-    check_count("n_lines", n_lines, at_least=1)
+    check_count("n_lines", n_lines, at_least=1, at_most=1_000_000)
     check_random_state(random_state)
     if knots is None:
         return None
-    try:
-        places = np.asarray(knots, dtype=np.float64)
-    except (TypeError, ValueError):
-        places = np.empty(0)
+    places = check_numbers("knots", knots)
     if places.ndim != 1 or places.size < 2 or not np.isfinite(places).all() or (np.diff(places) <= 0).any():
         raise InputError(f"knots must be at least two increasing finite places, got {knots!r}.")
     return places

@@ -151,6 +151,8 @@ def _at(name: str, value: Any, n_samples: int, rows: IntArray) -> Any:
     """Return the entries of some rows, if there is one for each row; otherwise the value itself."""
     if name == "sample_weight":
         weights = check_entries(name, value)
+        if weights.dtype == object:
+            weights = _as_floats(weights)
         if weights.shape != (n_samples,) or weights.dtype.kind not in "biuf":
             raise InputError(
                 f"sample_weight has shape {weights.shape} and type {weights.dtype}; expected one number for each row of X, "
@@ -162,3 +164,11 @@ def _at(name: str, value: Any, n_samples: int, rows: IntArray) -> Any:
     if hasattr(value, "shape") and len(value.shape) == 2:
         return _tables.take(_tables.as_table(value, name=name), rows)
     return check_entries(name, value)[rows]
+
+
+def _as_floats(values: NDArray[Any]) -> NDArray[Any]:
+    """Return objects as floats where they are numbers, otherwise as they are."""
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return values

@@ -30,12 +30,11 @@ def draw(path: Path) -> None:
     broken = np.flatnonzero(needed > 0)
     row = int(broken[np.argsort(needed[broken])[broken.size // 2]])
     with mpl.rc_context({"svg.hashsalt": "alignconf", "svg.fonttype": "none", "font.size": 11}):
-        figure, axes = plt.subplots(figsize=(7.2, 3.6), layout="constrained")
+        figure, axes = plt.subplots(figsize=(7.2, 4), layout="constrained")
         plotting.line(aligned, X[330:], "bp", row=row, ax=axes)
         axes.set(
             xlabel="mean blood pressure of one patient, all else equal", ylabel="predicted progression of diabetes"
         )
-        axes.spines[["top", "right"]].set_visible(False)
         figure.savefig(path, metadata={"Date": None})
         plt.close(figure)
 

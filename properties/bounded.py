@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isnan
-from numbers import Real
+from math import inf
 
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray, Table
+from alignconf._validation import is_finite
 from alignconf.errors import InputError
 from alignconf.orbit import OrbitProperty
 
@@ -39,7 +39,7 @@ class Bounded(OrbitProperty):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, value in (("lo", self.lo), ("hi", self.hi)):
-            if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)) or isnan(value):
+            if not is_finite(value) and not (isinstance(value, (float, np.floating)) and np.isinf(value)):
                 raise InputError(f"{name} must be a number, got {value!r} of type {type(value).__name__}.")
         if not self.lo <= self.hi:
             raise InputError(f"lo must not be above hi, got lo={self.lo:g} and hi={self.hi:g}; swap them.")

@@ -170,7 +170,7 @@ def as_points(written: Any) -> tuple[Any, ...]:
 def _numbers(name: str, written: Any) -> FloatArray:
     try:
         numbers = np.asarray(written, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{name} must be numbers, got {written!r}.") from error
     if not np.isfinite(numbers).all() or not numbers.size:
         raise InputError(f"{name} must be finite numbers, got {written!r}.")

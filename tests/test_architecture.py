@@ -50,7 +50,7 @@ LADDER = (
     {"properties"},
     {"levels"},
     {"answered", "certificate", "request"},
-    {"conventions", "following", "training"},
+    {"conventions", "following", "parameters", "training"},
     {"findings", "violations"},
     {"_trials", "aligned", "audit", "inputs"},
     {"outcome", "classifier", "plotting", "monitoring", "sequential", "_laws", "plausibility"},

@@ -642,7 +642,7 @@ def test_calls_before_calibration(method):
         (3.0, ["y has shape ()"]),
         (np.where(np.arange(100) == 4, np.nan, 0), ["y must be finite", "nan in row 4", "1 of 100", "drop or impute"]),
         (np.where(np.arange(100) == 4, np.inf, 0), ["y must be finite", "inf in row 4"]),
-        (["a"] * 100, ["y must be numeric"]),
+        (["a"] * 100, ["y must be numbers"]),
     ],
 )
 def test_bad_labels_of_a_certificate(calibrated, y, words):

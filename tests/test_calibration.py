@@ -262,6 +262,14 @@ def test_more_queries_use_up_the_fraction_of_a_row(n_queries: int) -> None:
             assert above <= exact < above + 1
 
 
+@pytest.mark.parametrize("confidence", [5e-324, 1e-300, 1e-20])
+def test_a_confidence_that_says_nearly_nothing_allows_what_is_exact(confidence: float) -> None:
+    """In floats 1 - confidence is 1; in fractions all rows but one may lie above, unless the last is rarer than that."""
+    for n_rows in (1, 5, 60):
+        exact = exactly_allowed_above(n_rows, Fraction(1, 5), 1 - Fraction(repr(confidence)))
+        assert allowed_above(n_rows, 1, 0.2, confidence) == exact
+
+
 def test_with_confidence_the_rank_is_lower() -> None:
     found = np.arange(1.0, 201)[:, None]
     assert critical_half_width(found, 0.1) == (181.0, 19)

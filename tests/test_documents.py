@@ -90,7 +90,7 @@ def messages() -> list[str]:
     """Return what the package's sources say in strings, each in one piece, gaps where values stand."""
     found = []
     package = Path(alignconf.__file__).parent
-    for path in [*package.glob("*.py"), *(package / "properties").glob("*.py")]:
+    for path in {*package.rglob("*.py"), *(package / "properties").glob("*.py")}:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
                 found.append("".join(part.value if isinstance(part, ast.Constant) else "\0" for part in node.values))
@@ -127,5 +127,5 @@ def test_the_picture_of_the_readme_is_what_its_script_draws(tmp_path: Path, monk
         sorted(re.findall(r"<text[^>]*>([^<]+)</text>", path.read_text(encoding="utf-8")))
         for path in (tmp_path / "line.svg", ROOT / "docs" / "_static" / "line.svg")
     )
-    assert drawn == kept
+    assert drawn == kept, "make figure draws it again"
     assert "delivered" in drawn

@@ -162,13 +162,13 @@ CASES: dict[str, tuple[bool, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] * (case in ("conditional", "surrogate"))) for case in CASES]
+)
 def test_every_container_gives_the_same(case: str) -> None:
     missing, parameters = CASES[case]
     expected = figures_of("array", missing, parameters)
-    dear = case in ("conditional", "surrogate")
-    kinds = ["nullable", "polars"] if dear else ["pandas", "nullable", "arrow", "polars"]
-    kinds = kinds if dear or case in ("one feature", "missing") else ["pandas", "polars"]
+    kinds = ["pandas", "nullable", "arrow", "polars"] if case in ("one feature", "missing") else ["pandas", "polars"]
     for kind in kinds:
         found = figures_of(kind, missing, parameters)
         assert found.keys() == expected.keys()

@@ -415,7 +415,7 @@ def test_questions_that_cannot_be():
         aligned.predict_outcome_quantile(rows, 0.5, side="middle")
     with pytest.raises(InputError, match=r"y has shape \(3,\)"):
         aligned.predict_outcome_cdf(rows, np.zeros(3))
-    with pytest.raises(InputError, match="X has 2 columns; expected 1"):
+    with pytest.raises(InputError, match="X has 2 features, but AlignedRegressor is expecting 1"):
         aligned.predict_outcome_interval(np.zeros((2, 2)))
 
 

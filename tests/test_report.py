@@ -198,7 +198,7 @@ def test_a_size_that_was_promised_has_no_verdict() -> None:
         rows(300, 1)
     )
     found = aligned.certify(rows(200, 2))
-    assert found.limit is None
+    assert found.promised is None
     assert "No verdict" in found.to_html()
 
 

@@ -243,7 +243,11 @@ def first_column(X):
         ({"shift": 3}, ["shift must be a LikelihoodRatio or an EstimatedRatio", "got 3"], InputError),
         ({"shift": LikelihoodRatio(by_scale), "confidence": 0.9}, ["leave confidence out"], InputError),
         ({"shift": LikelihoodRatio(by_scale), "groups": 1}, ["groups and shift are both given"], InputError),
-        ({"shift": EstimatedRatio(np.zeros((5, 3)))}, ["X_deployment has 3 columns; expected 2"], InputError),
+        (
+            {"shift": EstimatedRatio(np.zeros((5, 3)))},
+            ["X_deployment has 3 features, but alignconf is expecting 2"],
+            InputError,
+        ),
     ],
 )
 def test_bad_shifts_are_refused(changes, words, error) -> None:

@@ -81,5 +81,5 @@ def label_of(model: Any, text: str | None) -> Any:
     if (text is None and len(known) > 2) or (text is not None and text not in known):
         given = "is missing" if text is None else f"{text!r} is no class of the model"
         raise InputError(f"--class {given}; expected one of {', '.join(known)}.")
-    label = None if text is None else known[text]
+    label: Any = None if text is None else known[text]
     return label.item() if hasattr(label, "item") else label

@@ -209,9 +209,11 @@ def _read(path: str, what: str) -> Any:
         raise InputError(
             f"reading {path!r} needs pandas, which is not installed; install it with pip install 'alignconf[command]'."
         ) from error
-    read = pandas.read_csv if file.suffix.lower() == ".csv" else pandas.read_parquet
+    # Numbers exactly as they were written, as newer pandas reads them: a threshold of a tree tells neighbouring floats apart.
+    is_older = tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1)
+    exactly = {"float_precision": "round_trip"} if is_older else {}
     try:
-        frame = read(file)
+        frame = pandas.read_csv(file, **exactly) if file.suffix.lower() == ".csv" else pandas.read_parquet(file)
     except ImportError as error:
         raise InputError(
             f"reading {path!r} needs pyarrow, which is not installed; install it with pip install 'alignconf[command]'."

@@ -18,9 +18,9 @@ The ratio is that of a quadratic form :math:`E^T Q E` and a linear one :math:`l^
 .. math:: c_k = \int_0^\infty \prod_j d_j \Big[\sum_{a,b} Q_{ab} d_a d_b + \sum_a Q_{aa} d_a^2\Big] ds. \qquad ∎
 
 Two parts: *attenuation*, what is left at unbiased levels :math:`y_i = \psi(i) - \psi(m+1)` (``x`` is noisy, which flattens the
-line), and *plotting positions*, what the levels :math:`\log(i/m)` add. Regressing ``x`` on unbiased levels instead has no bias at all, as
-:math:`E x_i = -y_i`. For another law the curvature of its log survival function comes on top; where a mode of weight ``w`` was
-not met, which has probability :math:`(1-w)^m`, so does all of that mode.
+line), and *plotting positions*, what the levels :math:`\log(i/m)` add. Regressing ``x`` on unbiased levels
+instead has no bias at all, as :math:`E x_i = -y_i`. For another law the curvature of its log survival function comes on top;
+where a mode of weight ``w`` was not met, which has probability :math:`(1-w)^m`, so does all of that mode.
 
 References
 ----------
@@ -94,7 +94,7 @@ def chance_of_missing(weight: float, n_scores: int) -> float:
 
 
 def visible_weight(n_scores: int, confidence: float = 0.95) -> float:
-    """Return the weight from which a mode is met with a probability, ``1 - (1 - confidence)**(1 / n_scores)``: about ``3 / n_scores``."""
+    """Return the weight from which a mode is met with a probability: ``1 - (1 - confidence)**(1 / n_scores)``, near ``3 / n``."""
     check_level("confidence", confidence)
     check_count("n_scores", n_scores, at_least=1)
     return float(-np.expm1(np.log1p(-confidence) / n_scores))

@@ -26,7 +26,7 @@ from alignconf.forecast.finite_sample import visible_weight
 from alignconf.forecast.tails import FEWEST, JONES_LARGEST, Tail, n_largest, tail_of
 from alignconf.rates_seen import ViolationRate
 
-__all__ = ["METHODS", "BackTest", "Exceedances", "Forecast", "Region", "forecast"]
+__all__ = ["METHODS", "BackTest", "Exceedances", "Forecast", "Region", "forecast", "read_tail"]
 
 METHODS = ("averaged", "selected", "pareto", "exponential", "unbiased", "jones2025")
 
@@ -83,8 +83,8 @@ class Exceedances(Finding):
         """Return the bound in words."""
         return (
             f"[certified] {self.counted.n_rejected} of {self.counted.n_queries} scores are above {self.threshold:g}: the rate is "
-            f"at most {self.counted.upper_bound:.3g} with confidence {self.counted.confidence:g}, if the scores are independent draws of "
-            "the law in use."
+            f"at most {self.counted.upper_bound:.3g} with confidence {self.counted.confidence:g}, if the scores are "
+            "independent draws of the law in use."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -277,7 +277,7 @@ def forecast(
     if any(not isinstance(region, Region) for region in regions) or sum(region.weight for region in regions) >= 1:
         raise InputError(f"regions must be Regions whose weights sum to less than 1, got {regions!r}.")
     falling = np.sort(values)[::-1]
-    tail = _fit(method, falling)
+    tail = read_tail(method, falling)
     problem = tail if isinstance(tail, str) else ""
     reader = _Reader(falling, None if isinstance(tail, str) else tail, float(cap), tuple(regions))
     rate = reader.rate(float(threshold)) if threshold is not None else None
@@ -375,8 +375,8 @@ class _Reader:
         return None if self.tail is None else float(np.exp(self.tail.log_rate(size)))
 
 
-def _fit(method: str, falling: FloatArray) -> Tail | str:
-    """Return the tail of scores in falling order, or why there is none."""
+def read_tail(method: str, falling: FloatArray) -> Tail | str:
+    """Return the tail of scores in falling order, or why there is none, in words."""
     needed = JONES_LARGEST if method in ("jones2025", "unbiased") else FEWEST
     if falling.size <= needed:
         return f"{falling.size} scores, and the tail alone needs more than {needed}."
@@ -401,7 +401,7 @@ def _back_test(method: str, values: FloatArray, random: np.random.Generator) -> 
         return None
     errors = []
     for part in np.array_split(random.permutation(values), PARTS):
-        tail = _fit(method, np.sort(part)[::-1])
+        tail = read_tail(method, np.sort(part)[::-1])
         if isinstance(tail, str):
             return None
         rate = max(tail.log_rate(max(target, tail.start)), -50.0)

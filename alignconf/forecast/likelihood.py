@@ -29,6 +29,8 @@ __all__ = ["ParetoLikelihood"]
 N_SHAPES, N_SCALES, SHAPES = 81, 41, (-1.0, 2.0)
 #: Half of the range of both, in standard errors.
 REACH = 6.0
+#: Order statistics that are looked at to lay the grid.
+LOOKED_AT = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +52,17 @@ class ParetoLikelihood:
     @classmethod
     def of(cls, excesses: FloatArray) -> ParetoLikelihood:
         """Return the likelihood of positive excesses, (n_excesses,), on a grid that holds nearly all of it."""
-        coarse = _grid(excesses, np.linspace(*SHAPES, 61), 2.0, 41)
+        # Where the grid lies is found from order statistics; what it holds comes from all excesses.
+        some = np.sort(excesses)[np.linspace(0, excesses.size - 1, min(excesses.size, LOOKED_AT)).astype(np.intp)]
+        coarse = _grid(some, np.linspace(*SHAPES, 61), 2.0, 41)
         best = float(coarse.shapes[coarse.values.max(axis=1).argmax()])
         reach = REACH * max(0.3, 1 + best) / np.sqrt(excesses.size) + 0.05
         low, high = max(SHAPES[0], best - reach), min(SHAPES[1], best + reach)
         # An odd number of shapes, shifted so that 0 is one of them where it lies inside.
         shapes = np.linspace(low, high, N_SHAPES)
         shapes = np.sort(np.append(shapes, 0.0)) if low < 0 < high else shapes
-        return _grid(excesses, np.unique(shapes), REACH / np.sqrt(excesses.size), N_SCALES)
+        centres = _best_scales(some, np.unique(shapes))
+        return _grid(excesses, np.unique(shapes), REACH / np.sqrt(excesses.size), N_SCALES, centres)
 
     def within(self, level: float) -> FloatArray:
         """Return which grid points a profile likelihood interval of a level is the range over: (n_shapes, n_scales) truths."""
@@ -88,23 +93,30 @@ class ParetoLikelihood:
         return np.asarray(np.exp(self.values - self.values.max()) * np.gradient(np.log(self.scales), axis=1))
 
 
-def _grid(excesses: FloatArray, shapes: FloatArray, reach: float, n_scales: int) -> ParetoLikelihood:
-    """Return the likelihood at given shapes, and scales within a reach of each shape's best."""
-    mean, largest = float(excesses.mean()), float(excesses.max())
-    # A tail of shape xi < 1 has the mean scale / (1 - xi); it ends at -scale / xi for xi < 0.
-    centre = np.log(mean * np.maximum(1 - shapes, 0.2))
-    floor = np.log(np.maximum(-shapes * largest, 1e-300)) + 1e-9
-    centre = np.maximum(centre, floor)
-    if reach < 1:
-        wide = _values(excesses, shapes, _scales(centre, floor, 2.0, 61))
-        centre = np.log(_scales(centre, floor, 2.0, 61))[np.arange(shapes.size), wide.argmax(axis=1)]
-    scales = _scales(centre, floor, reach, n_scales)
+def _grid(
+    excesses: FloatArray, shapes: FloatArray, reach: float, n_scales: int, centres: FloatArray | None = None
+) -> ParetoLikelihood:
+    """Return the likelihood at given shapes, and at scales within a reach of a centre for each."""
+    if centres is None:
+        # A tail of shape xi < 1 has the mean scale / (1 - xi).
+        centres = np.log(excesses.mean() * np.maximum(1 - shapes, 0.2))
+    scales = _scales(centres, shapes, float(excesses.max()), reach, n_scales)
     return ParetoLikelihood(shapes, scales, _values(excesses, shapes, scales))
 
 
-def _scales(centre: FloatArray, floor: FloatArray, reach: float, n_scales: int) -> FloatArray:
-    low = np.maximum(centre - reach, floor)
-    return np.exp(low[:, None] + np.linspace(0, 1, n_scales) * (centre + reach - low)[:, None])
+def _best_scales(excesses: FloatArray, shapes: FloatArray) -> FloatArray:
+    """Return the log scale of largest likelihood for each shape."""
+    wide = _grid(excesses, shapes, 2.0, 61)
+    best: FloatArray = np.log(wide.scales)[np.arange(shapes.size), wide.values.argmax(axis=1)]
+    return best
+
+
+def _scales(centres: FloatArray, shapes: FloatArray, largest: float, reach: float, n_scales: int) -> FloatArray:
+    """Return scales around centres, (n_shapes, n_scales), so large that no tail ends before the largest excess."""
+    floor = np.log(np.maximum(-shapes * largest, 1e-300)) + 1e-9
+    centres = np.maximum(centres, floor)
+    low = np.maximum(centres - reach, floor)
+    return np.asarray(np.exp(low[:, None] + np.linspace(0, 1, n_scales) * (centres + reach - low)[:, None]))
 
 
 def _values(excesses: FloatArray, shapes: FloatArray, scales: FloatArray) -> FloatArray:

@@ -52,7 +52,7 @@ def line(
     matplotlib Axes
     """
     alignment, table = aligned._ready(check_rows(X))
-    check_count("n_points", n_points, at_least=2)
+    check_count("n_points", n_points, at_least=2, at_most=1_000_000)
     if check_count("row", row, at_least=0) >= table.shape[0]:
         raise InputError(f"row must be between 0 and {table.shape[0] - 1}, got {row}.")
     laws = list({law.axis.key: law for law in reversed(alignment.laws)}.values())[::-1]

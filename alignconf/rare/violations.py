@@ -3,7 +3,8 @@
 A point of the simulation is a row of the law (:class:`~alignconf.inputs.InputLaw`, one standard normal number for each column)
 with a query at it (one normal number for each uniform that chooses its places). Its score is the margin of the query
 (:class:`~alignconf.violations.ViolationScore`), which is below 0 where the property holds: that is the slope along which a
-simulation finds violations that no sample would meet.
+simulation finds violations that no sample would meet. Margins shrink with the gap between the places asked, and the walk would end
+at places that coincide. So below 0 a margin counts *per gap*; above 0 it counts as it is, so that the event is the same.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from alignconf._validation import check_number, check_rows, generator
 from alignconf.contract import Declaration
 from alignconf.errors import InputError
 from alignconf.inputs import InputLaw
+from alignconf.line_queries import LineQueries
+from alignconf.plane_queries import PlaneQueries
+from alignconf.queries import PartQueries, Queries
 from alignconf.rare.event import SIMULATE, RareEvent, estimate, particles_paid
 from alignconf.violations import ViolationScore
 
@@ -78,14 +82,16 @@ class LatentMargin:
         return self.law.from_normal(points[:, : self.law.n_features] + self.shift)
 
     def __call__(self, points: FloatArray) -> FloatArray:
-        """Return the margins, (n,); minus infinity where a row lacks a constrained feature and cannot be asked."""
+        """Return the scores, (n,); minus infinity where a row lacks a constrained feature and cannot be asked."""
         table = self.rows(points)
         uniforms = np.minimum(norm.cdf(points[:, self.law.n_features :]), 1 - 2.0**-53)
         margins = np.full(len(points), -np.inf)
         asked = self.score.complete(table)
         if asked.size:
             inside = _tables.take(table, asked)
-            margins[asked] = self.score.margins(inside, self.score.placed(uniforms[asked], inside))[:, 0]
+            for part in self.score.placed(uniforms[asked], inside).parts:
+                margin = self.score.margins(inside, Queries((part,), asked.size, 1))[:, 0]
+                margins[asked] = np.maximum(margins[asked], _graded(margin, _gaps(part)))
         return margins
 
 
@@ -155,6 +161,24 @@ def violation_probability(
         cost=margin.score.n_sites,
     )
     return replace(found, n_rows=margin.score.model.n_rows - before)
+
+
+def _graded(margins: FloatArray, gaps: FloatArray | None) -> FloatArray:
+    """Return margins above 0 as they are, others per gap; minus infinity where the places coincide and nothing is asked."""
+    if gaps is None:
+        return margins
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(margins > 0, margins, np.where(gaps > 0, margins / gaps, -np.inf))
+
+
+def _gaps(part: PartQueries) -> FloatArray | None:
+    """Return the smallest gap between the places of each query, the product of both axes on planes; None on orbits."""
+    if isinstance(part, LineQueries):
+        gaps = np.diff(part.places[:, 0], axis=-1)
+        return np.asarray(gaps.min(axis=-1)) if gaps.shape[-1] else None
+    if isinstance(part, PlaneQueries):
+        return np.asarray(np.diff(part.places[:, 0], axis=-1)[..., 0].prod(axis=-1))
+    return None
 
 
 def event_in_words(margin: LatentMargin, size: float) -> str:

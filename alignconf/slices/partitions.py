@@ -70,7 +70,7 @@ class Partitions:
         unit = 1.0 if is_binary else largest / N_LEVELS
 
         def prepared(pair: tuple[Any, Any]) -> tuple[Part, Fingerprints]:
-            table = check_rows(pair[0], allow_empty=True)
+            table = check_rows(pair[0], at_least=0)
             counted = np.round(np.asarray(pair[1], dtype=np.float64) / unit).astype(np.int64)
             return Part.of(read, table, counted), fingerprints(table)
 
@@ -115,7 +115,7 @@ def checked_losses(losses: Any, n_samples: int) -> FloatArray:
 
 def _loss_figures(pair: tuple[Any, Any]) -> tuple[int, float, bool]:
     """Return how many rows there are, their largest loss, and whether all losses are 0 or 1."""
-    table = check_rows(pair[0], allow_empty=True)
+    table = check_rows(pair[0], at_least=0)
     values = checked_losses(pair[1], table.shape[0])
     return values.size, float(values.max(initial=0.0)), bool(np.isin(values, [0.0, 1.0]).all())
 

@@ -30,6 +30,9 @@ def run(only: Sequence[str] | None, seeds: int | None, output: Path) -> None:
             markdown(("figure", "measured", "asked", ""), [(c.name, c.measured, c.asked, c.verdict) for c in found]),
             "\n",
         )
-        results[part] = {"processor_seconds": round(spent, 1), "checks": [asdict(one) for one in found]}
+        results[part] = {
+            "processor_seconds": round(spent, 1),
+            "checks": [{**asdict(one), "met": None if one.met is None else bool(one.met)} for one in found],
+        }
         write_json(output / "risk.json", results)
     print(f"written to {output / 'risk.json'}")

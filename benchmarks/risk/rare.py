@@ -50,9 +50,7 @@ def _single_runs(n_seeds: int) -> list[Check]:
         for name, family in FAMILIES.items():
             tiny = family(p)
             runs = [
-                rare_event(
-                    tiny.score, tiny.n_dimensions, tiny.threshold, n_runs=1, budget=100_000, random_state=seed
-                )
+                rare_event(tiny.score, tiny.n_dimensions, tiny.threshold, n_runs=1, budget=100_000, random_state=seed)
                 for seed in range(n_seeds)
             ]
             ratios = np.array([run.probability or 0.0 for run in runs]) / tiny.probability
@@ -185,8 +183,8 @@ def _compared(n_events: int) -> list[Check]:
     mean = np.mean(rows, axis=0)
     worst = float(np.max(rows, axis=0)[0])
     measured = (
-        f"{n_events} events in each of 8: loss {mean[0]:.3f} on average (largest {worst:.3f}), best constant {mean[1]:.2f}, plain "
-        f"draws {mean[2]:.2f}; better than both in {beaten}"
+        f"{n_events} events in each of 8: loss {mean[0]:.3f} on average (largest {worst:.3f}), best constant {mean[1]:.2f}, "
+        f"plain draws {mean[2]:.2f}; better than both in {beaten}"
     )
     return [Check("R7 2^16 points an event, p in [1e-9, 1e-5]", measured, "better in all 8", beaten == 8)]
 
@@ -221,7 +219,8 @@ def _loop() -> list[Check]:
     ]
     measured = (
         f"exactly {p:.2g}; estimated {found.before.probability:.2g}, at alpha = .001 (half-width {found.after[0].lambda_:.3g}) "
-        f"{figures[0]}, at 0 {figures[1]} with {full.event.draws.n_rejected} violations; {int((left > 0).sum())} of 200,000 queries"
+        f"{figures[0]}, at 0 {figures[1]} with {full.event.draws.n_rejected} violations; "
+        f"{int((left > 0).sum())} of 200,000 queries"
     )
     met = full.event.probability is None and full.event.largest <= 0 and not (left > 0).any()
     return [Check("R8 estimate, align, estimate", measured, "none left at full strength", met)]

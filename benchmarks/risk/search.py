@@ -109,7 +109,7 @@ def enumerated_maximum(rows: FloatArray, model: GradientBoostingRegressor) -> tu
 
 
 def monotone_models(count: int) -> Iterator[tuple[Any, FloatArray]]:
-    """Yield models that rise with their first column whatever they were fitted to, isotonic ones and constrained trees, with rows."""
+    """Yield isotonic models and constrained trees, which rise with their first column whatever they are fitted to, and rows."""
     for seed in range(count):
         random = np.random.default_rng([seed, 3])
         rows = random.uniform(size=(300, 3))

@@ -1,0 +1,155 @@
+"""Filters that ask a fitted model: can the property be asked, does the model break it, what would enforcing it cost.
+
+A property that nearly every query satisfies whatever the model says is **vacuous**: its places coincide. One that the model never
+breaks is a passing test. One that costs accuracy on rows kept for it is for a person to weigh: the property may be wrong, or the
+labels biased.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from alignconf import _tables
+from alignconf._typing import BoolArray, FloatArray, Model, Table
+from alignconf._validation import predictions
+from alignconf.aligned import AlignedEstimator
+from alignconf.certificate import ErrorChange, paired_change
+from alignconf.contract import Property
+from alignconf.errors import AlignConfError, CalibrationError
+from alignconf.line_queries import LineQueries
+from alignconf.preparation import place_queries
+from alignconf.propose.review import Proposal, refuse_calibration_rows, refuse_marks
+from alignconf.queries import draw_queries
+from alignconf.rates_seen import ViolationRate, rate_of
+from alignconf.regressor import AlignedRegressor
+from alignconf.repeats import Fingerprints
+from alignconf.violations import ViolationScore
+
+__all__ = ["Asked", "answerable", "refuse_overlap"]
+
+#: Fewest queries that must be about different places.
+LEAST_ANSWERABLE = 0.05
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model, and rows on which it is asked about properties.
+
+    Parameters
+    ----------
+    model : Model or None
+    table : Table
+        Rows that were not used to fit the model.
+    labels : (n_samples,), or None
+    half : (n_samples,)
+        Rows that give reference laws and repair; the others answer.
+    tolerance : float
+        Largest relative change of the mean squared error.
+    seed : int
+    """
+
+    model: Model | None
+    table: Table
+    labels: FloatArray | None
+    half: BoolArray
+    tolerance: float
+    seed: int
+
+    def judged(self, proposal: Proposal) -> Proposal:
+        """Return a proposal with what the model says of it."""
+        declared = proposal.declared
+        if declared is None or self.model is None or proposal.status == "rejected":
+            return proposal
+        violations = self._violations(declared)
+        judged = replace(proposal, violations=violations)
+        if violations.n_rejected == 0:
+            return replace(
+                judged, reason=f"{judged.reason} The model passes: no query of {violations.n_queries} is violated."
+            )
+        if self.labels is None:
+            return judged
+        try:
+            error = self._cost(declared, self.labels)
+        except AlignConfError as problem:
+            return replace(
+                judged, status="needs a person", reason=f"{judged.reason} It could not be enforced: {problem}"
+            )
+        judged = replace(judged, error=error)
+        if error.change > self.tolerance * error.before and error.interval[0] > 0:
+            return replace(
+                judged,
+                status="needs a person",
+                reason=f"{judged.reason} Costly: the mean squared error grows by {error.change / error.before:.1%}, more than "
+                f"{self.tolerance:.1%}.",
+            )
+        return judged
+
+    def _violations(self, declared: Property) -> ViolationRate:
+        score = ViolationScore.of(self._model, declared, self._reference)
+        fresh = _tables.take(self.table, np.flatnonzero(~self.half))
+        complete = score.complete(fresh)
+        sizes = score.row_sizes(_tables.take(fresh, complete), 1, np.random.default_rng([self.seed, 1]))
+        return rate_of(sizes > 0, CONFIDENCE)
+
+    def _cost(self, declared: Property, labels: FloatArray) -> ErrorChange:
+        """Return the change of the squared error if the property were enforced at full strength."""
+        aligned = AlignedRegressor(self._model, declared, alpha=0, random_state=self.seed).calibrate(self._reference)
+        fresh = _tables.take(self.table, np.flatnonzero(~self.half))
+        before, _ = predictions(self._model, fresh)
+        wrong, repaired = ((values - labels[~self.half]) ** 2 for values in (before, aligned.predict(fresh)))
+        return paired_change("mean squared error", wrong, repaired, CONFIDENCE)
+
+    @property
+    def _model(self) -> Model:
+        if self.model is None:
+            raise CalibrationError("there is no model to ask.")
+        return self.model
+
+    @property
+    def _reference(self) -> Table:
+        return _tables.take(self.table, np.flatnonzero(self.half))
+
+
+def answerable(declared: Property, table: Table, half: BoolArray, seed: int) -> float:
+    """Return the share of queries whose places differ, so that a model could violate them.
+
+    Raises
+    ------
+    InputError
+        If nothing can be asked: a column is not there, does not vary, or holds what has no place.
+    """
+    reference, fresh = (_tables.take(table, np.flatnonzero(rows)) for rows in (half, ~half))
+    parts = place_queries(declared, fresh, reference)
+    complete = np.ones(fresh.shape[0], dtype=bool)
+    for law in (law for part in parts for law in part.drawn_from):
+        complete &= ~np.isnan(law.axis.places(fresh))
+    if not complete.any():
+        return 0.0
+    queries = draw_queries(parts, _tables.take(fresh, np.flatnonzero(complete)), 1, np.random.default_rng([seed, 2]))
+    shares = [1.0]
+    for part in queries.parts:
+        if part.drawn_from:
+            places = np.sort(part.coordinates, axis=2)
+            # All points of a line must differ; the corners of a rectangle share their sides.
+            gaps = np.diff(places, axis=2) if isinstance(part, LineQueries) else places[:, :, -1:] - places[:, :, :1]
+            shares.append(float((gaps > 0).all(axis=(1, 2, 3)).mean()))
+    return min(shares) * float(complete.mean())
+
+
+def refuse_overlap(used: Fingerprints, model: Model | None, X_calibration: Table | None) -> None:
+    """Refuse rows that calibrate, as given or as an aligned model remembers them.
+
+    Parameters
+    ----------
+    used : Fingerprints
+        Of the rows that propose, sorted.
+    model : Model or None
+    X_calibration : Table or None
+    """
+    if X_calibration is not None:
+        refuse_calibration_rows(X_calibration, used)
+    if isinstance(model, AlignedEstimator) and hasattr(model, "used_rows_"):
+        refuse_marks(dict(model.used_rows_.marks).get("calibration", used[:0]), used)
