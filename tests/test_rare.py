@@ -121,7 +121,7 @@ def test_a_budget_that_runs_out_is_told() -> None:
 
 
 def test_steps_steered_by_raw_acceptance_collapse_and_are_noticed(monkeypatch) -> None:
-    """Irrelevant coordinates accept everything, so steps grow to 1 and what matters never moves; steered rightly nothing is lost."""
+    """Irrelevant coordinates accept everything, so steps grow to 1 and what matters never moves."""
     tiny = FAMILIES["sparse or, 10"](1e-9)
 
     def jump(walk, accepted) -> None:  # noqa: ARG001
@@ -165,7 +165,7 @@ def test_the_bound_on_all_laws_within_a_divergence() -> None:
     """Against a direct maximisation over laws that reweigh the event, and exact ends."""
     for p, rho in ((1e-6, 0.5), (1e-3, 2.0), (0.2, 0.01)):
         tilted = minimize_scalar(
-            lambda q: abs(q * math.log(q / p) + (1 - q) * math.log((1 - q) / (1 - p)) - rho),
+            lambda q, p=p, rho=rho: abs(q * math.log(q / p) + (1 - q) * math.log((1 - q) / (1 - p)) - rho),
             bounds=(p, 1 - 1e-12),
             method="bounded",
             options={"xatol": 1e-13},
