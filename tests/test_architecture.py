@@ -36,7 +36,7 @@ LADDER = (
     {"rates_seen"},
     {"extension", "repair"},
     {"grid_repair", "orbit_repair", "surrogate_repair"},
-    {"plane_repair", "tree_repair"},
+    {"plane_repair", "tree_repair", "anchored_repair"},
     {"alignment"},
     {"rates", "preparation", "conditions"},
     {"losses"},

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from alignconf.errors import CalibrationError
+from alignconf.properties import declare
 from benchmarks.methods import IceLoop, Rearranged, align, align_class, existence_band, leave, monotonize, retrain
 from benchmarks.models import Recipe
 from benchmarks.problems import Split
@@ -92,6 +93,10 @@ def _by_hand(case: Case, loop: type[IceLoop]) -> Any:
 
 
 def _aligned(case: Case, **choices: Any) -> Any:
+    constrained = {line.feature for line in declare(case.problem.properties).lines}
+    if choices["reference"] == "conditional" and constrained.issuperset(case.parts.train.X.columns):
+        raise NotApplicable("no column is left to condition on")
+
     def calibrated() -> Any:
         if case.column is None:
             return align(case.model, case.problem.properties, case.parts, seed=case.seed, **choices)
