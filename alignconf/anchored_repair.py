@@ -10,11 +10,11 @@ and ``h`` the surrogate,
     G_i = \tfrac12 \big(\max_{z_j \preceq z_i} f(z_j) + \min_{z_j \succeq z_i} f(z_j)\big), \qquad
     g(x) = \mathrm{clip}\big(h(x), \; \max_{z_i \preceq x} G_i, \; \min_{z_i \succeq x} G_i\big).
 
-*Why this is a member.* All :math:`G_i` depend on what the row has in the other features only. ``G`` is monotone on the anchors, since
-both envelopes are; so the lower limit never exceeds the upper one, and both, like ``h``, are monotone in ``x``, and so is the
-clipped value: in all constrained features together, everywhere, up to rounding. At an anchor ``g`` is :math:`G_i`, a member on the
-anchors with the smallest largest deviation from ``f`` [1]_; so ``g`` is ``f`` there if ``f`` is monotone, and ``g`` is then never further
-from ``f`` than ``h`` is. A feature that must not matter is left out of the order.
+*Why this is a member.* All :math:`G_i` depend on what the row has in the other features only. ``G`` is monotone on the anchors,
+since both envelopes are; so the lower limit never exceeds the upper one, and both, like ``h``, are monotone in ``x``, and so is
+the clipped value: in all constrained features together, everywhere, up to rounding. At an anchor ``g`` is :math:`G_i`, a member
+on the anchors with the smallest largest deviation from ``f`` [1]_. If ``f`` is monotone, then ``g`` is ``f`` there, and nowhere
+further from ``f`` than ``h`` is. A feature that must not matter is left out of the order.
 
 References
 ----------
@@ -26,8 +26,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
@@ -151,13 +153,13 @@ def _recombined(table: Table, axes: Sequence[Axis], places: FloatArray, random: 
         if turn % 3 == 0:
             moved = places[random.permutation(n_samples)]
         else:
-            some = range(len(axes)) if turn % 3 == 2 else [random.integers(len(axes))]
-            for axis in some:
-                moved[:, axis] = places[random.permutation(n_samples), axis]
+            some = range(len(axes)) if turn % 3 == 2 else [int(random.integers(len(axes)))]
+            for i in some:
+                moved[:, i] = places[random.permutation(n_samples), i]
         copies.append(moved)
     rows = np.tile(np.arange(n_samples), len(copies))
     at = np.concatenate(copies)
-    replaced = {}
+    replaced: dict[int, NDArray[Any]] = {}
     for i, axis in enumerate(axes):
         replaced |= axis.moved(table, rows, at[:, i])
     return _tables.replicate(table, rows, replaced)
