@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 #: From the bottom up; modules of one rung do not import each other.
 LADDER = (
-    {"_typing", "errors"},
+    {"_typing", "errors", "progress"},
     {"_tables", "_kernels", "_curvature", "_polyhedron", "_exact"},
     {"_validation", "_walk", "_crepes", "encoding"},
     {"contract", "ensemble", "groups", "ranks", "weighted", "band"},
