@@ -21,6 +21,11 @@ from alignconf._typing import FloatArray, Model, RandomState, Table
 from alignconf.errors import InputError, PredictionError
 
 __all__ = [
+    "CALIBRATE",
+    "CERTIFY",
+    "CONDITION",
+    "SCORE",
+    "SPLIT",
     "as_fraction",
     "check_choice",
     "check_count",
@@ -121,6 +126,10 @@ def check_targets(y: Any, n_samples: int) -> FloatArray:
     if not np.isfinite(targets).all():
         raise InputError(f"y must be finite, got {_first_not_finite(targets)}; drop or impute those rows.")
     return targets
+
+
+#: What estimators draw random numbers for.
+SPLIT, CALIBRATE, CERTIFY, CONDITION, SCORE = range(5)
 
 
 def generator(random_state: RandomState, purpose: int) -> np.random.Generator:

@@ -18,12 +18,14 @@ from sklearn.base import ClassifierMixin
 from alignconf._typing import FloatArray, RandomState, Table
 from alignconf._validation import check_choice, check_level, check_rows
 from alignconf.aligned import AlignedEstimator
-from alignconf.certificate import Certificate, RowErrors
+from alignconf.certificate import Certificate
 from alignconf.contract import Declaration
 from alignconf.ensemble import Ensemble
 from alignconf.errors import InputError, PredictionError
+from alignconf.partitions import is_partitioned
 from alignconf.rates import Loss
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.tally import RowErrors
 from alignconf.trees import read_ensemble, unwrapped
 
 __all__ = ["AlignedClassifier", "ClassFunction"]
@@ -176,18 +178,28 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
     def predict_proba(self, X: Table, *, groups: Any = None) -> FloatArray:
         """Return the delivered probabilities of all classes, (n_samples, n_classes), rows summing to 1.
 
-        A row whose class value did not move keeps the classifier's own probabilities, bit for bit.
+        A row whose class value did not move keeps the classifier's own probabilities, bit for bit. Rows of Dask are answered by a
+        plan.
         """
+        if is_partitioned(X):
+            planned: FloatArray = self._lazily("predict_proba", X, groups, names=self._known_classes().tolist())
+            return planned
         table, f, delivered = self._delivered(X, groups)
         return self._rescaled(probabilities(self.estimator_, table).astype(np.float64), f, delivered)
 
     def predict(self, X: Table, *, groups: Any = None) -> NDArray[Any]:
-        """Return the label of the largest delivered probability, (n_samples,)."""
+        """Return the label of the largest delivered probability, (n_samples,). Rows of Dask are answered by a plan."""
+        if is_partitioned(X):
+            planned: NDArray[Any] = self._lazily("predict", X, groups, dtype=self._known_classes().dtype)
+            return planned
         labels: NDArray[Any] = self.classes_[self.predict_proba(X, groups=groups).argmax(axis=1)]
         return labels
 
     def predict_interval(self, X: Table, *, groups: Any = None) -> FloatArray:
-        """Return the ends of the band around the class's probability, (n_samples, 2), within [0, 1]."""
+        """Return the ends of the band around the class's probability, (n_samples, 2), within [0, 1]; a plan for rows of Dask."""
+        if is_partitioned(X):
+            planned: FloatArray = self._lazily("predict_interval", X, groups, names=("lower", "upper"))
+            return planned
         function = self._function
         band = function.to_probability(self._band(X, groups))
         own = probabilities(function.estimator, X)[:, [function.column]]
@@ -200,7 +212,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
 
         Parameters
         ----------
-        X : (n_samples, n_features)
+        X : (n_samples, n_features), in memory or of Dask
             Rows that neither trained nor calibrated.
         y : (n_samples,), optional
             Labels; adds the paired change of the log-loss over all classes.
@@ -215,9 +227,13 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         Certificate
         """
         level = check_level("confidence", confidence)
-        if y is None:
-            return self._certify(X, groups, level, None, n_queries)
-        _, table = self._ready(X)
+        return self._certify(X, y, groups, level, n_queries)
+
+    def _known_classes(self) -> NDArray[Any]:
+        self._check_calibrated()
+        return self.classes_
+
+    def _errors(self, table: Table, y: Any) -> RowErrors:
         own = probabilities(self.estimator_, table).astype(np.float64)
         columns = self._columns(y, table.shape[0])
         f, _ = self.alignment_.predict_model(table)
@@ -226,7 +242,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             p = self._rescaled(own, f, values)[np.arange(columns.size), columns]
             return -np.log(np.clip(p, EDGE, 1.0))
 
-        return self._certify(X, groups, level, RowErrors("log-loss", log_loss), n_queries)
+        return RowErrors("log-loss", log_loss)
 
     def _aligned_function(self, estimator: Any) -> ClassFunction:
         classes = np.asarray(getattr(estimator, "classes_", ()))

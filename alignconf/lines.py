@@ -104,7 +104,7 @@ def over_blocks(
 
 def _run(jobs: Sequence[Any], n_jobs: int | None, *, label: str, verbose: bool) -> list[Any]:
     """Return the results of jobs in order, counted by a bar as they come in, or, where a backend cannot tell, go out."""
-    about = {"total": len(jobs), "label": label, "unit": "block", "shown": verbose}
+    about: dict[str, Any] = {"total": len(jobs), "label": label, "unit": "block", "shown": verbose}
     if verbose:
         try:
             parallel = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")

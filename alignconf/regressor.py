@@ -13,9 +13,11 @@ from typing import Any
 from sklearn.base import RegressorMixin
 
 from alignconf._typing import FloatArray, Model, Table
-from alignconf._validation import check_level, check_model, check_rows, check_targets
-from alignconf.certificate import Certificate, RowErrors
+from alignconf._validation import check_level, check_model, check_targets
+from alignconf.certificate import Certificate
 from alignconf.outcome import OutcomeEstimator
+from alignconf.partitions import is_partitioned
+from alignconf.tally import RowErrors
 
 __all__ = ["AlignedRegressor"]
 
@@ -136,15 +138,24 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
 
         Within ``lambda_`` of the model's own prediction, and equal to it bit for bit wherever the line needed no change
         or a constrained feature is missing.
+
+        Rows of Dask are answered by a plan, a Dask series for a data frame and a Dask array for an array.
         """
+        if is_partitioned(X):
+            planned: FloatArray = self._lazily("predict", X, groups)
+            return planned
         return self._delivered(X, groups)[2]
 
     def predict_interval(self, X: Table, *, groups: Any = None) -> FloatArray:
         """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2).
 
         Rounded outwards, so that it holds every delivered value. At full strength it is infinite. It is a band for the
-        aligned function and not a prediction interval for the outcome; that is :meth:`predict_outcome_interval`.
+        aligned function and not a prediction interval for the outcome; that is :meth:`predict_outcome_interval`. Rows of Dask
+        are answered by a plan.
         """
+        if is_partitioned(X):
+            planned: FloatArray = self._lazily("predict_interval", X, groups, names=("lower", "upper"))
+            return planned
         return self._band(X, groups)
 
     def certify(
@@ -154,7 +165,7 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
 
         Parameters
         ----------
-        X : (n_samples, n_features)
+        X : (n_samples, n_features), in memory or of Dask
             Rows that neither trained nor calibrated. One fresh query is asked at each.
         y : (n_samples,), optional
             Labels; adds the paired change of the mean squared error.
@@ -170,11 +181,11 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         Certificate
         """
         level = check_level("confidence", confidence)
-        errors = None
-        if y is not None:
-            targets = check_targets(y, check_rows(X).shape[0])
-            errors = RowErrors("mean squared error", lambda values: (values - targets) ** 2)
-        return self._certify(X, groups, level, errors, n_queries)
+        return self._certify(X, y, groups, level, n_queries)
+
+    def _errors(self, table: Table, y: Any) -> RowErrors:
+        targets = check_targets(y, table.shape[0])
+        return RowErrors("mean squared error", lambda values: (values - targets) ** 2)
 
     def _aligned_function(self, estimator: Any) -> Model:
         return check_model("estimator", estimator)
