@@ -21,6 +21,7 @@ from alignconf import _tables
 from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
 from alignconf._validation import (
     CALIBRATE,
+    CERTIFY,
     CONDITION,
     SCORE,
     SPLIT,
@@ -55,7 +56,7 @@ from alignconf.request import Request
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.thresholds import Threshold
 
-__all__ = ["AlignedEstimator", "check_calibrated"]
+__all__ = ["CALIBRATE", "CERTIFY", "CONDITION", "SCORE", "SPLIT", "AlignedEstimator", "check_calibrated"]
 
 PROJECTIONS = ("l2", "sup")
 

@@ -162,7 +162,9 @@ class PartitionedRows:
         look = partial(_survey, alignment.for_workers(), used, most, (groups,) if is_grouped else None)
         none = Survey(0, 0, ((0, 0, 0),) * len(used.marks), np.zeros(0, dtype=np.uint64), None)
         found = [none] * self.sizes.size
-        for i, survey in self.run(look, label="looking at rows"):
+        some = np.flatnonzero(self.sizes).tolist()
+        each = self.left_out, self.labels
+        for i, survey in self.partitions.run(look, *each, only=some, label="looking at rows", verbose=self.verbose):
             found[i] = survey
         return found
 
@@ -267,13 +269,22 @@ def _on_rows(function: Callable[..., Any], table: Table, left_out: IntArray, lab
 
 
 def _survey(
-    alignment: Alignment, used: UsedRows, most: np.uint64 | None, groups: tuple[Any] | None, table: Table, labels: Any
+    alignment: Alignment,
+    used: UsedRows,
+    most: np.uint64 | None,
+    groups: tuple[Any] | None,
+    table: Table,
+    left_out: IntArray,
+    labels: Any,
 ) -> Survey:
-    complete = np.flatnonzero(alignment.complete(table))
-    marks = fingerprints(table) if most is not None else np.zeros(0, dtype=np.uint64)
-    membership = None if groups is None else read_groups(groups[0], table, labels).take(complete)
+    # Groups are named by all rows, also those that are left out, as on one machine.
+    membership = None if groups is None else read_groups(groups[0], table, labels)
+    rows = np.delete(np.arange(table.shape[0]), left_out)
+    inside = _tables.take(table, rows)
+    complete = np.flatnonzero(alignment.complete(inside))
+    marks = fingerprints(inside) if most is not None else np.zeros(0, dtype=np.uint64)
     kept = marks if most is None else marks[marks <= most]
-    return Survey(table.shape[0], complete.size, used.repeats(table), kept, membership)
+    return Survey(rows.size, complete.size, used.repeats(inside), kept, membership and membership.take(rows[complete]))
 
 
 def _measured(

@@ -21,12 +21,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alignconf import _tables
+from alignconf import _tables, progress
 from alignconf._typing import IntArray, Table
 from alignconf.errors import InputError
-from alignconf.progress import DELAY, bar
 
 __all__ = ["Partitions", "is_partitioned"]
+
+#: Functions of more bytes than this are sent to workers beside the plan; Dask warns of plans of ten megabytes.
+LARGE = 2**22
+
+#: Partitions that are lost with their workers, and with what had been sent to these, are sent again, this many times in all.
+ATTEMPTS = 5
 
 
 def is_partitioned(X: Any) -> bool:
@@ -131,27 +136,48 @@ class Partitions:
         """
         from dask import compute, delayed
 
-        positions = list(range(len(self.parts)) if only is None else only)
+        left = list(range(len(self.parts)) if only is None else only)
         client = _client(self.collection)
         if client is None:
             call = delayed(function, pure=False)
-            planned = [call(self.parts[i], *(own[i] for own in each)) for i in positions]
+            planned = [call(self.parts[i], *(own[i] for own in each)) for i in left]
             with _local_bar(label, verbose):
                 found = compute(*planned)
-            yield from zip(positions, found, strict=True)
+            yield from zip(left, found, strict=True)
             return
-        from distributed import as_completed
+        with progress.bar(total=len(left), label=label, unit="partition", shown=verbose) as shown:
+            for _ in range(ATTEMPTS):
+                for i, result in self._finished(client, function, each, tuple(left)):
+                    left.remove(i)
+                    shown.update()
+                    yield i, result
+                if not left:
+                    return
+        raise RuntimeError(
+            f"{len(left)} partitions were lost with their workers, {ATTEMPTS} times; the first is {left[0]}."
+        )
 
-        [sent] = client.scatter([function], broadcast=True, hash=False)
-        call = delayed(_call, pure=False)
+    def _finished(
+        self, client: Any, function: Callable[..., Any], each: Sequence[Sequence[Any]], positions: Sequence[int]
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the position of each partition with its result, as they are finished; leave out those that were lost."""
+        from dask import delayed
+        from distributed import CancelledError, as_completed
+
+        call, sent = delayed(_call, pure=False), _sent(client, function)
         futures = client.compute([call(sent, self.parts[i], *(own[i] for own in each)) for i in positions])
         position = {future.key: i for i, future in zip(positions, futures, strict=True)}
         try:
-            finished = as_completed(futures, with_results=True)
+            finished = as_completed(futures)
             del futures
-            for future, result in bar(finished, total=len(positions), label=label, unit="partition", shown=verbose):
+            for future in finished:
                 i = position.pop(future.key)
-                future.release()
+                try:
+                    result = future.result()
+                except CancelledError:
+                    continue
+                finally:
+                    future.release()
                 yield i, result
         finally:
             if position:
@@ -193,9 +219,8 @@ class Partitions:
         from dask import delayed
 
         client = _client(self.collection)
-        if client is not None:
-            [function] = client.scatter([function], broadcast=True, hash=False)
-        call, shared = delayed(_answer, pure=False), delayed(function, pure=False, traverse=False)
+        shared = delayed(function, pure=False, traverse=False) if client is None else _sent(client, function)
+        call = delayed(_answer, pure=False)
         empty = _like(self.meta, np.empty((0,) if names is None else (0, len(names)), dtype=dtype), names)
         planned = [call(shared, empty, part, *(own[i] for own in each)) for i, part in enumerate(self.parts)]
         if not isinstance(self.meta, np.ndarray):
@@ -232,6 +257,21 @@ def _client(collection: Any) -> Any:
     return client if hasattr(client, "scatter") else None
 
 
+def _sent(client: Any, function: Callable[..., Any]) -> Any:
+    """Return a function as it is sent to the workers: once, as a task of its own, or, if it is large, to each worker.
+
+    A task can be done again if all workers that hold its result are lost; a plan with a large one is slow to send.
+    """
+    from cloudpickle import dumps, loads
+    from dask import delayed
+
+    written = dumps(function)
+    if len(written) <= LARGE:
+        return delayed(loads, pure=False)(written)
+    [future] = client.scatter([function], broadcast=True, hash=False)
+    return delayed(future, pure=False)
+
+
 def _call(function: Callable[..., Any], *given: Any) -> Any:
     return function(*given)
 
@@ -257,7 +297,7 @@ def _local_bar(label: str, verbose: bool) -> Any:
     from tqdm import tqdm
     from tqdm.dask import TqdmCallback
 
-    return TqdmCallback(desc=label, disable=not verbose, delay=DELAY, tqdm_class=tqdm)
+    return TqdmCallback(desc=label, disable=not verbose, delay=progress.DELAY, tqdm_class=tqdm)
 
 
 def _check_categories(meta: Table, name: str) -> None:

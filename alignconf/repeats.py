@@ -209,6 +209,8 @@ class UsedRows:
 
     def repeats(self, table: Table) -> tuple[tuple[int, int, int], ...]:
         """Return for each use how many rows of a table are comparable, how many repeat, and the first that does (0 if none)."""
+        if not self.marks:
+            return ()
         marks, counts, found = fingerprints(table), dict(self.counts), []
         for use, known in self.marks:
             comparable = marks <= limit(counts.get(use, known.size))
