@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, wrap_non_picklable_objects
 from numpy.typing import NDArray
 
 from alignconf import _tables
@@ -98,7 +98,9 @@ def over_blocks(
     blocks = [slice(start, min(start + step, n_samples)) for start in range(0, n_samples, step)]
     if len(blocks) == 1:
         return [(blocks[0], stage(blocks[0]))]
-    jobs = [delayed(stage)(block) for block in blocks]
+    # Stages are functions made on the spot, which processes can be sent in this form only.
+    work = delayed(wrap_non_picklable_objects(stage))
+    jobs = [work(block) for block in blocks]
     return list(zip(blocks, _run(jobs, n_jobs, label=label, verbose=verbose), strict=True))
 
 
