@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import resource
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -70,16 +71,19 @@ def run(n_rows: int, n_in_partition: int, n_workers: int, output: Path) -> None:
     ):
         at_start = largest_memory()
         X, X_fresh = rows(n_rows, n_in_partition, 1), rows(max(100, n_rows // 10), n_in_partition, 2)
-        seconds = {}
-        start = perf_counter()
-        aligned.calibrate(X, X_reference=X_training[:5000])
-        seconds["calibrate"] = perf_counter() - start
-        start = perf_counter()
-        certificate = aligned.certify(X_fresh)
-        seconds["certify a tenth"] = perf_counter() - start
-        start = perf_counter()
-        mean = float(aligned.predict(X).mean().compute())
-        seconds["predict, averaged"] = perf_counter() - start
+        seconds: dict[str, float] = {}
+
+        def timed(stage: str, work: Callable[[], Any]) -> Any:
+            start = perf_counter()
+            found = work()
+            seconds[stage] = round(perf_counter() - start, 1)
+            workers = [round(size) for size in client.run(largest_memory).values()]
+            print(f"{stage}: {seconds[stage]} s; client {largest_memory():.0f} MB, workers {workers} MB", flush=True)
+            return found
+
+        timed("calibrate", lambda: aligned.calibrate(X, X_reference=X_training[:5000]))
+        certificate = timed("certify a tenth", lambda: aligned.certify(X_fresh))
+        mean = timed("predict, averaged", lambda: float(aligned.predict(X).mean().compute()))
         workers = sorted(client.run(largest_memory).values())
         same = None
         if n_rows <= COMPARED:
@@ -89,7 +93,7 @@ def run(n_rows: int, n_in_partition: int, n_workers: int, output: Path) -> None:
         "rows": n_rows,
         "partitions": X.numblocks[0],
         "workers": n_workers,
-        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "seconds": seconds,
         "lambda_": aligned.lambda_,
         "violated in calibration": aligned.calibration_.positive_rate,
         "certified": [certificate.n_rejected, certificate.n_queries, certificate.upper_bound],

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from joblib import parallel_config
+from sklearn.base import BaseEstimator
 
 from alignconf import AlignedRegressor, check, lines
 from alignconf.progress import bar
@@ -24,13 +25,13 @@ REFERENCE, X, X_NEW = (RANDOM.random((n, 3)) for n in (200, 400, 300))
 Y_NEW, MANY = RANDOM.random(300), np.tile(X_NEW, (20, 1))
 
 
-class Wave:
+class Wave(BaseEstimator):
     """A model in numpy; it can be slow, or be interrupted at a call that is counted down to."""
 
     calls_left = -1
     seconds = 0.0
 
-    def fit(self, X: np.ndarray, y: np.ndarray) -> Wave:
+    def fit(self, *_: Any) -> Wave:
         return self
 
     def predict(self, X: np.ndarray) -> np.ndarray:
@@ -39,9 +40,6 @@ class Wave:
         if Wave.calls_left == 0:
             raise KeyboardInterrupt
         return np.sin(7 * X[:, 0]) + X[:, 1]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        return {}
 
 
 def calibrated(verbose: bool = False, **chosen: Any) -> AlignedRegressor:
@@ -60,7 +58,7 @@ WORK: dict[str, Callable[[bool], Any]] = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many blocks of few rows, so that there is something to count."""
     monkeypatch.setattr(lines, "BLOCK_ROWS", 2000)
@@ -68,7 +66,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", WORK)
 def test_without_verbose_nothing_is_written(
-    name: str, small_blocks: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("alignconf.progress.DELAY", 0.0)
     WORK[name](False)
@@ -76,14 +74,14 @@ def test_without_verbose_nothing_is_written(
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_quick_work_shows_no_bar(name: str, small_blocks: None, capfd: pytest.CaptureFixture[str]) -> None:
+def test_quick_work_shows_no_bar(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     WORK[name](True)
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", WORK)
 def test_all_work_has_a_bar_that_ends_at_its_last_step(
-    name: str, small_blocks: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """On standard error; shown at once here."""
     monkeypatch.setattr("alignconf.progress.DELAY", 0.0)
@@ -98,9 +96,7 @@ def test_all_work_has_a_bar_that_ends_at_its_last_step(
     assert found is not None
 
 
-def test_the_bar_appears_after_two_seconds_and_not_before(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_bar_appears_after_two_seconds_and_not_before(capfd: pytest.CaptureFixture[str]) -> None:
     for _ in bar(range(6), total=6, label="long", unit="step", shown=True):
         assert capfd.readouterr().err == ""
         time.sleep(0.3)
@@ -125,7 +121,7 @@ def test_the_bar_appears_after_two_seconds_and_not_before(
         pytest.param("loky", True, marks=pytest.mark.slow),
     ],
 )
-def test_results_are_the_same_with_any_backend(backend: str, verbose: bool, small_blocks: None) -> None:
+def test_results_are_the_same_with_any_backend(backend: str, verbose: bool) -> None:
     """Bit for bit; a backend that cannot hand results out one by one works too."""
     expected = calibrated()
     with parallel_config(backend=backend, n_jobs=2):
@@ -135,7 +131,7 @@ def test_results_are_the_same_with_any_backend(backend: str, verbose: bool, smal
         np.testing.assert_array_equal(found.predict(X_NEW), expected.predict(X_NEW))
 
 
-def test_jobs_of_the_estimator_go_before_those_of_the_context(small_blocks: None) -> None:
+def test_jobs_of_the_estimator_go_before_those_of_the_context() -> None:
     with parallel_config(backend="threading", n_jobs=2):
         assert calibrated(n_jobs=1).lambda_ == calibrated(n_jobs=3).lambda_ == calibrated().lambda_
 
@@ -150,7 +146,7 @@ def state_of(aligned: AlignedRegressor) -> dict[str, Any]:
 @pytest.mark.parametrize("verbose", [False, True])
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_an_interrupted_calibration_leaves_the_earlier_one(
-    n_jobs: int, verbose: bool, small_blocks: None, monkeypatch: pytest.MonkeyPatch
+    n_jobs: int, verbose: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted at the first call of the model, at each of the next ones and at later ones."""
     aligned = calibrated(verbose, n_jobs=n_jobs).calibrate_outcome(X_NEW, Y_NEW)
@@ -191,7 +187,7 @@ def test_a_calibration_is_taken_over_as_a_whole(monkeypatch: pytest.MonkeyPatch)
     assert state_of(aligned) == before
 
 
-def test_no_thread_goes_on_after_an_interruption(small_blocks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_thread_goes_on_after_an_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
     aligned = calibrated(n_jobs=2)
     threads = set(threading.enumerate())
     monkeypatch.setattr(Wave, "seconds", 0.02)
