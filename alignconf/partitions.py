@@ -64,11 +64,13 @@ class Partitions:
         ------
         InputError
         """
-        is_frame = hasattr(X, "map_partitions") and hasattr(X, "columns") and X.ndim == 2
+        # A delayed object has any attribute that it is asked for, but not of this type.
+        is_table = isinstance(getattr(X, "ndim", None), int)
+        is_frame = is_table and hasattr(X, "map_partitions") and hasattr(X, "columns") and X.ndim == 2
         if is_frame:
             meta = _tables.as_table(X._meta, name=name)
             _check_categories(meta, name)
-        elif isinstance(getattr(X, "_meta", None), np.ndarray) and hasattr(X, "chunks"):
+        elif is_table and hasattr(X, "chunks") and isinstance(getattr(X, "_meta", None), np.ndarray):
             # A table without rows, and a row for what is no table, so that the refusal names its shape.
             meta = _tables.as_table(np.empty((0, *X.shape[1:]) if X.ndim == 2 else X.ndim * (1,), X.dtype), name=name)
             X = X.rechunk({1: -1})

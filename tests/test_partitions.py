@@ -107,7 +107,7 @@ def same_certificate(one: Any, other: Any) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 # The same numbers
 # ---------------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("chunks", [400, 150, 7, (1, 0, 398, 1), (0, 400), (399, 1)])
+@pytest.mark.parametrize("chunks", [400, 45, (1, 0, 398, 1), (0, 400)])
 def test_no_cut_changes_anything(chunks: Any) -> None:
     """A row each, rows in the thousands, partitions without any: the same bits."""
     one = AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(ARRAY)
@@ -165,7 +165,7 @@ def test_labels_of_groups_lie_beside_the_rows(column: str) -> None:
 
 def test_overlapping_groups_lie_beside_the_rows() -> None:
     def inside(table: Any) -> Any:
-        return table.assign(north=table["region"] == "north", all=True)[["north", "all"]]
+        return table.assign(north=(table["region"] == "north").astype(bool), all=True)[["north", "all"]]
 
     one = AlignedRegressor(MODEL, {"a": 1}, random_state=3).calibrate(X_CAL, groups=inside(X_CAL))
     many = AlignedRegressor(MODEL, {"a": 1}, random_state=3).calibrate(FAR_CAL, groups=inside(FAR_CAL))
@@ -330,7 +330,7 @@ def calibrated() -> AlignedRegressor:
     ("X", "message"),
     [
         (FAR_CAL["a"], "X is a dask.*Series; expected a Dask data frame, or a Dask array of rows and columns made of"),
-        (dask.delayed(X_CAL), "X is a dask.delayed.Delayed; expected a Dask data frame"),
+        (dask.delayed(X_CAL), "X is a dask.delayed.Delayed.*; expected a Dask data frame"),
         (da.zeros(5, chunks=2), r"X has 1 dimension\(s\)"),
         (da.zeros((5, 0), chunks=2), "X has no columns"),
         (da.zeros((0, 3), chunks=2), "X has no rows, in 1 partitions; expected at least one"),
@@ -354,7 +354,7 @@ def test_losses_of_more_than_a_score_are_refused(loss: Any) -> None:
 
 def test_what_is_not_supported_is_refused_before_any_work() -> None:
     class Untouched(Wave):
-        def predict(self, X: np.ndarray) -> np.ndarray:
+        def predict(self, *_: Any) -> np.ndarray:
             raise AssertionError
 
     cases: tuple[tuple[Any, dict[str, Any], str], ...] = (
@@ -390,9 +390,7 @@ def test_too_many_reference_rows_are_refused(monkeypatch: pytest.MonkeyPatch) ->
 def test_too_few_rows_are_refused_with_the_same_words() -> None:
     few = X_CAL.head(30)
     for X in (few, dd.from_pandas(few, npartitions=3)):
-        with pytest.raises(
-            CalibrationError, match="27 rows cannot support alpha=0.02: at least 49 calibration rows|30 rows"
-        ):
+        with pytest.raises(CalibrationError, match=r"30 rows cannot support alpha=0\.02: at least 49 calibration rows"):
             AlignedRegressor(MODEL, {"a": 1}, alpha=0.02).calibrate(X)
 
 
@@ -444,7 +442,9 @@ def test_rows_in_memory_are_asked_for_where_they_are_needed() -> None:
         lambda X: calibrated().calibrate_outcome(X, Y_NEW),
         lambda X: AlignedRegressor(MODEL, {"a": 1}).fit(X, Y_FAR),
     ):
-        with pytest.raises((InputError, NotCalibratedError), match="X is a Dask object, .*DataFrame; .*with .compute"):
+        with pytest.raises(
+            (InputError, NotCalibratedError), match=r"X is a Dask object, .*DataFrame; .*with \.compute"
+        ):
             work(FAR_NEW)
 
 
@@ -535,12 +535,11 @@ def test_two_worker_processes_find_the_same_numbers(
     one = AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(ARRAY)
     far, fresh = da.from_array(ARRAY, chunks=(100, 3)), ARRAY[:90] + 0.001
     far_fresh = da.from_array(fresh, chunks=(40, 3))
-    for large in (2**22, 0):
-        monkeypatch.setattr("alignconf.partitions.LARGE", large)
-        many = AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(far)
-        same_calibration(one, many)
-        same_certificate(one.certify(fresh), many.certify(far_fresh))
-        np.testing.assert_array_equal(many.predict(far_fresh).compute(), one.predict(fresh))
+    many = AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(far)
+    same_calibration(one, many)
+    monkeypatch.setattr("alignconf.partitions.LARGE", 0)
+    same_certificate(one.certify(fresh), many.certify(far_fresh))
+    np.testing.assert_array_equal(many.predict(far_fresh).compute(), one.predict(fresh))
     assert repr(check(Wave(), far, {0: 1}, random_state=0)) == repr(check(Wave(), ARRAY, {0: 1}, random_state=0))
     with pytest.raises(InputError, match="X repeats"):
         many.certify(far)
@@ -606,9 +605,8 @@ def test_rows_are_fetched_by_their_positions_in_the_whole() -> None:
     pd.testing.assert_frame_equal(frame.take(rows, np.full(4, 150)), X_CAL.iloc[rows], check_dtype=False)
 
 
-def test_partitions_that_are_lost_again_and_again_are_given_up(
-    on_the_cluster: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("on_the_cluster")
+def test_partitions_that_are_lost_again_and_again_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Partitions, "_finished", lambda *_: iter(()))
     with pytest.raises(RuntimeError, match="3 partitions were lost with their workers, 5 times; the first is 0"):
         list(Partitions.of(FAR_NEW).run(len))
