@@ -66,7 +66,7 @@ def run(n_rows: int, n_in_partition: int, n_workers: int, output: Path) -> None:
     )
     aligned = AlignedRegressor(model, {0: +1}, alpha=0.05, n_queries=1, random_state=0, verbose=True)
     with (
-        LocalCluster(n_workers=n_workers, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=n_workers, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         at_start = largest_memory()
