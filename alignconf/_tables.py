@@ -37,6 +37,11 @@ __all__ = [
 
 def as_table(X: Any, *, name: str = "X") -> Table:
     """Return ``X`` itself if it is a data frame of pandas or polars, else as an array of shape (n_samples, n_features)."""
+    if hasattr(X, "__dask_graph__"):
+        raise InputError(
+            f"{name} is a Dask object, {type(X).__module__}.{type(X).__qualname__}; calibrate, predict, certify and check "
+            "take it as it is, and this takes rows in memory. Convert it first, with .compute()."
+        )
     table = X if container_of(X) is not None else _as_array(X, name)
     _check_byte_order(table, name)
     if isinstance(table, np.ndarray):

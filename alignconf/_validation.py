@@ -23,6 +23,11 @@ from alignconf._typing import FloatArray, Model, RandomState, Table
 from alignconf.errors import InputError, PredictionError
 
 __all__ = [
+    "CALIBRATE",
+    "CERTIFY",
+    "CONDITION",
+    "SCORE",
+    "SPLIT",
     "as_answer",
     "as_fraction",
     "check_choice",
@@ -121,7 +126,8 @@ def check_model(name: str, model: Any) -> Model:
             f"{name} is a classifier, whose predict returns labels; expected a function with numbers. Align one class's "
             "probability with AlignedClassifier, or audit alignconf.classifier.class_function(model, label)."
         )
-    return model
+    checked: Model = model
+    return checked
 
 
 def check_surrogate(surrogate: Any) -> None:
@@ -179,6 +185,10 @@ def check_targets(y: Any, n_samples: int) -> FloatArray:
     if not np.isfinite(targets).all():
         raise InputError(f"y must be finite, got {_first_not_finite(targets)}; drop or impute those rows.")
     return targets
+
+
+#: What estimators draw random numbers for.
+SPLIT, CALIBRATE, CERTIFY, CONDITION, SCORE = range(5)
 
 
 def generator(random_state: RandomState, purpose: int) -> np.random.Generator:

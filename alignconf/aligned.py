@@ -18,39 +18,44 @@ from sklearn.frozen import FrozenEstimator
 from alignconf import _tables
 from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
 from alignconf._validation import (
-    check_count,
+    CALIBRATE,
+    CERTIFY,
+    CONDITION,
+    SCORE,
+    SPLIT,
     check_random_state,
     check_rows,
     generator,
     predictions,
 )
 from alignconf.alignment import Alignment
-from alignconf.certificate import Certificate, RowErrors, certify
+from alignconf.by_partition import in_memory
+from alignconf.calibration import Calibration
 from alignconf.conditions import scale_of, with_reference_ray
 from alignconf.contract import Declaration
 from alignconf.conventions import ConventionalEstimator
+from alignconf.delivery import DeliveringEstimator
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
-from alignconf.groups import Membership, read_groups
+from alignconf.groups import Membership
 from alignconf.levels import read_levels
 from alignconf.losses import read_loss
-from alignconf.parameters import MOST, check_parameters
+from alignconf.parameters import check_parameters
+from alignconf.partitions import is_partitioned
 from alignconf.preparation import prepare
+from alignconf.progress import bar
 from alignconf.properties import declare
 from alignconf.rates import RATES, Loss
-from alignconf.reference import set_aside
+from alignconf.reference import reference_rows
 from alignconf.repeats import UsedRows, warn_of_repeats
 from alignconf.request import Request
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
-from alignconf.thresholds import ByGroup
+from alignconf.thresholds import Threshold
 from alignconf.training import check_labels, count_held_out, fit_arguments, split_rows, trained
 
-__all__ = ["AlignedEstimator", "check_calibrated"]
-
-#: One stream of random numbers for each purpose.
-SPLIT, CALIBRATE, CERTIFY, CONDITION, SCORE = range(5)
+__all__ = ["CALIBRATE", "CERTIFY", "CONDITION", "SCORE", "SPLIT", "AlignedEstimator", "check_calibrated"]
 
 
-class AlignedEstimator(ConventionalEstimator):
+class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
     """Base of :class:`~alignconf.AlignedRegressor` and :class:`~alignconf.AlignedClassifier`, which see."""
 
     def __init__(
@@ -134,19 +139,24 @@ class AlignedEstimator(ConventionalEstimator):
         train, held_out = split_rows(n_samples, n_held_out, generator(self.random_state, SPLIT), strata)
         training, calibrating = _tables.take(table, train), _tables.take(table, held_out)
         alignment = self._prepare(self.estimator, table, training)
-        fitted = trained(self.estimator, table, labels, train, arguments)
-        if held_out.size:
-            # Rows that the model cannot take are refused now; calibration would leave out those that lack a constrained feature.
-            predictions(self._aligned_function(fitted), calibrating)
-        return self._calibrate(alignment, fitted, calibrating, training, membership and membership.take(held_out))
+        with bar(total=2, label="fit, then calibrate", unit="stage", shown=self.verbose) as stages:
+            fitted = trained(self.estimator, table, labels, train, arguments)
+            stages.update()
+            if held_out.size:
+                # Rows that the model cannot take are refused now; calibration leaves out those that lack a constrained feature.
+                predictions(self._aligned_function(fitted), calibrating)
+            self._calibrate(alignment, fitted, calibrating, training, membership and membership.take(held_out))
+            stages.update()
+        return self
 
     def calibrate(self, X: Table, *, groups: Any = None, X_reference: Table | None = None) -> Self:
         """Find ``lambda_`` for the fitted estimator. No labels are needed.
 
         Parameters
         ----------
-        X : (n_samples, n_features) array or data frame
-            Rows exchangeable with those that the aligned model will meet, none of them used to fit it.
+        X : (n_samples, n_features) array or data frame, in memory or of Dask
+            Rows exchangeable with those that the aligned model will meet, none of them used to fit it. Rows of Dask stay where
+            they are: see :mod:`alignconf.by_partition`.
         groups : (n_samples,) labels, or (n_samples, n_groups) truth values, optional
             Each group is calibrated by itself; ``predict`` and ``certify`` then need the groups of their rows too. For groups
             that can be read off the columns of ``X`` use the parameter ``groups`` instead. Overlapping groups are columns of
@@ -169,19 +179,26 @@ class AlignedEstimator(ConventionalEstimator):
             If the model does not answer with one finite number per row.
         """
         self._check_parameters()
-        table = check_rows(X, at_least=0)
-        membership = self._membership(table, groups)
         if X_reference is X and not self._request.is_full:
             raise InputError(
                 "X_reference is X itself: rows that give the reference law must not calibrate. Leave X_reference out to set "
                 "rows of X aside, or give other rows, for example the training rows."
             )
+        if is_partitioned(X_reference):
+            X_reference = in_memory(X_reference, name="X_reference", verbose=self.verbose)
+        if is_partitioned(X) and self._request.is_full and X_reference is None:
+            X = in_memory(X, name="X", verbose=self.verbose)
+        if is_partitioned(X):
+            return self._calibrate_partitions(X, groups, X_reference)
+        table = check_rows(X, at_least=0)
+        membership = self._membership(table, groups)
         if X_reference is not None:
             reference = check_rows(X_reference, name="X_reference")
             _tables.check_columns(reference, _tables.column_names(table), table.shape[1], name="X_reference")
         else:
-            rows, reference_rows = self._set_reference_aside(table.shape[0])
-            table, reference = _tables.take(table, rows), _tables.take(table, reference_rows)
+            set_apart = self._reference_rows(table.shape[0])
+            rows = np.delete(np.arange(table.shape[0]), set_apart)
+            table, reference = _tables.take(table, rows), _tables.take(table, set_apart)
             membership = membership and membership.take(rows)
         alignment = self._prepare(self.estimator, table, reference)
         if X_reference is not None and not self._request.is_full:
@@ -196,7 +213,7 @@ class AlignedEstimator(ConventionalEstimator):
 
         Parameters
         ----------
-        X : (n_samples, n_features)
+        X : (n_samples, n_features), in memory
         random_state : int, Generator, RandomState or None
             Draws the queries. None: as the estimator's own ``random_state``, so that with an integer there the same
             call gives the same numbers. Batches of a stream need fresh queries each: pass one Generator to all calls.
@@ -237,34 +254,6 @@ class AlignedEstimator(ConventionalEstimator):
     def _strata(self, labels: Any, n_held_out: int) -> Any:
         """Check labels before training; return what the held-out rows of ``fit`` are stratified by, or None."""
 
-    def _certify(
-        self, X: Table, groups: Any, confidence: float, errors: RowErrors | None, n_queries: int = 1
-    ) -> Certificate:
-        alignment, table = self._ready(X)
-        check_count("n_queries", n_queries, at_least=1, at_most=MOST)
-        alignment.complete(table)
-        self.used_rows_.refuse(table)
-        membership = self._membership(table, groups) if isinstance(self.threshold_, ByGroup) else None
-        half_widths = self.threshold_.of_rows(table, groups)
-        random = generator(self.random_state, CERTIFY)
-        promised = (alignment, self.calibration_, half_widths)
-        return certify(*promised, table, confidence, random, errors, self.levels_, membership, n_queries)
-
-    def _delivered(self, X: Table, groups: Any = None) -> tuple[Table, FloatArray, FloatArray]:
-        """Return the table, the model's values and the delivered ones, (n_samples,)."""
-        alignment, table = self._ready(X)
-        half_widths = self.threshold_.of_rows(table, groups)
-        f, g = alignment.predict(table)
-        return table, f, alignment.deliver(table, f, g, half_widths)
-
-    def _band(self, X: Table, groups: Any = None) -> FloatArray:
-        """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""
-        alignment, table = self._ready(X)
-        half_widths = self.threshold_.of_rows(table, groups)
-        alignment.complete(table)  # refuses rows that have no place on their lines, as predict does
-        f, _ = alignment.predict_model(table)
-        return alignment.band(table, f, half_widths)
-
     @property
     def _request(self) -> Request:
         """What is asked of calibration."""
@@ -279,22 +268,18 @@ class AlignedEstimator(ConventionalEstimator):
             shift=self.shift,
         )
 
-    def _membership(self, table: Table, labels: Any) -> Membership | None:
-        """Return the groups of rows, None where there are none."""
-        return None if self.groups is None and labels is None else read_groups(self.groups, table, labels)
-
     def _check_parameters(self) -> None:
         self._check_estimator()
         check_parameters(self, is_full=self._request.is_full)
 
-    def _set_reference_aside(self, n_samples: int) -> tuple[IntArray, IntArray]:
-        """Return the rows that calibrate and those that give the reference law; at full strength all are reference."""
+    def _reference_rows(self, n_samples: int) -> IntArray:
+        """Return the rows that give the reference law, the others calibrate; at full strength it is all of them."""
         if self._request.is_full:
-            return np.arange(0), np.arange(n_samples)
-        rows, reference_rows = set_aside(n_samples, generator(self.random_state, SPLIT), keep=self._request.n_rows)
-        if reference_rows.size < 2:
+            return np.arange(n_samples)
+        rows = reference_rows(n_samples, generator(self.random_state, SPLIT), keep=self._request.n_rows)
+        if rows.size < 2:
             raise CalibrationError(self._request.too_few_rows(n_samples, n_reference=2))
-        return rows, reference_rows
+        return rows
 
     def _prepare(self, model: Model, table: Table, reference: Table) -> Alignment:
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
@@ -308,26 +293,45 @@ class AlignedEstimator(ConventionalEstimator):
     def _calibrate(
         self, prepared: Alignment, estimator: Any, table: Table, reference: Table, membership: Membership | None
     ) -> Self:
-        function = self._aligned_function(estimator)
-        predictions(function, _tables.take(reference, np.arange(1)))
-        alignment = prepared.fitted(function, self._subject(estimator), reference)
-        if isinstance(self.ray, str):
-            alignment = with_reference_ray(alignment, reference)
+        alignment = self._fixed(prepared, estimator, reference)
         complete = np.flatnonzero(alignment.complete(table))
-        about = {
-            "n_reference": int(reference.shape[0]),
-            "n_missing": int(table.shape[0] - complete.size),
-            "repair": alignment.path,
-            "scale": str(alignment.scale),
-        }
-        calibration, threshold, scores = self._request.answer(
+        answer = self._request.answer(
             alignment,
             _tables.take(table, complete),
             reference,
             membership and membership.take(complete),
             generator(self.random_state, CALIBRATE),
-            about,
+            self._about(alignment, reference, table.shape[0] - complete.size),
         )
+        used = UsedRows.of(calibration=table, reference=reference)
+        return self._adopt(estimator, alignment, *answer, used, table)
+
+    def _fixed(self, prepared: Alignment, estimator: Any, reference: Table) -> Alignment:
+        """Fix the rest of what calibration must not touch: what is learned from the fitted model at reference rows."""
+        function = self._aligned_function(estimator)
+        predictions(function, _tables.take(reference, np.arange(1)))
+        alignment = prepared.fitted(function, self._subject(estimator), reference)
+        return with_reference_ray(alignment, reference) if isinstance(self.ray, str) else alignment
+
+    def _about(self, alignment: Alignment, reference: Table, n_missing: int) -> dict[str, Any]:
+        return {
+            "n_reference": int(reference.shape[0]),
+            "n_missing": int(n_missing),
+            "repair": alignment.path,
+            "scale": str(alignment.scale),
+        }
+
+    def _adopt(
+        self,
+        estimator: Any,
+        alignment: Alignment,
+        calibration: Calibration,
+        threshold: Threshold,
+        scores: FloatArray,
+        used: UsedRows,
+        table: Table,
+    ) -> Self:
+        """Take a calibration over, all of it or, if interrupted, nothing."""
         widest = calibration.lambda_ * max(alignment.scale.ray)
         if self.max_half_width is not None and widest > self.max_half_width:
             raise CalibrationError(
@@ -335,31 +339,22 @@ class AlignedEstimator(ConventionalEstimator):
                 f"{self.max_half_width:g}. Raise alpha or max_half_width, or use a model that is closer to the property."
             )
         names = _tables.column_names(table)
-        self.estimator_ = estimator
-        self.alignment_ = alignment
-        self.calibration_ = calibration
-        self.threshold_ = threshold
-        self.used_rows_ = UsedRows.of(calibration=table, reference=reference)
-        self.levels_ = self._request.levels
-        self.calibration_scores_ = scores
-        self.lambda_ = calibration.lambda_
-        self.column_names_ = names
-        self.n_features_in_ = int(table.shape[1])
+        state = {name: value for name, value in vars(self).items() if name != "feature_names_in_"} | {
+            "estimator_": estimator,
+            "alignment_": alignment,
+            "calibration_": calibration,
+            "threshold_": threshold,
+            "used_rows_": used,
+            "levels_": self._request.levels,
+            "calibration_scores_": scores,
+            "lambda_": calibration.lambda_,
+            "column_names_": names,
+            "n_features_in_": int(table.shape[1]),
+        }
         if names is not None and all(isinstance(name, str) for name in names):
-            self.feature_names_in_ = np.asarray(names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
+            state["feature_names_in_"] = np.asarray(names, dtype=object)
+        self.__dict__ = state
         return self
-
-    def _ready(self, X: Table) -> tuple[Alignment, Table]:
-        if not hasattr(self, "calibration_"):
-            raise NotCalibratedError(
-                f"this {type(self).__name__} has no lambda_ yet; call calibrate(X) for a fitted estimator, or "
-                "fit(X, y)."
-            )
-        table = check_rows(X)
-        _tables.check_columns(table, self.column_names_, self.n_features_in_, owner=type(self).__name__)
-        return self.alignment_, table
 
     def _summary(self) -> dict[str, str]:
         """Return the promise for notebooks: nothing before calibration."""
@@ -368,10 +363,6 @@ class AlignedEstimator(ConventionalEstimator):
         alpha = ", ".join(f"{level.alpha:g}" for level in self.levels_)
         figures = {"alpha": alpha, "lambda_": f"{self.lambda_:.6g}", "properties": self.alignment_.words}
         return figures | {"statement": self.calibration_.statement}
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Whether ``lambda_`` has been found."""
-        return hasattr(self, "calibration_")
 
 
 def check_calibrated(aligned: Any) -> None:

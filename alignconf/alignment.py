@@ -89,6 +89,10 @@ class Alignment:
         levels = alignment._opaque_half_widths(reference)
         return replace(alignment, asked=tuple(one.with_levels(levels) for one in self.asked))
 
+    def for_workers(self) -> Alignment:
+        """Return the alignment for a worker that has other work beside it: one job, and no bar."""
+        return replace(self, n_jobs=1, verbose=False)
+
     @property
     def path(self) -> str:
         """How repaired values are had, in words."""

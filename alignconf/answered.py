@@ -6,12 +6,13 @@ laws that are read off rows which are not asked themselves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from alignconf import _tables, scores
-from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
+from alignconf._typing import BoolArray, FloatArray, IntArray, Model, RandomState, Table
 from alignconf._validation import check_choice, check_model, check_rows, generator, predictions, rounding
 from alignconf.contract import Declaration, Property
 from alignconf.errors import InputError
@@ -22,7 +23,7 @@ from alignconf.queries import PartQueries, Queries, draw_queries
 from alignconf.query_laws import check_query_law
 from alignconf.reference import set_aside
 
-__all__ = ["Answered", "answer_queries"]
+__all__ = ["Answered", "answer_queries", "answers_of", "check_some", "complete_rows"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def answer_queries(
     reference: str = "marginal",
     random_state: RandomState = None,
     n_jobs: int | None = None,
+    verbose: bool = False,
 ) -> Answered:
     """Ask a fitted model; parameters as for :func:`alignconf.check`, with ``n_queries`` of each part at each row."""
     check_model("model", model)
@@ -82,27 +84,47 @@ def answer_queries(
         _tables.check_columns(referring, _tables.column_names(table), table.shape[1], name="X_reference")
     conditional = random if reference == "conditional" else None
     parts = place_queries(declared, table, referring, query_law, conditional=conditional)
-    complete = np.ones(rows.size, dtype=bool)
-    for law in (law for part in parts for law in part.drawn_from):
-        complete &= ~np.isnan(law.axis.places(table)[rows])
-    numbers = rows[complete]
-    if not numbers.size:
-        raise InputError(f"X has no row to ask: {rows.size} rows besides the reference rows, all with missing values.")
+    numbers = rows[complete_rows(parts, table)[rows]]
+    check_some(numbers.size, rows.size)
     asked = _tables.take(table, numbers)
     queries = draw_queries(parts, asked, n_queries, random)
-    answers = [_ask(model, asked, part, n_jobs) for part in queries.parts]
+    values, sizes = answers_of(model, asked, queries, n_jobs=n_jobs, verbose=verbose)
     return Answered(
         declared=declared,
         table=asked,
         numbers=numbers,
         n_missing=int(rows.size - numbers.size),
         queries=queries,
-        values=tuple(values for values, _ in answers),
-        sizes=np.stack([excess for _, excess in answers], axis=1),
+        values=values,
+        sizes=sizes,
     )
 
 
-def _ask(model: Model, table: Table, part: PartQueries, n_jobs: int | None) -> tuple[FloatArray, FloatArray]:
+def complete_rows(parts: Sequence[PartQueries], table: Table) -> BoolArray:
+    """Return which rows have all constrained features, (n_samples,)."""
+    complete = np.ones(table.shape[0], dtype=bool)
+    for axis in dict.fromkeys(law.axis for part in parts for law in part.drawn_from):
+        complete &= ~np.isnan(axis.places(table))
+    return complete
+
+
+def check_some(n_asked: int, n_rows: int) -> None:
+    """Refuse to go on with no row to ask."""
+    if not n_asked:
+        raise InputError(f"X has no row to ask: {n_rows} rows besides the reference rows, all with missing values.")
+
+
+def answers_of(
+    model: Model, table: Table, queries: Queries, *, n_jobs: int | None = None, verbose: bool = False
+) -> tuple[tuple[FloatArray, ...], FloatArray]:
+    """Return the values and sizes of :class:`Answered` for queries at the rows of a table."""
+    answers = [_ask(model, table, part, n_jobs, verbose) for part in queries.parts]
+    return tuple(values for values, _ in answers), np.stack([excess for _, excess in answers], axis=1)
+
+
+def _ask(
+    model: Model, table: Table, part: PartQueries, n_jobs: int | None, verbose: bool
+) -> tuple[FloatArray, FloatArray]:
     """Return the model's values, (n_samples, n_queries, n_points), and the excess of each query, (n_samples, n_queries)."""
 
     def stage(block: slice) -> tuple[FloatArray, FloatArray]:
@@ -113,6 +135,7 @@ def _ask(model: Model, table: Table, part: PartQueries, n_jobs: int | None) -> t
         return values, scores.excess(asked, values, rounding(values, answers[0][1]))
 
     predictions(model, _tables.take(table, np.arange(1)))
-    blocks = over_blocks(stage, table.shape, part.n_sites, n_jobs=n_jobs)
+    label = str(part.declared)
+    blocks = over_blocks(stage, table.shape, part.n_sites, n_jobs=n_jobs, verbose=verbose, label=label)
     values, excesses = zip(*(result for _, result in blocks), strict=True)
     return np.concatenate(values), np.concatenate(excesses)

@@ -18,10 +18,13 @@ import numpy as np
 from alignconf._typing import Model, RandomState, Table
 from alignconf._validation import check_level
 from alignconf.answered import answer_queries
+from alignconf.answered_by_partition import answer_partitions
+from alignconf.by_partition import in_memory
 from alignconf.certificate import percent, plain
 from alignconf.contract import Declaration
 from alignconf.origin import model_in_words, versions
 from alignconf.page import check_path, save_text
+from alignconf.partitions import is_partitioned
 from alignconf.pictured_line import PicturedLine, lines_of_model
 from alignconf.rates_seen import ViolationRate
 from alignconf.report import audit_page
@@ -134,6 +137,7 @@ def check(
     reference: str = "marginal",
     random_state: RandomState = None,
     n_jobs: int | None = None,
+    verbose: bool = False,
 ) -> Audit:
     """Ask a fitted model whether it has a property, and say how often it has not.
 
@@ -141,7 +145,7 @@ def check(
     ----------
     model : object with ``predict``
         Any fitted model, aligned or not. It is not changed.
-    X : (n_samples, n_features) array or data frame
+    X : (n_samples, n_features) array or data frame, in memory or of Dask
         Rows not used to fit it. One query is asked at each.
     properties : Property, list, or mapping
         As for :class:`~alignconf.AlignedRegressor`, for any number of features.
@@ -156,6 +160,8 @@ def check(
         As for :class:`~alignconf.AlignedRegressor`.
     random_state : int, Generator, RandomState or None
     n_jobs : int, optional
+    verbose : bool, default=False
+        Show progress, where the work lasts.
 
     Returns
     -------
@@ -176,28 +182,41 @@ def check(
     0
     """
     level = check_level("confidence", confidence)
-    found = answer_queries(
-        model, X, properties, query_law=query_law, X_reference=X_reference, reference=reference,
-        random_state=random_state, n_jobs=n_jobs,
-    )  # fmt: skip
-    sizes = found.sizes[:, :, 0]
-    worst = sizes.max(axis=1)
+    if is_partitioned(X_reference):
+        X_reference = in_memory(X_reference, name="X_reference", verbose=verbose)
+    how: dict[str, Any] = {
+        "query_law": query_law,
+        "reference": reference,
+        "random_state": random_state,
+    }
+    lines: tuple[PicturedLine, ...] = ()
+    if is_partitioned(X):
+        spread = answer_partitions(model, X, properties, verbose=verbose, X_reference=X_reference, **how)
+        declared, law, worst, witnesses, n_missing = (
+            spread.declared, spread.law, spread.sizes, spread.witnesses, spread.n_missing,
+        )  # fmt: skip
+    else:
+        found = answer_queries(model, X, properties, n_jobs=n_jobs, verbose=verbose, X_reference=X_reference, **how)
+        declared, law, n_missing = found.declared, str(found.queries), found.n_missing
+        sizes = found.sizes[:, :, 0]
+        worst = sizes.max(axis=1)
+        witnesses = found_at(found.queries.parts, found.table, found.values, found.sizes, found.numbers)
+        lines = lines_of_model(model, found.table, found.queries.parts, found.values, sizes, found.numbers)
     violated = worst > 0
-    witnesses = found_at(found.queries.parts, found.table, found.values, found.sizes, found.numbers)
     return Audit(
-        property=str(found.declared),
-        query_law=str(found.queries),
+        property=str(declared),
+        query_law=law,
         violations=ViolationRate(int(violated.sum()), violated.size, level),
         mean_excess=float(worst.mean()),
         median_excess=float(np.median(worst[violated])) if violated.any() else np.nan,
         max_excess=float(worst.max()) if violated.any() else np.nan,
         worst=witnesses[0] if witnesses else None,
-        n_missing=found.n_missing,
+        n_missing=n_missing,
         witnesses=witnesses,
-        lines=lines_of_model(model, found.table, found.queries.parts, found.values, sizes, found.numbers),
+        lines=lines,
         settings=(
             ("Model", model_in_words(model)),
-            ("Property", repr(found.declared)),
+            ("Property", repr(declared)),
             ("Query law", f"{query_law}, reference {reference}"),
             ("Rows asked", str(violated.size)),
             ("Confidence", f"{level:g}"),

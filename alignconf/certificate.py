@@ -14,40 +14,38 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from decimal import ROUND_CEILING
-from functools import partial
 from html import escape
+from math import sqrt
 from typing import Any
 
 import numpy as np
 
-from alignconf import _tables
-from alignconf._typing import BoolArray, FloatArray, Table
+from alignconf._typing import BoolArray
 from alignconf.alignment import Alignment
 from alignconf.calibration import Calibration
 from alignconf.claims import (
     absolute_sentence,
     distance_bounds,
     hamming_sentence,
-    line_figures,
     percent,
     size_sentence,
-    with_lines,
 )
-from alignconf.error_change import ErrorChange, RowErrors, paired_change
+from alignconf.error_change import ErrorChange, RowErrors, change_of, paired_change
 from alignconf.errors import InputError
 from alignconf.evidence import Evidence, evidence_of
-from alignconf.groups import Membership
 from alignconf.levels import Level
 from alignconf.page import check_path, save_text
+from alignconf.queries import Queries
 from alignconf.rates_seen import ViolationRate, rate_of
 from alignconf.report import certificate_page
-from alignconf.scores import Answers
+from alignconf.tally import Tally
 
 __all__ = [
     "Certificate",
     "ErrorChange",
     "RowErrors",
     "certify",
+    "check_asked",
     "paired_change",
     "percent",
     "plain",
@@ -237,57 +235,28 @@ class Certificate:
 def certify(
     alignment: Alignment,
     calibration: Calibration,
-    half_widths: float | FloatArray,
-    table: Table,
+    tally: Tally,
     confidence: float,
-    random: np.random.Generator,
-    errors: RowErrors | None = None,
     levels: Sequence[Level] = (),
-    membership: Membership | None = None,
-    n_queries: int = 1,
 ) -> Certificate:
-    """Ask the delivered function fresh queries at each row, and state what follows.
+    """State what follows from the answers of fresh rows.
 
     Parameters
     ----------
     alignment : Alignment
     calibration : Calibration
         The promise of the delivered function.
-    half_widths : float or (n_samples,)
-        Its ``lambda_``, or that of each row.
-    table : Table of n_samples rows that neither trained nor calibrated
+    tally : Tally
+        Of rows that neither trained nor calibrated.
     confidence : float
-    random : numpy.random.Generator
-        Draws the queries.
-    errors : RowErrors, optional
-        How values compare with labels, where there are labels.
     levels : sequence of Level
         Where there are several, each has a rate of its own.
-    membership : Membership of the rows, optional
-        Where calibration was by group, each has a rate of its own.
-    n_queries : int
-        At each row.
     """
-    complete = np.flatnonzero(alignment.complete(table))
-    rows = _tables.take(table, complete)
-    if not complete.size:
-        raise InputError("X has no row with all constrained features present; nothing can be certified.")
-    queries = alignment.draw(rows, n_queries, random)
-    widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
-
-    found = alignment.at_queries(rows, with_lines(alignment.declared, queries), partial(_figures, widths))
-    parts = [part[:, : 3 * n_queries].reshape(complete.size, 3, n_queries) for part in found[: len(queries.parts)]]
-    of_parts = np.stack(parts)
-    sizes: FloatArray = of_parts.max(axis=0)
-    delivered, before, full = (rate_of(sizes[:, i] > 0, confidence) for i in range(3))
-    bounds = distance_bounds(
-        alignment.declared, queries, delivered.upper_bound, confidence, sizes[:, 0, 0], found[-1][:, -3:]
-    )
-    separately, promised = _separately(
-        alignment, calibration, levels, membership and membership.take(complete), of_parts[:, :, 0] > 0, confidence
-    )
-    f, g = alignment.predict(table)
-    aligned = alignment.deliver(table, f, g, half_widths)
+    queries = Queries(alignment.asked, tally.n_rows, tally.failed.shape[-1])
+    failed: BoolArray = np.any(tally.failed, axis=0)
+    delivered, before, full = (rate_of(failed[:, i], confidence) for i in range(3))
+    bounds = distance_bounds(alignment.declared, queries, delivered.upper_bound, confidence, tally.losses)
+    separately, promised = _separately(alignment, calibration, levels, tally, confidence)
     return Certificate(
         property=alignment.words,
         alpha=calibration.alpha,
@@ -302,20 +271,26 @@ def certify(
         hamming_bound=bounds.hamming,
         size_bound=bounds.by_size,
         tester=bounds.tester,
-        rms_displacement=float(np.sqrt(np.mean((aligned - f) ** 2))),
-        max_displacement=float(np.abs(aligned - f).max()),
-        n_missing=int(table.shape[0] - complete.size),
-        n_rows=int(complete.size),
-        by_construction=bool(np.isinf(half_widths).all()) and alignment.is_exact,
-        error=None if errors is None else paired_change(errors.measure, errors.of(f), errors.of(aligned), confidence),
+        rms_displacement=sqrt(tally.moved.mean),
+        max_displacement=sqrt(tally.moved.high),
+        n_missing=tally.n_missing,
+        n_rows=tally.n_rows,
+        by_construction=tally.is_full and alignment.is_exact,
+        error=change_of(tally.measure, tally.errors, confidence) if tally.errors else None,
         alphas_in_words=" and ".join(f"{alpha:g}" for alpha in calibration.promise.alphas)
         + ("" if calibration.promise.is_rate else ", an expected loss"),
-        half_width_note=_note(calibration, half_widths),
+        half_width_note=_note(calibration, tally.is_same),
         separately=separately,
         promised=_promised_rate(calibration),
         promised_separately=promised,
-        evidence=evidence_of(alignment, calibration, widths, rows, queries, of_parts, complete),
+        evidence=evidence_of(alignment, calibration, tally.seen),
     )
+
+
+def check_asked(n_rows: int) -> None:
+    """Refuse rows none of which can be asked, from the number of those that have all constrained features."""
+    if not n_rows:
+        raise InputError("X has no row with all constrained features present; nothing can be certified.")
 
 
 def _promised_rate(calibration: Calibration) -> float | None:
@@ -324,37 +299,19 @@ def _promised_rate(calibration: Calibration) -> float | None:
     return promise.alphas[0] if promise.is_rate and len(promise.alphas) == 1 else None
 
 
-def _note(calibration: Calibration, half_widths: float | FloatArray) -> str:
+def _note(calibration: Calibration, is_same: bool) -> str:
     """Return what is to be said of a half-width that is not the same for all rows, or not in the unit of the prediction."""
-    notes = ["the largest, rows differ"] if np.ndim(half_widths) else []
+    notes = [] if is_same else ["the largest, rows differ"]
     if calibration.scale:
         notes.append(f"times the scale: {calibration.scale}")
     return f" ({'; '.join(notes)})" if notes else ""
 
 
-def _figures(half_widths: float | FloatArray, answers: Answers) -> FloatArray:
-    """Return how far the delivered function, the model and the projection are from passing, and facts of whole lines.
-
-    Three numbers for each query and three more, (n_rows, 3 * n_queries + 3); the last are those of
-    :func:`~alignconf.claims.line_figures`.
-    """
-    functions = (answers.delivered(half_widths), answers.f, answers.g)
-    sizes = [answers.excess(values) for values in functions]
-    return np.column_stack([*sizes, line_figures(answers.queries, functions[0][:, 0], answers.rounding)])
-
-
 def _separately(
-    alignment: Alignment,
-    calibration: Calibration,
-    levels: Sequence[Level],
-    membership: Membership | None,
-    failed: BoolArray,
-    confidence: float,
+    alignment: Alignment, calibration: Calibration, levels: Sequence[Level], tally: Tally, confidence: float
 ) -> tuple[tuple[tuple[str, ViolationRate], ...], tuple[float | None, ...]]:
-    """Return the rates of each level and of each group, from failed queries of parts, (n_parts, n_samples, n_queries).
-
-    With each the rate that it was asked to keep to.
-    """
+    """Return the rates of each level and of each group, with each the rate that it was asked to keep to."""
+    failed, membership = tally.failed[:, :, 0], tally.membership
     rates: list[tuple[str, ViolationRate]] = []
     promised: list[float | None] = []
     for level in levels if len(levels) > 1 else ():

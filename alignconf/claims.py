@@ -42,6 +42,7 @@ __all__ = [
     "hamming_bound",
     "hamming_sentence",
     "line_figures",
+    "line_losses",
     "percent",
     "size_sentence",
     "with_lines",
@@ -133,8 +134,30 @@ class DistanceBounds:
     by_size: float | None = None
 
 
+def line_losses(declared: Property, queries: Queries, sizes: FloatArray, figures: FloatArray) -> FloatArray:
+    """Return what rows contribute to bounds on the distance, numbers in [0, 1]: (n_samples, n_bounds), often none.
+
+    Parameters
+    ----------
+    declared, queries : what was asked, one query at each of n_samples independent rows
+    sizes : (n_samples,)
+        Of the violations found, 0 where none.
+    figures : (n_samples, 3)
+        See :func:`line_figures`.
+    """
+    tester = _tester(queries)
+    if tester == "line" and declared.is_order:
+        return figures[:, : 2 if queries.parts[0].drawn_from[0].is_marginal else 0]
+    if tester != "iid" or not declared.is_order:
+        return figures[:, :0]
+    # The range at the knots is at most that of the line, so the share is at least the one that the theorem is about.
+    ranges = np.maximum(figures[:, 2], sizes)
+    shares: FloatArray = sizes / np.where(ranges > 0, ranges, 1.0)
+    return shares[:, None]
+
+
 def distance_bounds(
-    declared: Property, queries: Queries, rate_bound: float, confidence: float, sizes: FloatArray, figures: FloatArray
+    declared: Property, queries: Queries, rate_bound: float, confidence: float, losses: FloatArray
 ) -> DistanceBounds:
     """Return the bounds that the answers of fresh rows support.
 
@@ -143,26 +166,18 @@ def distance_bounds(
     declared, queries : what was asked, one query at each of n_samples independent rows
     rate_bound, confidence : float
         Bound on the rate of rejected queries, and its confidence.
-    sizes : (n_samples,)
-        Of the violations found, 0 where none.
-    figures : (n_samples, 3)
-        See :func:`line_figures`.
+    losses : (n_samples, n_bounds)
+        See :func:`line_losses`.
     """
-    tester = queries.parts[0].tester if len(queries.parts) == 1 else ""
+    tester = _tester(queries)
     if tester == "line" and declared.is_order:
-        if not queries.parts[0].drawn_from[0].is_marginal:
-            return DistanceBounds(tester)
-        hamming, absolute = (upper_bound(values, confidence) for values in figures.T[:2])
-        return DistanceBounds(tester, hamming, absolute)
+        return DistanceBounds(tester, *(upper_bound(values, confidence) for values in losses.T))
     hamming_or_none, absolute_or_none = (
         bound(declared, tester, rate_bound) for bound in (hamming_bound, absolute_bound)
     )
     if absolute_or_none is None or tester == "path":
         return DistanceBounds(tester, hamming_or_none, absolute_or_none)
-    # The range at the knots is at most that of the line, so the share is at least the one that the theorem is about.
-    ranges = np.maximum(figures[:, 2], sizes)
-    shares = sizes / np.where(ranges > 0, ranges, 1.0)
-    return DistanceBounds(tester, None, absolute_or_none, sqrt(upper_bound(shares, confidence)))
+    return DistanceBounds(tester, None, absolute_or_none, sqrt(upper_bound(losses[:, 0], confidence)))
 
 
 def hamming_sentence(query_law: str, bound: float | None, absolute: float | None) -> str | None:
@@ -222,6 +237,10 @@ def percent(value: float, direction: str) -> str:
 
 def _at_most(value: float) -> str:
     return percent(value, ROUND_CEILING)
+
+
+def _tester(queries: Queries) -> str:
+    return queries.parts[0].tester if len(queries.parts) == 1 else ""
 
 
 def _only_line(declared: Property) -> LineProperty | None:

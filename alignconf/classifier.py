@@ -20,11 +20,13 @@ from sklearn.utils.multiclass import type_of_target
 from alignconf._typing import FloatArray, RandomState, Table
 from alignconf._validation import as_answer, check_choice, check_entries, check_level, check_rows
 from alignconf.aligned import AlignedEstimator
-from alignconf.certificate import Certificate, RowErrors
+from alignconf.certificate import Certificate
 from alignconf.contract import Declaration
 from alignconf.conventions import ENDS
 from alignconf.ensemble import Ensemble
+from alignconf.error_change import RowErrors
 from alignconf.errors import InputError, PredictionError
+from alignconf.partitions import is_partitioned
 from alignconf.rates import Loss
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.trees import read_ensemble, unwrapped
@@ -185,13 +187,20 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
     def predict_proba(self, X: Table, *, groups: Any = None) -> FloatArray:
         """Return the delivered probabilities of all classes, (n_samples, n_classes), rows summing to 1.
 
-        A row whose class value did not move keeps the classifier's own probabilities, bit for bit.
+        A row whose class value did not move keeps the classifier's own probabilities, bit for bit. Rows of Dask are answered by a
+        plan.
         """
+        if is_partitioned(X):
+            planned: FloatArray = self._lazily("predict_proba", X, groups, names=self._known_classes().tolist())
+            return planned
         table, f, delivered = self._delivered(X, groups)
         return self._rescaled(probabilities(self.estimator_, table).astype(np.float64), f, delivered)
 
     def predict(self, X: Table, *, groups: Any = None) -> NDArray[Any]:
-        """Return the label of the largest delivered probability, (n_samples,)."""
+        """Return the label of the largest delivered probability, (n_samples,). Rows of Dask are answered by a plan."""
+        if is_partitioned(X):
+            planned: NDArray[Any] = self._lazily("predict", X, groups, dtype=self._known_classes().dtype)
+            return planned
         largest = self.predict_proba(X, groups=groups).argmax(axis=1)
         labels: NDArray[Any] = self.classes_[largest]
         return labels
@@ -199,8 +208,10 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
     def predict_interval(self, X: Table, *, groups: Any = None) -> Any:
         """Return the ends of the band around the class's probability, (n_samples, 2), within [0, 1].
 
-        An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``.
+        An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``; a plan for rows of Dask.
         """
+        if is_partitioned(X):
+            return self._lazily("predict_interval", X, groups, names=ENDS)
         ends = self._band(X, groups)
         function = self._function
         band = function.to_probability(ends)
@@ -215,7 +226,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
 
         Parameters
         ----------
-        X : (n_samples, n_features)
+        X : (n_samples, n_features), in memory or of Dask
             Rows that neither trained nor calibrated.
         y : (n_samples,), optional
             Labels; adds the paired change of the log-loss over all classes.
@@ -230,9 +241,13 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         Certificate
         """
         level = check_level("confidence", confidence)
-        if y is None:
-            return self._certify(X, groups, level, None, n_queries)
-        _, table = self._ready(X)
+        return self._certify(X, y, groups, level, n_queries)
+
+    def _known_classes(self) -> NDArray[Any]:
+        self._check_calibrated()
+        return self.classes_
+
+    def _errors(self, table: Table, y: Any) -> RowErrors:
         own = probabilities(self.estimator_, table).astype(np.float64)
         columns = self._columns(y, table.shape[0])
         f, _ = self.alignment_.predict_model(table)
@@ -241,7 +256,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             p = self._rescaled(own, f, values)[np.arange(columns.size), columns]
             return -np.log(np.clip(p, EDGE, 1.0))
 
-        return self._certify(X, groups, level, RowErrors("log-loss", log_loss), n_queries)
+        return RowErrors("log-loss", log_loss)
 
     def _aligned_function(self, estimator: Any) -> ClassFunction:
         classes = np.asarray(getattr(estimator, "classes_", ()))

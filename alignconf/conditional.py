@@ -119,13 +119,15 @@ class Leaves:
     def drawn(self, table: Table, n_draws: int, random: np.random.Generator) -> IntArray:
         """Return reference rows: for each row of a table independent draws with its weights, (n_samples, n_draws)."""
         chosen = np.empty((table.shape[0], n_draws), dtype=np.intp)
+        # One call for all rows, and as many numbers for each of them: what a row gets does not depend on the others.
+        uniform = random.random(size=(table.shape[0], n_draws, 2))
         for begin in range(0, table.shape[0], N_AT_ONCE):
             rows = np.arange(begin, min(begin + N_AT_ONCE, table.shape[0]))
             leaf = self.at(_tables.take(table, rows))
-            tree = random.integers(self.n_trees, size=(rows.size, n_draws))
+            tree = (uniform[rows, :, 0] * self.n_trees).astype(np.intp)
             of_tree = np.take_along_axis(leaf, tree, axis=1)
-            first = self.start[of_tree]
-            chosen[rows] = self.member[first + random.integers(self.start[of_tree + 1] - first)]
+            first, size = self.start[of_tree], self.start[of_tree + 1] - self.start[of_tree]
+            chosen[rows] = self.member[first + (uniform[rows, :, 1] * size).astype(np.intp)]
         return chosen
 
     def masses(self, cells: IntArray, n_knots: int) -> Masses:

@@ -17,15 +17,16 @@ from math import nan
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alignconf._typing import FloatArray, IntArray
 from alignconf.errors import InputError
 from alignconf.loss_tables import critical_of_table
 from alignconf.magnitude import ViolationSizes, critical_size
-from alignconf.ranks import critical_half_width
+from alignconf.ranks import critical_half_width, critical_of_positive
 from alignconf.size_bound import SizeBound
 
-__all__ = ["LossFamily", "LossTable", "Scores", "Sizes"]
+__all__ = ["LossFamily", "LossTable", "PositiveScores", "Scores", "Sizes"]
 
 
 class LossFamily(ABC):
@@ -86,6 +87,48 @@ class Scores(LossFamily):
         rates = float(positive.mean()), float(infinite.mean())
         positive &= ~infinite
         return (*rates, *_middle_and_largest(self.values[positive]))
+
+
+@dataclass(frozen=True)
+class PositiveScores(LossFamily):
+    """The same shares, from the positive scores alone: most scores of a model that mostly behaves are 0.
+
+    Parameters
+    ----------
+    n_rows, n_queries : int
+        All scores that are not listed are 0.
+    values : (n_positive,)
+    rows : (n_positive,) integers
+        Which row each is of.
+    """
+
+    n_rows: int
+    n_queries: int
+    values: FloatArray
+    rows: NDArray[Any]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows, and how many queries each."""
+        return self.n_rows, self.n_queries
+
+    def take(self, rows: Any) -> PositiveScores:
+        """Return the scores of some rows."""
+        chosen = np.asarray(rows)
+        kept, place = chosen[self.rows], np.cumsum(chosen) - 1
+        return PositiveScores(int(chosen.sum()), self.n_queries, self.values[kept], place[self.rows[kept]])
+
+    def critical(self, alpha: float, confidence: float | None) -> tuple[float, int]:
+        """Return the order statistic that :func:`alignconf.ranks.critical_half_width` finds."""
+        return critical_of_positive(self.values.copy(), self.n_rows, self.n_queries, alpha, confidence)
+
+    def figures(self) -> tuple[float, float, float, float]:
+        """Return the shares of positive and of infinite scores, and the median and the largest of the others."""
+        if not self.n_rows:
+            return nan, nan, nan, nan
+        n_all, infinite = self.n_rows * self.n_queries, np.isinf(self.values)
+        rates = self.values.size / n_all, int(infinite.sum()) / n_all
+        return (*rates, *_middle_and_largest(self.values[~infinite]))
 
 
 @dataclass(frozen=True)

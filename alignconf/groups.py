@@ -17,7 +17,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,10 +42,27 @@ class Membership:
         Of the groups that occur.
     codes : (n_samples, n_sets) integers
         Positions in ``names``, -1 for none; one set of disjoint groups is one column, overlapping groups are a column each.
+    in_order : bool
+        Whether names are sorted; otherwise they come as the rows do.
     """
 
     names: tuple[Hashable, ...]
     codes: IntArray
+    in_order: bool = False
+
+    @classmethod
+    def joined(cls, blocks: Sequence[Membership]) -> Membership:
+        """Return the membership of the rows of all blocks, one after the other, as if they had been read together."""
+        found = dict.fromkeys(name for block in blocks for name in block.names)
+        in_order = all(block.in_order for block in blocks)
+        names: list[Any] = list(found)
+        if in_order:
+            names.sort()
+        position = {name: i for i, name in enumerate(names)}
+        # Codes are as small as they can be: there is one for each row.
+        small = np.min_scalar_type(-max(1, len(names)))
+        codes = [np.array([*(position[name] for name in one.names), -1]).astype(small)[one.codes] for one in blocks]
+        return cls(tuple(names), np.concatenate(codes), in_order)
 
     def rows_of(self, position: int) -> BoolArray:
         """Return which rows are in a group, (n_samples,).
@@ -62,7 +79,7 @@ class Membership:
 
     def take(self, rows: NDArray[Any]) -> Membership:
         """Return the membership of some of the rows, by positions or a mask."""
-        return Membership(self.names, self.codes[rows])
+        return Membership(self.names, self.codes[rows], self.in_order)
 
     def largest(self, half_widths: dict[Hashable, float], unseen: float | None) -> FloatArray:
         """Return the largest half-width of each row's groups, (n_samples,).
@@ -177,4 +194,4 @@ def _membership(name: str, labels: Any, n_samples: int) -> Membership:
         positions = {value: i for i, value in enumerate(dict.fromkeys(values.tolist()))}
         return Membership(tuple(positions), np.array([[positions[value]] for value in values.tolist()], dtype=np.intp))
     distinct, codes = np.unique(values, return_inverse=True)
-    return Membership(tuple(distinct.tolist()), codes.reshape(-1, 1).astype(np.intp))
+    return Membership(tuple(distinct.tolist()), codes.reshape(-1, 1).astype(np.intp), in_order=True)

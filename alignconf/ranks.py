@@ -18,7 +18,7 @@ from alignconf._typing import FloatArray
 from alignconf._validation import as_fraction
 from alignconf.errors import CalibrationError
 
-__all__ = ["allowed_above", "critical_half_width", "rows_needed", "too_few_rows"]
+__all__ = ["allowed_above", "critical_half_width", "critical_of_positive", "rows_needed", "too_few_rows"]
 
 
 #: Up to this many rows binomial probabilities are compared exactly where floating point cannot tell.
@@ -94,20 +94,34 @@ def critical_half_width(scores: FloatArray, alpha: float, confidence: float | No
     CalibrationError
         If there are too few rows for ``alpha``, or more infinite scores than it allows.
     """
+    # Selection is slow among many equal numbers, and most scores of a model that mostly behaves are zero.
     n_rows, n_queries = scores.shape
+    return critical_of_positive(scores[~(scores <= 0)], n_rows, n_queries, alpha, confidence)
+
+
+def critical_of_positive(
+    positive: FloatArray, n_rows: int, n_queries: int, alpha: float, confidence: float | None = None
+) -> tuple[float, int]:
+    """Return what :func:`critical_half_width` does, from the positive scores alone, (n_positive,), which are reordered.
+
+    Parameters
+    ----------
+    positive : (n_positive,)
+    n_rows, n_queries : int
+        How many scores there are, the others being 0.
+    alpha, confidence : as for :func:`critical_half_width`
+    """
     above = allowed_above(n_rows, n_queries, alpha, confidence)
     if above < 0:
         raise CalibrationError(too_few_rows(n_rows, alpha, confidence))
-    # Selection is slow among many equal numbers, and most scores of a model that mostly behaves are zero.
-    positive = scores[~(scores <= 0)]
     largest = positive.size - 1 - above
     if largest >= 0:
         positive.partition(largest)
     half_width = float(positive[largest]) if largest >= 0 else 0.0
     if np.isinf(half_width):
-        n_infinite = int(np.isinf(scores).sum())
+        n_infinite = int(np.isinf(positive).sum())
         raise CalibrationError(
-            f"{n_infinite} of {scores.size} calibration queries stay violated at any half-width, {above} may be for "
+            f"{n_infinite} of {n_rows * n_queries} calibration queries stay violated at any half-width, {above} may be for "
             f"alpha={alpha:g}: the projection repairs lines at their knots, and these queries fall between two "
             "knots, or several parts that include curvature or unimodality could not be repaired jointly, or the points "
             "of an orbit have other orbits. Raise n_knots or alpha, or declare less."

@@ -21,7 +21,7 @@ from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.contract import LineProperty
 from alignconf.errors import InputError, InputTypeError
 
-__all__ = ["Axis", "ReferenceLaw", "TradeAxis", "place_axis", "set_aside", "split_between_knots"]
+__all__ = ["Axis", "ReferenceLaw", "TradeAxis", "place_axis", "reference_rows", "set_aside", "split_between_knots"]
 
 REFERENCE_SHARE = 0.2
 MAX_REFERENCE = 2000
@@ -338,7 +338,10 @@ class ReferenceLaw:
         return self.weights
 
     def draw(self, random: np.random.Generator, shape: tuple[int, ...], table: Table) -> FloatArray:  # noqa: ARG002
-        """Return independent draws from the law at the rows of a table, of the given shape, (n_samples, ...)."""
+        """Return independent draws from the law at the rows of a table, of the given shape, (n_samples, ...).
+
+        The generator is asked once, for as many numbers for each row: see :mod:`alignconf.row_draws`.
+        """
         return self.sample[random.integers(self.sample.size, size=shape)]
 
     def __str__(self) -> str:
@@ -351,9 +354,15 @@ def set_aside(n_samples: int, random: np.random.Generator, *, keep: int) -> tupl
 
     At least ``keep`` rows remain to work with, and the law gets at least two; where both cannot be had, it gets fewer.
     """
-    order = random.permutation(n_samples)
+    reference = reference_rows(n_samples, random, keep=keep)
+    return np.delete(np.arange(n_samples), reference), reference
+
+
+def reference_rows(n_samples: int, random: np.random.Generator, *, keep: int) -> IntArray:
+    """Return the rows that :func:`set_aside` gives to the reference law, sorted."""
     n_reference = min(max(2, int(REFERENCE_SHARE * n_samples)), MAX_REFERENCE, max(0, n_samples - keep))
-    return np.sort(order[n_reference:]), np.sort(order[:n_reference])
+    chosen: IntArray = np.sort(random.permutation(n_samples)[:n_reference])
+    return chosen
 
 
 def place_axis(part: LineProperty, table: Table) -> Axis:

@@ -13,10 +13,12 @@ from typing import Any
 from sklearn.base import RegressorMixin
 
 from alignconf._typing import FloatArray, Model, Table
-from alignconf._validation import check_level, check_model, check_rows, check_targets
-from alignconf.certificate import Certificate, RowErrors
+from alignconf._validation import check_level, check_model, check_targets
+from alignconf.certificate import Certificate
 from alignconf.conventions import ENDS
+from alignconf.error_change import RowErrors
 from alignconf.outcome import OutcomeEstimator
+from alignconf.partitions import is_partitioned
 
 __all__ = ["AlignedRegressor"]
 
@@ -139,7 +141,12 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
 
         Within ``lambda_`` of the model's own prediction, and equal to it bit for bit wherever the line needed no change
         or a constrained feature is missing.
+
+        Rows of Dask are answered by a plan, a Dask series for a data frame and a Dask array for an array.
         """
+        if is_partitioned(X):
+            planned: FloatArray = self._lazily("predict", X, groups)
+            return planned
         return self._delivered(X, groups)[2]
 
     def predict_interval(self, X: Table, *, groups: Any = None) -> Any:
@@ -147,8 +154,10 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
 
         Rounded outwards, so that it holds every delivered value. At full strength it is infinite. It is a band for the
         aligned function and not a prediction interval for the outcome; that is :meth:`predict_outcome_interval`.
-        An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``.
+        An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``; a plan for rows of Dask.
         """
+        if is_partitioned(X):
+            return self._lazily("predict_interval", X, groups, names=ENDS)
         return self._contained(self._band(X, groups), X, ENDS)
 
     def certify(
@@ -158,7 +167,7 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
 
         Parameters
         ----------
-        X : (n_samples, n_features)
+        X : (n_samples, n_features), in memory or of Dask
             Rows that neither trained nor calibrated. One fresh query is asked at each.
         y : (n_samples,), optional
             Labels; adds the paired change of the mean squared error.
@@ -174,11 +183,11 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         Certificate
         """
         level = check_level("confidence", confidence)
-        errors = None
-        if y is not None:
-            targets = check_targets(y, check_rows(X).shape[0])
-            errors = RowErrors("mean squared error", lambda values: (values - targets) ** 2)
-        return self._certify(X, groups, level, errors, n_queries)
+        return self._certify(X, y, groups, level, n_queries)
+
+    def _errors(self, table: Table, y: Any) -> RowErrors:
+        targets = check_targets(y, table.shape[0])
+        return RowErrors("mean squared error", lambda values: (values - targets) ** 2)
 
     def _aligned_function(self, estimator: Any) -> Model:
         return check_model("estimator", estimator)

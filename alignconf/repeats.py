@@ -19,6 +19,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from hashlib import blake2b
@@ -38,8 +39,10 @@ __all__ = [
     "UsedRows",
     "duplicates",
     "fingerprints",
+    "limit",
     "repeated",
     "surprising_repeats",
+    "warn_of_found",
     "warn_of_repeats",
 ]
 
@@ -47,6 +50,9 @@ Fingerprints: TypeAlias = NDArray[np.uint64]
 
 #: Independent rows are called surprising at most with this probability.
 FALSE_ALARM = 1e-3
+
+#: Of more rows than this only those with small fingerprints are kept, about as many.
+MOST = 2**20
 
 #: Rows that are looked at together, so that what is in work stays in the processor's cache.
 BLOCK = 2**14
@@ -100,11 +106,7 @@ def repeated(table: Table, known: Fingerprints) -> IntArray:
     known : (n_known,) of uint64, sorted
         As ``numpy.sort(fingerprints(rows))``; rows that are known twice may be in it twice.
     """
-    marks = fingerprints(table)
-    if known.size == 0:
-        return np.flatnonzero(np.zeros(marks.size, dtype=bool))
-    place = np.minimum(np.searchsorted(known, marks), known.size - 1)
-    return np.flatnonzero(known[place] == marks)
+    return _known(fingerprints(table), known)
 
 
 def duplicates(known: Fingerprints) -> int:
@@ -158,27 +160,63 @@ def surprising_repeats(n_repeated: int, n_rows: int, n_duplicates: int, n_known:
 
 @dataclass(frozen=True)
 class UsedRows:
-    """Rows that a certificate must not be made from, eight bytes each.
+    """Rows that a certificate must not be made from, eight bytes each, and eight megabytes or so at most for each use.
+
+    Of more than ``MOST`` rows only the fingerprints up to :func:`limit` are kept, and compared with those of fresh rows up to
+    the same limit. The limit depends on how many rows there are and on nothing else, so known and fresh rows below it are
+    independent draws of one law if all rows are, and :func:`surprising_repeats` keeps its guarantee.
 
     Parameters
     ----------
     marks : tuple of (str, Fingerprints)
         What the rows were used for, and their sorted fingerprints.
+    counts : tuple of (str, int)
+        How many rows there were, where fingerprints are left out.
     """
 
     marks: tuple[tuple[str, Fingerprints], ...] = ()
+    counts: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def of(cls, **tables: Table) -> UsedRows:
         """Return the rows of tables, by what they were used for."""
-        return cls(tuple((use, np.sort(fingerprints(table))) for use, table in tables.items()))
+        used = cls()
+        for use, table in tables.items():
+            used = used.joined(use, table)
+        return used
 
     def joined(self, use: str, table: Table) -> UsedRows:
         """Return these rows and those of another table."""
-        known = dict(self.marks)
-        new = fingerprints(table)
-        known[use] = np.sort(np.concatenate([known[use], new]) if use in known else new)
-        return UsedRows(tuple(known.items()))
+        return self.with_marks(use, fingerprints(table), table.shape[0])
+
+    def with_marks(self, use: str, new: Fingerprints, n_rows: int) -> UsedRows:
+        """Return these rows and others, given by those of their fingerprints that are below the limit, or by all.
+
+        Parameters
+        ----------
+        use : str
+        new : (n_new,) of uint64
+        n_rows : int
+            How many other rows there are.
+        """
+        known, counts = dict(self.marks), dict(self.counts)
+        together = np.concatenate([known[use], new]) if use in known else new
+        n_all = n_rows + (counts.get(use, known[use].size) if use in known else 0)
+        known[use] = np.sort(together[together <= limit(n_all)])
+        if n_all > MOST:
+            counts[use] = n_all
+        return UsedRows(tuple(known.items()), tuple(counts.items()))
+
+    def repeats(self, table: Table) -> tuple[tuple[int, int, int], ...]:
+        """Return for each use how many rows of a table are comparable, how many repeat, and the first that does (0 if none)."""
+        if not self.marks:
+            return ()
+        marks, counts, found = fingerprints(table), dict(self.counts), []
+        for use, known in self.marks:
+            comparable = marks <= limit(counts.get(use, known.size))
+            rows = np.flatnonzero(comparable)[_known(marks[comparable], known)]
+            found.append((int(comparable.sum()), rows.size, int(rows[0]) if rows.size else 0))
+        return tuple(found)
 
     def refuse(self, table: Table) -> None:
         """Refuse rows that were used before, beyond what duplicates in the data explain.
@@ -188,28 +226,55 @@ class UsedRows:
         InputError
             Naming the first repeated row, and what it was used for.
         """
-        for use, known in self.marks:
-            found = repeated(table, known)
-            if surprising_repeats(found.size, table.shape[0], duplicates(known), known.size):
+        self.refuse_found(self.repeats(table))
+
+    def refuse_found(self, repeats: Sequence[tuple[int, int, int]]) -> None:
+        """Refuse what :meth:`repeats` found, in the same way.
+
+        Raises
+        ------
+        InputError
+            As :meth:`refuse`.
+        """
+        for (use, known), (n_rows, n_repeated, first) in zip(self.marks, repeats, strict=True):
+            if surprising_repeats(n_repeated, n_rows, duplicates(known), known.size):
+                compared = " that are compared" if use in dict(self.counts) else ""
                 raise InputError(
-                    f"X repeats {found.size} of the {known.size} {use} rows in its {table.shape[0]} rows, row {found[0]} "
-                    "being the first; "
-                    "a certificate needs rows that were used for nothing before. Give fresh rows."
+                    f"X repeats {n_repeated} of the {known.size} {use} rows{compared} in its {n_rows} rows{compared}, row "
+                    f"{first} being the first; a certificate needs rows that were used for nothing before. Give fresh rows."
                 )
+
+
+def limit(n_rows: int) -> np.uint64:
+    """Return the largest fingerprint that is kept of so many rows: all of them, or a share that leaves about ``MOST``."""
+    return np.uint64(2**64 - 1 if n_rows <= MOST else 2**64 * MOST // n_rows)
 
 
 def warn_of_repeats(table: Table, reference: Table) -> None:
     """Warn if rows that are to calibrate repeat given reference rows, beyond what duplicates in the data explain."""
-    known = np.sort(fingerprints(reference))
-    found = repeated(table, known)
-    if surprising_repeats(found.size, table.shape[0], duplicates(known), known.size):
+    used = UsedRows.of(reference=reference)
+    warn_of_found(used, used.repeats(table))
+
+
+def warn_of_found(used: UsedRows, repeats: Sequence[tuple[int, int, int]]) -> None:
+    """Warn of what :meth:`UsedRows.repeats` found at rows that are to calibrate, the used ones being given reference rows."""
+    ((_, known),), ((n_rows, n_repeated, _),) = used.marks, repeats
+    if surprising_repeats(n_repeated, n_rows, duplicates(known), known.size):
         warn(
-            f"X repeats {found.size} of the {known.size} rows of X_reference: rows that gave the reference law, or on which "
+            f"X repeats {n_repeated} of the {known.size} rows of X_reference: rows that gave the reference law, or on which "
             "the model "
             "was trained, look better than fresh ones, or worse, and the promise does not hold for them. Calibrate on other "
             "rows.",
             RepeatedRowsWarning,
         )
+
+
+def _known(marks: Fingerprints, known: Fingerprints) -> IntArray:
+    """Return the positions of the fingerprints that are among known ones, which are sorted."""
+    if known.size == 0:
+        return np.flatnonzero(np.zeros(marks.size, dtype=bool))
+    place = np.minimum(np.searchsorted(known, marks), known.size - 1)
+    return np.flatnonzero(known[place] == marks)
 
 
 def _mix(state: Fingerprints) -> None:

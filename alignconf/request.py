@@ -123,44 +123,95 @@ class Request:
             Draws the queries.
         about : fields of :class:`Calibration` that say where it comes from
         """
+        if self.is_full:
+            return calibrate([np.zeros((0, 1))], self.promise(alignment), **about), Fixed(np.inf), np.zeros(0)
+        self.check_rows(alignment, reference, table.shape[0], is_grouped=membership is not None)
+        families = self.families(alignment, table, reference, random)
+        overall = families[0]
+        one_each = overall.values[:, 0].copy() if isinstance(overall, Scores) else np.zeros(0)
+        if self.shift is None:
+            return (*self.concluded(alignment, families, membership, about), one_each)
+        ratio = fitted_ratio(self.shift, alignment, reference)
+        values = [one.values for one in families[-len(self.levels) :] if isinstance(one, Scores)]
+        about = about | {"overall": overall}
+        return (*self._by_weight(values, self.promise(alignment), ratio, table, about), one_each)
+
+    def promise(self, alignment: Alignment) -> Promise:
+        """Return what is promised, in words and numbers."""
         loss = self.loss
-        parts = [[i for i, one in enumerate(alignment.asked) if level.covers(one.declared)] for level in self.levels]
-        promise = Promise(
+        return Promise(
             alphas=tuple(level.alpha for level in self.levels),
             confidence=self.confidence,
             loss=loss.name,
-            events=tuple(loss.event.format(law=alignment.law(chosen), where=alignment.where) for chosen in parts),
+            events=tuple(
+                loss.event.format(law=alignment.law(chosen), where=alignment.where) for chosen in self._parts(alignment)
+            ),
             quantity=loss.quantity,
             is_rate=loss.is_rate,
         )
-        if self.is_full:
-            return calibrate([np.zeros((0, 1))], promise, **about), Fixed(np.inf), np.zeros(0)
-        if membership is not None and self.shift is not None:
+
+    def check_rows(self, alignment: Alignment, reference: Table, n_rows: int, *, is_grouped: bool) -> None:
+        """Refuse rows that cannot support the promise, before the model is asked.
+
+        Parameters
+        ----------
+        alignment : Alignment
+        reference : rows that never calibrate
+        n_rows : int
+            How many rows are to calibrate.
+        is_grouped : bool
+            Whether they are in groups.
+
+        Raises
+        ------
+        CalibrationError
+            If they are too few.
+        InputError
+            If groups change along lines, or cannot be had.
+        """
+        if is_grouped and self.shift is not None:
             raise InputError(
                 "groups and shift are both given; calibrate by group on rows from deployment, or leave one of them out."
             )
         if self.groups is not None:
             check_groups(self.groups, alignment, reference)
-        if table.shape[0] < self.n_rows:
-            raise CalibrationError(self.too_few_rows(table.shape[0]))
+        if n_rows < self.n_rows:
+            raise CalibrationError(self.too_few_rows(n_rows))
+
+    def asked_of_each(self, alignment: Alignment) -> int:
+        """Return how many queries each row is asked."""
         asked_whole = any(one.tester == "line" for one in alignment.asked)
-        once = not loss.per_query or (self.confidence is not None and loss.is_rate) or asked_whole
-        n_queries = 1 if once else self.n_queries
-        of_parts = loss.measure(alignment, table, reference, n_queries, random)
-        overall = loss.family(of_parts)
-        families = [overall]
+        once = not self.loss.per_query or (self.confidence is not None and self.loss.is_rate) or asked_whole
+        return 1 if once else self.n_queries
+
+    def families(
+        self, alignment: Alignment, table: Table, reference: Table, random: np.random.Generator
+    ) -> list[LossFamily]:
+        """Return what rows lose, over all levels together, and then at each level where there are several."""
+        of_parts = self.loss.measure(alignment, table, reference, self.asked_of_each(alignment), random)
+        families = [self.loss.family(of_parts)]
         if len(self.levels) > 1:
-            families = [loss.family([of_parts[i] for i in chosen]) for chosen in parts]
-        one_each = overall.values[:, 0].copy() if isinstance(overall, Scores) else np.zeros(0)
-        about = about | {"overall": overall}
+            families += [self.loss.family([of_parts[i] for i in chosen]) for chosen in self._parts(alignment)]
+        return families
+
+    def concluded(
+        self,
+        alignment: Alignment,
+        families: Sequence[LossFamily],
+        membership: Membership | None,
+        about: dict[str, Any],
+    ) -> tuple[Calibration, Threshold]:
+        """Return the calibration that follows from what :meth:`families` returned, without a shift, and the half-widths."""
+        about, promise = about | {"overall": families[0]}, self.promise(alignment)
+        of_levels = families[-len(self.levels) :]
         if membership is not None:
-            return (*self._by_group(families, promise, membership, about), one_each)
-        if self.shift is not None:
-            ratio = fitted_ratio(self.shift, alignment, reference)
-            values = [one.values for one in families if isinstance(one, Scores)]
-            return (*self._by_weight(values, promise, ratio, table, about), one_each)
-        calibration = calibrate(families, promise, **about)
-        return calibration, Fixed(calibration.lambda_), one_each
+            return self._by_group(of_levels, promise, membership, about)
+        calibration = calibrate(of_levels, promise, **about)
+        return calibration, Fixed(calibration.lambda_)
+
+    def _parts(self, alignment: Alignment) -> list[list[int]]:
+        """Return the positions of the parts that each level is about."""
+        return [[i for i, one in enumerate(alignment.asked) if level.covers(one.declared)] for level in self.levels]
 
     def _by_group(
         self, families: Sequence[LossFamily], promise: Promise, membership: Membership, about: dict[str, Any]

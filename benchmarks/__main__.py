@@ -31,6 +31,7 @@ TAKES = {
     "paper": ("data", "dataset", "model", "seeds", "output"),
     "sizes": ("data", "dataset", "seeds", "output"),
     "risk": ("only", "seeds", "output"),
+    "big": ("rows", "partition", "workers", "output"),
 }
 
 
@@ -63,6 +64,10 @@ def main(arguments: list[str] | None = None) -> None:
     calibration = commands.add_parser(
         "calibration", help="speed and memory of calibrating ten million scores, as ratios"
     )
+    big = commands.add_parser("big", help="many rows on Dask workers: time and memory")
+    big.add_argument("--rows", type=int, default=10_000_000, help="how many calibrate and are predicted")
+    big.add_argument("--partition", type=int, default=100_000, help="rows of a partition")
+    big.add_argument("--workers", type=int, default=2, help="worker processes")
     validity = commands.add_parser("validity", help="every promise calibrated ten thousand times: one table")
     validity.add_argument("--draws", type=int, default=10_000, help="calibrations of each mode")
     validity.add_argument("--only", nargs="+", help="names of modes, or parts of names; default: all")
@@ -80,6 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
         projection,
         speed,
         calibration,
+        big,
         validity,
         pitfalls,
         tabular,

@@ -87,7 +87,7 @@ def test_nothing_is_claimed_for_several_parts(query_law: str, properties) -> Non
 
 def test_bounds_of_queries_of_several_parts_are_none() -> None:
     found = distance_bounds(
-        AllOf(Increasing(0), Increasing(1)), Queries((None, None), 5, 1), 0.1, 0.9, *np.zeros((2, 5))
+        AllOf(Increasing(0), Increasing(1)), Queries((None, None), 5, 1), 0.1, 0.9, np.zeros((5, 0))
     )
     assert found.hamming is found.absolute is found.by_size is None
 

@@ -1,0 +1,109 @@
+"""Queries put to a fitted model at rows that lie in partitions: the counts that one machine would find.
+
+Of each row only the size of its worst violation comes back, eight bytes, and of each partition its worst queries. Which rows give
+the reference law and what every row is asked is drawn as on one machine (:mod:`alignconf.by_partition`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from alignconf import _tables
+from alignconf._typing import FloatArray, Model, RandomState, Table
+from alignconf._validation import check_choice, check_model, check_rows, generator
+from alignconf.answered import answers_of, check_some, complete_rows
+from alignconf.by_partition import PartitionedRows
+from alignconf.contract import Declaration, Property
+from alignconf.preparation import REFERENCES, place_queries
+from alignconf.properties import declare
+from alignconf.queries import PartQueries, Queries, draw_queries
+from alignconf.query_laws import check_query_law
+from alignconf.reference import reference_rows
+from alignconf.row_draws import RowDraws, states_at
+from alignconf.witness import N_WITNESSES, Witness, found_at
+
+__all__ = ["SpreadAnswers", "answer_partitions"]
+
+
+@dataclass(frozen=True)
+class SpreadAnswers:
+    """What a model answered at rows in partitions.
+
+    Parameters
+    ----------
+    declared : Property
+    law : str
+        The query law in words.
+    sizes : (n_rows,)
+        The largest excess of the query at each row that was asked, 0 where it is accepted.
+    witnesses : tuple of Witness
+        The worst, with rows counted in the whole.
+    n_missing : int
+        Rows that lack a constrained feature and were not asked.
+    """
+
+    declared: Property
+    law: str
+    sizes: FloatArray
+    witnesses: tuple[Witness, ...]
+    n_missing: int
+
+
+def answer_partitions(
+    model: Model,
+    X: Any,
+    properties: Declaration,
+    *,
+    query_law: str = "iid",
+    X_reference: Table | None = None,
+    reference: str = "marginal",
+    random_state: RandomState = None,
+    verbose: bool = False,
+) -> SpreadAnswers:
+    """Ask a fitted model one query at each row; parameters as for :func:`alignconf.check`, ``X_reference`` in memory."""
+    check_model("model", model)
+    check_choice("reference", reference, REFERENCES)
+    declared = declare(properties)
+    check_query_law(declared, query_law)
+    random = generator(random_state, 0)
+    rows = PartitionedRows.of(X, verbose=verbose)
+    if X_reference is None:
+        set_apart = reference_rows(rows.n_rows, random, keep=1)
+        referring, rows = rows.take(set_apart), rows.without(set_apart)
+    else:
+        referring = check_rows(X_reference, name="X_reference")
+        _tables.check_columns(referring, _tables.column_names(rows.meta), rows.meta.shape[1], name="X_reference")
+    conditional = random if reference == "conditional" else None
+    parts = place_queries(declared, referring, referring, query_law, conditional=conditional)
+    counts = np.zeros(rows.sizes.size, dtype=np.intp)
+    for i, complete in rows.run(partial(_count, parts), label="looking at rows"):
+        counts[i] = complete
+    check_some(int(counts.sum()), rows.n_rows)
+    states = states_at(parts, _tables.take(referring, np.arange(1)), 1, random, counts.tolist())
+    found = dict(rows.run(partial(_inside, model, parts), states, only=counts > 0, label=str(declared)))
+    sizes = np.concatenate([found[i][0] for i in sorted(found)])
+    witnesses = [replace(one, row=rows.position(i, one.row)) for i in sorted(found) for one in found[i][1]]
+    witnesses.sort(key=lambda one: -(1.0 if one.excess is None else one.excess))
+    law = str(Queries(tuple(parts), 1, 1))
+    return SpreadAnswers(declared, law, sizes, tuple(witnesses[:N_WITNESSES]), rows.n_rows - sizes.size)
+
+
+def _count(parts: Sequence[PartQueries], table: Table, _: Any) -> int:
+    return int(complete_rows(parts, table).sum())
+
+
+def _inside(
+    model: Model, parts: Sequence[PartQueries], table: Table, _: Any, states: Sequence[np.random.Generator]
+) -> tuple[FloatArray, tuple[Witness, ...]]:
+    """Ask the complete rows of a partition; witnesses count all its rows."""
+    numbers = np.flatnonzero(complete_rows(parts, table))
+    inside = _tables.take(table, numbers)
+    draws: Any = RowDraws(states)
+    queries = draw_queries(parts, inside, 1, draws)
+    values, sizes = answers_of(model, inside, queries, n_jobs=1)
+    return sizes[:, :, 0].max(axis=1), found_at(queries.parts, inside, values, sizes, numbers)

@@ -1,0 +1,306 @@
+"""Calibrating, certifying and auditing rows that lie in partitions, with the numbers that one machine would find.
+
+Everything that is fixed before calibration needs few rows, in memory. What is asked of the others, a score or an answer for each
+row, is asked where the rows are. Three things make the numbers those of one machine:
+
+* *which rows do what* is drawn from the number of rows, as on one machine (:func:`alignconf.reference.reference_rows`);
+* *what a row is asked* does not depend on its partition (:mod:`alignconf.row_draws`), so neither does its score, as far as
+  the model predicts a row the same whatever rows are next to it;
+* *ranks* are of all scores together, in memory: eight bytes for each row, and eight for each further positive score.
+
+Hence ``lambda_`` is the same, bit for bit, for any cut into partitions and any number of workers; so are counts and bounds. Means
+over rows (displacement, errors) agree up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from alignconf import _tables
+from alignconf._typing import FloatArray, IntArray, Table
+from alignconf.alignment import Alignment
+from alignconf.errors import InputError
+from alignconf.families import LossFamily, PositiveScores, Scores
+from alignconf.groups import Membership, read_groups
+from alignconf.partitions import Partitions, by_partition
+from alignconf.repeats import Fingerprints, UsedRows, fingerprints, limit
+from alignconf.request import Request
+from alignconf.row_draws import RowDraws, states_at
+
+__all__ = ["MOST_REFERENCE", "PartitionedRows", "Survey", "check_partitioned", "in_memory", "membership_of"]
+
+#: More rows than this are not fetched to give a reference law.
+MOST_REFERENCE = 100_000
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of the rows of a partition before the model is asked.
+
+    Parameters
+    ----------
+    n_rows, n_complete : int
+        How many there are, and how many have all constrained features.
+    repeats : tuple
+        See :meth:`alignconf.repeats.UsedRows.repeats`.
+    marks : (n_marks,) fingerprints, as far as they are kept
+    membership : Membership of the complete rows, where there are groups
+    """
+
+    n_rows: int
+    n_complete: int
+    repeats: tuple[tuple[int, int, int], ...]
+    marks: Fingerprints
+    membership: Membership | None
+
+
+@dataclass(frozen=True, eq=False)
+class PartitionedRows:
+    """Rows in partitions, some of them left out.
+
+    Parameters
+    ----------
+    partitions : Partitions
+    sizes : (n_partitions,)
+        How many rows each partition has.
+    left_out : tuple of (n_left_out,)
+        Which rows of each partition do not count, sorted.
+    labels : tuple
+        The groups of the rows of each partition, or None.
+    verbose : bool
+    """
+
+    partitions: Partitions
+    sizes: IntArray
+    left_out: tuple[IntArray, ...]
+    labels: tuple[Any, ...]
+    verbose: bool = False
+
+    @classmethod
+    def of(cls, X: Any, labels: Any = None, *, name: str = "X", verbose: bool = False) -> PartitionedRows:
+        """Return all rows of a Dask object, counted.
+
+        Raises
+        ------
+        InputError
+            If there are none, or it is no table.
+        """
+        partitions = Partitions.of(X, name=name)
+        own = partitions.alongside(labels, "groups")
+        sizes = partitions.known_sizes
+        if sizes is None:
+            found = dict(partitions.run(_n_rows, label="counting rows", verbose=verbose))
+            sizes = np.array([found[i] for i in range(len(partitions.parts))], dtype=np.intp)
+        if not sizes.sum():
+            raise InputError(f"{name} has no rows, in {sizes.size} partitions; expected at least one.")
+        return cls(partitions, sizes, (np.arange(0),) * sizes.size, own, verbose)
+
+    @property
+    def meta(self) -> Table:
+        """A table with the same columns and no rows."""
+        return self.partitions.meta
+
+    @property
+    def counts(self) -> IntArray:
+        """How many rows of each partition count, (n_partitions,)."""
+        counts: IntArray = self.sizes - np.array([rows.size for rows in self.left_out])
+        return counts
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows count."""
+        return int(self.counts.sum())
+
+    def take(self, rows: IntArray) -> Table:
+        """Return some of all rows, by sorted positions, in memory."""
+        return self.partitions.take(rows, self.sizes)
+
+    def without(self, rows: IntArray) -> PartitionedRows:
+        """Return the rows but some of them, given by sorted positions."""
+        return replace(self, left_out=tuple(by_partition(rows, self.sizes)))
+
+    def position(self, i: int, row: int) -> int:
+        """Return the position in the whole of a row of a partition, counted among those that count."""
+        return int(self.sizes[:i].sum() + np.delete(np.arange(self.sizes[i]), self.left_out[i])[row])
+
+    def run(self, function: Callable[..., Any], *each: Sequence[Any], only: Any = None, label: str = "") -> Any:
+        """Run ``function(table, labels, *its_own)`` on the rows of each partition that has any; see :meth:`Partitions.run`."""
+        some = np.flatnonzero(self.counts) if only is None else np.flatnonzero(only)
+        work = partial(_on_rows, function)
+        return self.partitions.run(
+            work, self.left_out, self.labels, *each, only=some.tolist(), label=label, verbose=self.verbose
+        )
+
+    def surveyed(
+        self,
+        alignment: Alignment,
+        used: UsedRows,
+        *,
+        with_marks: bool = False,
+        groups: Any = None,
+        is_grouped: bool = False,
+    ) -> list[Survey]:
+        """Return what is known of each partition; of one without rows, that there are none.
+
+        Parameters
+        ----------
+        alignment : Alignment
+        used : UsedRows
+            That rows are compared with.
+        with_marks : bool
+            Whether their fingerprints are wanted.
+        groups : what groups are read off, as for :func:`alignconf.groups.read_groups`
+        is_grouped : bool
+            Whether there are groups.
+        """
+        most = limit(self.n_rows) if with_marks else None
+        look = partial(_survey, alignment.for_workers(), used, most, (groups,) if is_grouped else None)
+        none = Survey(0, 0, ((0, 0, 0),) * len(used.marks), np.zeros(0, dtype=np.uint64), None)
+        found = [none] * self.sizes.size
+        some = np.flatnonzero(self.sizes).tolist()
+        each = self.left_out, self.labels
+        for i, survey in self.partitions.run(look, *each, only=some, label="looking at rows", verbose=self.verbose):
+            found[i] = survey
+        return found
+
+    def repeats(self, surveys: Sequence[Survey]) -> list[tuple[int, int, int]]:
+        """Return how rows repeat others, over all partitions: see :meth:`alignconf.repeats.UsedRows.repeats`."""
+        together = []
+        for of_use in zip(*(one.repeats for one in surveys), strict=True):
+            first = [self.position(i, row) for i, (_, n, row) in enumerate(of_use) if n]
+            together.append((sum(n for n, _, _ in of_use), sum(n for _, n, _ in of_use), first[0] if first else 0))
+        return together
+
+    def families(
+        self,
+        request: Request,
+        alignment: Alignment,
+        row: Table,
+        random: np.random.Generator,
+        surveys: Sequence[Survey],
+    ) -> tuple[list[LossFamily], FloatArray]:
+        """Return what complete rows lose, as :meth:`alignconf.request.Request.families`, and one score of each.
+
+        Parameters
+        ----------
+        request : Request
+        alignment : Alignment
+        row : Table with one row, any
+        random : numpy.random.Generator
+            Draws the queries.
+        surveys : (n_partitions,)
+        """
+        counts = np.array([one.n_complete for one in surveys])
+        n_queries = request.asked_of_each(alignment)
+        states = states_at(alignment.asked if request.loss.per_query else (), row, n_queries, random, counts.tolist())
+        with_rows = any(one.membership is not None for one in surveys)
+        measure = partial(_measured, request, alignment.for_workers(), with_rows)
+        starts, n_rows = np.cumsum(counts) - counts, int(counts.sum())
+        first = np.empty(n_rows)
+        found: list[list[tuple[FloatArray, IntArray]]] = []
+        for i, (own, positive) in self.run(measure, states, only=counts > 0, label=str(alignment.declared)):
+            first[starts[i] : starts[i] + counts[i]] = own
+            found.append([(values, rows + starts[i]) for values, rows in positive])
+        families = [
+            PositiveScores(n_rows, n_queries, *(np.concatenate(parts) for parts in zip(*of_family, strict=True)))
+            for of_family in zip(*found, strict=True)
+        ]
+        return list(families), first
+
+
+def in_memory(X: Any, *, name: str, verbose: bool = False) -> Table:
+    """Return the rows of a Dask object in memory, all of them; refuse more than ``MOST_REFERENCE``.
+
+    Raises
+    ------
+    InputError
+    """
+    rows = PartitionedRows.of(X, name=name, verbose=verbose)
+    if rows.n_rows > MOST_REFERENCE:
+        raise InputError(
+            f"{name} has {rows.n_rows} rows in partitions, and rows that give the reference law are kept in memory, at most "
+            f"{MOST_REFERENCE} of them; give a sample, for example {name}.sample(frac={0.5 * MOST_REFERENCE / rows.n_rows:.2g})."
+        )
+    return rows.take(np.arange(rows.n_rows))
+
+
+def check_partitioned(request: Request) -> None:
+    """Refuse what cannot be promised of rows in partitions.
+
+    Raises
+    ------
+    InputError
+    """
+    if not request.loss.is_rate:
+        raise InputError(
+            f"loss={request.loss.name!r} needs more than one number of each row, which is not supported for rows in partitions; "
+            "calibrate on rows in memory, X.sample(...).compute(), or use a rate of violations, such as the default loss, "
+            "'delivered'."
+        )
+    if request.shift is not None:
+        raise InputError(
+            "shift is not supported for rows in partitions; calibrate on rows in memory, X.sample(...).compute(), or on rows "
+            "from deployment, which need no shift."
+        )
+
+
+def membership_of(surveys: Sequence[Survey]) -> Membership | None:
+    """Return the groups of the complete rows of all partitions."""
+    found = [one.membership for one in surveys if one.membership is not None]
+    return Membership.joined(found) if found else None
+
+
+def _n_rows(table: Table) -> int:
+    return int(table.shape[0])
+
+
+def _on_rows(function: Callable[..., Any], table: Table, left_out: IntArray, labels: Any, *own: Any) -> Any:
+    """Return what a function says of the rows of a partition that count, with their labels."""
+    if left_out.size:
+        rows = np.delete(np.arange(table.shape[0]), left_out)
+        table = _tables.take(table, rows)
+        labels = labels.iloc[rows] if hasattr(labels, "iloc") else labels if labels is None else labels[rows]
+    return function(table, labels, *own)
+
+
+def _survey(
+    alignment: Alignment,
+    used: UsedRows,
+    most: np.uint64 | None,
+    groups: tuple[Any] | None,
+    table: Table,
+    left_out: IntArray,
+    labels: Any,
+) -> Survey:
+    # Groups are named by all rows, also those that are left out, as on one machine.
+    membership = None if groups is None else read_groups(groups[0], table, labels)
+    rows = np.delete(np.arange(table.shape[0]), left_out)
+    inside = _tables.take(table, rows)
+    complete = np.flatnonzero(alignment.complete(inside))
+    marks = fingerprints(inside) if most is not None else np.zeros(0, dtype=np.uint64)
+    kept = marks if most is None else marks[marks <= most]
+    return Survey(rows.size, complete.size, used.repeats(inside), kept, membership and membership.take(rows[complete]))
+
+
+def _measured(
+    request: Request,
+    alignment: Alignment,
+    with_rows: bool,
+    table: Table,
+    _: Any,
+    states: Sequence[np.random.Generator],
+) -> tuple[FloatArray, list[tuple[FloatArray, IntArray]]]:
+    """Return one score of each complete row, and for each family the positive scores, and if wanted the rows they are of."""
+    rows = _tables.take(table, np.flatnonzero(alignment.complete(table)))
+    draws: Any = RowDraws(states)
+    scores = [one.values for one in request.families(alignment, rows, rows, draws) if isinstance(one, Scores)]
+    positive = [~(values <= 0) for values in scores]
+    found = [
+        (one[at], np.nonzero(at)[0] if with_rows else np.arange(0)) for one, at in zip(scores, positive, strict=True)
+    ]
+    return scores[0][:, 0].copy(), found

@@ -1,0 +1,108 @@
+"""What calibrated estimators say of rows: the delivered function, its band, and what a tester finds in it.
+
+Rows are in memory here; for those in partitions see :mod:`alignconf.partitioned`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+
+from alignconf import _tables
+from alignconf._typing import FloatArray, Table
+from alignconf._validation import CERTIFY, check_count, check_rows, generator
+from alignconf.alignment import Alignment
+from alignconf.calibration import Calibration
+from alignconf.certificate import Certificate, certify, check_asked
+from alignconf.error_change import RowErrors
+from alignconf.errors import NotCalibratedError
+from alignconf.groups import Membership, read_groups
+from alignconf.levels import Level
+from alignconf.parameters import MOST
+from alignconf.partitioned import PartitionedEstimator
+from alignconf.partitions import is_partitioned
+from alignconf.tally import Tally, tallied
+from alignconf.thresholds import ByGroup
+
+__all__ = ["DeliveringEstimator"]
+
+
+class DeliveringEstimator(PartitionedEstimator):
+    """Base of aligned estimators, for what comes after calibration."""
+
+    calibration_: Calibration
+    levels_: tuple[Level, ...]
+    column_names_: tuple[Any, ...] | None
+    n_features_in_: int
+
+    def _certify(self, X: Table, y: Any, groups: Any, confidence: float, n_queries: int) -> Certificate:
+        check_count("n_queries", n_queries, at_least=1, at_most=MOST)
+        if is_partitioned(X):
+            tally = self._tally_partitions(X, y, groups, n_queries)
+        else:
+            alignment, table = self._ready(X)
+            errors = None if y is None else self._errors(table, y)
+            check_asked(int(alignment.complete(table).sum()))
+            self.used_rows_.refuse(table)
+            tally = self._tally(n_queries, errors, table, groups, generator(self.random_state, CERTIFY), keep=True)
+        return certify(self.alignment_, self.calibration_, tally, confidence, self.levels_)
+
+    def _tally(
+        self,
+        n_queries: int,
+        errors: RowErrors | None,
+        table: Table,
+        groups: Any,
+        random: np.random.Generator,
+        *,
+        keep: bool = False,
+    ) -> Tally:
+        """Return what rows show of the delivered function."""
+        membership = self._membership(table, groups) if isinstance(self.threshold_, ByGroup) else None
+        half_widths = self.threshold_.of_rows(table, groups)
+        return tallied(self.alignment_, half_widths, table, random, errors, membership, n_queries, keep=keep)
+
+    @abstractmethod
+    def _errors(self, table: Table, y: Any) -> RowErrors:
+        """Return how wrong values are at labelled rows."""
+
+    def _delivered(self, X: Table, groups: Any = None) -> tuple[Table, FloatArray, FloatArray]:
+        """Return the table, the model's values and the delivered ones, (n_samples,)."""
+        alignment, table = self._ready(X)
+        half_widths = self.threshold_.of_rows(table, groups)
+        f, g = alignment.predict(table)
+        return table, f, alignment.deliver(table, f, g, half_widths)
+
+    def _band(self, X: Table, groups: Any = None) -> FloatArray:
+        """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""
+        alignment, table = self._ready(X)
+        half_widths = self.threshold_.of_rows(table, groups)
+        alignment.complete(table)  # refuses rows that have no place on their lines, as predict does
+        f, _ = alignment.predict_model(table)
+        return alignment.band(table, f, half_widths)
+
+    def _membership(self, table: Table, labels: Any) -> Membership | None:
+        """Return the groups of rows, None where there are none."""
+        return None if self.groups is None and labels is None else read_groups(self.groups, table, labels)
+
+    def _ready(self, X: Table) -> tuple[Alignment, Table]:
+        self._check_calibrated()
+        table = check_rows(X)
+        self._check_columns(table)
+        return self.alignment_, table
+
+    def _check_calibrated(self) -> None:
+        if not hasattr(self, "calibration_"):
+            raise NotCalibratedError(
+                f"this {type(self).__name__} has no lambda_ yet; call calibrate(X) for a fitted estimator, or "
+                "fit(X, y)."
+            )
+
+    def _check_columns(self, table: Table) -> None:
+        _tables.check_columns(table, self.column_names_, self.n_features_in_, owner=type(self).__name__)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Whether ``lambda_`` has been found."""
+        return hasattr(self, "calibration_")

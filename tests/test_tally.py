@@ -1,0 +1,149 @@
+"""What adds up over blocks of rows, against the same of all rows together."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alignconf import AlignedRegressor
+from alignconf.error_change import Mean, RowErrors
+from alignconf.errors import CalibrationError
+from alignconf.families import PositiveScores, Scores
+from alignconf.groups import Membership, read_groups
+from alignconf.tally import Tally, tallied
+
+FINITE = st.floats(-1e6, 1e6, allow_nan=False)
+
+
+class Wave:
+    """A vectorised model."""
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return np.sin(7 * X[:, 0]) * X[:, 1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Means
+# ---------------------------------------------------------------------------------------------------------------------
+@settings(max_examples=100, deadline=None)
+@given(st.lists(FINITE, min_size=2, max_size=30), st.data())
+def test_means_of_two_blocks_join_to_those_of_all(values: list[float], data: st.DataObject) -> None:
+    """Against rational arithmetic."""
+    cut = data.draw(st.integers(1, len(values) - 1))
+    found = Mean.of(np.array(values[:cut])).joined(Mean.of(np.array(values[cut:])))
+    exact = [Fraction(value) for value in values]
+    mean = sum(exact) / len(exact)
+    squares = sum((value - mean) ** 2 for value in exact)
+    size = max(map(abs, values)) + 1e-300
+    assert found.n == len(values)
+    assert found.mean == pytest.approx(float(mean), rel=1e-12, abs=1e-12 * size)
+    assert found.squares == pytest.approx(float(squares), rel=1e-9, abs=1e-12 * size**2)
+    assert (found.low, found.high) == (min(values), max(values))
+
+
+def test_equal_numbers_have_no_spread_however_they_are_cut() -> None:
+    ones = Mean.of(np.full(7, 0.1)).joined(Mean.of(np.full(3, 0.1)))
+    assert ones.low == ones.high == 0.1
+    assert ones.squares == pytest.approx(0, abs=1e-30)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Tallies
+# ---------------------------------------------------------------------------------------------------------------------
+def test_tallies_of_blocks_join_to_that_of_all_rows() -> None:
+    """With one generator for the blocks one after the other, as queries are drawn row by row for a single part."""
+    X = np.random.default_rng(0).random((300, 3))
+    X[::7, 0] = np.nan
+    rows = np.nan_to_num(X)
+    aligned = AlignedRegressor(Wave(), {1: 1}, random_state=0).calibrate(rows[:100])
+    alignment, groups = aligned.alignment_, (rows[100:, 2] > 0.5).astype(int)
+    y = np.random.default_rng(1).random(200)
+
+    def of(block: slice, random: np.random.Generator) -> Tally:
+        table = rows[100:][block]
+        errors = RowErrors("absolute error", lambda values: np.abs(values - y[block]))
+        membership = read_groups(None, table, groups[block])
+        return tallied(alignment, aligned.lambda_, table, random, errors, membership, 3)
+
+    whole, random = of(slice(0, 200), np.random.default_rng(2)), np.random.default_rng(2)
+    found = Tally.joined([of(slice(start, start + 50), random) for start in range(0, 200, 50)])
+    np.testing.assert_array_equal(found.failed, whole.failed)
+    np.testing.assert_array_equal(found.losses, whole.losses)
+    assert found.failed.any()
+    assert not found.failed.all()
+    assert (found.n_rows, found.n_missing, found.is_full, found.is_same, found.measure) == (
+        *(200, 0, False, True, "absolute error"),
+    )
+    for one, other in zip((found.moved, *found.errors), (whole.moved, *whole.errors), strict=True):
+        assert (one.n, one.mean) == (other.n, pytest.approx(other.mean, rel=1e-13))
+        assert (one.low, one.high) == (other.low, other.high)
+    assert found.membership is not None
+    assert whole.membership is not None
+    np.testing.assert_array_equal(found.membership.codes, whole.membership.codes)
+    assert Tally.joined([whole]) is whole
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Groups
+# ---------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array([3, 1, 2, 1, 5, 3, 0]),
+        np.array(["b", "a", "c", "b", "b", "z", "a"]),
+        np.array(["b", 1, ("c", 2), "b", "z", 1, "a"], dtype=object),
+        np.random.default_rng(0).random((7, 3)) > 0.5,
+        np.arange(300),
+    ],
+    ids=["numbers", "texts", "anything", "overlapping", "many"],
+)
+def test_groups_of_blocks_join_to_those_of_all_rows(labels: np.ndarray) -> None:
+    table = np.zeros((len(labels), 1))
+    whole = read_groups(None, table, labels)
+    for cuts in ([3], [1, 2, 6], [0, 5]):
+        parts = zip([0, *cuts], [*cuts, len(labels)], strict=True)
+        blocks = [read_groups(None, table[start:end], labels[start:end]) for start, end in parts if end > start]
+        found = Membership.joined(blocks)
+        assert found.names == whole.names
+        np.testing.assert_array_equal(found.codes, whole.codes)
+        assert found.codes.dtype.itemsize <= (1 if len(labels) < 100 else 2)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Scores
+# ---------------------------------------------------------------------------------------------------------------------
+@settings(max_examples=100, deadline=None)
+@given(
+    n_rows=st.integers(1, 60),
+    n_queries=st.integers(1, 4),
+    alpha=st.sampled_from([0.05, 0.1, 0.3, 0.5]),
+    seed=st.integers(0, 10**6),
+)
+def test_positive_scores_say_what_all_scores_say(n_rows: int, n_queries: int, alpha: float, seed: int) -> None:
+    """Ranks, figures and refusals, of all rows and of some; in any order of the positive scores."""
+    random = np.random.default_rng(seed)
+    values = np.round(np.maximum(random.normal(size=(n_rows, n_queries)), 0), 1)
+    values[random.random(values.shape) < 0.03] = np.inf
+    order = random.permutation(int((values > 0).sum()))
+    few = PositiveScores(n_rows, n_queries, values[values > 0][order], np.nonzero(values > 0)[0][order])
+    chosen = random.random(n_rows) < 0.6
+    twice = few.take(chosen).take(np.arange(chosen.sum()) % 2 == 0)
+    pairs = (
+        (Scores(values), few),
+        (Scores(values[chosen]), few.take(chosen)),
+        (Scores(values[chosen][::2]), twice),
+    )
+    for all_scores, positive in pairs:
+        assert positive.shape == all_scores.shape
+        assert repr(positive.figures()) == repr(all_scores.figures())
+        answers = []
+        for family in (all_scores, positive):
+            try:
+                answers.append(family.critical(alpha, None))
+            except CalibrationError as error:
+                answers.append(str(error))
+        assert answers[0] == answers[1]
