@@ -164,10 +164,10 @@ def check_numbers(name: str, values: Any) -> FloatArray:
     entries = check_entries(name, values)
     try:
         if entries.dtype.kind not in "biufO":
-            raise TypeError(f"{entries.dtype}")
+            raise TypeError("expected real ones")
         return np.asarray(entries, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{name} must be numbers, got values of type {entries.dtype} ({error}).") from error
+        raise InputError(f"{name} must be numbers, got values of type {entries.dtype}: {error}.") from error
 
 
 def check_targets(y: Any, n_samples: int) -> FloatArray:

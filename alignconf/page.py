@@ -17,7 +17,7 @@ from typing import Any
 from alignconf.errors import InputError
 from alignconf.verdict import HOLDS, UNDECIDED, UNSEEN, VIOLATED
 
-__all__ = ["FigureTable", "Page", "Picture", "check_path", "save_text"]
+__all__ = ["FigureTable", "Page", "Picture", "Section", "check_path", "save_text"]
 
 #: A sign and a class of the style sheet for each verdict: colour never says anything alone.
 SIGNS = {HOLDS: ("\N{CHECK MARK}", "good"), UNSEEN: ("\N{CHECK MARK}", "good"),
@@ -76,6 +76,16 @@ class FigureTable:
 
 
 @dataclass(frozen=True)
+class Section:
+    """Statements of one kind: a label, what such statements mean, and the statements, the first one in full size."""
+
+    title: str
+    kind: str
+    meaning: str
+    facts: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Page:
     """What a reader is told, in order. All text is escaped.
 
@@ -91,6 +101,8 @@ class Page:
     pictures : sequence of Picture
     tables : sequence of FigureTable
     settings : sequence of (str, str)
+    sections : sequence of Section
+        What else is known, after the tables.
     """
 
     title: str
@@ -100,14 +112,12 @@ class Page:
     pictures: Sequence[Picture]
     tables: Sequence[FigureTable]
     settings: Sequence[tuple[str, str]]
+    sections: Sequence[Section] = ()
 
     def html(self) -> str:
         """Return the page."""
         sign, kind = SIGNS.get(self.word, ("", "none"))
         word = f"{sign} {self.word[:1].upper()}{self.word[1:]}".strip() or "No verdict"
-        facts = [f"<p>{escape(self.facts[0])}</p>" if self.facts else ""]
-        if len(self.facts) > 1:
-            facts.append("<ul>" + "".join(f"<li>{escape(fact)}</li>" for fact in self.facts[1:]) + "</ul>")
         pictures = "".join(
             f"<figure>{picture.svg}<figcaption>{escape(picture.caption)}</figcaption></figure>"
             for picture in self.pictures
@@ -121,8 +131,9 @@ class Page:
             f"<title>{escape(self.title)}</title><style>{STYLE}</style></head>\n<body><main>"
             f"<h1>{escape(self.title)}</h1>"
             f'<section class="verdict {kind}"><strong>{escape(word)}</strong><p>{escape(self.sentence)}</p></section>\n'
-            f"{''.join(facts)}\n{'<h2>Pictures</h2>' if pictures else ''}{pictures}\n"
-            f"{''.join(map(_table, self.tables))}\n<h2>Settings and versions</h2><dl>{settings}</dl>"
+            f"{_facts(self.facts)}\n{'<h2>Pictures</h2>' if pictures else ''}{pictures}\n"
+            f"{''.join(map(_table, self.tables))}{''.join(map(_section, self.sections))}\n"
+            f"<h2>Settings and versions</h2><dl>{settings}</dl>"
             "</main></body></html>\n"
         )
 
@@ -158,6 +169,17 @@ def save_text(text: str, path: Any) -> str:
         finally:
             part.unlink(missing_ok=True)
     return text
+
+
+def _facts(facts: Sequence[str]) -> str:
+    first = f"<p>{escape(facts[0])}</p>" if facts else ""
+    others = "".join(f"<li>{escape(fact)}</li>" for fact in facts[1:])
+    return f"{first}<ul>{others}</ul>" if others else first
+
+
+def _section(section: Section) -> str:
+    label = f'<p class="none"><strong>{escape(section.kind)}</strong>. {escape(section.meaning)}</p>'
+    return f"\n<section><h2>{escape(section.title)}</h2>{label}{_facts(section.facts)}</section>"
 
 
 def _table(table: FigureTable) -> str:

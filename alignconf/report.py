@@ -19,7 +19,7 @@ from alignconf.pictured_line import PicturedLine
 from alignconf.verdict import Verdict, weakest
 from alignconf.witness import Witness
 
-__all__ = ["audit_page", "audit_rates", "certificate_page", "certificate_rates"]
+__all__ = ["audit_page", "audit_rates", "certificate_page", "certificate_rates", "rates_table"]
 
 #: A page draws at most so many rates; the table has them all.
 MAX_DRAWN = 12
@@ -37,7 +37,7 @@ def audit_page(audit: Any, max_rate: float) -> Page:
         pictures=_pictures(
             rates, audit.lines, "Row {row}, along whose line the worst violation was found; its points are marked."
         ),
-        tables=[_rates(rates), *_witnesses("Worst queries", "the model", audit.witnesses)],
+        tables=[rates_table(rates), *_witnesses("Worst queries", "the model", audit.witnesses)],
         settings=audit.settings,
     )
 
@@ -60,7 +60,7 @@ def certificate_page(certificate: Any) -> Page:
             rates, certificate.evidence.lines, "Row {row}, along whose line the model violates the property most."
         ),
         tables=[
-            _rates(rates),
+            rates_table(rates),
             *_witnesses("Worst queries to the delivered model", "the delivered model", certificate.evidence.witnesses),
             *_witnesses(
                 "Worst queries to the model before alignment", "the model", certificate.evidence.witnesses_before
@@ -99,7 +99,8 @@ def _pictures(rates: Sequence[RateRow], lines: Sequence[PicturedLine], caption: 
     return pictures
 
 
-def _rates(rows: Sequence[RateRow]) -> FigureTable:
+def rates_table(rows: Sequence[RateRow]) -> FigureTable:
+    """Return rates as a table, with their bounds."""
     cells = []
     for row in rows:
         found = row.violations

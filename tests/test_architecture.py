@@ -55,7 +55,7 @@ LADDER = (
     {"_trials", "aligned", "audit", "inputs"},
     {"outcome", "classifier", "plotting", "monitoring", "sequential", "_laws", "plausibility"},
     {"regressor", "_orbit_laws"},
-    {"forecast", "rare", "search", "slices", "testing"},
+    {"forecast", "rare", "risk_page", "search", "slices", "testing"},
     {"command"},
     {"propose"},
     {"__init__", "__main__"},
