@@ -126,12 +126,12 @@ def check_model(name: str, model: Any) -> Model:
 
 def check_surrogate(surrogate: Any) -> None:
     """Refuse a surrogate that cannot be fitted and asked."""
-    if surrogate is None:
+    if surrogate is None or (isinstance(surrogate, str) and surrogate == "monotone"):
         return
     if isinstance(surrogate, type) or not all(hasattr(surrogate, name) for name in ("fit", "predict", "get_params")):
         raise InputError(
             f"surrogate must be an unfitted scikit-learn regressor that has the property whatever it is fitted to, got "
-            f"{surrogate!r} of type {type(surrogate).__name__}; leave it out for gradient boosting under constraints."
+            f"{surrogate!r} of type {type(surrogate).__name__}; write 'monotone' for the library's own."
         )
 
 
