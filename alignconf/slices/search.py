@@ -265,7 +265,28 @@ class _Lattice:
     def of(
         cls, partitions: Partitions, population: Population, alpha: float | None, max_depth: int, min_support: int
     ) -> _Lattice:
-        """Count level by level; what cannot be found, and has nothing inside it that can, is bounded but not counted."""
+        """Count what has to be counted.
+
+        Where more rows than ``min_support`` are needed, how many depends on the number of slices with so many rows; it must not
+        depend on losses, so that then every slice is counted.
+        """
+        lattice = cls._level_by_level(partitions, population, alpha, max_depth, min_support, bounds=True)
+        if alpha is None or lattice.support == min_support:
+            return lattice
+        return cls._level_by_level(partitions, population, alpha, max_depth, min_support, bounds=False)
+
+    @classmethod
+    def _level_by_level(
+        cls,
+        partitions: Partitions,
+        population: Population,
+        alpha: float | None,
+        max_depth: int,
+        min_support: int,
+        *,
+        bounds: bool,
+    ) -> _Lattice:
+        """Count level by level; with bounds, what cannot be found, and has nothing inside it that can, is not counted."""
         sizes = partitions.bins.sizes
         least = None if alpha is None else population.least_p_values()
         support, threshold = min_support, SCREEN
@@ -274,10 +295,12 @@ class _Lattice:
         for depth in range(min(max_depth, sizes.size)):
             if depth:
                 levels = [one.keys for one in known]
-                bounds = bounded_by_parents(extended(levels, sizes), levels, known[-1], sizes)
-                best = population.best_inside(bounds.n_rows, bounds.losses, support)
-                found = partitions.counts(bounds.keys[best <= threshold])
-                known.append(bounds.replaced(best <= threshold, found))
+                at_most = bounded_by_parents(extended(levels, sizes), levels, known[-1], sizes)
+                worth = np.ones(len(at_most.keys), dtype=bool)
+                if bounds:
+                    worth = population.best_inside(at_most.n_rows, at_most.losses, support) <= threshold
+                found = partitions.counts(at_most.keys[worth])
+                known.append(at_most.replaced(worth, found))
             else:
                 found = partitions.counts(literals(sizes))
                 known.append(found)
