@@ -17,7 +17,8 @@ proposed either, as what counts as one unit of each feature is for a person to s
 
 **What is claimed.** Approximately, for many rows and if the other features are well adjusted for: among the directions and
 orders with evidence, and among the bends, the expected share of those whose feature the labels do not depend on, given the
-others, is at most ``alpha`` (for independent or positively dependent p-values). Nothing is claimed of the world beyond the labels.
+others, is at most ``alpha`` (for independent or positively dependent p-values).
+Nothing is claimed of the world beyond the labels.
 
 References
 ----------
