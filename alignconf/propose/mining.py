@@ -3,7 +3,8 @@
 Candidates are, for each numeric feature, increasing or decreasing, and concave or convex; for each categorical one an order of
 its categories. Each passes these filters or is listed with the one that stopped it:
 
-1. evidence given the other features (:mod:`alignconf.propose.evidence`), Benjamini and Hochberg's procedure over all candidates;
+1. evidence given the other features (:mod:`alignconf.propose.evidence`), Benjamini and Hochberg's procedure over all directions
+   and orders, and over all bends by themselves, so that many sure bends do not let doubtful directions pass;
 2. the same sign in both halves of the rows;
 3. no piece of the feature's range that speaks against it;
 4. not vacuous: queries are about different places;
@@ -14,9 +15,10 @@ its categories. Each passes these filters or is listed with the one that stopped
 That a feature does *not* matter is never proposed: no evidence for an effect is no evidence against one. Dominance is not
 proposed either, as what counts as one unit of each feature is for a person to say.
 
-**What is claimed.** Approximately, for many rows and if the other features are well adjusted for: among the candidates with
-evidence, the expected share of those whose feature the labels do not depend on, given the others, is at most ``alpha`` (for
-independent or positively dependent p-values). Nothing is claimed of the world beyond the labels.
+**What is claimed.** Approximately, for many rows and if the other features are well adjusted for: among the directions and
+orders with evidence, and among the bends, the expected share of those whose feature the labels do not depend on, given the
+others, is at most ``alpha`` (for independent or positively dependent p-values).
+Nothing is claimed of the world beyond the labels.
 
 References
 ----------
@@ -70,6 +72,7 @@ class _Candidate:
     """A property with the evidence for it, before any filter but the first."""
 
     declared: Property
+    is_bend: bool
     p_value: float
     stability: str
     opposition: str
@@ -99,7 +102,7 @@ def propose_properties(
         Asked whether it breaks what is proposed, and what enforcing it would cost. An aligned model must not have been calibrated
         on ``X``.
     alpha : float in (0, 1), default=0.05
-        False discovery rate over all candidates.
+        False discovery rate of directions and orders, and of bends.
     features : sequence of str or int, optional
         To look at; all by default. All columns are held fixed in any case.
     X_calibration : table, optional
@@ -153,7 +156,7 @@ def propose_properties(
         delayed(_candidates)(table, design, position, labels, half, seed) for position in asked
     )
     candidates = [one for of_feature in found for one in of_feature]
-    adjusted = false_discovery_control([one.p_value for one in candidates]) if candidates else np.zeros(0)
+    adjusted = _adjusted(candidates)
     judge = Asked(model, table, labels, half, tolerance, seed)
     proposals = [
         judge.judged(_filtered(one, float(p_value), table, half, seed))
@@ -163,6 +166,16 @@ def propose_properties(
     ranks = ("accepted for review", "needs a person", "rejected")
     ordered = sorted(proposals, key=lambda one: (ranks.index(one.status), one.adjusted_p_value))
     return Review(tuple(ordered), int(table.shape[0]), len(candidates), level, used)
+
+
+def _adjusted(candidates: Sequence[_Candidate]) -> FloatArray:
+    """Return p-values adjusted by Benjamini and Hochberg, directions and bends each by themselves: (n_candidates,)."""
+    p_values = np.array([one.p_value for one in candidates])
+    bends = np.array([one.is_bend for one in candidates], dtype=bool)
+    for kind in (bends, ~bends):
+        if kind.any():
+            p_values[kind] = false_discovery_control(p_values[kind])
+    return p_values
 
 
 def _candidates(
@@ -189,6 +202,7 @@ def _monotone(feature: Feature, evidence: Evidence) -> _Candidate:
     against = evidence.opposite_slope(sign)
     return _Candidate(
         (Increasing if sign > 0 else Decreasing)(feature),
+        False,
         evidence.p_value,
         ""
         if min(half * sign for half in evidence.halves) >= LEAST_IN_HALF
@@ -202,6 +216,7 @@ def _bent(feature: Feature, evidence: Evidence) -> _Candidate:
     against = evidence.opposite_bend(sign)
     return _Candidate(
         (Convex if sign > 0 else Concave)(feature),
+        True,
         evidence.curvature_p_value,
         ""
         if min(half * sign for half in evidence.curvature_halves) >= LEAST_IN_HALF
@@ -225,7 +240,7 @@ def _of_categories(
     known = Encoder.of_table(table, (position,)).categories[position]
     categories = {int(code): value for value, code in known.items()}
     ordered = Ordered(feature, [categories[code] for code in evidence.order])
-    return [_Candidate(ordered, evidence.p_value, "", "")]
+    return [_Candidate(ordered, False, evidence.p_value, "", "")]
 
 
 def _filtered(candidate: _Candidate, adjusted: float, table: Table, half: BoolArray, seed: int) -> Proposal:

@@ -207,8 +207,8 @@ class Review(Finding):
         mined = (
             ""
             if self.alpha is None
-            else f" Of those with evidence, an expected share of at most {self.alpha:g} is about features on which labels do not "
-            "depend given the others (approximate: many rows, and the others well adjusted for)."
+            else f" Of directions with evidence, and of bends, an expected share of at most {self.alpha:g} is about features "
+            "on which labels do not depend given the others (approximate: many rows, and the others well adjusted for)."
         )
         return (
             f"Hypotheses for a person to judge: {len(self.for_review)} of {self.n_candidates} candidates, from {self.n_rows} "

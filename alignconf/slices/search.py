@@ -36,14 +36,12 @@ from alignconf.errors import InputError
 from alignconf.findings import Finding, Kind
 from alignconf.repeats import UsedRows
 from alignconf.slices.bins import Bins, Condition
-from alignconf.slices.lattice import SliceCounts, bounded_by_parents, extended, literals
+from alignconf.slices.enumeration import SCREEN, Enumeration, found_alone
+from alignconf.slices.lattice import SliceCounts
 from alignconf.slices.partitions import Partitions
-from alignconf.slices.significance import Population, least_support
+from alignconf.slices.significance import Population
 
 __all__ = ["FoundSlice", "SliceSearch", "search_slices"]
-
-#: Without alpha, slices whose p-value is at most this are worth asking other rows about.
-SCREEN = 1e-3
 
 
 @dataclass(frozen=True)
@@ -214,7 +212,7 @@ def search_slices(
         raise InputError(f"bins must be a Bins, as Bins.from_rows returns, got {bins!r} of type {type(bins).__name__}.")
     partitions = Partitions.of(X, losses, bins, {"n_bins": n_bins, "features": features}, n_jobs)
     read, population = partitions.bins, partitions.population()
-    lattice = _Lattice.of(partitions, population, level, max_depth, min_support)
+    lattice = Enumeration.of(partitions, population, level, max_depth, min_support)
     tested = [one.take(one.n_rows >= lattice.support) for one in lattice.counted]
     n_tested = lattice.n_tested
     every = np.concatenate([population.p_values(one.n_rows, one.losses) for one in tested])
@@ -225,7 +223,7 @@ def search_slices(
     )
     kept = every <= SCREEN if level is None else adjusted <= level
     candidates = _sorted_candidates(tested, every, adjusted, kept)
-    alone = SCREEN if level is None else _alone(level, n_tested)
+    alone = SCREEN if level is None else found_alone(level, n_tested)
     chosen = _peeled(partitions, candidates, max_slices, alone, grows=level is not None)
     unit = partitions.unit
     return SliceSearch(
@@ -241,60 +239,6 @@ def search_slices(
         is_binary=population.is_binary,
         used=partitions.used(),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Lattice:
-    """The slices that may have enough rows, as far as they had to be counted.
-
-    Parameters
-    ----------
-    counted : list of SliceCounts
-        Level by level.
-    support : int
-        How many rows are enough.
-    n_tested : int
-        Slices that have enough rows, or may have and could not be found: the number of tests.
-    """
-
-    counted: list[SliceCounts]
-    support: int
-    n_tested: int
-
-    @classmethod
-    def of(
-        cls, partitions: Partitions, population: Population, alpha: float | None, max_depth: int, min_support: int
-    ) -> _Lattice:
-        """Count level by level; what cannot be found, and has nothing inside it that can, is bounded but not counted."""
-        sizes = partitions.bins.sizes
-        least = None if alpha is None else population.least_p_values()
-        support, threshold = min_support, SCREEN
-        counted: list[SliceCounts] = []
-        known: list[SliceCounts] = []
-        for depth in range(min(max_depth, sizes.size)):
-            if depth:
-                levels = [one.keys for one in known]
-                bounds = bounded_by_parents(extended(levels, sizes), levels, known[-1], sizes)
-                best = population.best_inside(bounds.n_rows, bounds.losses, support)
-                found = partitions.counts(bounds.keys[best <= threshold])
-                known.append(bounds.replaced(best <= threshold, found))
-            else:
-                found = partitions.counts(literals(sizes))
-                known.append(found)
-            counted.append(found)
-            if alpha is not None and least is not None:
-                support = least_support(np.concatenate([one.n_rows for one in known]), least, alpha, min_support)
-                n_tested = sum(int((one.n_rows >= support).sum()) for one in known)
-                threshold = _alone(alpha, n_tested)
-            known[-1] = known[-1].take(known[-1].n_rows >= support)
-            if not len(known[-1].keys):
-                break
-        return cls(counted, support, sum(int((one.n_rows >= support).sum()) for one in known))
-
-
-def _alone(alpha: float, n_tested: int) -> float:
-    """Return the p-value up to which Benjamini and Yekutieli's procedure finds a slice that is alone in being surprising."""
-    return alpha / (n_tested * float(np.sum(1.0 / np.arange(1, n_tested + 1)))) if n_tested else 0.0
 
 
 @dataclass(frozen=True)
