@@ -123,7 +123,7 @@ def largest_probability(probability: float, divergence: float) -> float:
     Examples
     --------
     >>> round(largest_probability(1e-6, 0.5), 4)
-    0.0437
+    0.0507
     """
     p, rho = check_level("probability", probability), check_number("divergence", divergence, at_least=0.0)
     if rho >= -np.log(p):
