@@ -281,7 +281,7 @@ def test_rows_that_cannot_be_asked_count_as_kept() -> None:
             return -np.nan_to_num(X[:, 0])
 
     found = violation_probability(
-        Falling(), {0: "increasing"}, InputLaw.from_rows(rows), X_reference=rows, budget=25_000, random_state=0
+        Falling(), {0: "increasing"}, InputLaw.from_rows(rows), X_reference=rows, budget=50_000, random_state=0
     )
     assert abs(found.probability - 0.75) < 0.1  # a quarter of the rows lacks the feature
 

@@ -164,11 +164,15 @@ def violation_probability(
 
 
 def _graded(margins: FloatArray, gaps: FloatArray | None) -> FloatArray:
-    """Return margins above 0 as they are, others per gap; minus infinity where the places coincide and nothing is asked."""
+    """Return margins above 0 as they are, others per gap; minus infinity where the places coincide and nothing is asked.
+
+    Quotients are read in single precision: scores that differ by rounding only would count as changed, and steer the steps.
+    """
     if gaps is None:
         return margins
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(margins > 0, margins, np.where(gaps > 0, margins / gaps, -np.inf))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        slopes = (margins / gaps).astype(np.float32)
+        return np.where(margins > 0, margins, np.where(gaps > 0, slopes, -np.inf))
 
 
 def _gaps(part: PartQueries) -> FloatArray | None:

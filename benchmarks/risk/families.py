@@ -26,7 +26,7 @@ class Mixture:
         """Return independent draws."""
         is_rare = random_state.random(size) < self.weight
         both = [one.rvs(size, random_state=random_state) for one in (self.main, self.rare)]
-        return np.where(is_rare, both[1], both[0])
+        return np.asarray(np.where(is_rare, both[1], both[0]), dtype=np.float64)
 
     def sf(self, size: float) -> float:
         """Return the survival function."""
