@@ -2,8 +2,8 @@
 
 A certificate, an audit and the findings of :mod:`alignconf.search`, :mod:`alignconf.slices`, :mod:`alignconf.forecast`,
 :mod:`alignconf.rare` and :mod:`alignconf.propose` answer different questions, and stand on different ground: fresh rows, one
-query that was found, a declared law, a fitted tail, or evidence for a hypothesis. The page puts them side by side, says of each what its kind means, and adds up nothing. The
-only verdict is that of the certificate, or of the audit.
+query that was found, a declared law, a fitted tail, or evidence for a hypothesis. The page puts them side by side, says of
+each what its kind means, and adds up nothing. The only verdict is that of the certificate, or of the audit.
 """
 
 from __future__ import annotations
