@@ -1,9 +1,9 @@
 """One page that joins what is known about a model before it is deployed, each statement under its kind.
 
-A certificate, an audit and the findings of :mod:`alignconf.search`, :mod:`alignconf.slices`, :mod:`alignconf.forecast` and
-:mod:`alignconf.rare` answer different questions, and stand on different ground: fresh rows, one query that was found, a
-declared law, or a fitted tail. The page puts them side by side, says of each what its kind means, and adds up nothing. The
-only verdict is that of the certificate, or of the audit.
+A certificate, an audit and the findings of :mod:`alignconf.search`, :mod:`alignconf.slices`, :mod:`alignconf.forecast`,
+:mod:`alignconf.rare` and :mod:`alignconf.propose` answer different questions, and stand on different ground: fresh rows, one
+query that was found, a declared law, a fitted tail, or evidence for a hypothesis. The page puts them side by side, says of
+each what its kind means, and adds up nothing. The only verdict is that of the certificate, or of the audit.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ MEANING: dict[Kind, str] = {
     ),
     "simulation": "Random numbers from a declared law of inputs. It is about that law, and as wrong as that law is.",
     "model-based": "A tail that was fitted to rows and carried on beyond them. It is a forecast, not a bound.",
+    "hypothesis": "Proposed to a person, with the evidence for it. Nothing was checked of the model, and nothing is enforced.",
 }
 
 UNJUDGED = "No certificate is given, so there is no verdict: no other kind of statement supports one."

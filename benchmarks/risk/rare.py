@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from scipy.stats import norm
@@ -10,6 +11,7 @@ from scipy.stats import norm
 from alignconf import AlignedRegressor
 from alignconf._typing import FloatArray
 from alignconf.rare import (
+    RareEvent,
     before_and_after,
     harmful_laws,
     largest_probability,
@@ -19,7 +21,7 @@ from alignconf.rare import (
 from alignconf.violations import ViolationScore
 from benchmarks.risk.boosted import boosted, law
 from benchmarks.risk.checks import Check
-from benchmarks.risk.tiny import FAMILIES, linear
+from benchmarks.risk.tiny import FAMILIES, Tiny, linear
 
 __all__ = ["checks"]
 
@@ -95,7 +97,8 @@ def _undetermined() -> list[Check]:
         return (u > corner).all(axis=1).astype(np.float64)
 
     def away(u: FloatArray) -> FloatArray:
-        return np.where(needle(u) > 0, 10.0, -np.abs(u).sum(axis=1))
+        margins: FloatArray = np.where(needle(u) > 0, 10.0, -np.abs(u).sum(axis=1))
+        return margins
 
     def flat(u: FloatArray) -> FloatArray:
         return np.zeros(len(u))
@@ -140,9 +143,7 @@ def _frontiers(n_seeds: int) -> list[Check]:
         tiny = linear(p, 10)
         for seed in range(n_seeds):
             found = harmful_laws(
-                lambda shift, random, tiny=tiny: rare_event(
-                    lambda u: tiny.score(u + shift), 10, tiny.threshold, n_runs=4, budget=400_000, random_state=random
-                ),
+                partial(_shifted, tiny),
                 10,
                 (0.1, 0.5, 2.0, 8.0),
                 random_state=seed,
@@ -157,6 +158,13 @@ def _frontiers(n_seeds: int) -> list[Check]:
         f"log P off by at most {off:.1%}, {above} above the bound, cosine with the best direction at least {cosine:.3f}"
     )
     return [Check(f"R6 frontier, {n_seeds} seeds", measured, "5 %, never", off <= 0.05 and not above)]
+
+
+def _shifted(tiny: Tiny, shift: FloatArray, random: np.random.Generator) -> RareEvent:
+    """Simulate a tiny event under shifted normal numbers."""
+    return rare_event(
+        lambda u: tiny.score(u + shift), 10, tiny.threshold, n_runs=4, budget=400_000, random_state=random
+    )
 
 
 def _compared(n_events: int) -> list[Check]:

@@ -47,7 +47,8 @@ class BlackBox:
 class Bump:
     r"""A function that rises with its first column but for a bump, :math:`x_1 - \prod_j (1 - t_j^2)^2`.
 
-    With :math:`t = (x - \mu) / w`. The bump is continuously differentiable, and 0 outside the cube of half-width ``w`` around its centre.
+    With :math:`t = (x - \mu) / w`. The bump is continuously differentiable, and 0 outside the cube of half-width ``w`` around its
+    centre.
     """
 
     def __init__(self, centre: FloatArray, half_width: float) -> None:
