@@ -163,6 +163,16 @@ def test_installed_packages_and_the_network_are_asked_in_turn(monkeypatch: pytes
         obtain("yacht", (), None, download=True)
 
 
+@pytest.mark.parametrize(
+    ("package", "name", "n_rows", "mean"), [("statsmodels", "engel", 235, 624.15), ("sklego", "abalone", 4177, 9.93)]
+)
+def test_tables_of_installed_packages_are_those_of_the_files(package: str, name: str, n_rows: int, mean: float) -> None:
+    pytest.importorskip(package, reason="it comes with the extra 'benchmarks'")
+    table = obtain(name, (), None)
+    assert len(table) == n_rows
+    assert table[SOURCES[name].target].mean() == pytest.approx(mean, abs=0.005)
+
+
 def test_the_catalogue_is_as_large_as_it_says() -> None:
     assert len(PROBLEMS) >= 20
     assert len({problem.dataset for problem in PROBLEMS.values()}) >= 14

@@ -34,7 +34,7 @@ SHOWN = (
     "abalone: increasing in shell_weight",
     "concrete: increasing in cement",
     "diabetes: increasing in bmi",
-    "breast_cancer: decreasing in worst area",
+    "insurance: increasing in age",
     "compas: increasing in priors_count",
 )
 
