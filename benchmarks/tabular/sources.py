@@ -101,9 +101,7 @@ SOURCES = {
     "blog_feedback": Source(
         "comments_24h", "blog_feedback.csv.gz", "a166c8b84371de11a5d3d76093affca9d0611f7deb8857ccda8a358290fb3de5"
     ),
-    "diamonds": Source(
-        "price", "diamonds.csv.gz", "78805d842a897aaca44ecdfd2b42fa04a48142bea52ab53537c50e28000cb2da"
-    ),
+    "diamonds": Source("price", "diamonds.csv.gz", "78805d842a897aaca44ecdfd2b42fa04a48142bea52ab53537c50e28000cb2da"),
     "insurance": Source("charges", "insurance.csv", "bf24b412bee5075f277201c613a5e45f2704a9c28bf9fe7e6638b2c05cb4a014"),
     "wine_quality_red": Source(
         "quality", "wine_quality_red.csv", "78da77462691343ab478952bc4ee2978fe8a0644cc0f685853ed65f3e834b4af"
@@ -121,9 +119,7 @@ SOURCES = {
         "residuary_resistance", "yacht.csv", "7ab905e069cbb935254c9c8be544ee7fac9c451e554e82b7133ade01d606e2f7", uci=243
     ),
     "student_por": Source("g3", "student_por.csv", "e3b6fbb4f701245b76ba1968d864f94e779b326b29a0a3fac1f24a32c5e40b6f"),
-    "cps1985": Source(
-        "wage", "cps1985.csv", "5907b9a7ca898ac3a79a3b5933dd1cb48f63a45627f4056021a9d7239e52103b"
-    ),
+    "cps1985": Source("wage", "cps1985.csv", "5907b9a7ca898ac3a79a3b5933dd1cb48f63a45627f4056021a9d7239e52103b"),
     "engel": Source(
         "foodexp",
         "engel.csv",
