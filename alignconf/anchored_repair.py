@@ -87,6 +87,12 @@ class AnchoredRepair(Repair):
         """Return the repair with the anchors and the surrogate that reference rows give."""
         random = np.random.default_rng(0)
         rows = _tables.take(reference, np.flatnonzero(self.complete(reference)))
+        if not rows.shape[0]:
+            named = ", ".join(repr(axis.feature) for axis in self.axes)
+            raise InputError(
+                f"none of the {reference.shape[0]} reference rows has all of the constrained features {named}; give reference "
+                "rows in which none of them is missing."
+            )
         places = self._places(rows)
         shuffled = random.permutation(places)
         _, first = np.unique(shuffled, axis=0, return_index=True)

@@ -287,6 +287,9 @@ def _curves(results: Sequence[Result], path: Path) -> None:
                 means = [np.mean([getattr(o, name) for o in group if o.n_samples == n]) for n in rows]
                 ax.plot(rows, means, style, color=color, ms=4, label=f"beta={beta:g}, N={n_features}")
         ax.set(xscale="log", xlabel="training rows n", ylabel=label)
+        ax.set_xticks(sorted({one.n_samples for one in results}))
+        ax.xaxis.set_major_formatter("{x:,.0f}")
+        ax.xaxis.set_minor_formatter("")
     axes[0].legend(fontsize=7, frameon=False)
     figure.suptitle("Rows wash out noise, not bias (dashed: the limit E[y|x])")
     figure.savefig(path, dpi=130)

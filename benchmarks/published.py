@@ -2,9 +2,9 @@
 
 Four data sets come with the rows on which monotone networks were tested. For each seed a fixed menu of ordinary models is
 compared by cross-validation **inside the training rows**, the best one is fitted to all of them and aligned at full strength
-(``alpha=0``: no calibration rows, the training rows are the reference) in all constrained features together. A grid repairs two
-or three features; the library's monotone surrogate repairs any number and is exact between knots too. Which of them is judged is
-fixed beforehand: the grid for two features, the surrogate for more. Test rows are used once, for the table, next to
+(``alpha=0``: no calibration rows, the training rows are the reference) in all constrained features together. A grid repairs a
+few features; the library's monotone surrogate repairs any number and is exact between knots too. Which of them is judged is fixed
+beforehand: the grid for two features, the surrogate for more. Test rows are used once, for the table, next to
 
 * the same model unaligned, and boosted trees trained with their own constraints (also chosen by cross-validation);
 * pairs of values of each constrained feature, drawn from the training rows for test rows: how many are in wrong order;
@@ -59,8 +59,8 @@ N_QUERIES = 20
 #: Fresh pairs are asked at no more than this many test rows, drawn by the seed.
 MAX_ASKED = 500
 
-#: A grid repairs at most this many features, and is judged on at most this many: between knots it is not exact.
-MAX_GRID, MAX_JUDGED_GRID = 3, 2
+#: Up to this many features are repaired on a grid too, and it is judged: between knots it is not exact.
+MAX_GRID = 2
 
 
 @dataclass(frozen=True)
@@ -221,16 +221,17 @@ def measured(task: Task, train: Rows, test: Rows, seed: int) -> list[Result]:
     name, build, inside = best_of(task, {**task.free, **task.boosted}, train, seed, {})
     constrained_name, constrained, inside_constrained = best_of(task, task.boosted, train, seed, task.signs)
     model = build(seed, {}).fit(train.X, train.y)
-    few = len(task.signs) <= MAX_JUDGED_GRID
+    few = len(task.signs) <= MAX_GRID
     retrained = constrained(seed, task.signs).fit(train.X, train.y)
     results = [
         _result(task, train, test, seed, "unaligned", name, model, False, inside),
         _result(task, train, test, seed, "retrained", constrained_name, retrained, False, inside_constrained),
     ]
-    ways = [("aligned, grid", None, few)] if len(task.signs) <= MAX_GRID else []
-    for method, surrogate, judged in (*ways, ("aligned, surrogate", "monotone", not few)):
-        aligned = _aligned(task, model, surrogate, seed).calibrate(train.X)
-        results.append(_result(task, train, test, seed, method, name, aligned, judged, inside))
+    for method, surrogate in (("aligned, grid", None), ("aligned, surrogate", "monotone")):
+        if few or surrogate is not None:
+            aligned = _aligned(task, model, surrogate, seed).calibrate(train.X)
+            judged = few == (surrogate is None)
+            results.append(_result(task, train, test, seed, method, name, aligned, judged, inside))
     return results
 
 

@@ -27,6 +27,7 @@ from benchmarks.tabular.lineup import Case, NotApplicable, methods
 from benchmarks.tabular.measures import asked, error, violations
 from benchmarks.tabular.models import MODELS, recipe
 from benchmarks.tabular.problems import PROBLEMS, load
+from benchmarks.tabular.remembered import remembering, seconds_saved, unwrapped
 from benchmarks.tabular.runner import complete, named, plan, read_rows
 from benchmarks.tabular.sources import SOURCES, MissingData, obtain
 from benchmarks.tabular.summary import cells, compared, over_seeds, promises, wins
@@ -162,6 +163,16 @@ def test_installed_packages_and_the_network_are_asked_in_turn(monkeypatch: pytes
         obtain("yacht", (), None, download=True)
 
 
+@pytest.mark.parametrize(
+    ("package", "name", "n_rows", "mean"), [("statsmodels", "engel", 235, 624.15), ("sklego", "abalone", 4177, 9.93)]
+)
+def test_tables_of_installed_packages_are_those_of_the_files(package: str, name: str, n_rows: int, mean: float) -> None:
+    pytest.importorskip(package, reason="it comes with the extra 'benchmarks'")
+    table = obtain(name, (), None)
+    assert len(table) == n_rows
+    assert table[SOURCES[name].target].mean() == pytest.approx(mean, abs=0.005)
+
+
 def test_the_catalogue_is_as_large_as_it_says() -> None:
     assert len(PROBLEMS) >= 20
     assert len({problem.dataset for problem in PROBLEMS.values()}) >= 14
@@ -287,6 +298,57 @@ def test_methods_say_why_they_do_not_apply() -> None:
     joint = replace(case, problem=replace(problem, properties={"bmi": 1, "bp": 1}))
     with pytest.raises(NotApplicable, match="written for one feature"):
         by_name["rearranged"].deliver(joint)
+
+
+def test_nothing_is_conditioned_on_where_all_columns_are_constrained() -> None:
+    problem = next(one for name, one in PROBLEMS.items() if name.startswith("engel"))
+    rows = Rows(pd.DataFrame({"income": [1.0, 2.0]}), np.array([1.0, 2.0]))
+    case = Case(problem, Recipe("mlp", lambda _: None, None), None, Split(rows, rows, rows, rows), None, 0)
+    with pytest.raises(NotApplicable, match="no column is left to condition on"):
+        next(method for method in methods() if method.reference == "conditional").deliver(case)
+
+
+class _Slow:
+    classes_ = np.array(["no", "yes"])
+
+    def __init__(self) -> None:
+        self.n_asked = 0
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        self.n_asked += len(X)
+        return X.a.to_numpy() * 10 + X.b.to_numpy()
+
+
+class _SlowClassifier(_Slow):
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        p = self.predict(X) / 100
+        return np.column_stack([1 - p, p])
+
+
+def test_a_slow_model_is_asked_each_row_once() -> None:
+    X = pd.DataFrame({"a": [1.0, 2.0, 1.0, 3.0, 2.0], "b": [0.0, 1.0, 0.0, 2.0, 2.0]})
+    slow = _Slow()
+    model = remembering(slow)
+    for _ in range(3):
+        assert model.predict(X).tolist() == [10, 21, 10, 32, 22]
+    assert slow.n_asked == 4
+    assert model.predict(X[::-1]).tolist() == [22, 32, 10, 21, 10]
+    assert slow.n_asked == 8
+    assert unwrapped(model) is unwrapped(slow) is slow
+    assert seconds_saved(model) > 0 == seconds_saved(slow)
+    classifier = remembering(_SlowClassifier())
+    np.testing.assert_array_equal(classifier.predict_proba(X), _SlowClassifier().predict_proba(X))
+    assert classifier.predict(X.assign(a=9.0)).tolist() == ["yes"] * 5
+
+
+def test_results_do_not_depend_on_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job(IRIS, "mlp", 0)
+    remembered = run(job, None, TINY)
+    monkeypatch.setattr("benchmarks.tabular.cells.remembering", lambda model: model)
+    for one, other in zip(remembered, run(job, None, TINY), strict=True):
+        for name, value in untimed([one])[0].items():
+            expected = untimed([other])[0][name]
+            assert value == (pytest.approx(expected, abs=1e-9) if isinstance(value, float) else expected), name
 
 
 def made_up(method: str, dataset: str, seed: int, found: float, **more: Any) -> Row:

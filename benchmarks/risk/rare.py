@@ -94,7 +94,8 @@ def _undetermined() -> list[Check]:
     corner = float(norm.isf(1e-7 ** (1 / 4)))
 
     def needle(u: FloatArray) -> FloatArray:
-        return (u > corner).all(axis=1).astype(np.float64)
+        inside: FloatArray = (u > corner).all(axis=1).astype(np.float64)
+        return inside
 
     def away(u: FloatArray) -> FloatArray:
         margins: FloatArray = np.where(needle(u) > 0, 10.0, -np.abs(u).sum(axis=1))

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods", nargs="+", metavar="NAME", help="how methods' names begin, e.g. unaligned 'aligned 0'"
     )
-    parser.add_argument("--download", action="store_true", help="ask the UCI repository and OpenML for what is missing")
+    parser.add_argument("--download", action="store_true", help="ask the UCI repository for what is missing")
 
 
 def run(given: argparse.Namespace) -> None:

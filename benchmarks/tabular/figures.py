@@ -69,7 +69,7 @@ def dials(found: dict[tuple[str, str, str], Cell], path: Path) -> None:
             points = {alpha: _point(found, problems, model, pattern.format(f"{alpha:g}")) for alpha in SHOWN}
             there = {alpha: point for alpha, point in points.items() if point is not None}
             ax.plot(*np.array([*there.values()]).T, line, color=color, ms=4, label=pattern.replace(" {}", ""))
-            for alpha, point in there.items():
+            for alpha, point in there.items() if pattern == DIALS[0][0] else ():
                 ax.annotate(f"{alpha:g}", point, (4, 4), textcoords="offset points", fontsize=7, color=color)
         for name, marker in (("unaligned", "k*"), *POINTS):
             rival = _point(found, problems, model, name)
@@ -113,6 +113,7 @@ def lines(problems: Sequence[str], directory: Path | None, settings: Settings, p
         ax.plot(places, before, "0.6", label="model", drawstyle="steps-mid")
         ax.plot(places, after, "C3", label="aligned, alpha 0", drawstyle="steps-mid")
         ax.set_title(name, fontsize=8)
+        ax.set_ylabel("prediction" if loaded.column is None else "probability", fontsize=8)
     axes[0][0].legend(frameon=False, fontsize=8)
     _save(figure, path)
 

@@ -34,7 +34,7 @@ SHOWN = (
     "abalone: increasing in shell_weight",
     "concrete: increasing in cement",
     "diabetes: increasing in bmi",
-    "breast_cancer: decreasing in worst area",
+    "insurance: increasing in age",
     "compas: increasing in priors_count",
 )
 
@@ -132,12 +132,12 @@ def sections(rows: Sequence[Row], done: Plan) -> list[Section]:
     return [
         _run_section(rows, done),
         _headline_section(found),
-        _exact_section(found),
         _promise_section(found),
+        _exact_section(found),
         _promise_cells(found),
         Section(
             "The dial",
-            "Error over the unaligned model's, against violated fresh queries; labels are alpha. Each panel "
+            "Error over the unaligned model's, against violated fresh queries; labels are alpha, of the first dial. Each panel "
             "averages over the problems that all its methods have.",
             figure="tabular_dials.png",
         ),

@@ -2,9 +2,9 @@
 
 A data set is looked for in this order: scikit-learn's own tables; the directory, where the file must have the checksum in
 :data:`SOURCES` (another file under the same name would give figures that look comparable and are not); tables that come with
-statsmodels or scikit-lego, if these are installed; and, with ``download``, the UCI repository's client or OpenML. A set that is
-found nowhere raises :class:`MissingData`, whose message names it and says where it was looked for; a file with another checksum
-stops the run. Tables from packages and from the network have no checksum here; their columns must be the expected ones.
+statsmodels or scikit-lego, if these are installed; and, with ``download``, the UCI repository's client. A set that is found
+nowhere raises :class:`MissingData`, whose message names it and says where it was looked for; a file with another checksum stops
+the run. Tables from packages and from the network have no checksum here; their columns must be the expected ones.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Source:
         Loads scikit-learn's own table.
     installed : callable, optional
         Loads it from another package; ImportError if that is not installed.
-    uci, openml : int, optional
-        Its number in the UCI repository and at OpenML.
+    uci : int, optional
+        Its number in the UCI repository.
     """
 
     target: str
@@ -51,7 +51,6 @@ class Source:
     bundled: Callable[[], Any] | None = None
     installed: Callable[[], pd.DataFrame] | None = None
     uci: int | None = None
-    openml: int | None = None
 
 
 def _engel() -> pd.DataFrame:
@@ -102,9 +101,7 @@ SOURCES = {
     "blog_feedback": Source(
         "comments_24h", "blog_feedback.csv.gz", "a166c8b84371de11a5d3d76093affca9d0611f7deb8857ccda8a358290fb3de5"
     ),
-    "diamonds": Source(
-        "price", "diamonds.csv.gz", "78805d842a897aaca44ecdfd2b42fa04a48142bea52ab53537c50e28000cb2da", openml=42225
-    ),
+    "diamonds": Source("price", "diamonds.csv.gz", "78805d842a897aaca44ecdfd2b42fa04a48142bea52ab53537c50e28000cb2da"),
     "insurance": Source("charges", "insurance.csv", "bf24b412bee5075f277201c613a5e45f2704a9c28bf9fe7e6638b2c05cb4a014"),
     "wine_quality_red": Source(
         "quality", "wine_quality_red.csv", "78da77462691343ab478952bc4ee2978fe8a0644cc0f685853ed65f3e834b4af"
@@ -122,9 +119,7 @@ SOURCES = {
         "residuary_resistance", "yacht.csv", "7ab905e069cbb935254c9c8be544ee7fac9c451e554e82b7133ade01d606e2f7", uci=243
     ),
     "student_por": Source("g3", "student_por.csv", "e3b6fbb4f701245b76ba1968d864f94e779b326b29a0a3fac1f24a32c5e40b6f"),
-    "cps1985": Source(
-        "wage", "cps1985.csv", "5907b9a7ca898ac3a79a3b5933dd1cb48f63a45627f4056021a9d7239e52103b", openml=534
-    ),
+    "cps1985": Source("wage", "cps1985.csv", "5907b9a7ca898ac3a79a3b5933dd1cb48f63a45627f4056021a9d7239e52103b"),
     "engel": Source(
         "foodexp",
         "engel.csv",
@@ -138,7 +133,7 @@ SOURCES = {
         "acceptability",
         "car_evaluation.csv",
         "9ddf666aa49683b9a14125081832abf6f7b9b1e12c67841a1df28276690b87c7",
-        openml=40975,
+        uci=19,
     ),
 }
 
@@ -167,7 +162,7 @@ def obtain(name: str, needed: tuple[str, ...], directory: Path | None, *, downlo
         tried.append("no --data directory given")
     ways = [("installed package", source.installed)]
     if download:
-        ways += [("UCI repository", _from_uci(source)), ("OpenML", _from_openml(source))]
+        ways.append(("UCI repository", _from_uci(source)))
     for words, load in ways:
         if load is None:
             continue
@@ -202,17 +197,6 @@ def _from_uci(source: Source) -> Callable[[], pd.DataFrame] | None:
 
         found = fetch_ucirepo(id=source.uci).data
         return pd.concat([found.features, found.targets.set_axis([source.target], axis=1)], axis=1)
-
-    return load
-
-
-def _from_openml(source: Source) -> Callable[[], pd.DataFrame] | None:
-    if source.openml is None:
-        return None
-
-    def load() -> pd.DataFrame:
-        found = datasets.fetch_openml(data_id=source.openml, as_frame=True, parser="auto")
-        return pd.concat([found.data, found.target.rename(source.target)], axis=1)
 
     return load
 
