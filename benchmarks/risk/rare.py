@@ -94,8 +94,7 @@ def _undetermined() -> list[Check]:
     corner = float(norm.isf(1e-7 ** (1 / 4)))
 
     def needle(u: FloatArray) -> FloatArray:
-        inside: FloatArray = (u > corner).all(axis=1).astype(np.float64)
-        return inside
+        return np.asarray((u > corner).all(axis=1), dtype=np.float64)
 
     def away(u: FloatArray) -> FloatArray:
         margins: FloatArray = np.where(needle(u) > 0, 10.0, -np.abs(u).sum(axis=1))
