@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.stats import norm
@@ -10,6 +10,7 @@ from scipy.stats import norm
 from alignconf import AlignedRegressor
 from alignconf._typing import FloatArray
 from alignconf.rare import (
+    RareEvent,
     before_and_after,
     harmful_laws,
     largest_probability,
@@ -19,7 +20,7 @@ from alignconf.rare import (
 from alignconf.violations import ViolationScore
 from benchmarks.risk.boosted import boosted, law
 from benchmarks.risk.checks import Check
-from benchmarks.risk.tiny import FAMILIES, linear
+from benchmarks.risk.tiny import FAMILIES, Tiny, linear
 
 __all__ = ["checks"]
 
@@ -92,7 +93,7 @@ def _undetermined() -> list[Check]:
     corner = float(norm.isf(1e-7 ** (1 / 4)))
 
     def needle(u: FloatArray) -> FloatArray:
-        return (u > corner).all(axis=1).astype(np.float64)
+        return np.asarray((u > corner).all(axis=1), dtype=np.float64)
 
     def away(u: FloatArray) -> FloatArray:
         return np.where(needle(u) > 0, 10.0, -np.abs(u).sum(axis=1))
@@ -133,20 +134,29 @@ def _enumerated(n_models: int) -> list[Check]:
     return [Check("R5 boosted models, enumerated", measured, "within 10x >= 95 %", ten >= 0.95)]
 
 
+def _shifted(tiny: Tiny) -> Callable[[FloatArray, np.random.Generator], RareEvent]:
+    """Return what simulates an event with its numbers shifted."""
+
+    def simulate(shift: FloatArray, random: np.random.Generator) -> RareEvent:
+        return rare_event(
+            lambda u: tiny.score(u + shift),
+            tiny.n_dimensions,
+            tiny.threshold,
+            n_runs=4,
+            budget=400_000,
+            random_state=random,
+        )
+
+    return simulate
+
+
 def _frontiers(n_seeds: int) -> list[Check]:
     """Linear events: the best shift is along the plane's normal, and its probability is known."""
     off, above, cosine = 0.0, 0, 1.0
     for p in PROBABILITIES:
         tiny = linear(p, 10)
         for seed in range(n_seeds):
-            found = harmful_laws(
-                lambda shift, random, tiny=tiny: rare_event(
-                    lambda u: tiny.score(u + shift), 10, tiny.threshold, n_runs=4, budget=400_000, random_state=random
-                ),
-                10,
-                (0.1, 0.5, 2.0, 8.0),
-                random_state=seed,
-            )
+            found = harmful_laws(_shifted(tiny), 10, (0.1, 0.5, 2.0, 8.0), random_state=seed)
             for tilt in found.tilts:
                 exact = float(norm.sf(tiny.threshold - np.sqrt(2 * tilt.divergence)))
                 estimate = tilt.probability or 1e-300
