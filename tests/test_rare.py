@@ -237,7 +237,7 @@ def test_violations_of_a_frame_with_categories() -> None:
 
 def test_the_harmful_law_moves_the_feature_that_matters() -> None:
     found = harmful_input_laws(
-        Dip(), {"a": "increasing"}, dip_law(), (0.5, 2.0), n_runs=2, budget=100_000, random_state=0
+        Dip(), {"a": "increasing"}, dip_law(), (0.5, 2.0), n_runs=2, budget=40_000, random_state=0
     )
     for tilt in found.tilts:
         assert next(iter(tilt.moved)) == "b"
@@ -259,7 +259,7 @@ def test_alignment_at_full_strength_leaves_nothing() -> None:
         alphas=(0.0,),
         size=0.05,
         n_runs=2,
-        budget=40_000,
+        budget=20_000,
         random_state=0,
     )
     assert found.before.probability is not None

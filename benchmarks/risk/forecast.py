@@ -178,7 +178,8 @@ def _psi(repetitions: int) -> list[Check]:
             psi = median + scale * (drawn - law.median())
             worst, _ = forecast_worst_probability(np.clip(from_psi(psi), 1e-300, None), 90_000)
             normal = psi.mean() + psi.std() * stats.norm.isf(1 / 90_000)
-            off.append((float(abs(np.log10((worst or 1e-300) / 0.5))), float(abs(np.log10(from_psi(normal) / 0.5)))))
+            ours, theirs = (abs(float(np.log10(one / 0.5))) for one in (worst or 1e-300, from_psi(normal)))
+            off.append((ours, theirs))
         figures[name] = (float(np.mean([one for one, _ in off])), float(np.mean([one for _, one in off])))
     measured = "; ".join(f"{name} {ours:.2f} against {theirs:.2f}" for name, (ours, theirs) in figures.items())
     tails = [figures[name] for name in ("gumbel", "logistic", "t(8)")]
