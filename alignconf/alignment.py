@@ -17,6 +17,7 @@ import numpy as np
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf._validation import predictions, rounding
+from alignconf.anchored_repair import AnchoredRepair
 from alignconf.band import Scale, clip_to_band
 from alignconf.contract import Property
 from alignconf.errors import InputError
@@ -317,8 +318,9 @@ class Alignment:
     def _over(
         self, stage: Callable[[slice], Result], shape: tuple[int, int], n_points: int
     ) -> list[tuple[slice, Result]]:
-        if self.grid is not None:
-            sites = self.grid.count_sites(n_points)
+        only = self.repairs[0] if len(self.repairs) == 1 else None
+        if isinstance(only, (GridRepair, AnchoredRepair)):
+            sites = only.count_sites(n_points)
         else:
             sites = n_points * prod(repair.count_sites(1) for repair in self.repairs)
         return over_blocks(

@@ -75,8 +75,8 @@ class AnchoredRepair(Repair):
         return f"by a monotone surrogate, held to the model at {self.n_anchors} anchors"
 
     def count_sites(self, n_points: int) -> int:
-        """All anchors, for each point."""
-        return n_points * self.n_anchors
+        """All anchors once: points that differ along constrained features only, one after the other, share them."""
+        return n_points + self.n_anchors
 
     @property
     def where(self) -> None:

@@ -119,6 +119,18 @@ def test_few_features_are_exact_between_knots_where_a_grid_is_not() -> None:
     assert "held to the model at 8 anchors" in aligned.calibration_.repair
 
 
+def test_points_of_one_row_share_its_anchors() -> None:
+    asked = []
+    counting = Given(lambda it: asked.append(len(it)) or WAVE.predict(it))
+    repair = fitted(WAVE)
+    moved = np.repeat(X[:7], 30, axis=0)
+    moved[:, :4] = np.random.default_rng(6).random((210, 4))
+    together = repair.apply(counting, check_rows(moved), WAVE.predict(moved))
+    assert sum(asked) == 7 * 20
+    alone = [repair.apply(WAVE, check_rows(row[None]), WAVE.predict(row[None]))[0] for row in moved[::10]]
+    np.testing.assert_allclose(together[::10], alone, atol=1e-12)
+
+
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match=r"write 'monotone' for the library's own"):
         AlignedRegressor(WAVE, {0: 1}, surrogate="monoton").calibrate(X)
