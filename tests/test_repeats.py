@@ -78,7 +78,7 @@ def test_equal_numbers_are_equal_and_others_are_not() -> None:
 
 
 def test_missing_values_are_one() -> None:
-    missing = of_values(None, np.nan, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT"), np.float32("nan"))
+    missing = of_values(None, np.nan, float("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "s"), np.float32("nan"))
     assert len(set(missing.tolist())) == 1
     assert of_values(np.nan, dtype=np.float32)[0] == missing[0]
     assert fingerprints(pd.DataFrame({"a": pd.array([None], dtype="Int64")}))[0] == missing[0]

@@ -67,6 +67,9 @@ def xgb(kind: str, **given: Any) -> Any:
     return getattr(xgboost, f"XGB{kind}")(**{"n_estimators": 12, "n_jobs": 1, **given})
 
 
+#: From 3.4 on XGBoost drops trees out in its ordinary booster, with their weights in the leaves.
+DROPS_OUT = tuple(map(int, xgboost.__version__.split(".")[:2])) >= (3, 4)
+
 MODELS: dict[str, tuple[Any, bool]] = {
     "histogram": (HistGradientBoostingRegressor(max_iter=15, min_samples_leaf=3), True),
     "histogram, one tree": (HistGradientBoostingRegressor(max_iter=1), True),
@@ -94,7 +97,11 @@ MODELS: dict[str, tuple[Any, bool]] = {
     "xgboost, poisson": (xgb("Regressor", objective="count:poisson", max_depth=3), True),
     "xgboost, one leaf": (xgb("Regressor", n_estimators=2, gamma=1e9), True),
     "xgboost, classes": (xgb("Classifier", scale_pos_weight=3), True),
-    "xgboost, forest": (xgboost.XGBRFRegressor(n_estimators=5, n_jobs=1, random_state=0), True),
+    "xgboost, forest": (
+        xgb("Regressor", n_estimators=1, num_parallel_tree=5, learning_rate=1.0, subsample=0.8, colsample_bynode=0.8),
+        True,
+    ),
+    **({"xgboost, dropout": (xgb("Regressor", rate_drop=0.3), True)} if DROPS_OUT else {}),
     "lightgbm": (lgbm("Regressor"), True),
     "lightgbm, not missing": (lgbm("Regressor"), False),
     "lightgbm, dart": (lgbm("Regressor", boosting_type="dart"), True),
@@ -400,8 +407,9 @@ REFUSED = {
     "HistGradientBoostingRegressor splits on categories": lambda: categories("sklearn"),
     "LGBMRegressor splits on categories": lambda: categories("lightgbm"),
     "XGBRegressor splits on categories; only splits on numbers can be read.": lambda: categories("xgboost"),
-    "XGBRegressor has booster='dart'; trees of 'gbtree' can be read.": lambda: fitted(xgb("Regressor", booster="dart")),
-    "XGBRegressor has booster='gblinear'": lambda: fitted(xgb("Regressor", booster="gblinear"), missing=False),
+    "XGBRegressor has booster='gblinear'": lambda: fitted(
+        xgb("Regressor", booster="gblinear", verbosity=0), missing=False
+    ),
     "XGBRegressor takes 1.5 for missing; only NaN can be read.": lambda: fitted(xgb("Regressor", missing=1.5)),
     "XGBClassifier turns sums of leaves into predictions by 'hinge'": lambda: fitted(
         xgb("Classifier", objective="binary:hinge"), y=classes(2)
@@ -412,6 +420,10 @@ REFUSED = {
         lgbm("Regressor", reg_sqrt=True)
     ),
 }
+if not DROPS_OUT:
+    REFUSED["XGBRegressor has booster='dart'; trees of 'gbtree' can be read."] = lambda: fitted(
+        xgb("Regressor", booster="dart")
+    )
 
 
 @pytest.mark.parametrize("sentence", REFUSED)
