@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import minimize_scalar
-from scipy.stats import norm, uniform
+from scipy.stats import beta, norm, uniform
 
 from alignconf import AlignedRegressor
 from alignconf.classifier import ClassFunction
@@ -75,10 +75,16 @@ def test_five_runs_give_an_interval() -> None:
 
 
 def test_frequent_events_are_counted() -> None:
+    """Draws of a fair coin: five standard deviations, false alarm below 1e-6; the interval is that of all draws."""
     found = rare_event(lambda u: u[:, 0], 2, 0.0, budget=25_000, random_state=0)
-    assert found.interval == found.draws.interval
-    assert found.probability == found.draws.rate
-    assert found.n_rows == found.draws.n_queries
+    n_draws = sum(run.levels[0].n_states for run in found.runs)
+    assert n_draws == found.n_rows == 5 * (50 + 500)
+    assert abs(found.probability - 0.5) < 5 * 0.5 / math.sqrt(n_draws)
+    hits = round(found.probability * n_draws)
+    low, high = found.interval
+    assert high == pytest.approx(beta.ppf(0.975, hits + 1, n_draws - hits))
+    assert low == pytest.approx(beta.ppf(0.025, hits, n_draws - hits + 1))
+    assert found.draws.n_queries == 250
 
 
 def test_the_same_seed_gives_the_same_finding() -> None:

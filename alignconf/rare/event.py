@@ -286,9 +286,11 @@ def _checked(score: Score) -> Score:
 
 
 def _interval(runs: tuple[Run, ...], draws: ViolationRate) -> tuple[float, float]:
-    """Return the interval from the spread of the runs' logarithms; the exact one where no run needed a level."""
-    if all(len(run.levels) == 1 and run.levels[0].n_states == run.n_initial for run in runs):
-        return draws.interval
+    """Return the interval from the spread of the runs' logarithms; binomial where no run needed a level in between."""
+    first = [run.levels[0] for run in runs]
+    if all(len(run.levels) == 1 for run in runs):
+        hits = round(sum(one.share * one.n_states for one in first))
+        return ViolationRate(hits, sum(one.n_states for one in first), draws.confidence).interval
     found = np.array([run.probability for run in runs], dtype=np.float64)
     least = np.mean([sum((1 - one.share) / (one.share * one.n_states) for one in run.levels) for run in runs])
     spread = np.sqrt(max(float(np.log(found).var(ddof=1)), float(least)))

@@ -150,6 +150,9 @@ def subset_simulation(
     reached, floor, reason = 1.0, -np.inf, ""
     while True:
         level = _next_level(cloud.state_scores, threshold)
+        if not levels and level >= threshold and walk.can_go_on:
+            # A frequent event is counted in more draws: the budget was given.
+            cloud = walk.extended(cloud, floor, is_first=True)
         for _ in range(EXTENSIONS):
             if np.count_nonzero(cloud.state_scores > level) >= FEWEST or not walk.can_go_on:
                 break
