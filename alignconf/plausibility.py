@@ -11,8 +11,9 @@ Nothing says that a row with a large :math:`p` can occur; a row with a small one
 
 Distances are the same whatever units columns have: a number counts by the normal score of its rank in the reference rows,
 between and beyond their values by linear interpolation, with scores scaled to variance 1; a category, or a missing value, by
-whether it is the same, at the mean squared distance of two independent scores. They are not relative to how dense the data
-are near by: where rows are dense, a row that is as far from them as usual in the tails still counts as plausible.
+whether it is the same, at the mean squared distance of two independent scores. Scores are taken to independent directions of
+variance 1 by their covariance, shrunk, so that a small step against a strong correlation is a long way. Distances are not
+relative to how dense the data are near by: where rows are dense, one that is as far off as usual in the tails is plausible.
 
 References
 ----------
@@ -28,6 +29,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.stats import norm
+from sklearn.covariance import ledoit_wolf
 
 from alignconf import _tables
 from alignconf._typing import FloatArray, RandomState, Table
@@ -52,6 +54,8 @@ class Plausibility:
         From rows to numbers.
     scales : tuple
         For each column the distinct values and their scaled normal scores if it holds numbers, else the number of its categories.
+    whitening : (n_numbers, n_numbers)
+        From the scores of the columns of numbers to independent directions.
     tree : scipy.spatial.cKDTree
         The reference rows, embedded.
     usual : (n_held_out,)
@@ -64,11 +68,12 @@ class Plausibility:
     >>> rows = np.column_stack([x, x + 0.1 * random.normal(size=500)])
     >>> plausible = Plausibility.of_rows(rows, random_state=0)
     >>> plausible.of(np.array([[1.0, 1.0], [1.0, -1.0]])).round(3).tolist()
-    [0.53, 0.004]
+    [0.661, 0.004]
     """
 
     encoder: Encoder
     scales: tuple[tuple[FloatArray, FloatArray] | int, ...]
+    whitening: FloatArray
     tree: cKDTree
     usual: FloatArray
 
@@ -97,14 +102,15 @@ class Plausibility:
         held_out = _tables.take(table, np.sort(order[order.size // 2 :]))
         encoder = Encoder.of_table(table, tuple(range(table.shape[1])))
         scales = tuple(_scale(encoder, position, column) for position, column in enumerate(encoder(reference).T))
-        tree = cKDTree(_embedded(scales, encoder(reference)))
-        empty = cls(encoder, scales, tree, np.zeros(0))
-        return cls(encoder, scales, tree, np.sort(empty.distances(held_out)))
+        whitening = _whitening(_embedded(scales, encoder(reference))[0])
+        tree = cKDTree(_points(scales, whitening, encoder(reference)))
+        empty = cls(encoder, scales, whitening, tree, np.zeros(0))
+        return cls(encoder, scales, whitening, tree, np.sort(empty.distances(held_out)))
 
     def distances(self, table: Table) -> FloatArray:
         """Return the distance of each row of a table to its k-th nearest reference row, (n_samples,)."""
         nearest = min(NEAREST, self.tree.n)
-        found, _ = self.tree.query(_embedded(self.scales, self.encoder(table)), k=[nearest])
+        found, _ = self.tree.query(_points(self.scales, self.whitening, self.encoder(table)), k=[nearest])
         return np.asarray(found[:, 0], dtype=np.float64)
 
     def of(self, table: Table) -> FloatArray:
@@ -135,20 +141,35 @@ def _scale(encoder: Encoder, position: int, column: FloatArray) -> tuple[FloatAr
     return values, scores / (spread if spread > 0 else 1.0)
 
 
-def _embedded(scales: tuple[Any, ...], rows: FloatArray) -> FloatArray:
+def _points(scales: tuple[Any, ...], whitening: FloatArray, rows: FloatArray) -> FloatArray:
     """Return rows, (n_samples, n_features) with missing ones NaN, as points whose Euclidean distances are meant."""
-    parts = []
+    numbers, others = _embedded(scales, rows)
+    return np.concatenate([numbers @ whitening, others], axis=1)
+
+
+def _embedded(scales: tuple[Any, ...], rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the scores of columns of numbers, (n_samples, n_numbers), and indicators of categories and of missing values."""
+    numbers, others = [np.zeros((len(rows), 0))], []
     for scale, column in zip(scales, rows.T, strict=True):
         missing = np.isnan(column)
-        parts.append(missing.astype(np.float64))
+        others.append(missing.astype(np.float64))
         if isinstance(scale, int):
-            parts.extend((column == code).astype(np.float64) for code in range(scale))
+            others.extend((column == code).astype(np.float64) for code in range(scale))
             continue
         values, scores = scale
-        number = np.where(missing, values[0], column)
         middle = (scores[0] + scores[-1]) / 2
-        parts.append(np.where(missing, middle, _scored(number, values, scores)))
-    return np.stack(parts, axis=-1)
+        found = np.where(missing, middle, _scored(np.where(missing, values[0], column), values, scores))
+        numbers.append(found[:, None])
+    return np.concatenate(numbers, axis=1), np.stack(others, axis=-1)
+
+
+def _whitening(scores: FloatArray) -> FloatArray:
+    """Return the matrix that makes scores, (n_samples, n_numbers), uncorrelated with variance 1, by their shrunk covariance."""
+    if not scores.shape[1]:
+        return np.zeros((0, 0))
+    covariance, _ = ledoit_wolf(scores)
+    factor = np.linalg.cholesky(covariance + 1e-9 * np.eye(len(covariance)))
+    return np.asarray(np.linalg.inv(factor).T)
 
 
 def _scored(number: FloatArray, values: FloatArray, scores: FloatArray) -> FloatArray:

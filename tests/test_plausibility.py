@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest, norm
+from sklearn.covariance import LedoitWolf
 from sklearn.neighbors import NearestNeighbors
 
 from alignconf.errors import InputError
@@ -55,7 +56,7 @@ def test_combinations_that_do_not_occur_are_told_though_each_value_does():
 
 
 def test_distances_are_those_of_an_independent_computation():
-    """Two continuous columns without ties: normal scores of the reference rows, fifth neighbour by scikit-learn."""
+    """Columns without ties: normal scores, the fifth neighbour in Mahalanobis distance by scikit-learn."""
     rows = np.random.default_rng(3).normal(size=(60, 2))
     plausible = Plausibility.of_rows(rows, random_state=1)
     codes = [values for values, _ in plausible.scales]
@@ -63,8 +64,10 @@ def test_distances_are_those_of_an_independent_computation():
     assert len(inside) == 30
     scores = norm.ppf((np.argsort(np.argsort(inside, axis=0), axis=0) + 0.5) / 30)
     scaled = scores / scores.std(axis=0)
-    neighbours, _ = NearestNeighbors(n_neighbors=5).fit(scaled).kneighbors(scaled)
-    np.testing.assert_allclose(plausible.distances(inside), neighbours[:, 4], rtol=1e-12)
+    metric = np.linalg.inv(LedoitWolf().fit(scaled).covariance_)
+    nearest = NearestNeighbors(n_neighbors=5, metric="mahalanobis", metric_params={"VI": metric}, algorithm="brute")
+    neighbours, _ = nearest.fit(scaled).kneighbors(scaled)
+    np.testing.assert_allclose(plausible.distances(inside), neighbours[:, 4], rtol=1e-6)
 
 
 def test_units_do_not_matter():

@@ -60,7 +60,7 @@ def search(
     input_law: InputLaw | None = None,
     max_rows: int = 50_000,
     n_witnesses: int = 5,
-    naturalness: float = 0.01,
+    naturalness: float = 0.05,
     read_trees: bool = True,
     random_state: RandomState = None,
 ) -> Witnesses:
@@ -81,9 +81,10 @@ def search(
         Rows that are sent to ``predict`` at most, everything included.
     n_witnesses : int, default=5
         Violations of different regions that are shown at most.
-    naturalness : float in [0, 1), default=0.01
+    naturalness : float in [0, 1), default=0.05
         The plausibility that all points of a witness must have; with few rows of data, no farther from them than the farthest
-        held-out row. 0 for any query of the box.
+        held-out row. The search goes to the edge of what is allowed, and held-out rows tell that edge only roughly, so that
+        witnesses at 0.01 are often rarer than that. 0 for any query of the box.
     read_trees : bool, default=True
         Whether to read the trees of scikit-learn, XGBoost and LightGBM models: all cells of small ones are enumerated.
     random_state : int, Generator, RandomState or None

@@ -8,7 +8,7 @@
 3. **Polish.** From the best queries of different regions: one column at a time at many values at once, then the whole line
    again at places that are dense around the old ones. It ends with the budget.
 
-On tree ensembles plain coordinate ascent is no better than random queries, because nothing changes within a piece and
+On tree ensembles plain coordinate ascent is little better than random queries, because nothing changes within a piece and
 violations need several columns to be right. That is what the coordinate search of prompts known as ARCA [2]_ amounts to
 where there is no gradient; what it has that helps here is to score many candidates of one coordinate in one batch.
 
