@@ -6,7 +6,7 @@ rate of a *fresh* score is instead the mean over what is not known,
 .. math:: S(t) = \sum_j \tfrac12 \left[ \pi_j S_j(t; 0) + (1 - \pi_j)\, E\{S_j(t; \xi, \sigma) \mid \text{excesses}\} \right]
 
 over two lengths ``j`` of the tail, the ``2 sqrt(m)`` and the ``m / 20`` largest scores; ``pi_j`` is the probability that the
-tail is exponential, from prior odds of 2 to 1 for it against :math:`\xi \sim N(0, 0.2^2)`. It is never 0, and leans neither to
+tail is exponential, from prior odds of 3 to 1 for it against :math:`\xi \sim N(0, 0.2^2)`. It is never 0, and leans neither to
 the class of exponential tails (most laws that fall smoothly) nor against it where the scores speak. Intervals use the wider prior
 :math:`\xi \sim N(0, 0.3^2)` without the exponential class, the outer ends over both lengths. The numbers were chosen on eleven
 families of laws, measured again on sixteen others (``python -m benchmarks risk --only forecast``).
@@ -32,7 +32,7 @@ from alignconf.forecast.likelihood import ParetoLikelihood
 __all__ = ["AveragedTail", "OpenTail", "size_at"]
 
 #: Prior odds of an exponential tail, and the spread of ``xi`` otherwise: for the rate, and for intervals.
-ODDS, SPREAD, WIDE_SPREAD = 2.0, 0.2, 0.3
+ODDS, SPREAD, WIDE_SPREAD = 3.0, 0.2, 0.3
 #: Sizes are looked for up to this multiple of the largest excess.
 FARTHEST = 1e9
 

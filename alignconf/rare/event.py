@@ -3,8 +3,8 @@ r"""The probability of a rare event from independent runs, with what is certain 
 ``R`` independent runs of subset simulation (:mod:`alignconf.rare.splitting`) give :math:`\hat p_1, \dots, \hat p_R`. The
 estimate is their mean; its interval is :math:`\log \hat p \pm t_{R-1}\, \mathrm{sd}(\log \hat p_r) / \sqrt R`, with the spread
 taken to be at least what independent states would have. It is a figure of a simulation. The independent draws with which the
-runs start give an exact Clopper-Pearson bound as well, which is all that remains where a run does not reach the event: then
-the answer is "undetermined", and never 0.
+runs start give an exact Clopper-Pearson bound as well, which is all that remains where most runs do not reach the event:
+then the answer is "undetermined", and never 0.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class RareEvent(Finding):
     event, law : str
         What is meant, in words.
     probability : float or None
-        None where undetermined.
+        None where undetermined: not more than half of the runs reached the event.
     interval : (float, float) or None
-        From the spread of independent runs; None where undetermined, and for a single run.
+        From the spread of independent runs; None for a single run, and where a run did not reach the event.
     confidence : float
     draws : ViolationRate
         The independent draws under the law with which the runs started, with exact binomial bounds.
@@ -79,10 +79,12 @@ class RareEvent(Finding):
 
     @property
     def status(self) -> str:
-        """``estimated``, or ``undetermined`` with the reason."""
+        """``estimated``, perhaps although some runs did not reach the event, or ``undetermined`` with the reason."""
         failed = [run for run in self.runs if run.reason]
         if not failed:
             return "estimated"
+        if self.probability is not None:
+            return f"estimated, although {len(failed)} of {len(self.runs)} runs did not reach it: {failed[0].reason}"
         if not any(run.levels for run in failed):
             return f"undetermined: no gradient ({failed[0].reason})"
         return f"undetermined: {failed[0].reason}"
@@ -129,8 +131,10 @@ class RareEvent(Finding):
         return {**nested, "draws": {**nested["draws"], **bound}, "status": self.status, "changed": self.changed}
 
     def _interval_in_words(self) -> str:
-        if self.interval is None:
+        if len(self.runs) == 1:
             return ", from a single run, whose spread is not known."
+        if self.interval is None:
+            return f" ({self.status}, which count as 0; so there is no interval)."
         low, high = self.interval
         means = f"{self.confidence:g} from the spread of {len(self.runs)} independent runs"
         return f", between {low:.3g} and {high:.3g} ({means})."
@@ -239,12 +243,13 @@ def estimate(
         sum(run.n_initial_hits for run in runs), sum(run.n_initial for run in runs), float(confidence)
     )
     kept = [np.arange(min(run.scores.size, KEPT // n_runs)) for run in runs]
-    is_found = len(found) == n_runs
+    # A minority that did not reach the event counts as 0, which keeps the mean unbiased; then no spread is stated.
+    is_found = 2 * len(found) > n_runs
     return RareEvent(
         event=words[0],
         law=words[1],
-        probability=float(np.mean(found)) if is_found else None,
-        interval=_interval(runs, draws) if is_found and n_runs > 1 else None,
+        probability=float(np.sum(found)) / n_runs if is_found else None,
+        interval=_interval(runs, draws) if len(found) == n_runs > 1 else None,
         confidence=float(confidence),
         draws=draws,
         runs=runs,
