@@ -121,7 +121,8 @@ def check_model(name: str, model: Any) -> Model:
             f"{name} is a classifier, whose predict returns labels; expected a function with numbers. Align one class's "
             "probability with AlignedClassifier, or audit alignconf.classifier.class_function(model, label)."
         )
-    return model
+    checked: Model = model
+    return checked
 
 
 def check_surrogate(surrogate: Any) -> None:

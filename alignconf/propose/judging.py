@@ -76,6 +76,7 @@ def review_specifications(
 
     Examples
     --------
+    >>> from alignconf.propose import read_specifications
     >>> rows = np.random.default_rng(0).normal(size=(200, 2))
     >>> given = read_specifications('[{"type": "concave", "feature": 0}, {"type": "concave", "feature": "os.remove"}]')
     >>> [one.status for one in review_specifications(given, rows).proposals]
