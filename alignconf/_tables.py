@@ -7,7 +7,7 @@ kinds of tables is in :mod:`alignconf._containers`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,6 +155,18 @@ def same_rows(one: Table, other: Table) -> NDArray[np.bool_]:
     if one is not other:
         for position in range(one.shape[1]):
             same &= _same_values(column(one, position), column(other, position))
+    return same
+
+
+def repeats_previous(table: Table, positions: Sequence[int]) -> NDArray[np.bool_]:
+    """Return which rows have the values of the row before in some columns, (n_samples,); the first one has not."""
+    same = np.ones(table.shape[0], dtype=bool)
+    same[:1] = False
+    for position in positions:
+        if not same.any():
+            break
+        values = column(table, position)
+        same[1:] &= _same_values(values[1:], values[:-1])
     return same
 
 

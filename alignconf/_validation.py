@@ -121,17 +121,18 @@ def check_model(name: str, model: Any) -> Model:
             f"{name} is a classifier, whose predict returns labels; expected a function with numbers. Align one class's "
             "probability with AlignedClassifier, or audit alignconf.classifier.class_function(model, label)."
         )
-    return model
+    checked: Model = model
+    return checked
 
 
 def check_surrogate(surrogate: Any) -> None:
     """Refuse a surrogate that cannot be fitted and asked."""
-    if surrogate is None:
+    if surrogate is None or (isinstance(surrogate, str) and surrogate == "monotone"):
         return
     if isinstance(surrogate, type) or not all(hasattr(surrogate, name) for name in ("fit", "predict", "get_params")):
         raise InputError(
             f"surrogate must be an unfitted scikit-learn regressor that has the property whatever it is fitted to, got "
-            f"{surrogate!r} of type {type(surrogate).__name__}; leave it out for gradient boosting under constraints."
+            f"{surrogate!r} of type {type(surrogate).__name__}; write 'monotone' for the library's own."
         )
 
 
@@ -164,10 +165,10 @@ def check_numbers(name: str, values: Any) -> FloatArray:
     entries = check_entries(name, values)
     try:
         if entries.dtype.kind not in "biufO":
-            raise TypeError(f"{entries.dtype}")
+            raise TypeError("expected real ones")
         return np.asarray(entries, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{name} must be numbers, got values of type {entries.dtype} ({error}).") from error
+        raise InputError(f"{name} must be numbers, got values of type {entries.dtype}: {error}.") from error
 
 
 def check_targets(y: Any, n_samples: int) -> FloatArray:

@@ -20,6 +20,7 @@ from alignconf._polyhedron import colliding
 from alignconf._typing import Model, Table
 from alignconf._validation import warn
 from alignconf.alignment import Alignment
+from alignconf.anchored_repair import AnchoredRepair
 from alignconf.conditional import conditional_laws
 from alignconf.contract import LineProperty, Property
 from alignconf.errors import InputError, PropertyWarning
@@ -36,7 +37,7 @@ from alignconf.queries import PartQueries
 from alignconf.query_laws import along_line, check_query_law
 from alignconf.reference import Axis, ReferenceLaw, place_axis
 from alignconf.repair import Repair
-from alignconf.surrogate_repair import MonotoneSurrogate, SurrogateRepair, direction
+from alignconf.surrogate_repair import SurrogateRepair, direction
 
 __all__ = ["REFERENCES", "place_queries", "prepare"]
 
@@ -151,7 +152,7 @@ def prepare(
     table : rows with the columns that the model expects
     reference : rows that give reference laws and knots, and are used for nothing else
     norm, n_knots, limits, query_law, n_jobs, verbose
-    surrogate : regressor, optional
+    surrogate : regressor or "monotone", optional
         What plays the repaired function instead of a projection.
     conditional : numpy.random.Generator, optional
         Seeds the forests that give reference laws given the features that are not constrained; without it laws are marginal.
@@ -315,11 +316,11 @@ def _grids(placed: Sequence[Placed]) -> list[list[Placed]]:
 def _surrogate(
     declared: Property, placed: Sequence[Placed], reference: Table, surrogate: Any, n_knots: int
 ) -> tuple[list[tuple[LineProperty, ReferenceLaw]], Repair]:
-    """Return the parts with their laws, and the repair by a surrogate: the given one, or boosting under constraints."""
+    """Return the parts with their laws, and the repair by a surrogate: the given one, or the library's own, with anchors."""
     distinct = {axis.key: axis for _, axis in placed}
     laws = {key: ReferenceLaw.from_table(axis, reference, n_knots) for key, axis in distinct.items()}
     asked = [(part, laws[axis.key]) for part, axis in placed]
-    if surrogate is not None:
+    if surrogate is not None and not isinstance(surrogate, str):
         return asked, SurrogateRepair(tuple(distinct.values()), surrogate)
     signs: dict[Hashable, int] = {}
     for part, axis in placed:
@@ -331,8 +332,7 @@ def _surrogate(
                 "features, or give surrogate= a regressor that has the property."
             )
         signs[axis.key] = sign if signs.get(axis.key, sign) == sign else 0
-    monotone = MonotoneSurrogate(list(distinct.values()), [signs[key] for key in distinct])
-    return asked, SurrogateRepair(tuple(distinct.values()), monotone)
+    return asked, AnchoredRepair(tuple(distinct.values()), tuple(signs[key] for key in distinct), n_knots)
 
 
 def _projector(

@@ -74,10 +74,12 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
     shift : LikelihoodRatio or EstimatedRatio of :mod:`alignconf.shift`, optional
         Where fresh rows come from another law than the calibration rows. Calibrating on unlabelled rows from deployment is
         simpler and exact.
-    surrogate : regressor, optional
+    surrogate : regressor or "monotone", optional
         Plays the repaired function in place of projections along lines: an unfitted regressor that has the property whatever
-        it is fitted to. A clone is fitted to the model's own predictions at the reference rows. By default gradient boosting
-        under monotone constraints, and only where more features are ordered than a grid can hold (three numeric ones).
+        it is fitted to. A clone is fitted to the model's own predictions at the reference rows. ``"monotone"`` is the library's
+        own, for order and invariance: gradient boosting under monotone constraints, kept between what the model says of the row
+        at ``n_knots`` anchors. It is exact in all features together, between knots too, and the default where more features are
+        ordered than a grid can hold (three numeric ones).
     max_half_width : float, optional
         Refuse a calibration that needs a larger ``lambda_``, and say what it needs.
     reference : {"marginal", "conditional"}, default="marginal"

@@ -27,7 +27,7 @@ from alignconf.errors import InputError
 from alignconf.reference import Axis
 from alignconf.repair import Repair
 
-__all__ = ["MonotoneSurrogate", "SurrogateRepair", "direction"]
+__all__ = ["MonotoneSurrogate", "SurrogateRepair", "direction", "have_places"]
 
 #: Rounds of boosting: a surrogate imitates a function without noise, so there is little to overfit.
 N_ROUNDS = 400
@@ -45,6 +45,12 @@ def direction(part: LineProperty) -> int | None:
         return None
     signs = set(np.sign(coefficients[:, 0, 0]).astype(int).tolist())
     return 0 if len(signs) == 2 else signs.pop()
+
+
+def have_places(table: Table, axes: Sequence[Axis]) -> BoolArray:
+    """Return which rows of a table have a place on all axes, (n_samples,)."""
+    missing = np.stack([np.isnan(axis.places(table)) for axis in axes], axis=-1)
+    return np.logical_not(missing.any(axis=1))
 
 
 class MonotoneSurrogate:
@@ -131,8 +137,7 @@ class SurrogateRepair(Repair):
 
     def complete(self, table: Table) -> BoolArray:
         """Return which rows have all constrained features, (n_samples,)."""
-        missing = np.stack([np.isnan(axis.places(table)) for axis in self.axes], axis=-1)
-        return np.logical_not(missing.any(axis=1))
+        return have_places(table, self.axes)
 
     def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
         """Return the surrogate's values at the rows, (n_samples,)."""

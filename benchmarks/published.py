@@ -3,19 +3,23 @@
 Four data sets come with the rows on which monotone networks were tested. For each seed a fixed menu of ordinary models is
 compared by cross-validation **inside the training rows**, the best one is fitted to all of them and aligned at full strength
 (``alpha=0``: no calibration rows, the training rows are the reference) in all constrained features together. A grid repairs two
-or three features; a surrogate repairs any number and is exact between knots too. Which of them is judged is fixed beforehand: the
-grid for two features, the surrogate for more. Test rows are used once, for the table, next to
+or three features; the library's monotone surrogate repairs any number and is exact between knots too. Which of them is judged is
+fixed beforehand: the grid for two features, the surrogate for more. Test rows are used once, for the table, next to
 
 * the same model unaligned, and boosted trees trained with their own constraints (also chosen by cross-validation);
 * pairs of values of each constrained feature, drawn from the training rows for test rows: how many are in wrong order;
-* the standard error that the test rows alone give the metric, without which small differences are easily believed.
+* what cross-validation inside the training rows said of the chosen model, and the standard error that the test rows alone give
+  the metric, without which small differences are easily believed.
+
+Results are written line by line as seeds are done, and not computed again after a kill.
 
 The networks: constrained monotonic neural networks, Runje and Shankaranarayana (2023), ICML, arXiv 2205.11775.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,24 +27,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.ensemble import (
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-    VotingClassifier,
-)
-from sklearn.linear_model import LogisticRegression
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.gaussian_process.kernels import RBF
 from sklearn.model_selection import KFold, StratifiedKFold
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVR
 from tqdm import tqdm
 
-from alignconf import AlignedClassifier, AlignedRegressor
-from alignconf.surrogate_repair import N_ROUNDS
+from alignconf import AlignedClassifier, AlignedRegressor, __version__
 from benchmarks.measures import pairs, violated
+from benchmarks.menus import (
+    Build,
+    average,
+    boosted,
+    leafwise,
+    log_process,
+    log_support_vectors,
+    logistic,
+    network,
+    scaled,
+    support_vectors,
+    vote,
+)
 from benchmarks.problems import Rows, read
 from benchmarks.tables import environment, markdown, write_json
 
@@ -53,9 +61,6 @@ MAX_ASKED = 500
 
 #: A grid repairs at most this many features, and is judged on at most this many: between knots it is not exact.
 MAX_GRID, MAX_JUDGED_GRID = 3, 2
-
-#: A model of a seed, under the signs of its constrained features (none: unconstrained).
-Build = Callable[[int, dict[str, int]], Any]
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Result:
-    """One method on one seed; ``violated`` of ``asked`` fresh pairs were in wrong order."""
+    """One method on one seed; ``violated`` of ``asked`` fresh pairs were in wrong order.
+
+    ``cross_validated`` is the metric of the model before alignment inside the training rows, None if there was no choice.
+    """
 
     task: str
     seed: int
@@ -97,43 +105,7 @@ class Result:
     standard_error: float
     violated: int
     asked: int
-
-
-def _scaled(model: Any) -> Any:
-    return make_pipeline(StandardScaler(), model)
-
-
-def _boosted(kind: str, depth: int, n_rounds: int, **other: Any) -> Build:
-    def build(seed: int, signs: dict[str, int]) -> Any:
-        import xgboost
-
-        return getattr(xgboost, kind)(
-            n_estimators=n_rounds, learning_rate=0.05, max_depth=depth, subsample=0.7, n_jobs=1, random_state=seed,
-            monotone_constraints=signs or None, **other,
-        )  # fmt: skip
-
-    return build
-
-
-def _logistic(C: float) -> Build:
-    return lambda _seed, _signs: _scaled(LogisticRegression(C=C, max_iter=2000))
-
-
-def _network(seed: int, _: Any = None) -> Any:
-    return _scaled(MLPClassifier(hidden_layer_sizes=(16,), alpha=3.0, max_iter=2000, random_state=seed))
-
-
-def _vote(seed: int, _: Any) -> Any:
-    parts = {"logistic": _logistic(1.0)(seed, {}), "boosted": _boosted("XGBClassifier", 2, 100)(seed, {})}
-    return VotingClassifier([*parts.items(), ("network", _network(seed))], voting="soft")
-
-
-def _support_vectors(C: float) -> Build:
-    return lambda _seed, _signs: _scaled(SVR(C=C))
-
-
-def _log_support_vectors(_seed: int, _signs: Any) -> Any:
-    return TransformedTargetRegressor(_scaled(SVR(C=1.0, epsilon=0.05)), func=np.log, inverse_func=np.exp)
+    cross_validated: float | None = None
 
 
 TASKS = {
@@ -143,45 +115,44 @@ TASKS = {
             "compas", "two_year_recid", "compas_cmn_split.csv",
             dict.fromkeys(("priors_count", "juv_fel_count", "juv_misd_count", "juv_other_count"), 1), "accuracy", 0.692,
             {
-                "logistic": _logistic(1.0),
+                "logistic": logistic(1.0),
                 "forest": lambda seed, _: RandomForestClassifier(200, min_samples_leaf=20, random_state=seed),
             },
-            {f"boosted, depth {depth}": _boosted("XGBClassifier", depth, 150) for depth in (2, 3, 4)},
+            {f"boosted, depth {depth}": boosted("XGBClassifier", depth, 150) for depth in (1, 2, 3, 4)},
             categories=("race", "sex"),
         ),
         Task(
             "blog_feedback", "comments_24h", "blog_published_split.csv.gz",
             dict.fromkeys([f"a{i}" for i in (51, 52, 53, 54, 56, 57, 58, 59)], 1), "RMSE", 0.1541,
             {},
-            {
-                f"boosted, depth {depth}": _boosted(
-                    "XGBRegressor", depth, 300, min_child_weight=10, colsample_bytree=0.5
-                )
-                for depth in (4, 6)
-            },
+            {f"boosted, {n_leaves} leaves": leafwise(n_leaves) for n_leaves in (31, 63)},
             n_folds=3, y_published=8.0,
         ),
         Task(
             "auto_mpg", "mpg", "auto_mpg_comet_split.csv", {"weight": -1, "displacement": -1, "horsepower": -1},
             "MSE", 8.37,
             {
-                "support vectors, C=10": _support_vectors(10.0),
-                "support vectors, C=30": _support_vectors(30.0),
-                "support vectors of the logarithm": _log_support_vectors,
+                "support vectors, C=10": support_vectors(10.0),
+                "support vectors, C=30": support_vectors(30.0),
+                "support vectors of the logarithm": log_support_vectors,
+                "Gaussian process of the logarithm": log_process,
+                "average of process, vectors and trees": average,
                 "forest": lambda seed, _: RandomForestRegressor(200, random_state=seed),
             },
-            {f"boosted, depth {depth}": _boosted("XGBRegressor", depth, 300) for depth in (3, 5)},
+            {f"boosted, depth {depth}": boosted("XGBRegressor", depth, 300) for depth in (3, 5)},
             drop=("car_name",), categories=("origin",),
         ),
         Task(
             "heart_comet", "target", "heart_comet_split.csv", {"trestbps": 1, "chol": 1}, "accuracy", 0.885,
             {
-                **{f"logistic, C={C:g}": _logistic(C) for C in (0.1, 0.3, 1.0)},
+                **{f"logistic, C={C:g}": logistic(C) for C in (0.1, 0.3, 1.0)},
+                "discriminant": lambda _seed, _: scaled(LinearDiscriminantAnalysis()),
+                "Gaussian process": lambda seed, _: scaled(GaussianProcessClassifier(RBF(5.0), random_state=seed)),
                 "forest": lambda seed, _: RandomForestClassifier(200, min_samples_leaf=3, random_state=seed),
-                "network": _network,
-                "vote of logistic, boosted and network": _vote,
+                "network": network,
+                "vote of logistic, boosted and network": vote,
             },
-            {"boosted, depth 2": _boosted("XGBClassifier", 2, 100)},
+            {"boosted, depth 2": boosted("XGBClassifier", 2, 100)},
             categories=("cp", "restecg", "slope", "thal"),
         ),
     )
@@ -190,11 +161,18 @@ TASKS = {
 
 def run(directory: Path | None, names: Sequence[str], n_seeds: int, output: Path) -> list[Result]:
     """Measure the tasks, print a table with a sentence for each, and write what it shows."""
+    path = output / "published.jsonl"
+    output.mkdir(parents=True, exist_ok=True)
+    done = _stored(path)
     results: list[Result] = []
     for name in names:
-        train, test = read_split(TASKS[name], directory)
+        rows: tuple[Rows, Rows] | None = None
         for seed in tqdm(range(n_seeds), desc=name, disable=n_seeds < 2):
-            results += measured(TASKS[name], train, test, seed)
+            if (name, seed) not in done:
+                rows = rows or read_split(TASKS[name], directory)
+                done[name, seed] = measured(TASKS[name], *rows, seed)
+                _append(path, done[name, seed])
+            results += done[name, seed]
     report = f"{summary(results)}\n\n" + "\n".join(verdicts(results))
     print(f"\nPublished rows, {n_seeds} seeds of model, folds and pairs; mean +- s.d. over seeds\n\n{report}\n")
     write_json(output / "published.json", [asdict(result) for result in results])
@@ -203,6 +181,21 @@ def run(directory: Path | None, names: Sequence[str], n_seeds: int, output: Path
     (output / "published.md").write_text(f"# Published splits\n\n{report}\n\n{versions}\n")
     print(f"Results: {output}/published[.csv, .json, .md]")
     return results
+
+
+def _stored(path: Path) -> dict[tuple[str, int], list[Result]]:
+    """Return what a file has of each task and seed, computed by this version; a line that a kill left torn is dropped."""
+    lines = path.read_text().split("\n") if path.is_file() else [""]
+    if lines[-1]:
+        path.write_text("\n".join([*lines[:-1], ""]))
+    stored = [json.loads(line) for line in lines[:-1]]
+    found = [[Result(**row) for row in one["rows"]] for one in stored if one["version"] == __version__]
+    return {(rows[0].task, rows[0].seed): rows for rows in found}
+
+
+def _append(path: Path, rows: Sequence[Result]) -> None:
+    with path.open("a") as results:
+        results.write(json.dumps({"version": __version__, "rows": [asdict(row) for row in rows]}) + "\n")
 
 
 def read_split(task: Task, directory: Path | None) -> tuple[Rows, Rows]:
@@ -225,23 +218,29 @@ def read_split(task: Task, directory: Path | None) -> tuple[Rows, Rows]:
 
 def measured(task: Task, train: Rows, test: Rows, seed: int) -> list[Result]:
     """Choose on the training rows, fit, align, and measure every method on the test rows."""
-    name, build = best_of(task, {**task.free, **task.boosted}, train, seed, {})
-    constrained_name, constrained = best_of(task, task.boosted, train, seed, task.signs)
+    name, build, inside = best_of(task, {**task.free, **task.boosted}, train, seed, {})
+    constrained_name, constrained, inside_constrained = best_of(task, task.boosted, train, seed, task.signs)
     model = build(seed, {}).fit(train.X, train.y)
-    methods: list[tuple[str, str, Any, bool]] = [("unaligned", name, model, False)]
-    methods.append(("retrained", constrained_name, constrained(seed, task.signs).fit(train.X, train.y), False))
-    if len(task.signs) <= MAX_GRID:
-        aligned = _aligned(task, model, None, seed).calibrate(train.X)
-        methods.append(("aligned, grid", name, aligned, len(task.signs) <= MAX_JUDGED_GRID))
-    aligned = _aligned(task, model, _imitator(task.signs), seed).calibrate(train.X)
-    methods.append(("aligned, surrogate", name, aligned, len(task.signs) > MAX_JUDGED_GRID))
-    return [_result(task, train, test, seed, *method) for method in methods]
+    few = len(task.signs) <= MAX_JUDGED_GRID
+    retrained = constrained(seed, task.signs).fit(train.X, train.y)
+    results = [
+        _result(task, train, test, seed, "unaligned", name, model, False, inside),
+        _result(task, train, test, seed, "retrained", constrained_name, retrained, False, inside_constrained),
+    ]
+    ways = [("aligned, grid", None, few)] if len(task.signs) <= MAX_GRID else []
+    for method, surrogate, judged in (*ways, ("aligned, surrogate", "monotone", not few)):
+        aligned = _aligned(task, model, surrogate, seed).calibrate(train.X)
+        results.append(_result(task, train, test, seed, method, name, aligned, judged, inside))
+    return results
 
 
-def best_of(task: Task, menu: dict[str, Build], train: Rows, seed: int, signs: dict[str, int]) -> tuple[str, Build]:
-    """Return the model of a menu with the best metric in cross-validation inside the training rows."""
+def best_of(
+    task: Task, menu: dict[str, Build], train: Rows, seed: int, signs: dict[str, int]
+) -> tuple[str, Build, float | None]:
+    """Return the model of a menu with the best metric in cross-validation inside the training rows, and that metric."""
     if len(menu) == 1:
-        return next(iter(menu.items()))
+        ((only, build),) = menu.items()
+        return only, build, None
     folds = (StratifiedKFold if task.is_classification else KFold)(task.n_folds, shuffle=True, random_state=seed)
     parts = list(folds.split(train.X, train.y))
     losses = {}
@@ -252,7 +251,7 @@ def best_of(task: Task, menu: dict[str, Build], train: Rows, seed: int, signs: d
             for inside, out in parts
         ])  # fmt: skip
     best = min(losses, key=lambda name: float(losses[name]))
-    return best, menu[best]
+    return best, menu[best], _metric(task, float(losses[best]))
 
 
 def summary(results: Sequence[Result]) -> str:
@@ -265,13 +264,19 @@ def summary(results: Sequence[Result]) -> str:
         chosen = "; ".join(f"{name} ({sum(one.model == name for one in group)})" for name in names)
         broken, asked = sum(one.violated for one in group), sum(one.asked for one in group)
         rows.append((
-            task, f"{method} *" if group[0].judged else method, TASKS[task].metric,
+            task, f"{method} *" if group[0].judged else method, TASKS[task].metric, _mean_inside(group),
             f"{values.mean():.4f} +- {values.std(ddof=min(1, values.size - 1)):.4f}",
             f"{np.mean([one.standard_error for one in group]):.4f}", f"{TASKS[task].published:g}",
             f"{broken} of {asked}", chosen,
         ))  # fmt: skip
-    header = ("data", "method", "metric", "test rows", "their s.e.", "published", "violated pairs", "model (seeds)")
+    header = ("data", "method", "metric", "model, cross-validated", "test rows", "their s.e.", "published",
+              "violated pairs", "model (seeds)")  # fmt: skip
     return markdown(header, rows) + "\n\n\\* judged: fixed before any test row was seen."
+
+
+def _mean_inside(group: Sequence[Result]) -> str:
+    found = [one.cross_validated for one in group if one.cross_validated is not None]
+    return f"{np.mean(found):.4f}" if found else ""
 
 
 def verdicts(results: Sequence[Result]) -> list[str]:
@@ -298,9 +303,15 @@ def _aligned(task: Task, model: Any, surrogate: Any, seed: int) -> Any:
     return aligner(model, task.signs, alpha=0, n_knots=128, surrogate=surrogate, random_state=seed)
 
 
-def _imitator(signs: dict[str, int]) -> HistGradientBoostingRegressor:
-    """Return what the library itself takes as a surrogate for many features, so that few features can have it too."""
-    return HistGradientBoostingRegressor(max_iter=N_ROUNDS, early_stopping=False, monotonic_cst=signs, random_state=0)
+def _metric(task: Task, mean_error: float) -> float:
+    """Return the metric of a task, given the mean of its errors."""
+    return (
+        1 - mean_error
+        if task.is_classification
+        else float(np.sqrt(mean_error))
+        if task.metric == "RMSE"
+        else mean_error
+    )
 
 
 def _errors(task: Task, y: np.ndarray, model: Any, X: pd.DataFrame) -> np.ndarray:
@@ -310,13 +321,21 @@ def _errors(task: Task, y: np.ndarray, model: Any, X: pd.DataFrame) -> np.ndarra
     return errors
 
 
-def _result(task: Task, train: Rows, test: Rows, seed: int, method: str, name: str, model: Any, judged: bool) -> Result:
+def _result(
+    task: Task,
+    train: Rows,
+    test: Rows,
+    seed: int,
+    method: str,
+    name: str,
+    model: Any,
+    judged: bool,
+    inside: float | None,
+) -> Result:
     errors = _errors(task, test.y, model, test.X)
-    value, deviation = float(errors.mean()), float(errors.std() / np.sqrt(errors.size))
-    if task.is_classification:
-        value = 1 - value
-    elif task.metric == "RMSE":
-        value, deviation = np.sqrt(value), deviation / (2 * np.sqrt(value))
+    value, deviation = _metric(task, float(errors.mean())), float(errors.std() / np.sqrt(errors.size))
+    if task.metric == "RMSE":
+        deviation /= 2 * value
     answers = (lambda X: model.predict_proba(X)[:, 1]) if task.is_classification else model.predict
     failed = asked = 0
     some = np.random.default_rng(seed).permutation(len(test.y))[:MAX_ASKED]
@@ -325,4 +344,4 @@ def _result(task: Task, train: Rows, test: Rows, seed: int, method: str, name: s
         drawn = pairs(at, train.X, feature, N_QUERIES, 1000 * seed + k)
         broken = violated(SimpleNamespace(predict=answers), at, feature, sign, drawn)
         failed, asked = failed + int(broken.sum()), asked + broken.size
-    return Result(task.name, seed, method, name, judged, float(value), float(deviation), failed, asked)
+    return Result(task.name, seed, method, name, judged, value, deviation, failed, asked, inside)

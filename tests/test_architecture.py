@@ -39,7 +39,7 @@ LADDER = (
     {"page"},
     {"extension", "repair"},
     {"grid_repair", "orbit_repair", "surrogate_repair"},
-    {"plane_repair", "tree_repair"},
+    {"plane_repair", "tree_repair", "anchored_repair"},
     {"alignment"},
     {"pictured_line"},
     {"drawing", "evidence"},

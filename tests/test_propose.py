@@ -15,7 +15,6 @@ from scipy.stats import kstest
 from alignconf import AlignedRegressor, InputError
 from alignconf.properties import AllOf, Bounded, Decreasing, Increasing, Ordered, SlopeAtLeast, SlopeAtMost
 from alignconf.propose import (
-    Malformed,
     Proposal,
     Review,
     Specification,
@@ -100,7 +99,7 @@ class Wave:
         return np.asarray(X)[:, 0] + np.sin(5 * np.asarray(X)[:, 0])
 
 
-def labelled(n_rows=1200, seed=0):
+def labelled(n_rows=1000, seed=0):
     random = np.random.default_rng(seed)
     X = random.normal(size=(n_rows, 4))
     y = 1.5 * X[:, 0] + np.cos(3 * X[:, 1]) - np.exp(X[:, 2]) + random.normal(size=n_rows)
@@ -120,7 +119,7 @@ def test_mining_finds_directions_and_bends_and_never_invariance():
     assert rising.violations.rate > 0.05
     assert rising.error is not None
     falling = next(one for one in review.proposals if one.words == "decreasing in 2")
-    assert "The model passes: no query of 600 is violated." in falling.reason
+    assert "The model passes: no query of 500 is violated." in falling.reason
     assert str(review) == str(propose_properties(X, y, model=Wave(), random_state=0, n_jobs=2))
 
 
@@ -144,8 +143,8 @@ def test_categories_moments_and_missing_values():
     assert not any("since" in one or "same" in one for one in words)
 
 
-def test_each_filter_stops_what_it_should(monkeypatch):
-    X, y = labelled()
+def test_each_filter_stops_what_it_should():
+    X, _ = labelled(1200)
     half = halves(1200)
     table = X.copy()
     table[:, 0] = X[:, 0] > 2.2
@@ -161,7 +160,8 @@ def test_each_filter_stops_what_it_should(monkeypatch):
     assert any(
         one.words == "increasing in 0" and "part of the range speaks against it" in one.reason for one in stopped
     )
-    costly = Asked(Wave(), X, X[:, 0] + np.sin(5 * X[:, 0]), half, 0.02, 0)
+    noisy = X[:, 0] + np.sin(5 * X[:, 0]) + 0.5 * X[:, 3]
+    costly = Asked(Wave(), X, noisy, half, 0.02, 0)
     judged = costly.judged(Proposal("increasing in 0", Increasing(0), "accepted for review", "Said."))
     assert judged.status == "needs a person"
     assert "Costly: the mean squared error grows by" in judged.reason
@@ -201,7 +201,7 @@ def test_nothing_is_enforced_without_a_person():
         with pytest.raises(InputError, match=message):
             refused()
     rejected = Review((Proposal("x", None, "rejected", "Malformed."),), 1, 1, None, review.used)
-    with pytest.raises(InputError, match="row 0 was rejected: Malformed. Declare the property by hand"):
+    with pytest.raises(InputError, match=r"row 0 was rejected: Malformed\. Declare the property by hand"):
         rejected.accepted_by("Ada", indices=[0])
 
 
@@ -282,7 +282,7 @@ def test_the_corpus(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     ran = []
     monkeypatch.setattr(builtins, "eval", lambda *given: ran.append(given))
-    review, n_valid = judged_corpus(2000)
+    review, n_valid = judged_corpus(1200)
     assert (n_valid, len(broken())) == (60, 40)
     for one, (entry, piece) in zip(review.proposals[n_valid:], broken(), strict=True):
         assert one.status != "accepted for review", entry
@@ -325,7 +325,12 @@ def test_contradictions_repeats_and_regions():
 def test_yaml_says_the_same_as_json(tmp_path):
     pytest.importorskip("yaml")
     text = "- type: monotone\n  feature: age\n  direction: increasing\n- {type: concave, feature: dose, tol: 0.1}\n"
-    same = '[{"type": "monotone", "feature": "age", "direction": "increasing"}, {"type": "concave", "feature": "dose", "tol": 0.1}]'
+    same = json.dumps(
+        [
+            {"type": "monotone", "feature": "age", "direction": "increasing"},
+            {"type": "concave", "feature": "dose", "tol": 0.1},
+        ]
+    )
     assert read_specifications(text) == read_specifications(same)
     for name, content in (("list.yaml", text), ("list.json", same)):
         (tmp_path / name).write_text(content)
@@ -343,7 +348,6 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         ("- !!python/name:os.system\n", "uses YAML's tag in line 1"),
         (BOMB, "uses YAML's anchor in line 1"),
         ("- type: concave\n  type: convex\n  feature: a\n", "gives a key twice in the mapping of line 1"),
-        ("[" * 50 + "]" * 50, "source holds|nested|is a list"),
         ("- " * 40 + "a", "source is nested more than 10 deep"),
         ("- {type: [concave\n", "source is not YAML"),
         ("type: concave", "source holds a dict; expected a list"),
@@ -351,6 +355,7 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         ('[{"type": "concave", "type": "convex"}]', "source is not JSON: a key is given twice"),
         ('[{"tol": NaN}]', "source is not JSON: NaN is not a number"),
         ("[" * 100_000, "source is not JSON"),
+        ("[" * 100_000 + "]" * 100_000, "source is not JSON"),
         ("[1, 2", "source is not JSON"),
         ("[" + "1, " * 1001 + "1]", "source holds 1002 entries; expected at most 1000"),
         ("[" + " " * 1_000_001 + "]", "expected at most 1000000. Split the list"),
@@ -362,16 +367,8 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
 def test_hostile_texts_are_refused_and_nothing_runs(text, message, monkeypatch, tmp_path):
     pytest.importorskip("yaml")
     monkeypatch.chdir(tmp_path)
-    if isinstance(text, str) and text.startswith("[[["):
-        try:
-            found = read_specifications(text)
-        except InputError as error:
-            assert "not JSON" in str(error)
-        else:
-            assert all(isinstance(one, Malformed) for one in found)
-    else:
-        with pytest.raises(InputError, match=message):
-            read_specifications(text)
+    with pytest.raises(InputError, match=message):
+        read_specifications(text)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -404,8 +401,8 @@ def test_what_others_wrote_is_shown_and_not_obeyed():
 
 
 def test_mining_on_a_planted_problem():
-    """n = 1,500 with noise 1: at least five of six found and at most one wrong; the full figures are in the benchmark."""
-    X, y, directions = planted(1500, 0)
+    """n = 1,000 with noise 1: at least five of six found and at most one wrong; the full figures are in the benchmark."""
+    X, y, directions = planted(1000, 0)
     proposed, right, there = truths(propose_properties(X, y, random_state=0), directions)
     assert there == 6
     assert right >= 5
@@ -418,6 +415,6 @@ def test_valid_entries_are_sixty_different_ones():
 
 @pytest.mark.slow
 def test_the_acceptance_figures():
-    """All of ``python -m benchmarks risk --only propose`` at full size; its false discoveries are allowed two standard deviations."""
+    """All of ``python -m benchmarks risk --only propose``; its false discoveries are allowed two standard deviations."""
     missed = [one for one in checks(None) if one.met is False]
     assert not missed, missed

@@ -137,7 +137,6 @@ def test_an_unknown_category_is_refused_by_name() -> None:
         np.array([["7"], ["x"]]),
         np.array([[None], ["x"]], dtype=object),
         np.array([[1.5], [b"x"]], dtype=object),
-        np.array([[1.5], [{}]], dtype=object),
         pd.DataFrame({"a": ["7", "x"]}),
     ],
 )

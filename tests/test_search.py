@@ -13,6 +13,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from alignconf import AlignedRegressor
 from alignconf.classifier import ClassFunction
+from alignconf.contract import Property
 from alignconf.errors import InputError
 from alignconf.inputs import InputLaw
 from alignconf.properties import (
@@ -189,7 +190,7 @@ def test_cells_of_an_ensemble_are_enumerated():
         ),
         (Increasing(0, order=[2.0, 0.0, 1.0, 3.0]), None),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, Property) else "",
 )
 def test_enumeration_of_other_properties_is_that_of_brute_force(declared, brute):
     random = np.random.default_rng(2)

@@ -79,11 +79,11 @@ class Asked:
             )
         judged = replace(judged, error=error)
         if error.change > self.tolerance * error.before and error.interval[0] > 0:
+            growth = f"by {error.change / error.before:.1%}" if error.before > 0 else "from 0"
             return replace(
                 judged,
                 status="needs a person",
-                reason=f"{judged.reason} Costly: the mean squared error grows by {error.change / error.before:.1%}, more than "
-                f"{self.tolerance:.1%}.",
+                reason=f"{judged.reason} Costly: the mean squared error grows {growth}, more than {self.tolerance:.1%}.",
             )
         return judged
 

@@ -76,6 +76,7 @@ def review_specifications(
 
     Examples
     --------
+    >>> from alignconf.propose import read_specifications
     >>> rows = np.random.default_rng(0).normal(size=(200, 2))
     >>> given = read_specifications('[{"type": "concave", "feature": 0}, {"type": "concave", "feature": "os.remove"}]')
     >>> [one.status for one in review_specifications(given, rows).proposals]
@@ -314,7 +315,7 @@ def _where(entry: Specification) -> str:
         if len(values) == 1:
             return f"{feature!r} is one of {', '.join(map(repr, values[0]))}"
         low, high = values
-        ends = [f"at least {low:g}"] * (low is not None) + [f"at most {high:g}"] * (high is not None)
+        ends = [f"{side} {limit:g}" for side, limit in (("at least", low), ("at most", high)) if limit is not None]
         return f"{feature!r} is {' and '.join(ends)}"
 
     return ", where " + " and ".join(limits(*one) for one in entry.region) if entry.region else ""

@@ -3,8 +3,8 @@
 A point of the simulation is a row of the law (:class:`~alignconf.inputs.InputLaw`, one standard normal number for each column)
 with a query at it (one normal number for each uniform that chooses its places). Its score is the margin of the query
 (:class:`~alignconf.violations.ViolationScore`), which is below 0 where the property holds: that is the slope along which a
-simulation finds violations that no sample would meet. Margins shrink with the gap between the places asked, and the walk would end
-at places that coincide. So below 0 a margin counts *per gap*; above 0 it counts as it is, so that the event is the same.
+simulation finds violations that no sample would meet. Margins shrink with the gap between the places asked, and the walk would
+end at places that coincide. So below 0 a margin counts *per gap*; above 0 it counts as it is, so that the event is the same.
 """
 
 from __future__ import annotations

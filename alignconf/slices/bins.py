@@ -68,9 +68,8 @@ class Condition:
         """Return the condition in words."""
         if self.values:
             return f"{self.feature!r} is {self.values[0]!r}"
-        ends = [f"above {_short(self.low)}"] * (self.low is not None) + [f"at most {_short(self.high)}"] * (
-            self.high is not None
-        )
+        sides = (("above", self.low), ("at most", self.high))
+        ends = [f"{side} {_short(limit)}" for side, limit in sides if limit is not None]
         return f"{self.feature!r} {' and '.join(ends)}" if ends else f"{self.feature!r} is missing"
 
 

@@ -1,8 +1,8 @@
 """Proposals: precision and recall of mining, a corpus of specifications, and rows that overlap.
 
 Mining: 18 features, neighbours correlated .6; 6 have a monotone effect, 6 a cosine, 6 none. The baseline looks at each feature by
-itself (Kendall's tau, the same false discovery rate). The corpus has 60 entries that are true of one such problem with categories,
-and 40 that are malformed, cannot be meant, contradict each other, or are the wrong way round.
+itself (Kendall's tau, the same false discovery rate). The corpus has 60 entries that are true of a problem with categories, and
+40 that are malformed, cannot be meant, contradict each other, or are the wrong way round.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ report is made from that file alone.
 :mod:`.models`        the models, with their libraries' own constraints where there are any
 :mod:`.lineup`        the methods
 :mod:`.measures`      error, fresh queries, displacement
+:mod:`.remembered`    slow models that are not asked twice
 :mod:`.cells`         one problem, model and seed: the rows of all methods
 :mod:`.runner`        all of them, in parallel and resumable
 :mod:`.summary`       from rows to numbers: ratios with intervals, promises cell by cell

@@ -12,11 +12,13 @@ from functools import partial
 from typing import Any
 
 from alignconf.errors import CalibrationError
+from alignconf.properties import declare
 from benchmarks.methods import IceLoop, Rearranged, align, align_class, existence_band, leave, monotonize, retrain
 from benchmarks.models import Recipe
 from benchmarks.problems import Split
 from benchmarks.tabular.classes import ClassProbability, WithProbability
 from benchmarks.tabular.problems import TabularProblem
+from benchmarks.tabular.remembered import unwrapped
 
 __all__ = ["ALPHAS", "Case", "Method", "NotApplicable", "labelled", "methods"]
 
@@ -77,7 +79,7 @@ def _monotonized(case: Case) -> Any:
         raise NotApplicable("only explainable boosting machines have it")
     if case.problem.kind == "multiclass":
         raise NotApplicable("the library refuses more than two classes")
-    return monotonize(case.model, case.signs)
+    return monotonize(unwrapped(case.model), case.signs)
 
 
 def _by_hand(case: Case, loop: type[IceLoop]) -> Any:
@@ -91,6 +93,10 @@ def _by_hand(case: Case, loop: type[IceLoop]) -> Any:
 
 
 def _aligned(case: Case, **choices: Any) -> Any:
+    constrained = {line.feature for line in declare(case.problem.properties).lines}
+    if choices["reference"] == "conditional" and constrained.issuperset(case.parts.train.X.columns):
+        raise NotApplicable("no column is left to condition on")
+
     def calibrated() -> Any:
         if case.column is None:
             return align(case.model, case.problem.properties, case.parts, seed=case.seed, **choices)
@@ -115,7 +121,7 @@ def _or_reason(calibrated: Callable[[], Any]) -> Any:
 
 
 #: What is left out unless a thorough run is asked for: conditional laws are the dear ones, a forest each.
-LEFT_OUT = {("l2", "conditional"): (0.2,), ("sup", "conditional"): (0.2, 0.1, 0.05, 0.01)}
+LEFT_OUT = {("l2", "conditional"): (0.2, 0.1, 0.01), ("sup", "conditional"): ALPHAS}
 
 
 def labelled(name: str, alpha: float | None, projection: str, reference: str) -> str:

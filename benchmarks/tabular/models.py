@@ -35,7 +35,7 @@ MODELS = ("xgboost", "lightgbm", "hist_gradient_boosting", "random_forest", "ebm
 TREES = ("xgboost", "lightgbm", "hist_gradient_boosting", "random_forest")
 
 #: Training rows of models whose cost grows faster than their number.
-MAX_TRAIN = {"svr": 2000, "ebm": 6000}
+MAX_TRAIN = {"svr": 2000}
 
 #: Trees, rounds and iterations for a quick look, and otherwise.
 SMALL, FULL = 30, 100
@@ -99,7 +99,7 @@ def _ebm(seed: int, is_classifier: bool, size: int, _: tuple[str, ...], **constr
     from interpret.glassbox import ExplainableBoostingClassifier, ExplainableBoostingRegressor
 
     family = ExplainableBoostingClassifier if is_classifier else ExplainableBoostingRegressor
-    return family(outer_bags=4, interactions=5, max_rounds=20 * size, random_state=seed, n_jobs=1, **constraint)
+    return family(outer_bags=2, interactions=5, max_rounds=20 * size, random_state=seed, n_jobs=1, **constraint)
 
 
 def _network(seed: int, is_classifier: bool, size: int, nominal: tuple[str, ...]) -> Any:

@@ -245,8 +245,9 @@ def _promise_cells(found: dict[tuple[str, str, str], Cell]) -> Section:
     for one in promises(found):
         shown = f"{one.rate:.1%} +- {one.standard_error:.1%}" + (" BROKEN" if one.is_broken else "")
         of_cells.setdefault((one.cell.problem, one.cell.model), {})[one.cell.method] = shown
-    names = [f"{method.format(alpha)}" for alpha in ("0.1", "0.05") for method in
-             ("aligned {} l2 marginal", "aligned {} l2 conditional", "aligned {} sup marginal", "existence band {}")]  # fmt: skip
+    methods = ("aligned {} l2 marginal", "aligned {} l2 conditional", "aligned {} sup marginal", "existence band {}")
+    every = [method.format(alpha) for alpha in ("0.1", "0.05") for method in methods]
+    names = [name for name in every if any(name in of_cell for of_cell in of_cells.values())]
     table = [(*cell, *(shown.get(name, "") for name in names)) for cell, shown in of_cells.items()]
     text = (
         "Rates with the standard error that they have if the promise is just kept. All alphas are in tabular_cells.csv."

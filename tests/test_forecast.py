@@ -1,0 +1,294 @@
+"""Forecasts against known tails, closed forms and independent solvers; and silence where nothing can be told."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.stats import beta, chi2, genpareto, norm
+
+from alignconf import AlignedRegressor
+from alignconf.errors import CalibrationError, InputError, NotCalibratedError
+from alignconf.forecast import (
+    METHODS,
+    Region,
+    chance_of_missing,
+    extrapolation_bias,
+    forecast,
+    forecast_half_width,
+    forecast_violations,
+    forecast_worst_probability,
+    from_psi,
+    to_psi,
+    visible_weight,
+)
+from alignconf.forecast.averaging import AveragedTail, OpenTail
+from alignconf.forecast.forecasting import read_tail
+from alignconf.forecast.likelihood import ParetoLikelihood
+from benchmarks.risk import forecast as figures
+
+
+def exponential(n_scores, seed=0):
+    return np.random.default_rng(seed).exponential(size=n_scores)
+
+
+def test_the_published_line_in_closed_form() -> None:
+    """Slope cov/var and intercept of the ten largest at i/m; Q(n) = -(log n + b) / a."""
+    scores = exponential(1000)
+    largest = np.sort(scores)[::-1][:10]
+    levels = np.log(np.arange(1, 11) / 1000)
+    slope = np.cov(largest, levels, bias=True)[0, 1] / largest.var()
+    intercept = levels.mean() - slope * largest.mean()
+    found = forecast(scores, 1e5, threshold=11.5, method="jones2025")
+    assert found.size == pytest.approx(-(math.log(1e5) + intercept) / slope, rel=1e-10)
+    assert found.rate == pytest.approx(math.exp(slope * 11.5 + intercept), rel=1e-9)
+    assert found.rate_between is None
+    assert found.size_between is None
+
+
+def test_the_bias_of_the_published_forecast() -> None:
+    """Formula against 3,000 repetitions: the mean error has a standard error of .07; five of them, false alarm below 1e-6."""
+    assert all(check.met for check in figures._published_bias(3000))
+    bias = extrapolation_bias(1000, 1e5)
+    assert bias.total == pytest.approx(bias.attenuation + bias.plotting_positions)
+    scores = np.sort(np.random.default_rng(1).exponential(size=(3000, 1000)), axis=1)[:, -10:][:, ::-1]
+    levels = np.log(np.arange(1, 11) / 1000)
+    slopes = ((scores - scores.mean(1, keepdims=True)) * (levels - levels.mean())).mean(1) / scores.var(1)
+    errors = scores.mean(1) - (math.log(1e5) + levels.mean()) / slopes - math.log(1e5)
+    assert abs(errors.mean() - bias.total) < 5 * errors.std() / math.sqrt(3000)
+
+
+def test_the_unbiased_line_has_no_bias() -> None:
+    """4,000 repetitions on an exponential tail: mean error within five standard errors of 0, false alarm below 1e-6."""
+    random = np.random.default_rng(2)
+    errors = []
+    for _ in range(4000):
+        largest = np.sort(random.exponential(size=300))[::-1][:11]
+        errors.append(read_tail("unbiased", np.r_[largest, np.zeros(289)]).size(-math.log(1e4)) - math.log(1e4))
+    assert abs(np.mean(errors)) < 5 * np.std(errors) / math.sqrt(4000)
+
+
+def test_the_likelihood_on_the_grid_is_the_likelihood() -> None:
+    """Against scipy's log density and its maximum, and a profile interval by constrained maximisation."""
+    excesses = genpareto.rvs(0.2, scale=2.0, size=150, random_state=np.random.default_rng(3))
+    grid = ParetoLikelihood.of(excesses)
+    for row in (5, 40, 70):
+        exact = genpareto.logpdf(excesses, grid.shapes[row], scale=grid.scales[row, 20]).sum()
+        assert grid.values[row, 20] == pytest.approx(exact, rel=1e-9)
+    best = minimize(
+        lambda at: -genpareto.logpdf(excesses, at[0], scale=np.exp(at[1])).sum(), [0.1, 0.5], method="Nelder-Mead"
+    )
+    assert grid.values.max() == pytest.approx(-best.fun, abs=0.02)
+    low, high = grid.shape_interval(0.9)
+    for end in (low, high):
+        profile = max(
+            genpareto.logpdf(excesses, end, scale=np.exp(log_scale)).sum() for log_scale in np.linspace(-1, 2, 3001)
+        )
+        assert -best.fun - profile == pytest.approx(chi2.ppf(0.9, 1) / 2, abs=0.25)
+    assert grid.weights(0.2).sum() == pytest.approx(1.0)
+    survival = genpareto.logsf(3.0, grid.shapes[40], scale=grid.scales[40, 20])
+    assert grid.log_survival(3.0)[40, 20] == pytest.approx(survival, rel=1e-9)
+
+
+def test_tails_of_likelihood_agree_with_scipy() -> None:
+    scores = np.random.default_rng(4).pareto(3, 1000)
+    falling = np.sort(scores)[::-1]
+    k = int(2 * math.sqrt(1000))
+    shape, _, scale = genpareto.fit(falling[:k] - falling[k], floc=0)
+    found = forecast(scores, 1e5, threshold=40.0, method="pareto")
+    assert found.rate == pytest.approx(k / 1000 * genpareto.sf(40 - falling[k], shape, scale=scale), rel=1e-6)
+    mean = (falling[:k] - falling[k]).mean()
+    straight = forecast(scores, 1e5, threshold=40.0, method="exponential")
+    assert straight.rate == pytest.approx(k / 1000 * math.exp(-(40 - falling[k]) / mean), rel=1e-9)
+
+
+def test_the_average_lies_between_its_parts_and_is_never_zero() -> None:
+    falling = np.sort(np.random.default_rng(5).beta(2, 5, 2000))[::-1]
+    parts = tuple(OpenTail.of(falling[: k + 1], 2000) for k in (89, 100))
+    tail = AveragedTail(parts)
+    rates = [part.log_rate(1.05) for part in parts]
+    assert min(rates) <= tail.log_rate(1.05) <= max(rates)
+    assert all(0 < part.probability_exponential < 1 for part in parts)
+    assert tail.log_rate(1.5) > -np.inf
+    assert tail.log_rate(tail.size(-12.0)) == pytest.approx(-12.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_near_on_an_exponential_tail(method) -> None:
+    """Rate 1e-5 from 2,000 scores, one seed: within 1.5 decades; larger and larger sizes are rarer and rarer."""
+    found = forecast(exponential(2000), 1e5, threshold=math.log(1e5), method=method)
+    assert abs(math.log10(found.rate * 1e5)) < 1.5
+    assert found.is_identifiable
+    rates = [forecast(exponential(2000), 1e5, threshold=t, method=method).rate for t in (9.0, 12.0)]
+    assert rates[0] > rates[1] > 0
+    sizes = [forecast(exponential(2000), n, method=method).size for n in (1e4, 1e6)]
+    assert sizes[0] < sizes[1]
+
+
+def test_what_was_seen_is_counted_and_bounded_exactly() -> None:
+    scores = exponential(2000)
+    found = forecast(scores, 20, threshold=1.0)
+    count = int((scores > 1).sum())
+    assert found.rate == count / 2000
+    assert found.is_counted
+    assert found.size == np.sort(scores)[::-1][100]
+    bound = found.exceedances.counted.upper_bound
+    assert bound == pytest.approx(beta.ppf(0.95, count + 1, 2000 - count))
+    nothing = forecast(scores, 1e6, threshold=30.0)
+    assert nothing.exceedances.counted.upper_bound == pytest.approx(1 - 0.05 ** (1 / 2000), rel=1e-9)
+    assert nothing.exceedances.kind == "certified"
+    assert nothing.kind == "model-based"
+    assert "[certified] 0 of 2000" in str(nothing)
+    assert "[model-based]" in str(nothing)
+    figures_ = json.loads(nothing.to_json())
+    assert figures_["kind"] == "model-based"
+    assert figures_["exceedances"]["kind"] == "certified"
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [np.repeat([0.0, 1.0, 2.0], 500), np.r_[np.zeros(990), np.arange(1.0, 11.0)], exponential(25), np.zeros(300)],
+)
+def test_plateaus_and_few_scores_are_not_identifiable(scores) -> None:
+    found = forecast(scores, 1e5, threshold=50.0)
+    assert not found.is_identifiable
+    assert found.rate is None
+    assert found.size is None
+    assert "not identifiable" in str(found)
+    assert found.exceedances is not None
+
+
+def test_no_score_is_above_its_cap() -> None:
+    scores = np.random.default_rng(6).beta(2, 5, 2000)
+    found = forecast(scores, 1e9, threshold=1.0, cap=1.0)
+    assert found.rate == 0.0
+    assert found.size <= 1.0
+    assert forecast(scores, 1e9, threshold=1.0).rate > 0
+
+
+def test_a_missed_mode_is_invisible_until_its_region_is_added() -> None:
+    """A mode of weight 1e-4 at 30: the rate above 28 is 1e-4 times .977."""
+    scores = exponential(1000, seed=7)
+    without = forecast(scores, 1e6, threshold=28.0)
+    assert without.rate < 3e-5
+    assert "A mode of weight below 0.003 is invisible in 1000 scores" in str(without)
+    region = Region(1e-4, np.random.default_rng(8).normal(30, 1, 4000), "a simulation")
+    added = forecast(scores, 1e6, threshold=28.0, regions=[region])
+    assert added.rate == pytest.approx(1e-4 * norm.cdf(2), rel=0.3)
+    assert added.size > 28
+    assert "With a region of weight 0.0001 (a simulation), taken as known." in str(added)
+
+
+def test_chances_of_missing_a_mode() -> None:
+    assert chance_of_missing(1e-4, 1000) == pytest.approx((1 - 1e-4) ** 1000)
+    assert chance_of_missing(visible_weight(500), 500) == pytest.approx(0.05)
+
+
+def test_the_back_test_compares_tenths_with_all() -> None:
+    found = forecast(exponential(5000), 1e6).back_test
+    assert found.n_scores == 500
+    assert len(found.errors) == 10
+    assert np.mean(np.abs(found.errors)) < 1
+    assert "Back-test, 500 to 5000 scores" in str(found)
+    again = forecast(exponential(5000), 1e6).back_test
+    assert again.errors == found.errors
+    assert forecast(exponential(200), 1e6).back_test is None
+
+
+def test_probabilities_and_psi() -> None:
+    p = np.array([1e-12, 1e-3, 0.5, 0.9])
+    np.testing.assert_allclose(from_psi(to_psi(p)), p)
+    psi = np.random.default_rng(9).gumbel(-3, 0.3, 900)
+    worst, found = forecast_worst_probability(from_psi(psi), 90_000)
+    assert worst == pytest.approx(math.exp(-math.exp(-found.size)))
+    assert found.what == "psi"
+    with pytest.raises(InputError, match=r"n_draws=10 is too few for probabilities of .*; count over at least"):
+        forecast_worst_probability(from_psi(psi), 90_000, n_draws=10)
+    with pytest.raises(InputError, match="probabilities must lie strictly between 0 and 1"):
+        to_psi([0.0, 0.5])
+
+
+class Wave:
+    """Falls along column 0 by an amount that column 1 scales."""
+
+    def predict(self, X):
+        return X[:, 1] * np.sin(7 * X[:, 0])
+
+
+def rows(n_samples, seed):
+    random = np.random.default_rng(seed)
+    return np.column_stack([random.random(n_samples), random.exponential(size=n_samples)])
+
+
+def test_violations_of_a_model_are_forecast() -> None:
+    """Violations above 10 against 400,000 fresh queries: within one order of magnitude, fixed seeds."""
+    found = forecast_violations(Wave(), rows(3000, 0), {0: "increasing"}, 1e6, size=10.0, random_state=0)
+    from alignconf.violations import ViolationScore
+
+    fresh = ViolationScore.of(Wave(), {0: "increasing"}, rows(500, 1))
+    sizes = fresh.row_sizes(rows(400_000, 2), 1, np.random.default_rng(3))
+    assert abs(math.log10(found.rate / (sizes > 10).mean())) < 1
+    assert found.what == "violation"
+    assert found.n_scores == 2400
+    given = forecast_violations(Wave(), rows(500, 0), {0: "increasing"}, 1e6, X_reference=rows(100, 1), random_state=0)
+    assert given.n_scores == 500
+
+
+def test_the_half_width_that_many_rows_need() -> None:
+    """Half-widths at the forecast size against 100,000 fresh rows: about 100 of them are violated; a factor of 4 is allowed."""
+    aligned = AlignedRegressor(Wave(), {0: "increasing"}, alpha=0.05, random_state=0)
+    aligned.calibrate(rows(2000, 0), X_reference=rows(300, 1))
+    found = forecast_half_width(aligned, rows(2000, 2), 1000, random_state=1)
+    assert found.what == "critical half-width"
+    assert found.size > aligned.lambda_
+    assert found.exceedances.threshold == aligned.lambda_
+    widths = aligned.critical_half_widths(rows(30_000, 3), random_state=2)
+    assert 30 / 4 < (widths > found.size).sum() < 30 * 4
+
+
+class Hopeless:
+    calibration_ = None
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: forecast(np.zeros((3, 2)), 10), "scores must be one-dimensional numbers"),
+        (lambda: forecast([1.0, np.inf], 10), "scores must be finite, and 1 of 2 are not"),
+        (lambda: forecast([1.0, 2.0], 0.5), "n_rows must be a finite number of at least 1"),
+        (lambda: forecast([1.0, 2.0], 10, method="gumbel"), "method must be one of"),
+        (lambda: forecast([1.0, 2.0], 10, confidence=1), "confidence must be"),
+        (lambda: forecast([1.0, 2.0], 10, level=0), "level must be"),
+        (lambda: forecast([1.0, 2.0], 10, threshold=np.nan), "threshold must be a finite number"),
+        (lambda: forecast([1.0, 2.0], 10, cap=2.0), "cap=2.0 must be larger than every score"),
+        (lambda: forecast([1.0, 2.0], 10, regions=[3]), "regions must be Regions"),
+        (lambda: Region(0.0, [1.0]), "weight must be a number"),
+        (lambda: Region(0.1, []), "sizes of a region must be finite scores"),
+        (lambda: extrapolation_bias(10, 1e5, 10), "n_scores must be a whole number of at least 11"),
+        (lambda: chance_of_missing(2, 10), "weight must be"),
+        (lambda: forecast_violations(Wave(), rows(9, 0), {0: 1}, 10, size=-1), "size must be"),
+        (lambda: forecast_half_width(Wave(), rows(9, 0), 10), "aligned must be an AlignedRegressor"),
+    ],
+)
+def test_malformed_arguments_are_refused(call, message) -> None:
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_rows_that_no_half_width_helps_are_refused(monkeypatch) -> None:
+    aligned = AlignedRegressor(Wave(), {0: "increasing"}, random_state=0)
+    with pytest.raises(NotCalibratedError, match="has no lambda_ yet"):
+        forecast_half_width(aligned, rows(9, 0), 10)
+    aligned.calibrate(rows(100, 0))
+    monkeypatch.setattr(AlignedRegressor, "critical_half_widths", lambda *_, **__: np.array([1.0, np.inf]))
+    with pytest.raises(CalibrationError, match="no half-width helps at 1 of 2 rows"):
+        forecast_half_width(aligned, rows(9, 0), 10)
+
+
+@pytest.mark.slow
+def test_acceptance_figures() -> None:
+    """All sizes of `python -m benchmarks risk --only forecast`; seeds are fixed."""
+    assert not [check for check in figures.checks(None) if check.met is False]
