@@ -64,18 +64,11 @@ def main(arguments: list[str] | None = None) -> None:
     calibration = commands.add_parser(
         "calibration", help="speed and memory of calibrating ten million scores, as ratios"
     )
-    big = commands.add_parser("big", help="many rows on Dask workers: time and memory")
-    big.add_argument("--rows", type=int, default=10_000_000, help="how many calibrate and are predicted")
-    big.add_argument("--partition", type=int, default=100_000, help="rows of a partition")
-    big.add_argument("--workers", type=int, default=2, help="worker processes")
     validity = commands.add_parser("validity", help="every promise calibrated ten thousand times: one table")
     validity.add_argument("--draws", type=int, default=10_000, help="calibrations of each mode")
     validity.add_argument("--only", nargs="+", help="names of modes, or parts of names; default: all")
     tabular = commands.add_parser("tabular", help="problems x models x methods: errors, violations, cost; a report")
     add_arguments(tabular)
-    risk = commands.add_parser("risk", help="search, slices, forecast, rare, propose: their acceptance figures")
-    risk.add_argument("--only", nargs="+", choices=RISKS, help="default: all")
-    risk.add_argument("--seeds", type=int, help="number of seeds; default: as many as the figures ask for")
     of_publications = _add_published_work(commands)
     for command in (
         demo,
@@ -85,12 +78,11 @@ def main(arguments: list[str] | None = None) -> None:
         projection,
         speed,
         calibration,
-        big,
         validity,
         pitfalls,
         tabular,
-        risk,
         *of_publications,
+        *_add_deployment(commands),
     ):
         command.add_argument("--output", type=Path, default=Path("results"), help="where to write results")
     given = parser.parse_args(arguments)
@@ -123,6 +115,18 @@ def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:
         command.add_argument("--seeds", type=int, default=n_seeds, help="number of seeds")
     paper.add_argument("--model", default="xgboost", help="one with a constraint of its own")
     return [bias, published, paper, sizes]
+
+
+def _add_deployment(commands: Any) -> list[argparse.ArgumentParser]:
+    """Add the benchmarks of what comes before and in deployment."""
+    big = commands.add_parser("big", help="many rows on Dask workers: time and memory")
+    big.add_argument("--rows", type=int, default=10_000_000, help="how many calibrate and are predicted")
+    big.add_argument("--partition", type=int, default=100_000, help="rows of a partition")
+    big.add_argument("--workers", type=int, default=2, help="worker processes")
+    risk = commands.add_parser("risk", help="search, slices, forecast, rare, propose: their acceptance figures")
+    risk.add_argument("--only", nargs="+", choices=RISKS, help="default: all")
+    risk.add_argument("--seeds", type=int, help="number of seeds; default: as many as the figures ask for")
+    return [big, risk]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Forecasts of violations at the scale of a deployment, from few rows: model-based, with what is certified beside them."""
 
+from alignconf.forecast.beside import BackTest, Region
 from alignconf.forecast.deployment import forecast_half_width, forecast_violations
 from alignconf.forecast.elicitation import forecast_worst_probability, from_psi, to_psi
 from alignconf.forecast.finite_sample import (
@@ -8,7 +9,7 @@ from alignconf.forecast.finite_sample import (
     extrapolation_bias,
     visible_weight,
 )
-from alignconf.forecast.forecasting import METHODS, BackTest, Exceedances, Forecast, Region, forecast
+from alignconf.forecast.forecasting import METHODS, Exceedances, Forecast, forecast
 
 __all__ = [
     "METHODS",

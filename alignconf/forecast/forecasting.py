@@ -12,7 +12,7 @@ What no tail can know: a mode of the law that no score came from. One of weight 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,46 +22,17 @@ from alignconf._validation import check_choice, check_level, check_number, gener
 from alignconf.errors import InputError
 from alignconf.findings import Finding, Kind
 from alignconf.forecast.averaging import AveragedTail, OpenTail, size_at
+from alignconf.forecast.beside import BackTest, Region
 from alignconf.forecast.finite_sample import visible_weight
 from alignconf.forecast.tails import FEWEST, JONES_LARGEST, Tail, n_largest, tail_of
 from alignconf.rates_seen import ViolationRate
 
-__all__ = ["METHODS", "BackTest", "Exceedances", "Forecast", "Region", "forecast", "read_tail"]
+__all__ = ["METHODS", "Exceedances", "Forecast", "forecast", "read_tail"]
 
 METHODS = ("averaged", "selected", "pareto", "exponential", "unbiased", "jones2025")
 
 #: The stream of random numbers that splits scores for back-tests, and the number of parts.
 SPLIT, PARTS = 400, 10
-
-
-@dataclass(frozen=True, eq=False)
-class Region:
-    """A part of the input law that was found by other means than these scores.
-
-    Parameters
-    ----------
-    weight : float in (0, 1)
-        Its probability under the law of rows, for example ``violation_probability(...).probability``.
-    sizes : (n_sizes,)
-        Scores within it, for example ``violation_probability(...).scores``.
-    source : str
-        Where weight and sizes come from, in words.
-    """
-
-    weight: float
-    sizes: FloatArray = field(repr=False)
-    source: str = "found elsewhere"
-
-    def __post_init__(self) -> None:
-        check_level("weight", self.weight)
-        sizes = np.asarray(self.sizes, dtype=np.float64).ravel()
-        if not sizes.size or not np.isfinite(sizes).all():
-            raise InputError(f"sizes of a region must be finite scores, at least one, got {self.sizes!r}.")
-        object.__setattr__(self, "sizes", sizes)
-
-    def rate(self, size: float) -> float:
-        """Return the probability that a fresh score is of this region and larger than a size."""
-        return self.weight * float((self.sizes > size).mean())
 
 
 @dataclass(frozen=True)
@@ -90,32 +61,6 @@ class Exceedances(Finding):
     def to_dict(self) -> dict[str, Any]:
         """Return every figure under its name, with the bound."""
         return {**super().to_dict(), "rate": self.counted.rate, "upper_bound": self.counted.upper_bound}
-
-
-@dataclass(frozen=True)
-class BackTest:
-    """Forecasts from tenths of the scores, compared with all of them.
-
-    Parameters
-    ----------
-    n_scores, n_target : int
-        Scores in each tenth, and in all.
-    errors : tuple of float
-        ``log10`` of forecast over observed rate at the tenth largest score of all, one for each tenth.
-    """
-
-    n_scores: int
-    n_target: int
-    errors: tuple[float, ...]
-
-    def __str__(self) -> str:
-        """Return the errors in words."""
-        sizes = np.abs(self.errors)
-        under = float((np.array(self.errors) < 0).mean())
-        return (
-            f"Back-test, {self.n_scores} to {self.n_target} scores: off by {sizes.mean():.2g} decades on average, at most "
-            f"{sizes.max():.2g}, too low in {under:.0%}."
-        )
 
 
 @dataclass(frozen=True)
