@@ -76,7 +76,7 @@ def risk_page(
     ...     def predict(self, X):
     ...         return -X[:, 0]
     >>> rows = np.random.default_rng(0).uniform(size=(100, 2))
-    >>> found = search(Falls(), {0: "increasing"}, rows, max_rows=500, random_state=0)
+    >>> found = search(Falls(), rows, {0: "increasing"}, max_rows=500, random_state=0)
     >>> page = risk_page(found)
     >>> "No verdict" in page, "lower bound" in page
     (True, True)

@@ -30,7 +30,7 @@ def uniform_rows(n_samples, seed=0):
 
 
 def found_by_search(rows, feature=0):
-    return search(Falls(), {feature: "increasing"}, rows, max_rows=600, random_state=0)
+    return search(Falls(), rows, {feature: "increasing"}, max_rows=600, random_state=0)
 
 
 def test_without_a_certificate_there_is_no_verdict():

@@ -145,7 +145,7 @@ def test_a_bump_is_found_to_one_per_cent():
     for seed in range(3):
         model = Bump.at_random(0.2, np.random.default_rng([seed, 1]))
         found = search(
-            model, {0: "increasing"}, uniform_rows(500, 6, seed), max_rows=20_000, naturalness=0, random_state=seed
+            model, uniform_rows(500, 6, seed), {0: "increasing"}, max_rows=20_000, naturalness=0, random_state=seed
         )
         assert 0.99 * bump_maximum(0.2) <= found.largest <= bump_maximum(0.2) * (1 + 1e-9)
         assert found.n_rows <= 20_000
@@ -154,7 +154,7 @@ def test_a_bump_is_found_to_one_per_cent():
 def test_a_needle_is_not_found_and_nothing_is_claimed():
     """The needle has 1e-6 of the volume; that one of 3,000 rows meets it has a probability below 0.02."""
     model = Bump.at_random(0.05, np.random.default_rng(0))
-    found = search(model, {0: "increasing"}, uniform_rows(500, 6), max_rows=3000, naturalness=0, random_state=0)
+    found = search(model, uniform_rows(500, 6), {0: "increasing"}, max_rows=3000, naturalness=0, random_state=0)
     assert not found.found
     assert found.maximum is None
     assert found.largest == 0
@@ -165,7 +165,7 @@ def test_a_needle_is_not_found_and_nothing_is_claimed():
 def test_cells_of_an_ensemble_are_enumerated():
     """Brute force: every cell by its own row, sent to predict; nothing else reaches it."""
     rows, model = planted_ensemble(3, n_trees=8, n_samples=600)
-    found = search(model, {0: "increasing"}, rows, naturalness=0, random_state=0)
+    found = search(model, rows, {0: "increasing"}, naturalness=0, random_state=0)
     exact, n_cells = enumerated_maximum(rows, model)
     assert found.maximum == pytest.approx(exact, rel=1e-12)
     assert found.largest == pytest.approx(exact, rel=1e-9)
@@ -202,7 +202,7 @@ def test_enumeration_of_other_properties_is_that_of_brute_force(declared, brute)
     if brute is None:
         lines = lines[:, [2, 0, 1, 3]]
         brute = lambda line: (np.maximum.accumulate(line, axis=1) - line).max()  # noqa: E731
-    found = search(model, declared, rows, naturalness=0, random_state=0)
+    found = search(model, rows, declared, naturalness=0, random_state=0)
     assert found.maximum == pytest.approx(brute(lines), rel=1e-12)
     assert found.largest == pytest.approx(brute(lines), rel=1e-9)
 
@@ -213,7 +213,7 @@ def test_enumeration_looks_at_missing_values_too():
     rows[::7, 1] = np.nan
     falls = np.where(np.isnan(rows[:, 1]), -rows[:, 0], rows[:, 0])
     model = HistGradientBoostingRegressor(max_iter=20, random_state=0).fit(rows, falls)
-    found = search(model, {0: "increasing"}, rows, naturalness=0, random_state=0)
+    found = search(model, rows, {0: "increasing"}, naturalness=0, random_state=0)
     assert found.maximum is not None
     assert np.isnan(found.witnesses[0].points[:, 1]).all()
     line = model.predict(np.column_stack([np.linspace(0, 1, 2000), np.full(2000, np.nan)]))
@@ -223,7 +223,7 @@ def test_enumeration_looks_at_missing_values_too():
 def test_an_ensemble_without_violation_is_said_to_have_none_in_the_box():
     rows = uniform_rows(300)
     model = HistGradientBoostingRegressor(monotonic_cst=[1, 0], max_iter=10, random_state=0)
-    found = search(model.fit(rows, rows[:, 0] - rows[:, 1]), {0: "increasing"}, rows, random_state=0)
+    found = search(model.fit(rows, rows[:, 0] - rows[:, 1]), rows, {0: "increasing"}, random_state=0)
     assert found.maximum == 0
     assert "The largest violation in the box is 0" in str(found)
     assert "claims nothing" not in str(found)
@@ -241,7 +241,7 @@ def test_an_ensemble_without_violation_is_said_to_have_none_in_the_box():
 def test_what_cells_do_not_tell_is_searched(declared, reason):
     rows = uniform_rows(300)
     model = GradientBoostingRegressor(n_estimators=5, random_state=0).fit(rows, np.sin(5 * rows[:, 0]))
-    found = search(model, declared, rows, max_rows=2000, naturalness=0, random_state=0)
+    found = search(model, rows, declared, max_rows=2000, naturalness=0, random_state=0)
     assert found.maximum is None
     assert reason in found.why_not
     assert found.found
@@ -250,7 +250,7 @@ def test_what_cells_do_not_tell_is_searched(declared, reason):
 def test_more_cells_than_can_be_looked_at_are_searched():
     rows = uniform_rows(500, 8)
     model = RandomForestRegressor(20, random_state=0).fit(rows, rows.sum(axis=1))
-    found = search(model, {0: "increasing"}, rows, max_rows=1000, random_state=0)
+    found = search(model, rows, {0: "increasing"}, max_rows=1000, random_state=0)
     assert found.maximum is None
     assert "cells" in found.why_not
 
@@ -266,7 +266,7 @@ def test_black_boxes_are_searched_and_random_queries_beaten(n_models):
     for seed in range(n_models):
         rows, model = planted_ensemble(seed)
         exact, _ = enumerated_maximum(rows, model)
-        found = search(BlackBox(model), {0: "increasing"}, rows, max_rows=20_000, naturalness=0, random_state=0)
+        found = search(BlackBox(model), rows, {0: "increasing"}, max_rows=20_000, naturalness=0, random_state=0)
         assert found.largest <= exact * (1 + 1e-9)
         shares.append(found.largest / exact)
         rivals.append(random_search(model, rows, 20_000, np.random.default_rng(seed)) / exact)
@@ -276,7 +276,7 @@ def test_black_boxes_are_searched_and_random_queries_beaten(n_models):
 
 def test_monotone_models_have_no_witness():
     for model, rows in monotone_models(4):
-        found = search(model, {0: "increasing"}, rows, max_rows=2000, read_trees=False, random_state=0)
+        found = search(model, rows, {0: "increasing"}, max_rows=2000, read_trees=False, random_state=0)
         assert not found.found
         assert found.anywhere is None
 
@@ -299,7 +299,7 @@ CASES = [
 def test_witnesses_of_mixed_tables_are_what_they_say(declared):
     """Every figure of a witness is computed again from its points, by the model alone."""
     rows, model = mixed_rows(), Counting(Of(mixed_answers))
-    found = search(model, declared, rows, max_rows=2500, n_witnesses=3, random_state=0)
+    found = search(model, rows, declared, max_rows=2500, n_witnesses=3, random_state=0)
     assert found.kind == "lower bound"
     assert model.n_rows == found.n_rows <= found.max_rows == 2500
     assert found.found
@@ -321,13 +321,13 @@ def test_witnesses_of_mixed_tables_are_what_they_say(declared):
 def test_the_worst_of_all_kinds_of_columns_is_found():
     """Closed forms: sin(6a) falls by 2, and by half the distance more where the gap is missing; 'mid' to 'high' falls by 1."""
     rows, model = mixed_rows(), Of(mixed_answers)
-    found = search(model, Increasing("a"), rows, max_rows=6000, naturalness=0, random_state=0)
+    found = search(model, rows, Increasing("a"), max_rows=6000, naturalness=0, random_state=0)
     places = np.linspace(0, 1, 10**5)
     line = np.sin(6 * places) - 0.5 * places
     exact = (np.maximum.accumulate(line) - line).max()
     assert 0.999 * exact <= found.largest <= exact + 1e-6
     assert np.isnan(found.witnesses[0].points["gap"]).all()
-    of_levels = search(model, Increasing("level"), rows, max_rows=2000, naturalness=0, random_state=0)
+    of_levels = search(model, rows, Increasing("level"), max_rows=2000, naturalness=0, random_state=0)
     assert of_levels.largest == pytest.approx(1.0, abs=1e-12)
     assert of_levels.witnesses[0].values == ("mid", "high")
     assert of_levels.witnesses[0].row["city"] == "Oslo"
@@ -336,7 +336,7 @@ def test_the_worst_of_all_kinds_of_columns_is_found():
 def test_diminishing_returns_are_searched_on_planes():
     rows = uniform_rows(300)
     model = Of(lambda x: x[:, 0] * x[:, 1])
-    found = search(model, DiminishingReturns(0, 1), rows, max_rows=4000, naturalness=0, random_state=0)
+    found = search(model, rows, DiminishingReturns(0, 1), max_rows=4000, naturalness=0, random_state=0)
     sides = np.ptp(rows, axis=0)
     assert 0.98 * sides.prod() <= found.largest <= sides.prod() * (1 + 1e-9)
 
@@ -352,8 +352,8 @@ def test_violations_off_the_data_are_told_apart():
         return at[:, 0] - np.where(at[:, 0] > 0, np.where(off, 5.0, 1.0), 0.0)
 
     law = InputLaw.from_rows(rows)
-    found = search(Of(answers), {0: "increasing"}, rows, max_rows=6000, random_state=0)
-    anything = search(Of(answers), {0: "increasing"}, rows, max_rows=6000, naturalness=0, random_state=0)
+    found = search(Of(answers), rows, {0: "increasing"}, max_rows=6000, random_state=0)
+    anything = search(Of(answers), rows, {0: "increasing"}, max_rows=6000, naturalness=0, random_state=0)
     assert 0.9 < found.largest <= 1
     assert all(abs(one.points[0, 1] - one.points[0, 2]) < 2.5 for one in found.witnesses)
     assert anything.largest > 4.9
@@ -368,12 +368,12 @@ def test_a_declared_law_says_which_values_there_are():
     rows = uniform_rows(100)
     law = InputLaw.declared({0: uniform(0, 1), 1: {0.0: 0.9, 1.0: 0.1}}, template=rows[:1])
     model = Of(lambda x: x[:, 0] - 2 * x[:, 0] * (x[:, 1] > 0.5))
-    found = search(model, {0: "increasing"}, rows, input_law=law, max_rows=2000, naturalness=0, random_state=0)
+    found = search(model, rows, {0: "increasing"}, input_law=law, max_rows=2000, naturalness=0, random_state=0)
     assert found.largest == pytest.approx(1, abs=0.01)
     assert set(found.witnesses[0].points[:, 1]) == {1.0}
     wide = InputLaw.declared({0: norm(), 1: uniform(0, 1)}, template=rows[:1])
     assert (
-        search(model, {0: "increasing"}, rows, input_law=wide, max_rows=2000, naturalness=0, random_state=0).largest > 5
+        search(model, rows, {0: "increasing"}, input_law=wide, max_rows=2000, naturalness=0, random_state=0).largest > 5
     )
 
 
@@ -381,22 +381,22 @@ def test_aligned_models_and_classes_are_searched():
     rows = uniform_rows(500)
     model = RandomForestRegressor(10, random_state=0).fit(rows, np.sin(6 * rows[:, 0]))
     aligned = AlignedRegressor(model, {0: "increasing"}, alpha=0, random_state=0).calibrate(rows)
-    before = search(model, {0: "increasing"}, rows, max_rows=2000, random_state=0, read_trees=False)
-    after = search(aligned, {0: "increasing"}, rows, max_rows=2000, random_state=0)
+    before = search(model, rows, {0: "increasing"}, max_rows=2000, random_state=0, read_trees=False)
+    after = search(aligned, rows, {0: "increasing"}, max_rows=2000, random_state=0)
     assert before.largest > 1
     assert not after.found
     labels = (np.sin(6 * rows[:, 0]) > 0).astype(int)
     classifier = RandomForestRegressor(5, random_state=0)
     assert not hasattr(classifier, "predict_proba")
     forest = HistGradientBoostingRegressor(max_iter=5).fit(rows, labels)
-    assert search(forest, {0: "increasing"}, rows, random_state=0, naturalness=0).maximum > 0
+    assert search(forest, rows, {0: "increasing"}, random_state=0, naturalness=0).maximum > 0
     assert callable(ClassFunction)
 
 
 def test_the_same_seed_finds_the_same_and_leaves_the_rows_alone():
     rows, model = mixed_rows(), Of(mixed_answers)
     before = rows.copy(deep=True)
-    one, other = (search(model, {"a": "increasing"}, rows, max_rows=1500, random_state=7) for _ in range(2))
+    one, other = (search(model, rows, {"a": "increasing"}, max_rows=1500, random_state=7) for _ in range(2))
     assert str(one) == str(other)
     assert one.to_json() == other.to_json()
     pd.testing.assert_frame_equal(rows, before)
@@ -410,7 +410,7 @@ def test_the_same_seed_finds_the_same_and_leaves_the_rows_alone():
 def test_regression_to_the_isotonic_is_monotone_in_one_column():
     rows = uniform_rows(200, 1)
     model = IsotonicRegression(out_of_bounds="clip").fit(rows[:, 0], rows[:, 0] ** 2)
-    found = search(Of(lambda x: model.predict(x[:, 0])), {0: "increasing"}, rows, max_rows=500, random_state=0)
+    found = search(Of(lambda x: model.predict(x[:, 0])), rows, {0: "increasing"}, max_rows=500, random_state=0)
     assert not found.found
 
 
@@ -429,12 +429,12 @@ def test_regression_to_the_isotonic_is_monotone_in_one_column():
 def test_malformed_arguments_are_refused_before_any_work(keywords, message):
     model = Counting(Of(lambda x: x[:, 0]))
     with pytest.raises(InputError, match=message):
-        search(model, {0: "increasing"}, uniform_rows(50), **keywords)
+        search(model, uniform_rows(50), {0: "increasing"}, **keywords)
     assert model.n_rows == 0
 
 
 def test_models_and_rows_that_are_none_are_refused():
     with pytest.raises(InputError, match="model must be a fitted regressor"):
-        search(3, {0: "increasing"}, uniform_rows(50))
+        search(3, uniform_rows(50), {0: "increasing"})
     with pytest.raises(InputError, match="X has 3 rows, and plausibility"):
-        search(Of(lambda x: x[:, 0]), {0: "increasing"}, uniform_rows(3))
+        search(Of(lambda x: x[:, 0]), uniform_rows(3), {0: "increasing"})

@@ -54,8 +54,8 @@ DATA_ROWS = 2000
 
 def search(
     model: Model,
-    properties: Declaration,
     X: Table,
+    properties: Declaration,
     *,
     input_law: InputLaw | None = None,
     max_rows: int = 50_000,
@@ -70,11 +70,11 @@ def search(
     ----------
     model : object with ``predict``
         Any fitted model, aligned or not. It is not changed.
-    properties : Property, list, or mapping
-        As for :class:`~alignconf.AlignedRegressor`.
     X : (n_samples, n_features) array or data frame
         At least four rows of data: what is plausible is judged by them, half of them held out, and places of queries lie
         within their range. Better not the rows that the model was fitted to.
+    properties : Property, list, or mapping
+        As for :class:`~alignconf.AlignedRegressor`.
     input_law : InputLaw, optional
         Which values columns may have; by default those of ``X``, numbers anywhere between the smallest and the largest.
     max_rows : int, default=50,000
@@ -110,7 +110,7 @@ def search(
     ...     def predict(self, X):
     ...         return X[:, 0] - np.where((X[:, 0] > 0.7) & (X[:, 1] > 0.9), 1.0, 0.0)
     >>> rows = np.random.default_rng(0).uniform(size=(400, 2))
-    >>> found = search(Dip(), {0: "increasing"}, rows, max_rows=5000, random_state=0)
+    >>> found = search(Dip(), rows, {0: "increasing"}, max_rows=5000, random_state=0)
     >>> found.kind, 0.98 < found.largest <= 1
     ('lower bound', True)
     """

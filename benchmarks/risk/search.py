@@ -226,7 +226,7 @@ def _on_ensembles(n_models: int, repetitions: int) -> Any:
             for budget in BUDGETS:
                 counting = _Counting(model)
                 found = search(
-                    counting, {0: "increasing"}, rows, max_rows=budget, naturalness=0, random_state=repetition
+                    counting, rows, {0: "increasing"}, max_rows=budget, naturalness=0, random_state=repetition
                 )
                 shares[budget].append(found.largest / exact)
                 counted.append(counting.n_rows == found.n_rows <= budget)
@@ -262,7 +262,7 @@ def _white_box(n_models: int) -> Check:
     for seed in range(n_models):
         rows, model = planted_ensemble(seed)
         truth, _ = enumerated_maximum(rows, model)
-        found = search(model, {0: "increasing"}, rows, naturalness=0, random_state=0)
+        found = search(model, rows, {0: "increasing"}, naturalness=0, random_state=0)
         exact += (
             found.maximum is not None and abs(found.maximum - truth) <= 1e-12 and abs(found.largest - truth) <= 1e-9
         )
@@ -277,7 +277,7 @@ def _bumps(count: int) -> list[Check]:
         for seed in range(count):
             random = np.random.default_rng([seed, 5])
             model, rows = Bump.at_random(half_width, random), random.uniform(size=(500, 6))
-            one = search(model, {0: "increasing"}, rows, max_rows=20_000, naturalness=0, random_state=seed)
+            one = search(model, rows, {0: "increasing"}, max_rows=20_000, naturalness=0, random_state=seed)
             shares.append(one.largest / exact)
             if not one.found and "claims nothing" not in str(one):
                 raise AssertionError("a search that found nothing must claim nothing")
@@ -292,7 +292,7 @@ def _bumps(count: int) -> list[Check]:
 
 def _soundness(count: int) -> Check:
     false = sum(
-        search(model, {0: "increasing"}, rows, max_rows=5000, read_trees=False, random_state=k).found
+        search(model, rows, {0: "increasing"}, max_rows=5000, read_trees=False, random_state=k).found
         for k, (model, rows) in enumerate(monotone_models(count))
     )
     return Check("false witnesses on monotone models", f"{false} of {count} models", "0", false == 0)
@@ -313,7 +313,7 @@ def _natural(n_models: int) -> list[Check]:
         model = GradientBoostingRegressor(n_estimators=50, random_state=seed).fit(rows[:1500], targets[:1500])
         for level in inside:
             found = search(
-                BlackBox(model), {0: "increasing"}, rows[1500:], max_rows=20_000, naturalness=level, random_state=seed
+                BlackBox(model), rows[1500:], {0: "increasing"}, max_rows=20_000, naturalness=level, random_state=seed
             )
             largest[level].append(found.largest)
             inside[level] += [bool(truth.logpdf(one.points).min() >= limit) for one in found.witnesses]
