@@ -1,6 +1,5 @@
 """Forecasts of violations at the scale of a deployment, from few rows: model-based, with what is certified beside them."""
 
-from alignconf.forecast.beside import BackTest, Region
 from alignconf.forecast.deployment import forecast_half_width, forecast_violations
 from alignconf.forecast.elicitation import forecast_worst_probability, from_psi, to_psi
 from alignconf.forecast.finite_sample import (
@@ -9,7 +8,8 @@ from alignconf.forecast.finite_sample import (
     extrapolation_bias,
     visible_weight,
 )
-from alignconf.forecast.forecasting import METHODS, Exceedances, Forecast, forecast
+from alignconf.forecast.forecasting import METHODS, forecast
+from alignconf.forecast.statements import BackTest, Exceedances, Forecast, Region
 
 __all__ = [
     "METHODS",

@@ -12,8 +12,8 @@ from alignconf._validation import check_number, check_rows, generator
 from alignconf.aligned import check_calibrated
 from alignconf.contract import Declaration
 from alignconf.errors import CalibrationError, InputError
-from alignconf.forecast.beside import Region
-from alignconf.forecast.forecasting import SPLIT, Forecast, forecast
+from alignconf.forecast.forecasting import SPLIT, forecast
+from alignconf.forecast.statements import Forecast, Region
 from alignconf.reference import set_aside
 from alignconf.violations import ViolationScore
 

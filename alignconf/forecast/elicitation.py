@@ -21,7 +21,8 @@ import numpy as np
 from alignconf._typing import FloatArray
 from alignconf._validation import check_count
 from alignconf.errors import InputError
-from alignconf.forecast.forecasting import Forecast, forecast
+from alignconf.forecast.forecasting import forecast
+from alignconf.forecast.statements import Forecast
 
 __all__ = ["forecast_worst_probability", "from_psi", "to_psi"]
 

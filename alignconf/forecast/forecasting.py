@@ -6,153 +6,32 @@ any of them passed, and which size is exceeded once in ``n`` rows? Beyond the sc
 above ``t``, the Clopper-Pearson bound; for ``c = 0`` that is about ``3/m``, and every forecast below it rests on the model alone.
 
 What no tail can know: a mode of the law that no score came from. One of weight ``w`` is missed with probability
-:math:`(1-w)^m`. Where a search or a simulation found such a region it is added as what it is, a :class:`Region` of known weight.
+:math:`(1-w)^m`. Where a search or a simulation found such a region it is added as what it is, a ``Region`` of known weight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from alignconf._typing import FloatArray, RandomState
 from alignconf._validation import check_choice, check_level, check_number, generator
 from alignconf.errors import InputError
-from alignconf.findings import Finding, Kind
 from alignconf.forecast.averaging import AveragedTail, OpenTail, size_at
-from alignconf.forecast.beside import BackTest, Region
 from alignconf.forecast.finite_sample import visible_weight
+from alignconf.forecast.statements import BackTest, Exceedances, Forecast, Region
 from alignconf.forecast.tails import FEWEST, JONES_LARGEST, Tail, n_largest, tail_of
 from alignconf.rates_seen import ViolationRate
 
-__all__ = ["METHODS", "Exceedances", "Forecast", "forecast", "read_tail"]
+__all__ = ["METHODS", "forecast", "read_tail"]
 
 METHODS = ("averaged", "selected", "pareto", "exponential", "unbiased", "jones2025")
 
 #: The stream of random numbers that splits scores for back-tests, and the number of parts.
 SPLIT, PARTS = 400, 10
-
-
-@dataclass(frozen=True)
-class Exceedances(Finding):
-    """How many scores are above the threshold, with the exact bound on the rate.
-
-    Parameters
-    ----------
-    threshold : float
-    counted : ViolationRate
-    """
-
-    kind: ClassVar[Kind] = "certified"
-
-    threshold: float
-    counted: ViolationRate
-
-    def __str__(self) -> str:
-        """Return the bound in words."""
-        return (
-            f"[certified] {self.counted.n_rejected} of {self.counted.n_queries} scores are above {self.threshold:g}: the rate is "
-            f"at most {self.counted.upper_bound:.3g} with confidence {self.counted.confidence:g}, if the scores are "
-            "independent draws of the law in use."
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return every figure under its name, with the bound."""
-        return {**super().to_dict(), "rate": self.counted.rate, "upper_bound": self.counted.upper_bound}
-
-
-@dataclass(frozen=True)
-class Forecast(Finding):
-    """The rate above a threshold, and the size expected over many rows, with what is certified beside them.
-
-    Parameters
-    ----------
-    what : str
-        What the scores are, in words.
-    method : str
-    n_scores : int
-    n_rows : float
-        Rows that are to come.
-    problem : str
-        Why nothing beyond the scores can be told; empty if it can.
-    threshold : float or None
-    rate : float or None
-        Forecast probability that a fresh score is larger than the threshold; None where not identifiable, or not asked.
-    rate_between : (float, float) or None
-    size : float or None
-        Exceeded once in ``n_rows`` rows.
-    size_between : (float, float) or None
-    level : float
-        Of the two model-based intervals.
-    exceedances : Exceedances or None
-        The certified part.
-    visible : float
-        Modes of smaller weight were missed with probability more than 5 %.
-    back_test : BackTest or None
-    regions : tuple of Region
-    """
-
-    kind: ClassVar[Kind] = "model-based"
-
-    what: str
-    method: str
-    n_scores: int
-    n_rows: float
-    problem: str
-    threshold: float | None
-    rate: float | None
-    rate_between: tuple[float, float] | None
-    size: float | None
-    size_between: tuple[float, float] | None
-    level: float
-    exceedances: Exceedances | None
-    visible: float
-    back_test: BackTest | None
-    regions: tuple[Region, ...] = ()
-
-    @property
-    def is_identifiable(self) -> bool:
-        """Whether a tail could be fitted."""
-        return not self.problem
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether the threshold was passed often enough for the rate to be counted; then nothing is carried on."""
-        return self.exceedances is not None and self.exceedances.counted.n_rejected >= FEWEST
-
-    def __str__(self) -> str:
-        """Return the forecast in sentences."""
-        lines = []
-        if self.problem:
-            lines.append(f"[model-based] not identifiable: {self.problem}")
-        if self.rate is not None:
-            how = "counted" if self.is_counted else "forecast"
-            lines.append(
-                f"[model-based] the probability that a {self.what} exceeds {self.threshold:g} is {how} to be {self.rate:.3g}"
-                f"{self._between(self.rate_between)}; {self.rate * self.n_rows:.3g} of {self.n_rows:,.0f} rows."
-            )
-        if self.size is not None:
-            lines.append(
-                f"[model-based] over {self.n_rows:,.0f} rows a {self.what} of {self.size:.4g} is expected to be exceeded once"
-                f"{self._between(self.size_between)}."
-            )
-        if self.exceedances is not None:
-            lines.append(str(self.exceedances))
-        if self.back_test is not None:
-            lines.append(str(self.back_test))
-        lines += [f"With a region of weight {one.weight:.3g} ({one.source}), taken as known." for one in self.regions]
-        lines.append(
-            f"A mode of weight below {self.visible:.2g} is invisible in {self.n_scores} scores: it was missed with probability "
-            f"(1 - weight)^{self.n_scores}."
-        )
-        return "\n".join(lines)
-
-    def _between(self, interval: tuple[float, float] | None) -> str:
-        if interval is None:
-            return ""
-        return f", between {interval[0]:.3g} and {interval[1]:.3g} (level {self.level:g} if the tail is of the fitted kind)"
 
 
 def forecast(
