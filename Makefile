@@ -6,7 +6,7 @@ JOBS ?= 2
 # One thread for numerical libraries in each test process: more only fight each other for the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test docs figure validity lint wheel-test clean
+.PHONY: demo test docs figure mutants validity lint wheel-test clean
 
 demo: $(VENV)/installed
 	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks demo --output results
@@ -22,6 +22,10 @@ docs: $(VENV)/installed
 # The picture of the README.
 figure: $(VENV)/installed
 	$(BIN)/python docs/figure.py docs/_static/line.svg
+
+# Changes of one line that the tests must notice; resumable, an hour or two. Shares by area and what lived are printed at the end.
+mutants: $(VENV)/installed
+	MPLBACKEND=Agg $(BIN)/python -m tests.mutation
 
 validity: $(VENV)/installed
 	$(BIN)/python -m benchmarks validity --output results

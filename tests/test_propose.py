@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import kstest
+from scipy.stats import binom, false_discovery_control, kstest
 
 from alignconf import AlignedRegressor, InputError
 from alignconf.properties import AllOf, Bounded, Decreasing, Increasing, Ordered, SlopeAtLeast, SlopeAtMost
@@ -25,6 +25,7 @@ from alignconf.propose import (
 from alignconf.propose import evidence as evidence_module
 from alignconf.propose.evidence import conditional_evidence, marginal_evidence, order_evidence
 from alignconf.propose.filters import Asked, answerable
+from alignconf.propose.mining import _adjusted, _Candidate
 from benchmarks.risk.propose import broken, checks, judged_corpus, planted, problem, truths, valid
 
 
@@ -90,6 +91,28 @@ def test_an_order_is_proposed_by_one_half_and_tested_on_the_other():
     assert found.order == (1, 0, 2)
     assert found.p_value < 1e-6
     assert order_evidence(design, 0, random.normal(size=1500), halves(1500), 0).p_value > 0.01
+
+
+@pytest.mark.parametrize("n_seeds", [300, pytest.param(3000, marks=pytest.mark.slow)])
+def test_p_values_of_an_order_are_uniform_without_an_effect(n_seeds):
+    """Two categories that mean nothing: Kolmogorov-Smirnov at 1e-4. An order read off the rows that test it stays below .5."""
+    p_values = []
+    for seed in range(n_seeds):
+        random = np.random.default_rng([seed, 6])
+        codes = random.integers(0, 2, 400).astype(float)
+        y = random.standard_exponential(400)
+        p_values.append(order_evidence(codes[:, None], 0, y, halves(400, seed), 0).p_value)
+    assert kstest(p_values, "uniform").pvalue > 1e-4
+
+
+def test_p_values_of_three_null_categories_are_not_too_small():
+    """The largest of two neighbours: at level .1 at most a tenth of 300 sets, binomial at 1e-3, and about .1^2 at least."""
+    rejected = 0
+    for seed in range(300):
+        random = np.random.default_rng([seed, 7])
+        codes = random.integers(0, 3, 300).astype(float)
+        rejected += order_evidence(codes[:, None], 0, random.normal(size=300), halves(300, seed), 0).p_value <= 0.1
+    assert binom.ppf(1e-3, 300, 0.005) <= rejected <= binom.isf(1e-3, 300, 0.1)
 
 
 class Wave:
@@ -165,6 +188,51 @@ def test_each_filter_stops_what_it_should():
     judged = costly.judged(Proposal("increasing in 0", Increasing(0), "accepted for review", "Said."))
     assert judged.status == "needs a person"
     assert "Costly: the mean squared error grows by" in judged.reason
+
+
+class FallsWhereMarked:
+    """Rises along column 0, but falls where column 1 is 1."""
+
+    def predict(self, X):
+        return np.where(np.asarray(X)[:, 1] == 1, -1.0, 1.0) * np.asarray(X)[:, 0]
+
+
+@pytest.mark.parametrize("marked_half", [True, False])
+def test_violations_and_costs_are_those_of_rows_that_give_no_reference(marked_half):
+    """The model falls at every row of one half and at none of the other."""
+    half = halves(400)
+    X = np.column_stack([np.random.default_rng(1).normal(size=400), half == marked_half])
+    judge = Asked(FallsWhereMarked(), X, FallsWhereMarked().predict(X), half, 0.02, 0)
+    judged = judge.judged(Proposal("increasing in 0", Increasing(0), "accepted for review", "Said."))
+    assert judged.violations.n_queries == 200
+    if marked_half:
+        assert judged.violations.rate == 0
+        assert judged.error is None
+    else:
+        assert judged.violations.rate > 0.95
+        assert judged.error.before == 0
+        assert judged.error.change > 0.1
+
+
+def test_directions_and_bends_are_corrected_each_by_themselves():
+    """Against scipy for either kind alone."""
+    random = np.random.default_rng(2)
+    p_values, is_bend = random.random(12) ** 3, np.arange(12) % 3 == 0
+    candidates = [
+        _Candidate(Increasing(0), bool(bend), float(p), "", "") for p, bend in zip(p_values, is_bend, strict=True)
+    ]
+    adjusted = _adjusted(candidates)
+    for kind in (is_bend, ~is_bend):
+        np.testing.assert_allclose(adjusted[kind], false_discovery_control(p_values[kind]), rtol=1e-12)
+    assert np.abs(adjusted - false_discovery_control(p_values)).max() > 0.01
+
+
+def test_a_rejected_proposal_is_not_accepted_though_it_could_be_declared():
+    X, y = labelled(400)
+    used = propose_properties(X, y, features=[3], random_state=0).used
+    table = (Proposal("increasing in 0", Increasing(0), "rejected", "Unstable."),)
+    with pytest.raises(InputError, match=r"row 0 was rejected: Unstable\. Declare the property by hand"):
+        Review(table, 400, 1, 0.05, used).accepted_by("Ada", indices=[0])
 
 
 def test_unstable_candidates_are_stopped():

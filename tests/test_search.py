@@ -12,10 +12,12 @@ from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegr
 from sklearn.isotonic import IsotonicRegression
 
 from alignconf import AlignedRegressor
+from alignconf._validation import generator
 from alignconf.classifier import ClassFunction
 from alignconf.contract import Property
 from alignconf.errors import InputError
 from alignconf.inputs import InputLaw
+from alignconf.plausibility import Plausibility
 from alignconf.properties import (
     AllOf,
     Bounded,
@@ -245,6 +247,32 @@ def test_what_cells_do_not_tell_is_searched(declared, reason):
     assert found.maximum is None
     assert reason in found.why_not
     assert found.found
+
+
+def test_a_box_that_is_enumerated_for_one_of_two_parts_has_no_known_maximum():
+    """Cells tell the order along a column, not its bend: the largest of one part is not the largest of both."""
+    rows = uniform_rows(300)
+    model = GradientBoostingRegressor(n_estimators=2, max_depth=2, random_state=0).fit(rows, np.sin(5 * rows[:, 0]))
+    both = AllOf(Increasing(0), Concave(0))
+    found = search(model, rows, both, max_rows=2000, naturalness=0, random_state=0)
+    assert found.maximum is None
+    assert "concave in 0 does not depend on the order" in found.why_not
+    assert found.n_cells > 0
+    assert "largest violation in the box is" not in str(found)
+    assert search(model, rows, Increasing(0), max_rows=2000, naturalness=0, random_state=0).maximum > 0
+
+
+def test_a_query_is_as_plausible_as_its_least_plausible_point():
+    """The second column is the first and a little noise: of a query along the first one end is farther from the data."""
+    random = np.random.default_rng(3)
+    x = random.normal(size=500)
+    rows = np.column_stack([x, x + 0.1 * random.normal(size=500)])
+    found = search(Of(lambda at: -at[:, 0]), rows, {0: "increasing"}, max_rows=2000, naturalness=0.2, random_state=4)
+    judge = Plausibility.of_rows(rows, random_state=generator(4, 9))
+    of_points = [judge.of(query.points) for query in found.witnesses]
+    assert [query.plausibility for query in found.witnesses] == [values.min() for values in of_points]
+    assert any(values.max() > values.min() for values in of_points)
+    assert all(values.min() >= 0.2 for values in of_points)
 
 
 def test_more_cells_than_can_be_looked_at_are_searched():
