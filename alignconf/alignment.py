@@ -27,7 +27,7 @@ from alignconf.projection import Projector
 from alignconf.queries import PartQueries, Queries, draw_queries
 from alignconf.reference import ReferenceLaw
 from alignconf.repair import Repair, Repaired
-from alignconf.scores import Answers
+from alignconf.scores import Answers, check_by_construction
 from alignconf.tree_repair import through_trees
 
 __all__ = ["Alignment"]
@@ -239,6 +239,11 @@ class Alignment:
         -------
         list
             For each part of the property, the reduced results of all rows.
+
+        Raises
+        ------
+        DefectError
+            If a query fails at full strength that by construction cannot.
         """
         grid = self.grid
 
@@ -250,7 +255,10 @@ class Alignment:
             reduced = []
             for asked in parts:
                 f, g, size = next(together) if grid is not None and asked.drawn_from else self._anywhere(asked, inside)
-                reduced.append(reduce(Answers(asked, f, g, size, block, self.scale, self._difficulty(asked, inside))))
+                answers = Answers(asked, f, g, size, block, self.scale, self._difficulty(asked, inside))
+                if self.is_exact:
+                    check_by_construction(answers)
+                reduced.append(reduce(answers))
             return reduced
 
         points = max(1, sum(asked.n_sites for asked in queries.parts))

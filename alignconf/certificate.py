@@ -31,7 +31,7 @@ from alignconf.claims import (
     size_sentence,
 )
 from alignconf.error_change import ErrorChange, RowErrors, change_of, paired_change
-from alignconf.errors import InputError
+from alignconf.errors import DefectError, InputError
 from alignconf.evidence import Evidence, evidence_of
 from alignconf.levels import Level
 from alignconf.page import check_path, save_text
@@ -125,6 +125,16 @@ class Certificate:
     promised: float | None = None
     promised_separately: tuple[float | None, ...] = ()
     evidence: Evidence = field(default_factory=Evidence)
+
+    def __post_init__(self) -> None:
+        """Refuse a claim by construction beside a query that fails at full strength."""
+        if self.by_construction and (self.full_strength.n_rejected or self.delivered.n_rejected):
+            raise DefectError(
+                f"by construction no query of {self.property!r} can fail, but {self.full_strength.n_rejected} of "
+                f"{self.full_strength.n_queries} fail at full strength and {self.delivered.n_rejected} as delivered. This is a "
+                "defect of alignconf, or of a property that declares what it is not: alignconf.testing.check_property tells. "
+                "Please report the property, and the type and version of the model."
+            )
 
     @builtins.property
     def n_queries(self) -> int:

@@ -105,8 +105,7 @@ def line_figures(asked: PartQueries, values: FloatArray, rounding: FloatArray) -
     """
     if not isinstance(asked, WholeLineQueries) or not asked.part.compares_pairs:
         return np.zeros((len(values), 3))
-    coefficients, _ = asked.part.demands(np.array([1.0, 2.0]))
-    lines = without_rounding(values * np.sign(coefficients[0, 0, 0]), rounding)
+    lines = without_rounding(values if asked.part.direction == 1 else -values, rounding)
     masses = asked.law.knot_masses
     shares = as_shares_of_range(absolute_distances(lines, masses), lines)
     return np.stack([hamming_distances(lines, masses), shares, np.ptp(lines, axis=1)], axis=1)

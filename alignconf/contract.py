@@ -13,8 +13,11 @@ well-defined function. A :class:`LineProperty` answers three questions:
 * *what may lie between two repaired knots?* An interval of values (:meth:`LineProperty.between`).
 
 How bad a query is, whether a line is a member and every guarantee follow from these answers and are derived elsewhere,
-once. A property of a few points made from each row (its **orbit**: a transformed row, the row with another plan) is the
-other kind, :class:`~alignconf.orbit.OrbitProperty`. A conjunction is a :class:`Property` with several ``parts``.
+once. What a property *is* (an order, a matter of order alone, linear, told by neighbours) is never guessed from its answers:
+it declares it (:data:`DECLARATIONS`), and :func:`alignconf.testing.check_property` holds it to that.
+
+A property of a few points made from each row (its **orbit**: a transformed row, the row with another plan) is the other
+kind, :class:`~alignconf.orbit.OrbitProperty`. A conjunction is a :class:`Property` with several ``parts``.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from alignconf._validation import check_number
 from alignconf.errors import InputError
 
 __all__ = [
+    "DECLARATIONS",
     "Cells",
     "Declaration",
     "LineProperty",
@@ -42,6 +46,10 @@ __all__ = [
     "limit_above",
     "limit_below",
 ]
+
+
+#: What a property of lines may declare of its demands. A class that writes ``demands`` anew declares anew.
+DECLARATIONS = ("direction", "cuts", "is_linear", "max_length", "chains")
 
 
 class Property(ABC):
@@ -108,6 +116,12 @@ class LineProperty(Property):
         pandas categorical the order of its dtype is used.
     tol : float, default=0
         Slack granted to every demand, in the unit of the prediction.
+
+    Notes
+    -----
+    A subclass declares what its demands are by :attr:`direction`, :attr:`cuts`, :attr:`is_linear`, :attr:`max_length` and
+    ``chains``. The defaults claim nothing, and a declaration is about the ``demands`` of the class that makes it: a class that
+    overrides ``demands`` inherits none.
     """
 
     feature: Feature
@@ -118,6 +132,14 @@ class LineProperty(Property):
     n_points: ClassVar[int]
     #: Whether the demands chain: see :attr:`is_local`.
     chains: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Put the defaults in place of inherited declarations where a class has demands of its own."""
+        super().__init_subclass__(**keywords)
+        if "demands" in vars(cls):
+            for name in DECLARATIONS:
+                if name not in vars(cls):
+                    setattr(cls, name, vars(LineProperty)[name])
 
     def __post_init__(self) -> None:
         """Check the declaration before anything else sees it."""
@@ -151,12 +173,40 @@ class LineProperty(Property):
         return None
 
     @property
+    def direction(self) -> int | None:
+        r"""Declared where order is all that is demanded of the values at two places :math:`u < u'`, up to ``tol``.
+
+        1 for :math:`g(u) \le g(u')`, -1 for :math:`g(u) \ge g(u')`, 0 for both, None for anything else.
+        """
+        return None
+
+    @property
+    def cuts(self) -> tuple[float, ...] | None:
+        r"""Declared where nothing but the order of places and of values matters: the places on whose sides it depends.
+
+        Every alternative is :math:`g(x_i) \le g(x_j)`, and for places that lie alike below, at or above each of the cuts all
+        demands are the same. So steps that are cut there can be repaired exactly, and neither a monotone change of the
+        values nor one of the places between the cuts makes a difference. None where distances or sizes matter.
+        """
+        return None if self.direction is None else ()
+
+    @property
+    def is_linear(self) -> bool:
+        """Declared where no demand has a choice of alternatives: members are a convex set, met by one projection."""
+        return self.direction is not None
+
+    @property
+    def max_length(self) -> float | None:
+        r"""Declared bound on :math:`\sum_k |a_{ijk}|` over all demands at any places; None where nothing is known.
+
+        Values within ``tol / max_length`` of a member pass every demand up to ``tol``; without it repairs go all the way.
+        """
+        return None if self.cuts is None else 2.0
+
+    @property
     def compares_pairs(self) -> bool:
         """Whether the only demand is that one of two points of a line be no larger than the other."""
-        if self.n_points != 2 or self.tol:
-            return False
-        coefficients, bounds = self.demands(np.array([1.0, 2.0]))
-        return coefficients.shape[0] == 1 and not bounds.any() and not coefficients.sum()
+        return self.direction in (-1, 1) and not self.tol
 
     @property
     def is_local(self) -> bool:
@@ -169,10 +219,9 @@ class LineProperty(Property):
 
     def opposes(self, other: LineProperty) -> bool:
         """Whether this and another property of one feature demand opposite orders, so that only a constant has both."""
-        pair = np.array([1.0, 2.0])
         if not (self.compares_pairs and other.compares_pairs) or self.trade or other.trade:
             return False
-        return np.array_equal(self.demands(pair)[0], -other.demands(pair)[0])
+        return self.direction != other.direction
 
     @abstractmethod
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -167,6 +167,11 @@ class Ensemble:
         # An infinite threshold only parts what is there from what is missing.
         return np.unique(thresholds[np.isfinite(thresholds)])
 
+    def ends(self, feature: int) -> FloatArray:
+        """Return the largest numbers of double precision in each piece but the last, increasing: (n_pieces - 1,)."""
+        thresholds = self.pieces(feature)
+        return _largest_rounded_to(thresholds) if self.is_float32 else thresholds
+
     def splits_on(self, feature: int) -> bool:
         """Whether any node asks about a feature, be it only whether it is missing."""
         return bool(self._on(feature).any())
@@ -196,10 +201,9 @@ class Ensemble:
         self, nodes: NDArray[Any], feature: int, places: ArrayLike | None, mark: int
     ) -> tuple[FloatArray, NDArray[Any]]:
         """Return the places, and the nodes with those on the feature told how many places go left."""
-        at = np.append(self.pieces(feature), np.inf) if places is None else np.asarray(places, dtype=np.float64)
-        at = _rounded(at, self.is_float32)
+        at = np.append(self.ends(feature), np.inf) if places is None else np.asarray(places, dtype=np.float64)
         on = self._on(feature)
-        nodes["number"][on] = np.searchsorted(at, nodes["number"][on], side="right")
+        nodes["number"][on] = np.searchsorted(_rounded(at, self.is_float32), nodes["number"][on], side="right")
         nodes["split"][on] = mark
         return at, nodes
 
@@ -254,8 +258,11 @@ class TreeLines:
         return _similar_first(rows, self.landmarks)
 
     def piece_of(self, x: ArrayLike) -> IntArray:
-        """Return the numbers of the places that stand for values, of the shape of ``x``; -1 for missing ones."""
-        return np.minimum(_piece_of(self.places, x, self.ensemble.is_float32), self.places.size - 1)
+        """Return the numbers of the places that stand for values, of the shape of ``x``; -1 for missing ones.
+
+        Values are compared as they are, not as the model rounds them: a place need not be one that the model tells apart.
+        """
+        return np.minimum(_piece_of(self.places, x, is_float32=False), self.places.size - 1)
 
     def values(self, X: ArrayLike) -> FloatArray:
         """Return the line of each row, (n_samples, n_places)."""
@@ -352,6 +359,14 @@ def _rounded(values: FloatArray, is_float32: bool) -> FloatArray:
         return values
     with np.errstate(over="ignore"):
         return values.astype(np.float32).astype(np.float64)
+
+
+def _largest_rounded_to(thresholds: FloatArray) -> FloatArray:
+    """Return the largest numbers that are rounded to at most the thresholds, which are of single precision."""
+    single = thresholds.astype(np.float32)
+    # Halfway to the next number of single precision, ties going to the even one of the two.
+    halfway = thresholds + (np.nextafter(single, np.float32(np.inf)).astype(np.float64) - thresholds) / 2
+    return np.where(_rounded(halfway, is_float32=True) > thresholds, np.nextafter(halfway, -np.inf), halfway)
 
 
 def _at_most_float32(threshold: FloatArray) -> FloatArray:

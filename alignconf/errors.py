@@ -1,8 +1,9 @@
 """Everything that can be refused, under one root.
 
-Every error derives from :class:`AlignConfError` and from the standard exception that scikit-learn users already
-catch (``ValueError`` or ``NotFittedError``; ``AssertionError`` for laws). A message is a sentence with the name and the
-value at fault, what was expected and what to do; it is raised before any work is done and leaves every object as it was.
+Every error derives from :class:`AlignConfError` and from the standard exception that scikit-learn users already catch
+(``ValueError`` or ``NotFittedError``; ``AssertionError`` for laws, ``RuntimeError`` for defects of alignconf itself). A
+message is a sentence with the name and the value at fault, what was expected and what to do; it is raised before any work
+is done and leaves every object as it was.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from sklearn.exceptions import NotFittedError
 __all__ = [
     "AlignConfError",
     "CalibrationError",
+    "DefectError",
     "InputError",
     "InputTypeError",
     "LawViolation",
@@ -41,6 +43,10 @@ class PredictionError(AlignConfError, ValueError):
 
 class CalibrationError(AlignConfError, ValueError):
     """The rows cannot support the promise that was asked for: too few of them, or too many that nothing repairs."""
+
+
+class DefectError(AlignConfError, RuntimeError):
+    """What cannot be by construction has happened: a defect of alignconf, or of a property that declares what it is not."""
 
 
 class NotCalibratedError(AlignConfError, NotFittedError):

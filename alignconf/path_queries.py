@@ -71,7 +71,7 @@ class PathQueries(AlongLine):
     def arguments(self) -> IntArray:
         """The place and each of the pivots in turn, as often as the property has demands: (n_demands, 2)."""
         pivots = np.arange(1, search_paths(self.law.knots.size).shape[1])
-        n_demands = self.part.demands(np.array([1.0, 2.0]))[1].shape[0]
+        n_demands = self.part.demands(self.law.knots[:2])[1].shape[0]
         return np.repeat(np.stack([np.zeros_like(pivots), pivots], axis=-1), n_demands, axis=0)
 
     @cached_property

@@ -112,8 +112,7 @@ class PlaneRepair(GridRepair):
 
 def is_linear(part: Part) -> bool:
     """Whether what a part demands are inequalities without a choice, so that they can be met by one projection."""
-    coefficients, _ = part.declared.demands(part.law.knots[: part.declared.n_points])
-    return part.law.knots.size >= part.declared.n_points and coefficients.shape[-2] == 1
+    return part.declared.is_linear and part.law.knots.size >= part.declared.n_points
 
 
 def _of_line(part: Part, sizes: list[int]) -> tuple[FloatArray, FloatArray]:

@@ -37,7 +37,7 @@ from alignconf.queries import PartQueries
 from alignconf.query_laws import along_line, check_query_law
 from alignconf.reference import Axis, ReferenceLaw, place_axis
 from alignconf.repair import Repair
-from alignconf.surrogate_repair import SurrogateRepair, direction
+from alignconf.surrogate_repair import SurrogateRepair
 
 __all__ = ["REFERENCES", "place_queries", "prepare"]
 
@@ -324,7 +324,7 @@ def _surrogate(
         return asked, SurrogateRepair(tuple(distinct.values()), surrogate)
     signs: dict[Hashable, int] = {}
     for part, axis in placed:
-        sign = direction(part)
+        sign = part.direction
         if sign is None:
             raise InputError(
                 f"the property constrains {len(distinct)} features jointly ({declared}); at most {MAX_FEATURES} can be "

@@ -51,10 +51,8 @@ class Part:
     @property
     def slack(self) -> float:
         """How far values may lie from an exact member so that every demand holds up to the declared tolerance."""
-        if not self.declared.tol:
-            return 0.0
-        coefficients, _ = self.declared.demands(np.arange(1.0, 1.0 + self.declared.n_points))
-        return float(self.declared.tol / np.abs(coefficients).sum(axis=-1).max())
+        length = self.declared.max_length
+        return 0.0 if length is None else float(self.declared.tol / length)
 
 
 @dataclass(frozen=True)
@@ -141,10 +139,8 @@ class Projector:
         if len(self.parts) == 1 and not np.isfinite(self.limits).any():
             return member
         for part in self.parts:
-            for side in (part.declared.upper, part.declared.lower):
-                envelope = _along(values, 1 + part.axis, partial(side, knots=part.law.knots))
-                if envelope is not None:
-                    member &= np.abs(envelope - values).reshape(len(values), -1).max(axis=1) <= rounding
+            for nearest in _nearest(part, values):
+                member &= np.abs(nearest - values).reshape(len(values), -1).max(axis=1) <= rounding
         return member
 
     def repair(self, values: FloatArray, axes: tuple[int, ...], weights: Weights) -> FloatArray:
@@ -184,6 +180,20 @@ class Projector:
 
     def _acting(self, axes: tuple[int, ...]) -> list[tuple[Part, int]]:
         return [(part, 1 + axes.index(part.axis)) for part in self.parts if part.axis in axes]
+
+
+def _nearest(part: Part, values: FloatArray) -> list[FloatArray]:
+    """Return the members of a part nearest to grids, which are the grids themselves exactly where they are members.
+
+    The smallest above and the largest below; the nearest in least squares where it has neither.
+    """
+    stages = [partial(side, knots=part.law.knots) for side in (part.declared.upper, part.declared.lower)]
+    envelopes = [_along(values, 1 + part.axis, stage) for stage in stages]
+    if any(envelope is not None for envelope in envelopes):
+        return [envelope for envelope in envelopes if envelope is not None]
+    weights = np.full(part.law.knots.size, 1 / part.law.knots.size)
+    stage = partial(part.declared.least_squares, knots=part.law.knots, weights=weights)
+    return [_along(values, 1 + part.axis, stage)]
 
 
 def _along(values: FloatArray, dimension: int, stage: Callable[[FloatArray], Any]) -> Any:

@@ -31,10 +31,12 @@ import numpy as np
 
 from alignconf._typing import FloatArray
 from alignconf.band import Scale, clip_to_band
+from alignconf.errors import DefectError
 from alignconf.queries import PartQueries
 
 __all__ = [
     "Answers",
+    "check_by_construction",
     "delivered",
     "excess",
     "existence",
@@ -104,6 +106,23 @@ def excess(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> Fl
     v = queries.excess(values)
     largest: FloatArray = np.where(v > negligible(queries, rounding, values), v, 0.0).min(axis=-1).max(axis=-1)
     return largest
+
+
+def check_by_construction(answers: Answers) -> None:
+    """Refuse to go on where a query fails at full strength that by construction cannot.
+
+    Raises
+    ------
+    DefectError
+    """
+    found = answers.excess(answers.g)
+    if found.any():
+        raise DefectError(
+            f"{np.count_nonzero(found)} of {found.size} queries of {answers.queries.declared!r} fail at full strength, by up "
+            f"to {found.max():.3g}, where by construction none can. If the property is your own, it declares what it is not: "
+            "alignconf.testing.check_property tells. If not, this is a defect of alignconf: please report the property, the "
+            "type and version of the model, and a row that fails."
+        )
 
 
 def existence(answers: Answers) -> FloatArray:

@@ -21,30 +21,18 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf._validation import predictions
-from alignconf.contract import LineProperty
 from alignconf.encoding import Encoder
 from alignconf.errors import InputError
 from alignconf.reference import Axis
 from alignconf.repair import Repair
 
-__all__ = ["MonotoneSurrogate", "SurrogateRepair", "direction", "have_places"]
+__all__ = ["MonotoneSurrogate", "SurrogateRepair", "have_places"]
 
 #: Rounds of boosting: a surrogate imitates a function without noise, so there is little to overfit.
 N_ROUNDS = 400
 
 #: More categories than this in a column that is not constrained count as numbers.
 MAX_CATEGORIES = 255
-
-
-def direction(part: LineProperty) -> int | None:
-    """Return +1 for an increasing property, -1 for a decreasing one, 0 for a constant one, None for any other."""
-    if part.n_points != 2:
-        return None
-    coefficients, bounds = part.demands(np.array([1.0, 2.0]))
-    if bounds.any() or coefficients.shape[1] != 1 or coefficients.sum(axis=-1).any():
-        return None
-    signs = set(np.sign(coefficients[:, 0, 0]).astype(int).tolist())
-    return 0 if len(signs) == 2 else signs.pop()
 
 
 def have_places(table: Table, axes: Sequence[Axis]) -> BoolArray:

@@ -4,10 +4,11 @@
 unless fresh rows show that a model keeps to a property.
 
 Every guarantee rests on a few statements about a property's answers: a repaired line is a member, a member is left alone bit
-for bit, least squares is nearest, what may lie between two knots is what a tester accepts. :func:`check_property` puts them to
-lines of many kinds (any, tied, constant, huge, tiny, spikes, members) at several sets of knots. Membership itself is what the
-tester finds who asks all queries at the knots. Properties of orbits are put to laws of their own, on the values of orbits.
-The laws are tried, not proved: what passes may still be wrong elsewhere.
+for bit, least squares is nearest, what may lie between two knots is what a tester accepts, and what a property declares of
+its demands is true of them. :func:`check_property` puts them to lines of many kinds (any, tied, constant, huge, tiny, spikes,
+members) at several sets of knots. Membership itself is what the tester finds who asks all queries at the knots. Properties of
+orbits are put to laws of their own, on the values of orbits. The laws are tried, not proved: what passes may still be wrong
+elsewhere.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 import alignconf.properties
+from alignconf._declared_laws import DECLARED, places_to_ask
 from alignconf._laws import ANSWERS, BETWEEN, MEMBERS, NEAREST, SMALLEST, Law, Offence
 from alignconf._orbit_laws import OPAQUE, ORBITS, OrbitTrial, try_orbits
 from alignconf._trials import Trial, try_at
@@ -155,7 +157,8 @@ def check_property(
         sets = _knots(1, given, random)
         for (places,) in sets:
             _check_demands(part, places)
-        laws = ANSWERS + MEMBERS + (NEAREST if _is_convex(part) else ()) + SMALLEST + BETWEEN
+        _check_declared(part, [places for (places,) in sets], anywhere=given is None)
+        laws = ANSWERS + MEMBERS + (NEAREST if _is_convex(part, sets[0][0]) else ()) + SMALLEST + BETWEEN
         _check_laws(laws, [try_at(part, places, n_lines, random) for places in sets])
     for orbit in declared.orbits:
         _check_value(orbit)
@@ -289,9 +292,19 @@ def _check_demands(part: LineProperty, knots: FloatArray) -> None:
             _refuse(part, "demands are linear inequalities", f"{at} {wrong}.")
 
 
-def _is_convex(part: LineProperty) -> bool:
-    """Whether no demand leaves a choice, so that the members are a convex set."""
-    coefficients, _ = part.demands(np.arange(1.0, 1.0 + part.n_points))
+def _check_declared(part: LineProperty, sets: Sequence[FloatArray], *, anywhere: bool) -> None:
+    """Whether demands are what the property declares of them, at the knots and, unless they were given, anywhere."""
+    for knots in sets:
+        places = places_to_ask(part, knots, anywhere=anywhere)
+        for law in DECLARED:
+            told = law.ask(part, places)
+            if told:
+                _refuse(part, law.name, f"{told}. {law.look}")
+
+
+def _is_convex(part: LineProperty, knots: FloatArray) -> bool:
+    """Whether no demand at the knots leaves a choice, so that the members are a convex set."""
+    coefficients, _ = part.demands(np.sort(np.resize(knots, part.n_points)))
     return int(coefficients.shape[-2]) == 1
 
 

@@ -4,7 +4,13 @@ Along a feature a tree ensemble is a step function cut by its own thresholds, an
 (:mod:`alignconf.ensemble`). The line is projected on its pieces, weighted by the reference mass of each; at any value in
 piece ``p`` the repaired function is the projection :math:`G_p`, and the model's own prediction, bit for bit, where the
 projection leaves the piece alone. As all values in a piece are alike, a pair can nowhere be violated by more than the rounding
-of the model's sums. It works for properties that only compare the order of places, such as order, invariance and unimodality.
+of the model's sums. It works for properties that declare that they compare nothing but order
+(:attr:`~alignconf.contract.LineProperty.cuts`), such as order, invariance and unimodality; a known peak cuts the pieces too.
+
+**Exactness.** A step function has such a property iff the values of its pieces have, cut at the thresholds of the trees and
+right before and at each of the property's own cuts: two values of one piece are equal, which every comparison allows. One
+part alone, or several that demand order or constancy, are projected onto a member. Where several others leave a demand unmet,
+the line becomes constant, which every comparison allows. Cutting off at limits keeps the order of values.
 
 :func:`through_trees` decides: models whose trees can be read get this repair. Where a feature has more than ``MAX_PIECES``
 pieces, as in a forest, its lines are walked at knots, quantiles of the reference law; so are lines and grids of two features of
@@ -15,14 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf._validation import predictions, rounding
-from alignconf.contract import LineProperty
 from alignconf.ensemble import Ensemble, TreeGrids, TreeLines
 from alignconf.errors import PredictionError
 from alignconf.grid_repair import GridRepair
@@ -126,28 +130,30 @@ class TreeRepair(GridRepair):
     def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
         """Return, per row, whether the projection has the property on all pieces."""
         lines = self._walked(table)
-        return self.steps.is_member(self.steps.project(lines, self.steps.weights_at(table)).values, lines.rounding)
+        return self.steps.is_member(self._repaired(lines, table), lines.rounding)
 
-    @cached_property
-    def _direction(self) -> int:
-        """1 or -1 where order is all that is demanded, which the kernels project themselves; 0 otherwise."""
-        parts = self.steps.parts
-        if len(parts) != 1 or not parts[0].declared.compares_pairs:
-            return 0
-        coefficients, _ = parts[0].declared.demands(np.array([1.0, 2.0]))
-        return int(np.sign(coefficients[0, 0, 0]))
+    def _repaired(self, lines: Lines, table: Table) -> FloatArray:
+        """Return the projections of the lines of rows, each of them a member: (n_samples, n_pieces)."""
+        projection = self.steps.project(lines, self.steps.weights_at(table))
+        directed = all(part.declared.direction is not None for part in self.steps.parts)
+        if directed or len(self.steps.parts) == 1:
+            return projection.values
+        member = self.steps.is_member(projection.values, lines.rounding)
+        mean = np.average(projection.values, axis=1, weights=np.broadcast_to(projection.weights[0], lines.values.shape))
+        return np.where(member[:, None], projection.values, np.clip(mean, *self.steps.limits)[:, None])
 
     def _look_up(self, table: Table, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the line at places (n_samples, n_places), and what the repair adds there."""
         pieces: IntArray = self.tree_lines.piece_of(places)
-        if self._direction:
+        first, *others = (part.declared for part in self.steps.parts)
+        if first.compares_pairs and not others:
             weights = self.steps.laws[0].weights_at(table) if self.steps.norm == "l2" else None
             found = self.tree_lines.project(
-                _numbers(table), pieces, weights, increasing=self._direction > 0, rounding=SNAP * self.relative
+                _numbers(table), pieces, weights, increasing=first.direction == 1, rounding=SNAP * self.relative
             )
             return found.values, found.moves
         lines = self._walked(table)
-        moves = self.steps.project(lines, self.steps.weights_at(table)).values - lines.values
+        moves = self._repaired(lines, table) - lines.values
         return np.take_along_axis(lines.values, pieces, axis=1), np.take_along_axis(moves, pieces, axis=1)
 
     def _walked(self, table: Table) -> Lines:
@@ -207,13 +213,13 @@ def through_trees(repair: GridRepair, function: Model, reference: Table) -> Grid
         return replace(repair, reason="its trees do not add up to its predictions.")
     laws = repair.projector.laws
     reason = _why_not_pieces(repair)
-    cuts = ensemble.pieces(laws[0].axis.position)
-    if not reason and cuts.size < MAX_PIECES:
-        return _on_pieces(repair, ensemble, cuts, relative)
+    ends = _ends(repair, ensemble)
+    if not reason and ends.size < MAX_PIECES:
+        return _on_pieces(repair, ensemble, ends, relative)
     if relative > SUMS_IN_DOUBLE:
         return replace(repair, reason=reason or "its sums are of single precision.")
     if not reason:
-        reason = f"the model's trees cut the feature in {cuts.size + 1} pieces."
+        reason = f"the model's trees cut the feature in {ends.size + 1} pieces."
         laws = (laws[0].at_quantiles(N_QUANTILES),)
         repair = replace(repair, projector=_on(repair.projector, laws[0]))
     if len(laws) == 1:
@@ -224,14 +230,21 @@ def through_trees(repair: GridRepair, function: Model, reference: Table) -> Grid
     return WalkedGridRepair(repair.projector, walked, relative, reason=reason)
 
 
-def _on_pieces(repair: GridRepair, ensemble: Ensemble, cuts: FloatArray, relative: float) -> TreeRepair:
-    """Return the repair on the pieces that thresholds ``cuts`` make of a feature."""
+def _ends(repair: GridRepair, ensemble: Ensemble) -> FloatArray:
+    """Return where the pieces of a feature end, the last one apart: at the model's thresholds, before and at other cuts."""
+    cuts = np.array([cut for part in repair.projector.parts for cut in part.declared.cuts or ()])
+    ends = np.concatenate([ensemble.ends(repair.projector.laws[0].axis.position), np.nextafter(cuts, -np.inf), cuts])
+    return np.unique(ends[np.isfinite(ends)])
+
+
+def _on_pieces(repair: GridRepair, ensemble: Ensemble, ends: FloatArray, relative: float) -> TreeRepair:
+    """Return the repair on pieces of a feature, all but the last of which end at ``ends`` (n_pieces - 1,)."""
     (law,) = repair.projector.laws
-    end = float(law.sample[-1])
-    if cuts.size:
-        end = max(end, float(cuts[-1]) + abs(float(cuts[-1])) + 1.0)
-    tree_lines = ensemble.along(law.axis.position, np.append(cuts, end))
-    steps = law.on_pieces(np.append(cuts, end), tree_lines.piece_of(law.sample))
+    last = float(law.sample[-1])
+    if ends.size:
+        last = max(last, float(ends[-1]) + abs(float(ends[-1])) + 1.0)
+    tree_lines = ensemble.along(law.axis.position, np.append(ends, last))
+    steps = law.on_pieces(tree_lines.places, tree_lines.piece_of(law.sample))
     return TreeRepair(repair.projector, _on(repair.projector, steps), tree_lines, relative)
 
 
@@ -252,16 +265,8 @@ def _why_not_pieces(repair: GridRepair) -> str:
     if len(repair.projector.laws) > 1:
         return "two features share a grid."
     declared = [part.declared for part in repair.projector.parts]
-    others = [part for part in declared if part.tol or not is_ordinal(part)]
+    others = [part for part in declared if part.tol or part.cuts is None]
     return f"{others[0]} compares more than the order of places." if others else ""
-
-
-def is_ordinal(part: LineProperty) -> bool:
-    """Whether the demands of a property depend on nothing but the order of places."""
-    near, far = np.arange(1.0, 1.0 + part.n_points), 2.0 ** np.arange(1.0, 1.0 + 2 * part.n_points, 2)
-    demanded = [part.demands(places) for places in (near, far)]
-    alike = all(np.array_equal(one, other) for one, other in zip(*demanded, strict=True))
-    return alike and not demanded[0][1].any()
 
 
 def _on(projector: Projector, law: ReferenceLaw) -> Projector:

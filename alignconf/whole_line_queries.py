@@ -52,8 +52,8 @@ class WholeLineQueries(AlongLine):
     @cached_property
     def arguments(self) -> IntArray:
         """Neighbouring places, ``n_points`` at a time, as often as the property has demands: (n_demands, n_points)."""
-        places = np.arange(1.0, 1.0 + self.part.n_points)
-        return np.repeat(self._neighbours, self.part.demands(places)[1].shape[0], axis=0)
+        _, bounds = self.part.demands(self.law.knots[self._neighbours])
+        return np.repeat(self._neighbours, bounds.shape[-2], axis=0)
 
     @cached_property
     def demands(self) -> tuple[FloatArray, FloatArray]:

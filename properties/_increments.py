@@ -23,6 +23,8 @@ class Increments(LineProperty):
 
     n_points: ClassVar[int] = 2
     chains: ClassVar[bool] = True
+    is_linear = True
+    max_length = 2.0
 
     @abstractmethod
     def increments(self, distances: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -40,6 +40,8 @@ class Concave(LineProperty):
     adjective: ClassVar[str] = "concave"
     n_points: ClassVar[int] = 3
     chains: ClassVar[bool] = True
+    is_linear = True
+    max_length = 2.0
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The middle of three points lies on or above the chord."""

@@ -36,6 +36,8 @@ class Convex(LineProperty):
     adjective: ClassVar[str] = "convex"
     n_points: ClassVar[int] = 3
     chains: ClassVar[bool] = True
+    is_linear = True
+    max_length = 2.0
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The middle of three points lies on or below the chord."""

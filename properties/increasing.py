@@ -43,6 +43,7 @@ class Increasing(LineProperty):
     adjective: ClassVar[str] = "increasing"
     n_points: ClassVar[int] = 2
     chains: ClassVar[bool] = True
+    direction = 1
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """``g(u) - g(u') <= 0``; see :meth:`LineProperty.demands`."""

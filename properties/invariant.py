@@ -45,6 +45,7 @@ class Invariant(LineProperty):
     adjective: ClassVar[str] = "constant"
     n_points: ClassVar[int] = 2
     chains: ClassVar[bool] = True
+    direction = 0
 
     def __new__(cls, *args: Any, transforms: Sequence[Any] | None = None, **keywords: Any) -> Any:
         """Return the other kind of invariance where transforms are given in place of a feature."""

@@ -47,6 +47,11 @@ class SlopeAtLeast(Increments):
         return self.slope * distances, np.full(distances.shape, np.inf)
 
     @property
+    def direction(self) -> int | None:
+        """With a slope of 0 it is increasing."""
+        return None if self.slope else 1
+
+    @property
     def description(self) -> str:
         """The property in words, without its feature."""
         return f"of slope at least {self.slope:g}"

@@ -47,6 +47,11 @@ class SlopeAtMost(Increments):
         return np.full(distances.shape, -np.inf), self.slope * distances
 
     @property
+    def direction(self) -> int | None:
+        """With a slope of 0 it is decreasing."""
+        return None if self.slope else -1
+
+    @property
     def description(self) -> str:
         """The property in words, without its feature."""
         return f"of slope at most {self.slope:g}"

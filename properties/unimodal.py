@@ -60,6 +60,16 @@ class Unimodal(LineProperty):
         """Only with a known peak: 1, 0, 0, 1 has no three neighbours that tell."""
         return super().is_local and self.peak is not None
 
+    @property
+    def cuts(self) -> tuple[float, ...]:
+        """The peak, if it is known: which of two values must be the larger depends on its side."""
+        return () if self.peak is None else (float(self.peak),)
+
+    @property
+    def is_linear(self) -> bool:
+        """Only with a known peak: otherwise the middle may exceed either neighbour."""
+        return self.peak is not None
+
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The middle is no lower than one of its neighbours; with a known peak, all pairs on one side are ordered."""
         shape = places.shape[:-1]

@@ -55,7 +55,7 @@ LADDER = (
     {"delivery"},
     {"findings", "violations"},
     {"_trials", "aligned", "audit", "inputs"},
-    {"_laws", "classifier", "monitoring", "outcome", "plausibility", "plotting", "sequential"},
+    {"_declared_laws", "_laws", "classifier", "monitoring", "outcome", "plausibility", "plotting", "sequential"},
     {"regressor", "_orbit_laws"},
     {"forecast", "rare", "risk_page", "search", "slices", "testing"},
     {"command"},

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.tree import DecisionTreeRegressor
 
 from alignconf import AlignedRegressor
+from alignconf.certificate import certify
 from alignconf.error_change import Mean, RowErrors
 from alignconf.errors import CalibrationError
 from alignconf.families import PositiveScores, Scores
@@ -85,6 +87,32 @@ def test_tallies_of_blocks_join_to_that_of_all_rows() -> None:
     assert whole.membership is not None
     np.testing.assert_array_equal(found.membership.codes, whole.membership.codes)
     assert Tally.joined([whole]) is whole
+
+
+def test_finite_and_infinite_half_widths_together_are_not_full_strength() -> None:
+    """One of each, in one block or in two: nothing holds by construction, although the repair itself is exact."""
+    X = np.random.default_rng(0).random((300, 3))
+    tree = DecisionTreeRegressor(max_depth=5, random_state=0).fit(X[:100], np.sin(7 * X[:100, 0]) + X[:100, 1])
+    aligned = AlignedRegressor(tree, {0: 1}, alpha=0).calibrate(X[:100])
+    assert aligned.alignment_.is_exact
+
+    def of(half_widths: float | np.ndarray) -> Tally:
+        return tallied(aligned.alignment_, half_widths, X[100:], np.random.default_rng(1))
+
+    def claims(tally: Tally) -> bool:
+        certificate = certify(aligned.alignment_, aligned.calibration_, tally, 0.95)
+        assert ("By construction" in str(certificate)) == certificate.by_construction
+        return certificate.by_construction
+
+    mixed = np.where(np.arange(200) < 100, np.inf, 0.01)
+    full, part, none = of(np.full(200, np.inf)), of(mixed), of(0.01)
+    assert [one.is_full for one in (full, part, none)] == [True, False, False]
+    assert [claims(one) for one in (full, of(np.inf), part, none)] == [True, True, False, False]
+    assert claims(Tally.joined([full, full]))
+    for blocks in ([full, none], [none, full], [full, part, full]):
+        joined = Tally.joined(blocks)
+        assert joined.failed[:, :, 0].any()
+        assert not claims(joined)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -26,14 +26,11 @@ class Aligned:
     Parameters
     ----------
     alpha, lambda_ : float
-    is_exact : bool
-        Whether no query can be violated, by construction: then the figure is not needed.
     event : RareEvent
     """
 
     alpha: float
     lambda_: float
-    is_exact: bool
     event: RareEvent
 
 
@@ -54,11 +51,8 @@ class BeforeAndAfter(Finding):
 
     def __str__(self) -> str:
         """Return the findings, one a line."""
-        lines = [f"as it is: {self.before}"]
-        for one in self.after:
-            note = "none by construction; " if one.is_exact and one.alpha == 0 else ""
-            lines.append(f"alpha={one.alpha:g} (half-width {one.lambda_:.4g}): {note}{one.event}")
-        return "\n".join(lines)
+        after = [f"alpha={one.alpha:g} (half-width {one.lambda_:.4g}): {one.event}" for one in self.after]
+        return "\n".join([f"as it is: {self.before}", *after])
 
 
 def before_and_after(
@@ -119,5 +113,5 @@ def before_and_after(
     for alpha in levels:
         aligned = AlignedRegressor(model, properties, alpha=alpha, random_state=random_state)
         aligned.calibrate(X_calibration, X_reference=X_reference)
-        after.append(Aligned(alpha, float(aligned.lambda_), aligned.alignment_.is_exact, probability(aligned)))
+        after.append(Aligned(alpha, float(aligned.lambda_), probability(aligned)))
     return BeforeAndAfter(before, tuple(after))

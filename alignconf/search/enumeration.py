@@ -17,14 +17,13 @@ from math import comb, prod
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray
-from alignconf.contract import LineProperty
 from alignconf.ensemble import Ensemble
 from alignconf.line_queries import LineQueries
 from alignconf.orbit import OrbitProperty
 from alignconf.queries import PartQueries
 from alignconf.reference import TradeAxis
 from alignconf.search.box import Box, Finite, places_along
-from alignconf.search.profiles import is_of_values, worst_on_lines
+from alignconf.search.profiles import worst_on_lines
 
 __all__ = ["MOST_CELLS", "Enumeration", "enumerate_cells"]
 
@@ -92,7 +91,7 @@ def _line_of(part: PartQueries, box: Box) -> tuple[int | None, FloatArray]:
 
     None if the cells do not tell the worst query.
     """
-    if isinstance(part, LineQueries) and not isinstance(part.law.axis, TradeAxis) and _is_of_pieces(part.part):
+    if isinstance(part, LineQueries) and not isinstance(part.law.axis, TradeAxis) and part.part.cuts == ():
         axis = part.law.axis
         places = places_along(axis, box)
         return axis.position, axis.values(places.values).astype(np.float64) if isinstance(places, Finite) else EMPTY
@@ -144,13 +143,6 @@ def _distinct(margins: FloatArray) -> IntArray:
     ranked = margins[order]
     smallest_step = SAME * np.abs(ranked[:-1])
     return np.asarray(order[np.append(True, ranked[:-1] - ranked[1:] > smallest_step)])
-
-
-def _is_of_pieces(part: LineProperty) -> bool:
-    """Whether the order of values along a line tells its worst query, and equal values violate nothing."""
-    coefficients, bounds = part.demands(np.arange(part.n_points, dtype=np.float64))
-    equal = np.abs(coefficients.sum(axis=-1)).max() == 0 and (bounds + part.tol >= 0).all()
-    return bool(equal and is_of_values(part))
 
 
 def _middles(size: int) -> FloatArray:

@@ -22,7 +22,7 @@ import numpy as np
 from alignconf._typing import FloatArray, IntArray
 from alignconf.contract import LineProperty
 
-__all__ = ["is_of_values", "ranked", "worst_on_lines"]
+__all__ = ["ranked", "worst_on_lines"]
 
 #: Tuples times lines that are compared at once.
 AT_ONCE = 2**20
@@ -45,8 +45,7 @@ def worst_on_lines(part: LineProperty, places: FloatArray, values: FloatArray) -
         Positions among the places, non-decreasing.
     """
     if part.compares_pairs:
-        sign = float(part.demands(np.array([1.0, 2.0]))[0][0, 0, 0])
-        return _worst_pairs(places, sign * values)
+        return _worst_pairs(places, values if part.direction == 1 else -values)
     tuples = _tuples(places.shape[1], part.n_points)
     step = max(1, AT_ONCE // len(tuples))
     found = [
@@ -63,13 +62,6 @@ def ranked(margins: FloatArray, spread: FloatArray) -> FloatArray:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(margins > 0, margins, np.where(spread > 0, margins / spread, -np.inf))
-
-
-def is_of_values(part: LineProperty) -> bool:
-    """Whether what is demanded of values does not depend on where they are, only on their order along the line."""
-    places = np.cumsum(np.random.default_rng(0).exponential(size=(16, part.n_points)), axis=-1)
-    coefficients, bounds = part.demands(places - places.mean())
-    return bool((coefficients == coefficients[:1]).all() and (bounds == bounds[:1]).all())
 
 
 def _worst_pairs(places: FloatArray, values: FloatArray) -> tuple[FloatArray, IntArray]:
