@@ -134,6 +134,14 @@ class Ensemble:
         depth = depth_first(split, left, right, number, roots, nodes)
         return cls(nodes, roots, depth, float(base), float(scale), link, is_float32, n_features)
 
+    @cached_property
+    def largest(self) -> float:
+        """Largest absolute value that base and leaves can add up to; for a prediction through a link, that of the link."""
+        if self.link != "identity":
+            return 1.0
+        leaves = np.where(self.nodes["split"] == LEAF, np.abs(self.nodes["number"]), 0.0)
+        return abs(self.base) + abs(self.scale) * float(np.maximum.reduceat(leaves, self.roots).sum())
+
     def rows(self, X: ArrayLike) -> FloatArray:
         """Return rows (n_samples, n_features) as the model compares them; missing values are NaN."""
         rows = _rounded(np.asarray(X, dtype=np.float64), self.is_float32)

@@ -111,7 +111,9 @@ class TreeRepair(GridRepair):
         """Return, for queries along the axis, the function, its repair and the size of rounding."""
         places = [one.coordinates[..., 0] for one in asked]
         f, g = self.along(function, table, 0, np.concatenate([it.reshape(len(it), -1) for it in places], axis=1))
-        size, found, start = rounding(f, self.relative), [], 0
+        # Rounding is that of the whole line, of which the queries may see the small values only.
+        size = np.maximum(rounding(f, self.relative), self.relative * self.tree_lines.ensemble.largest)
+        found, start = [], 0
         for it in places:
             stop = start + int(np.prod(it.shape[1:]))
             found.append((f[:, start:stop].reshape(it.shape), g[:, start:stop].reshape(it.shape), size))

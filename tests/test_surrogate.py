@@ -27,7 +27,7 @@ from alignconf.properties import (
     Ordered,
     Unimodal,
 )
-from alignconf.surrogate_repair import MonotoneSurrogate, direction
+from alignconf.surrogate_repair import MonotoneSurrogate
 
 X = np.random.default_rng(0).random((900, 6))
 FIVE = {0: 1, 1: -1, 2: 1, 3: 1, 4: -1}
@@ -267,11 +267,11 @@ def test_what_no_booster_can_promise_is_named(part) -> None:
 
 
 def test_directions() -> None:
-    assert direction(Increasing("a")) == 1
-    assert direction(Decreasing("a")) == -1
-    assert direction(Ordered("a", ["x", "y"])) == 1
-    assert direction(Invariant("a")) == 0
-    assert direction(Concave("a")) is direction(Unimodal("a")) is None
+    assert Increasing("a").direction == 1
+    assert Decreasing("a").direction == -1
+    assert Ordered("a", ["x", "y"]).direction == 1
+    assert Invariant("a").direction == 0
+    assert Concave("a").direction is Unimodal("a").direction is None
 
 
 def test_opposite_orders_leave_the_feature_out() -> None:
