@@ -19,6 +19,7 @@ import numpy as np
 from numba import njit
 from scipy.optimize import linprog
 
+from alignconf._sums import products, total
 from alignconf._typing import FloatArray, IntArray
 
 __all__ = ["colliding", "polyhedron_least_squares", "polyhedron_midpoint"]
@@ -47,20 +48,20 @@ def polyhedron_least_squares(
     """
     inverse = np.ones(A.shape[1]) if weights is None else 1.0 / weights
     # Every inequality gets the same length, so that one tolerance serves all.
-    length = np.sqrt((A * A * inverse).sum(axis=1))
+    length = np.sqrt(total(A * A * inverse))
     kept = length > 0
     A, b = A[kept] / length[kept, None], b[kept] / length[kept]
     projected = np.array(values, dtype=np.float64)
     reach = A * inverse
+    gram = products(reach, A.T)
     for _ in range(MAX_PASSES):
-        excess = projected @ A.T - b
-        size = np.abs(projected) @ np.abs(A.T) + np.abs(b)
+        excess, size = _excess(projected, A, b)
         chosen = np.flatnonzero((excess > TOLERANCE * size).any(axis=1))
         if not chosen.size:
             break
         multipliers = np.zeros((chosen.size, b.size))
-        _dual(reach @ A.T, excess[chosen], TOLERANCE * size[chosen], multipliers)
-        projected[chosen] -= multipliers @ reach
+        _dual(gram, excess[chosen], TOLERANCE * size[chosen], multipliers)
+        projected[chosen] -= products(multipliers, reach)
     return projected
 
 
@@ -169,11 +170,16 @@ def _solve(factor: FloatArray, active: IntArray, n_active: int, c: FloatArray, w
         wanted[s] = value / factor[s, s]
 
 
+def _excess(values: FloatArray, A: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return ``A g - b`` for each vector, and the sizes of what is added there: two (n_vectors, n_demands)."""
+    return products(values, A.T) - b, products(np.abs(values), np.abs(A.T)) + np.abs(b)
+
+
 def polyhedron_midpoint(values: FloatArray, A: FloatArray, b: FloatArray) -> FloatArray:
     """Return vectors in ``A g <= b`` nearest to each of ``values`` (n_vectors, n_points) in the largest deviation."""
     nearest = np.array(values, dtype=np.float64)
-    excess = nearest @ A.T - b
-    violated = excess > TOLERANCE * (np.abs(nearest) @ np.abs(A.T) + np.abs(b))
+    excess, size = _excess(nearest, A, b)
+    violated = excess > TOLERANCE * size
     if len(A) == 1:
         step = excess / np.abs(A).sum()
         return np.where(violated, nearest - step * np.sign(A), nearest)

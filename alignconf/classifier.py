@@ -17,6 +17,7 @@ from scipy.special import expit, logit
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import type_of_target
 
+from alignconf._sums import total
 from alignconf._typing import FloatArray, RandomState, Table
 from alignconf._validation import as_answer, check_choice, check_entries, check_level, check_rows
 from alignconf.aligned import AlignedEstimator
@@ -331,7 +332,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         moved = delivered != f
         p_new = function.to_probability(delivered)
         others = np.delete(own, function.column, axis=1)
-        rest = others.sum(axis=1, keepdims=True)
+        rest = total(others)[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             shares = np.where(rest > 0, others / rest, 1 / others.shape[1])
         scaled = np.insert(shares * (1 - p_new)[:, None], function.column, p_new, axis=1)

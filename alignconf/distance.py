@@ -22,6 +22,7 @@ from __future__ import annotations
 import numpy as np
 
 from alignconf._kernels import absolute_errors, heaviest_subsequences
+from alignconf._sums import total
 from alignconf._typing import FloatArray
 
 __all__ = ["absolute_distances", "as_shares_of_range", "hamming_distances", "largest_distances", "without_rounding"]
@@ -89,4 +90,4 @@ def without_rounding(lines: FloatArray, rounding: FloatArray) -> FloatArray:
 
 def _masses(lines: FloatArray, weights: FloatArray) -> FloatArray:
     broadcast = np.broadcast_to(weights, lines.shape).astype(np.float64)
-    return np.ascontiguousarray(broadcast / broadcast.sum(axis=1, keepdims=True))
+    return np.ascontiguousarray(broadcast / total(broadcast)[:, None])

@@ -28,6 +28,7 @@ from scipy.stats import norm
 from sklearn.covariance import ledoit_wolf
 
 from alignconf import _tables
+from alignconf._sums import products
 from alignconf._typing import BoolArray, Feature, FloatArray, RandomState, Table
 from alignconf._validation import check_choice, check_count, check_rows, generator
 from alignconf.errors import InputError
@@ -257,7 +258,7 @@ class InputLaw:
 
     def from_normal(self, normal: FloatArray) -> Table:
         """Return the rows that independent standard normal numbers, (n_samples, n_features), stand for."""
-        uniform = np.clip(norm.cdf(normal @ self.factor.T), np.finfo(np.float64).tiny, 1 - 2.0**-53)
+        uniform = np.clip(norm.cdf(products(normal, self.factor.T)), np.finfo(np.float64).tiny, 1 - 2.0**-53)
         columns = {i: np.asarray(one.ppf(uniform[:, i])) for i, one in enumerate(self.marginals)}
         rows = _tables.replicate(self.template, np.zeros(len(normal), dtype=np.intp), columns)
         return rows.reset_index(drop=True) if hasattr(rows, "reset_index") else rows

@@ -20,6 +20,7 @@ from typing import Any, cast
 import numpy as np
 
 from alignconf import _tables, scores
+from alignconf._sums import total
 from alignconf._typing import FloatArray, Table
 from alignconf._validation import check_choice, check_count, check_number
 from alignconf.alignment import Alignment
@@ -197,7 +198,7 @@ class BoundedLoss(Loss):
         if not ((losses >= 0) & (losses <= self.bound)).all():
             worst = losses.ravel()[np.argmax(np.where(np.isnan(losses), np.inf, np.abs(losses - self.bound / 2)))]
             raise InputError(f"of returned the loss {worst:g}; expected numbers between 0 and bound={self.bound:g}.")
-        means = np.minimum(losses.mean(axis=1, dtype=np.float64), self.bound)
+        means = np.minimum(total(np.moveaxis(losses.astype(np.float64), 1, -1)) / sizes.shape[1], self.bound)
         from_there_on = np.maximum.accumulate(means[:, ::-1], axis=1)[:, ::-1]
         # Rises of rounding size are none: the larger value is taken there.
         means = np.where(from_there_on - means <= ROUNDING * self.bound, from_there_on, means)

@@ -36,6 +36,7 @@ from math import ceil, fsum, inf, nextafter
 
 import numpy as np
 
+from alignconf._sums import inner
 from alignconf._typing import BoolArray, FloatArray, IntArray
 from alignconf._validation import as_fraction, check_number
 from alignconf.errors import CalibrationError, InputError
@@ -94,11 +95,11 @@ class ViolationSizes:
         a = np.broadcast_to(coefficients, (*v.shape, d.shape[-1])).reshape(-1, *alternatives, d.shape[-1])
         v, v_full, d = v.reshape(-1, *alternatives), v_full.reshape(-1, *alternatives), d.reshape(-1, d.shape[-1])
         # No demand exceeds by more than its excess at both ends allows: |V' | <= sum |a|, each |d_k| used once.
-        peak = (v + v_full + (np.abs(a) * np.abs(d)[:, None, None, :]).sum(axis=-1)) / 2
+        peak = (v + v_full + inner(np.abs(a), np.abs(d)[:, None, None, :])) / 2
         kept = np.flatnonzero((np.maximum(peak, np.maximum(v, v_full)).min(axis=2) > 0).any(axis=1))
         rounding = np.broadcast_to(size, (n_rows, n_queries, *alternatives)).reshape(v.shape)[kept]
         a, v, v_full, d = a[kept], v[kept], v_full[kept], d[kept]
-        own = 8 * EPSILON * (np.abs(v) + (np.abs(a) * np.abs(d)[:, None, None, :]).sum(axis=-1))
+        own = 8 * EPSILON * (np.abs(v) + inner(np.abs(a), np.abs(d)[:, None, None, :]))
         negligible = np.maximum(rounding, own).max(axis=(1, 2))[:, None]
         knots = np.sort(np.concatenate([np.zeros((kept.size, 1)), np.abs(d)], axis=1), axis=1)
         lines = _excesses(a, v, v_full, d, knots)

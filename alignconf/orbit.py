@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from alignconf import _tables
+from alignconf._sums import products
 from alignconf._typing import BoolArray, Feature, FloatArray, IntArray, Table
 from alignconf._validation import check_number
 from alignconf.contract import Property
@@ -108,7 +109,7 @@ class OrbitProperty(Property):
     def accepts(self, values: FloatArray) -> BoolArray:
         """Return which orbits with values (n_orbits, n_points) are accepted: (n_orbits,)."""
         coefficients, bounds = self.demands(values.shape[1])
-        accepted: BoolArray = np.all(values @ coefficients.T <= bounds + self.tol, axis=1)
+        accepted: BoolArray = np.all(products(values, coefficients.T) <= bounds + self.tol, axis=1)
         return accepted
 
 

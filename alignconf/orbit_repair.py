@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignconf import _tables
+from alignconf._sums import products
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf._validation import predictions, rounding
 from alignconf.errors import PredictionError
@@ -103,5 +104,5 @@ class OrbitRepair(Repair):
         if self.declared.is_opaque:
             return self.declared.accepts(values)
         coefficients, bounds = self.declared.demands(values.shape[1])
-        excess = values @ coefficients.T - bounds - self.declared.tol
+        excess = products(values, coefficients.T) - bounds - self.declared.tol
         return np.asarray((excess <= size[:, None] * (0.5 * np.abs(coefficients).sum(axis=1))).all(axis=1))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignconf._polyhedron import polyhedron_least_squares, polyhedron_midpoint
+from alignconf._sums import products
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import evaluate_sites
@@ -68,7 +69,8 @@ class PlaneProjector(Projector):
     def is_member(self, values: FloatArray, rounding: FloatArray) -> BoolArray:
         """Return whether planes have every part at the knots, up to rounding (n_samples,): (n_samples,)."""
         A, b = self.inequalities
-        return np.asarray((values.reshape(len(values), -1) @ A.T - b <= rounding[:, None]).all(axis=1))
+        excess = products(values.reshape(len(values), -1), A.T) - b
+        return np.asarray((excess <= rounding[:, None]).all(axis=1))
 
     def _midpoint(self, values: FloatArray, axes: tuple[int, ...]) -> FloatArray:
         return polyhedron_midpoint(values.reshape(len(values), -1), *self.inequalities).reshape(values.shape)

@@ -32,6 +32,7 @@ from scipy.stats import norm
 from sklearn.covariance import ledoit_wolf
 
 from alignconf import _tables
+from alignconf._sums import products
 from alignconf._typing import FloatArray, RandomState, Table
 from alignconf._validation import check_rows, generator
 from alignconf.encoding import Encoder
@@ -144,7 +145,7 @@ def _scale(encoder: Encoder, position: int, column: FloatArray) -> tuple[FloatAr
 def _points(scales: tuple[Any, ...], whitening: FloatArray, rows: FloatArray) -> FloatArray:
     """Return rows, (n_samples, n_features) with missing ones NaN, as points whose Euclidean distances are meant."""
     numbers, others = _embedded(scales, rows)
-    return np.concatenate([numbers @ whitening, others], axis=1)
+    return np.concatenate([products(numbers, whitening), others], axis=1)
 
 
 def _embedded(scales: tuple[Any, ...], rows: FloatArray) -> tuple[FloatArray, FloatArray]:

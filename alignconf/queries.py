@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from alignconf._sums import inner
 from alignconf._typing import BoolArray, FloatArray, IntArray, Table
 from alignconf.contract import Property
 from alignconf.reference import ReferenceLaw
@@ -120,8 +121,7 @@ class PartQueries(ABC):
             The query is accepted iff every demand has an alternative that is not positive.
         """
         coefficients, bounds = self.demands
-        demanded: FloatArray = np.einsum("...k,...k->...", coefficients, self.gathered(values))
-        return demanded - bounds
+        return inner(coefficients, self.gathered(values)) - bounds
 
     def points_of_worst(self, values: FloatArray, query: int = 0) -> IntArray:
         """Return the points of the most violated demand of one query, from its values (n_samples, n_queries, n_points).

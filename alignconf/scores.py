@@ -29,6 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alignconf._sums import inner, total
 from alignconf._typing import FloatArray
 from alignconf.band import Scale, clip_to_band
 from alignconf.errors import DefectError
@@ -135,10 +136,10 @@ def existence(answers: Answers) -> FloatArray:
     coefficients, _ = queries.demands
     v = queries.excess(answers.f)
     if answers.scale.is_plain:
-        length = np.abs(coefficients).sum(axis=-1)
+        length = total(np.abs(coefficients))
     else:
         sigma = None if answers.sigma is None else answers.sigma[:, :, None, None, :]
-        length = (np.abs(coefficients) * answers.scale.towards(-coefficients, sigma)).sum(axis=-1)
+        length = inner(np.abs(coefficients), answers.scale.towards(-coefficients, sigma))
     score = np.where(v > negligible(queries, answers.rounding, answers.f), v, 0.0) / np.where(length > 0, length, 1.0)
     largest: FloatArray = score.min(axis=-1).max(axis=-1)
     return largest
@@ -181,7 +182,7 @@ def negligible(queries: PartQueries, rounding: FloatArray, *functions: FloatArra
     largest: FloatArray = np.max([np.abs(values).max(axis=-1) for values in functions], axis=0)
     size = np.maximum(rounding[:, None], DOUBLE * largest)
     coefficients, _ = queries.demands
-    of_pairs: FloatArray = 0.5 * np.abs(coefficients).sum(axis=-1) * size[:, :, None, None]
+    of_pairs: FloatArray = 0.5 * total(np.abs(coefficients)) * size[:, :, None, None]
     return of_pairs
 
 
@@ -228,7 +229,7 @@ def last_rejection(
     start, at_start = np.zeros_like(ends[..., 0]), v
     for piece in range(ends.shape[-1]):
         end = ends[..., piece]
-        at_end = v + (coefficients * np.clip(d, -end[..., None], end[..., None])).sum(axis=-1)
+        at_end = v + inner(coefficients, np.clip(d, -end[..., None], end[..., None]))
         with np.errstate(divide="ignore", invalid="ignore"):
             root = start + (end - start) * np.clip(at_start / (at_start - at_end), 0.0, 1.0)
         first = np.where(at_start > size, start, np.where(at_end > size, root, np.inf)).max(axis=-1)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from alignconf._sums import total
 from alignconf._typing import FloatArray
 from alignconf.contract import Cells, LineProperty
 from alignconf.errors import InputError
@@ -62,8 +63,7 @@ class Invariant(LineProperty):
 
     def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
         """The weighted mean; a line that is constant already is left alone."""
-        shares = weights / weights.sum(axis=-1, keepdims=True)
-        average = lines @ shares if shares.ndim == 1 else np.einsum("ik,ik->i", lines, shares)
+        average = total(lines * (weights / total(weights)[..., None]))
         mean = np.clip(average, lines.min(axis=1), lines.max(axis=1))
         return np.broadcast_to(mean[:, None], lines.shape).copy()
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from alignconf._sums import total
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.errors import InputError
 from alignconf.orbit import OrbitProperty, as_point, closure, label
@@ -99,7 +100,7 @@ def _lowest(ordered: FloatArray, tol: float) -> FloatArray:
     """
     n_points = ordered.shape[1]
     if not tol:
-        mean: FloatArray = np.cumsum(ordered / n_points, axis=1)[:, -1:]
+        mean: FloatArray = total(ordered / n_points)[:, None]
         return np.clip(mean, ordered[:, :1], ordered[:, -1:])
     corners = np.sort(np.concatenate([ordered, ordered - tol], axis=1), axis=1)
     surplus = np.stack([_surplus(ordered, corner, tol) for corner in corners.T], axis=1)
@@ -115,5 +116,4 @@ def _lowest(ordered: FloatArray, tol: float) -> FloatArray:
 def _surplus(ordered: FloatArray, lowest: FloatArray, tol: float) -> FloatArray:
     """Return how much more is lifted to ``lowest`` (n_orbits,) than pushed down to ``lowest + tol``: (n_orbits,)."""
     above = ordered - lowest[:, None]
-    surplus: FloatArray = (np.maximum(-above, 0.0) - np.maximum(above - tol, 0.0)).sum(axis=1)
-    return surplus
+    return total(np.maximum(-above, 0.0) - np.maximum(above - tol, 0.0))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from alignconf._polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
+from alignconf._sums import products
 from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.errors import InputError
 from alignconf.orbit import OrbitProperty, Setting, as_point, label, moved
@@ -131,7 +132,7 @@ class LinearProperty(OrbitProperty):
         """Project onto the inequalities, points that are the same row taken as one."""
         A, b = self.demands(len(same))
         distinct, which = np.unique(same, return_inverse=True)
-        merged = A @ (which.ravel()[:, None] == np.arange(distinct.size))
+        merged = products(A, np.equal.outer(which.ravel(), np.arange(distinct.size)).astype(np.float64))
         project = polyhedron_least_squares if norm == "l2" else polyhedron_midpoint
         # Inequalities whose coefficients cancel say nothing of any value, and no repair can help them.
         said = np.abs(merged).max(axis=1) > 0
