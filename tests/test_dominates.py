@@ -13,6 +13,7 @@ import pytest
 from alignconf import AlignedRegressor, InputError, check
 from alignconf.properties import AllOf, Decreasing, Dominates, Increasing
 from alignconf.reference import ReferenceLaw, TradeAxis, place_axis
+from tests.chance import check_rate
 
 X = np.random.default_rng(0).random((600, 4)) * [1.0, 20.0, 1.0, 1.0]
 PART = Dominates(0, 1, units=(1, 20))
@@ -30,6 +31,11 @@ class Given:
 
 WAVE = Given(lambda it: np.sin(6 * it[:, 0]) + np.cos(0.4 * it[:, 1]) + it[:, 2] * it[:, 0] - it[:, 3])
 STEPS = Given(lambda it: np.floor(5 * it[:, 0] ** 2) - np.floor(it[:, 1] / 3) % 2 + (it[:, 2] > it[:, 0]))
+
+
+def more_rows(n_samples: int, seed: int) -> pd.DataFrame:
+    values = np.random.default_rng(seed).random((n_samples, 4)) * [1.0, 20.0, 1.0, 1.0]
+    return pd.DataFrame(values, columns=["own", "partner", "c", "d"])
 
 
 def law_of(part: Dominates, rows, n_knots: int = 16) -> ReferenceLaw:
@@ -197,9 +203,9 @@ def test_audit_and_certificate_in_words() -> None:
     assert f - g == pytest.approx(audit.worst.excess) == audit.max_excess
     row = rows.iloc[[audit.worst.row]]
     assert WAVE.predict(row.assign(own=a[0], partner=a[1]))[0] == pytest.approx(f)
-    aligned = AlignedRegressor(WAVE, declared, alpha=0.1, random_state=0).calibrate(rows[:300])
-    certificate = aligned.certify(rows[300:])
-    assert certificate.delivered.rate <= 0.16
+    aligned = AlignedRegressor(WAVE, declared, alpha=0.1, confidence=None, n_queries=1, random_state=0)
+    aligned.calibrate(more_rows(1000, 1), X_reference=rows[:300])
+    certificate = check_rate(aligned, more_rows(2000, 2), 1000, 0.1)
     assert certificate.full_strength.n_rejected == 0
     assert "Half-width lambda_" in str(certificate)
 

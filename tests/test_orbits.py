@@ -34,6 +34,7 @@ from alignconf.properties import (
     SlopeAtLeast,
 )
 from tests.catalogue import ORBIT_CASES, at_most_double, halve, rotate, swap
+from tests.chance import check_rate
 
 MORE = [
     InvariantUnder([rotate], tol=0.5),
@@ -599,10 +600,17 @@ def test_every_loss(declared, loss: str, confidence: float | None) -> None:
     f, g = WAVE.predict(X[400:]), aligned.predict(X[400:])
     assert 0 < aligned.lambda_ < np.inf
     assert (np.abs(f - g) <= aligned.lambda_).all()
-    if loss == "delivered":
-        assert aligned.certify(X[400:]).delivered.rate <= 0.14
-        wider = AlignedRegressor(WAVE, declared, alpha=0.2, random_state=0).calibrate(X[:400])
-        assert wider.lambda_ <= aligned.lambda_
+
+
+@pytest.mark.parametrize("declared", [Bounded(0.8, 1.5), InvariantUnder([swap])], ids=str)
+@pytest.mark.parametrize("confidence", [None, 0.9])
+def test_delivered_functions_keep_their_rate(declared, confidence: float | None) -> None:
+    settings = {"confidence": confidence, "n_queries": 1, "random_state": 0}
+    rows, fresh = (np.random.default_rng(seed).random((n, 3)) for seed, n in ((1, 1000), (2, 2000)))
+    aligned = AlignedRegressor(WAVE, declared, alpha=0.1, **settings).calibrate(rows, X_reference=X[:400])
+    check_rate(aligned, fresh, 1000, 0.1, confidence)
+    wider = AlignedRegressor(WAVE, declared, alpha=0.2, **settings).calibrate(rows, X_reference=X[:400])
+    assert wider.lambda_ <= aligned.lambda_
 
 
 @pytest.mark.parametrize(

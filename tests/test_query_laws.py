@@ -46,6 +46,7 @@ from alignconf.ranks import allowed_above
 from alignconf.reference import Axis, ReferenceLaw
 from alignconf.whole_line_queries import WholeLineQueries
 from tests.catalogue import CASES
+from tests.chance import check_rate
 from tests.test_validity import (
     REFERENCE,
     Scaled,
@@ -439,6 +440,10 @@ def test_existence_is_refused_where_demands_share_points(query_law: str) -> None
 X_MANY, X_NEW = np.random.default_rng(5).random((300, 3)), np.random.default_rng(6).random((200, 3))
 
 
+def rows_of(n_samples: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).random((n_samples, 3))
+
+
 class Sum:
     def predict(self, X):
         return np.asarray(X, dtype=float).sum(axis=1)
@@ -460,15 +465,13 @@ LAWS = list(QUERY_LAWS)
     ids=repr,
 )
 def test_full_strength_passes_and_calibration_keeps_its_rate(query_law: str, properties) -> None:
-    """Full strength leaves nothing under the laws that look at knots. False alarm of the rates: below 1e-3 for each."""
-    for alpha in (0, 0.2):
-        aligned = AlignedRegressor(Wave(), properties, alpha=alpha, query_law=query_law, n_knots=12, random_state=0)
-        certificate = aligned.calibrate(X_MANY).certify(X_NEW)
-        if query_law != "iid":
-            assert certificate.full_strength.n_rejected == 0
-        if alpha:
-            assert 0 < certificate.n_rejected <= binom.isf(1e-3, 200, 0.2 + 3.1 * np.sqrt(0.2 * 0.8 / 240))
-            assert aligned.calibration_.n_queries == (1 if query_law == "line" else 10)
+    """Full strength leaves nothing under the laws that look at knots. False alarm of the rates: 1e-4 for each."""
+    settings = {"confidence": None, "query_law": query_law, "n_knots": 12, "random_state": 0}
+    full = AlignedRegressor(Wave(), properties, alpha=0, **settings).calibrate(X_MANY).certify(X_NEW)
+    assert query_law == "iid" or full.full_strength.n_rejected == 0
+    aligned = AlignedRegressor(Wave(), properties, alpha=0.2, n_queries=1, **settings)
+    aligned.calibrate(rows_of(1000, 7), X_reference=X_MANY)
+    certificate = check_rate(aligned, rows_of(2000, 8), 1000, 0.2)
     assert str(aligned.alignment_.draw(X_NEW[:1], 1, np.random.default_rng(0))) == certificate.query_law
     assert certificate.query_law in aligned.calibration_.statement
 
