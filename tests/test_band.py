@@ -166,7 +166,7 @@ def test_a_rule_that_says_yes_or_no_is_calibrated_in_units_of_the_scale() -> Non
     rule = Rule([{}, {0: 0.9}], lambda v: v[:, 0] <= v[:, 1], lambda v: np.sort(v, axis=1))
     aligned = AlignedRegressor(Wave(), [rule], difficulty=spread, alpha=0.1, random_state=0).calibrate(X)
     assert np.isfinite(aligned.lambda_)
-    assert aligned.certify(rows(2000, 5)).delivered.rate < 0.14, (
+    assert 0.04 < aligned.certify(rows(2000, 5)).delivered.rate < 0.14, (
         "alpha .1, 400 rows: sd .015 from calibration, .007 from fresh rows"
     )
 
@@ -262,4 +262,6 @@ def test_a_difficulty_estimator_of_crepes_scales_the_band() -> None:
     band = aligned.predict_interval(fresh)
     np.testing.assert_allclose(band[:, 1] - band[:, 0], 2 * aligned.lambda_ * estimator.apply(fresh), rtol=1e-9)
     assert "difficulty DifficultyEstimator" in str(aligned.calibration_)
-    assert aligned.certify(rows(3000, 2)).delivered.rate < 0.15, "alpha .1, 240 rows with 10 queries: sd below .02"
+    assert 0.05 < aligned.certify(rows(3000, 2)).delivered.rate < 0.15, (
+        "alpha .1, 240 rows with 10 queries: sd below .02"
+    )

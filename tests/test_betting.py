@@ -248,6 +248,20 @@ def test_updates_add_up_and_leave_the_old_state_alone() -> None:
     assert repr(start) == "BettingSequence(confidence=0.9, n=0, total=0.0, lower_bound=0.0, upper_bound=1.0)"
 
 
+def test_both_bounds_only_ever_approach_each_other() -> None:
+    """A run of ones lifts the lower bound, a run of zeros afterwards does not lower it; and the other way round."""
+    sequence, mirrored = BettingSequence(0.9), BettingSequence(0.9)
+    lows, highs = [], []
+    for losses in [np.ones(40)] * 3 + [np.zeros(40)] * 6:
+        sequence, mirrored = sequence.update(losses), mirrored.update(1 - losses)
+        lows.append(sequence.lower_bound)
+        highs.append(mirrored.upper_bound)
+    assert lows[2] > 0.9
+    assert (np.diff(lows) >= 0).all()
+    assert (np.diff(highs) <= 0).all()
+    np.testing.assert_allclose(lows, 1 - np.array(highs), atol=1e-9)
+
+
 def test_what_was_refused_once_stays_refused() -> None:
     quiet = BettingSequence(0.9).update(np.zeros(200))
     later = quiet.update(np.ones(200))

@@ -229,6 +229,34 @@ def test_json_is_strict(alpha):
     assert json.loads(aligned_model(alpha=alpha).certify(X_NEW).to_json())["error"] is None
 
 
+@pytest.mark.parametrize("separate", ["groups", "levels"])
+def test_the_printed_bound_of_groups_and_levels_is_the_bound(separate):
+    """Each line says the bound, rounded up in its last place, and not the rate."""
+    changes = {"groups": lambda X: X[:, 2] > 0.5} if separate == "groups" else {"properties": {0: 1, 2: -1}}
+    alpha = 0.1 if separate == "groups" else {0: 0.1, 2: 0.3}
+    found = aligned_model(**changes, alpha=alpha, confidence=None).certify(X_NEW)
+    assert len(found.separately) == 2
+    for what, rate in found.separately:
+        (line,) = [line for line in str(found).split("\n") if line.startswith(what)]
+        printed = float(re.search(r", at most ([\d.]+)\s?%\.$", line).group(1)) / 100
+        assert rate.upper_bound <= printed < rate.upper_bound + 1e-3
+        assert printed > rate.rate + 0.01
+
+
+def test_labels_of_groups_are_escaped():
+    """A label is text, in the notebook and on the page."""
+    labels = np.where(X_NEW[:, 2] > 0.5, "<script>alert(1)</script>", "b & c")
+    aligned = AlignedRegressor(Swing(), {0: 1}, alpha=0.2, confidence=None, n_knots=12, random_state=0)
+    aligned.calibrate(X_NEW, groups=labels)
+    fresh = np.random.default_rng(1).random((300, 3))
+    of_fresh = np.where(fresh[:, 2] > 0.5, "<script>alert(1)</script>", "b & c")
+    found = aligned.certify(fresh, groups=of_fresh)
+    for page in (found._repr_html_(), found.to_html()):
+        assert "<script>" not in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "<script>" in str(found)
+
+
 def test_html_is_escaped(certificate):
     odd = replace(certificate, property="increasing in '<script>&'")
     page = odd._repr_html_()

@@ -63,6 +63,7 @@ def test_levels_cover_parts_of_every_kind() -> None:
     assert [claim.alpha for claim in aligned.calibration_.claims] == [0.2, 0.05]
     certificate = aligned.certify(rows(2000, 4))
     assert len(certificate.separately) == 2
+    assert max(rate.rate / alpha for (_, rate), alpha in zip(certificate.separately, (0.2, 0.05), strict=True)) > 0.7
     assert certificate.separately[1][1].rate < 0.09
 
 

@@ -200,9 +200,12 @@ def test_expected_loss_is_controlled_with_confidence() -> None:
 
 
 def test_non_monotone_losses_are_controlled_with_confidence() -> None:
-    """Losses 1 with probability .02, .3, .05 from narrow to wide: the middle one must not be passed over more than by level."""
+    """Losses 1 with probability .02, .21, .05 from narrow to wide, target .2: the middle one is passed over by level only.
+
+    That is at most .1 of 1,000 times, binomial at 1e-3, and not much less often: a bound that never errs would be too wide.
+    """
     random = np.random.default_rng(6)
-    rates = np.array([0.02, 0.3, 0.05])
+    rates = np.array([0.02, 0.21, 0.05])
     wrong = 0
     for _ in range(1000):
         losses = (random.random((60, 3)) < rates).astype(float)
@@ -211,7 +214,7 @@ def test_non_monotone_losses_are_controlled_with_confidence() -> None:
         except CalibrationError:
             continue
         wrong += found < 2
-    assert wrong <= binom.ppf(0.999, 1000, 0.1)
+    assert binom.ppf(1e-3, 1000, 0.02) <= wrong <= binom.ppf(0.999, 1000, 0.1)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

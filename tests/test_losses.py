@@ -196,11 +196,12 @@ def test_a_bounded_loss_of_ones_own_is_controlled(n_draws) -> None:
 @pytest.mark.parametrize("n_draws", [100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_with_confidence_a_bounded_loss_exceeds_alpha_rarely(n_draws) -> None:
     """At confidence .8 and 200 rows: at most a fifth of the calibrations, within 3.5 standard errors (0.03 %)."""
-    found = [
-        mean_loss(align(0.1, BoundedLoss(steep), seed, n_rows=200, confidence=0.8).lambda_, steep) > 0.1
+    losses = [
+        mean_loss(align(0.1, BoundedLoss(steep), seed, n_rows=200, confidence=0.8).lambda_, steep)
         for seed in range(n_draws)
     ]
-    assert np.mean(found) <= 0.2 + 3.5 * np.sqrt(0.16 / n_draws)
+    assert np.mean(np.array(losses) > 0.1) <= 0.2 + 3.5 * np.sqrt(0.16 / n_draws)
+    assert np.median(losses) > 0.05
 
 
 def bump(size):
@@ -214,8 +215,11 @@ def test_a_loss_that_rises_with_the_half_width_is_refused_or_replaced() -> None:
     ):
         align(0.3, BoundedLoss(bump))
     half_widths = [align(0.3, BoundedLoss(bump, monotone="envelope"), seed).lambda_ for seed in range(60)]
-    found = np.array([mean_loss(one, bump) for one in half_widths])
-    assert found.mean() <= 0.3 + 4 * found.std(ddof=1) / np.sqrt(60)
+    assert np.mean([mean_loss(half_width, bump) for half_width in half_widths]) <= 0.3
+    # A size shrinks to 0 through all that is smaller, so at some wider band a row that is violated at all has loss 1; on
+    # the grid of half-widths a little fewer have, and nearly all of the level is used.
+    found = np.array([mean_loss(half_width, lambda size: (size > 0) * 1.0) for half_width in half_widths])
+    assert 0.29 <= found.mean() <= 0.36
 
 
 def test_statements_name_the_loss() -> None:

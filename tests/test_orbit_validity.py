@@ -190,5 +190,5 @@ def test_a_conjunction_with_a_rule_keeps_the_promise(n_draws) -> None:
         aligned.set_params(random_state=draw).calibrate(draw_rows(60, random), X_reference=REFERENCE)
         found.append(aligned.lambda_)
     rates = rate(np.array(found), RULE)
-    assert rates.mean() <= 0.1 + 4 * standard_error(rates)
+    assert 0.03 <= rates.mean() <= 0.1 + 4 * standard_error(rates)
     assert set(found) <= {0.0, *aligned.alignment_.asked[0].half_widths}

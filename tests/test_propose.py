@@ -23,7 +23,13 @@ from alignconf.propose import (
     review_specifications,
 )
 from alignconf.propose import evidence as evidence_module
-from alignconf.propose.evidence import conditional_evidence, marginal_evidence, order_evidence
+from alignconf.propose.evidence import (
+    _cross_fitted,
+    _regressed,
+    conditional_evidence,
+    marginal_evidence,
+    order_evidence,
+)
 from alignconf.propose.filters import Asked, answerable
 from alignconf.propose.mining import _adjusted, _Candidate
 from benchmarks.risk.propose import broken, checks, judged_corpus, planted, problem, truths, valid
@@ -93,6 +99,29 @@ def test_an_order_is_proposed_by_one_half_and_tested_on_the_other():
     assert order_evidence(design, 0, random.normal(size=1500), halves(1500), 0).p_value > 0.01
 
 
+def test_predictions_of_a_half_do_not_know_its_labels():
+    """Cross-fitting: other values in one half change the predictions of the other half only."""
+    random = np.random.default_rng(9)
+    others, values, half = random.normal(size=(400, 2)), random.normal(size=400), halves(400)
+    before = _cross_fitted(others, values, half, 0)
+    after = _cross_fitted(others, values + 5 * half * others[:, 0], half, 0)
+    np.testing.assert_array_equal(after[half], before[half])
+    assert (after[~half] != before[~half]).mean() > 0.9
+
+
+def test_coefficients_have_the_covariance_of_white():
+    """Against the sandwich of explicit inverses; errors that grow with the column are not of equal variance."""
+    random = np.random.default_rng(10)
+    columns = random.normal(size=(500, 2)) @ [[1.0, 0.5], [0.0, 1.0]]
+    values = columns @ [1.0, -2.0] + columns[:, 0] ** 2 * random.normal(size=500)
+    found, covariance = _regressed(columns, values)
+    inverse = np.linalg.inv(columns.T @ columns)
+    errors = values - columns @ found
+    np.testing.assert_allclose(found, np.linalg.lstsq(columns, values, rcond=None)[0])
+    np.testing.assert_allclose(covariance, inverse @ columns.T @ np.diag(errors**2) @ columns @ inverse)
+    assert covariance[0, 0] > 2 * inverse[0, 0] * (errors**2).mean()
+
+
 @pytest.mark.parametrize("n_seeds", [300, pytest.param(3000, marks=pytest.mark.slow)])
 def test_p_values_of_an_order_are_uniform_without_an_effect(n_seeds):
     """Two categories that mean nothing: Kolmogorov-Smirnov at 1e-4. An order read off the rows that test it stays below .5."""
@@ -137,7 +166,8 @@ def test_mining_finds_directions_and_bends_and_never_invariance():
     ]
     assert {"increasing in 0", "decreasing in 2", "concave in 2"} <= set(words)
     assert not any(" in 1" in one or " in 3" in one or "constant" in one for one in words)
-    assert review.n_candidates == 8
+    assert review.n_candidates == 8 > len(review.proposals)
+    assert all(one.adjusted_p_value <= 0.05 for one in review.proposals)
     rising = next(one for one in review.proposals if one.words == "increasing in 0")
     assert rising.violations.rate > 0.05
     assert rising.error is not None

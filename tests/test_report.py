@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -272,6 +273,23 @@ def test_a_page_is_written_whole(audit: Any, tmp_path: Path) -> None:
     target = tmp_path / "report.html"
     assert audit.to_html(target) == target.read_text(encoding="utf-8") == audit.to_html(str(target))
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_page_that_cannot_be_finished_leaves_the_old_one(audit: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """Interrupted before the new page takes the place of the old one: the old one is whole, and nothing else is left."""
+    path = tmp_path / "page.html"
+    path.write_text("the old page")
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        for owner, name in ((Path, "replace"), (Path, "rename"), (os, "replace"), (os, "rename")):
+            patch.setattr(owner, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            audit.to_html(path)
+    assert path.read_text() == "the old page"
+    assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
 
 
 def test_paths_that_cannot_be_written_are_refused(audit: Any, certificate: Any, tmp_path: Path) -> None:

@@ -115,6 +115,40 @@ def test_finite_and_infinite_half_widths_together_are_not_full_strength() -> Non
         assert not claims(joined)
 
 
+class Patient(Wave):
+    """Answers for rows with missing values too."""
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return super().predict(np.nan_to_num(X))
+
+
+def test_rows_with_missing_values_leave_the_others_their_half_widths_and_groups() -> None:
+    """By group with missing values, against the complete rows alone: half-widths 0 and infinite, so that groups differ."""
+    X = np.random.default_rng(3).random((300, 3))
+    X[::3, 0] = np.nan
+    groups, complete = (X[:, 2] > 0.5).astype(int), ~np.isnan(X[:, 0])
+    model = Patient()
+    aligned = AlignedRegressor(model, {0: 1}, alpha=0.1, confidence=None, random_state=0).calibrate(X[complete][:100])
+    half_widths = np.where(groups == 1, np.inf, 0.0)
+
+    def of(rows: np.ndarray) -> Tally:
+        membership = read_groups(None, X[rows], groups[rows])
+        return tallied(
+            aligned.alignment_, half_widths[rows], X[rows], np.random.default_rng(4), None, membership, 2, keep=True
+        )
+
+    whole, alone = of(np.full(300, True)), of(complete)
+    assert (whole.n_missing, alone.n_missing) == (100, 0)
+    np.testing.assert_array_equal(whole.failed, alone.failed)
+    np.testing.assert_array_equal(whole.seen.half_widths, half_widths[complete])
+    np.testing.assert_array_equal(whole.seen.numbers, np.flatnonzero(complete))
+    np.testing.assert_array_equal(whole.membership.rows_of(1), groups[complete] == 1)
+    assert not whole.failed[:, groups[complete] == 1, 0].any()
+    of_zero = whole.failed[:, groups[complete] == 0]
+    np.testing.assert_array_equal(of_zero[:, :, 0], of_zero[:, :, 1])
+    assert of_zero.any()
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Groups
 # ---------------------------------------------------------------------------------------------------------------------

@@ -101,6 +101,21 @@ def test_the_weakest_of_several() -> None:
     assert weakest(verdicts)[0] == "b"
 
 
+def test_verdicts_are_ordered_from_violated_to_holds() -> None:
+    """All sixteen pairs, in either order of names."""
+    verdicts = {
+        VIOLATED: Verdict(ViolationRate(90, 400, 0.95), 0.05),
+        UNDECIDED: Verdict(ViolationRate(20, 400, 0.95), 0.05),
+        UNSEEN: Verdict(ViolationRate(0, 400, 0.95), 0.0),
+        HOLDS: Verdict(ViolationRate(0, 400, 0.95), 0.05),
+    }
+    assert [verdict.word for verdict in verdicts.values()] == list(verdicts)
+    for i, worse in enumerate(verdicts.values()):
+        for better in list(verdicts.values())[i:]:
+            assert weakest({"first": worse, "second": better})[1] is worse
+            assert weakest({"first": better, "second": worse})[1].word == worse.word
+
+
 @pytest.mark.parametrize("value", [1, 1.5, -0.1, "0.05", True, None, float("nan")])
 def test_rates_that_are_none_are_refused(value: Any) -> None:
     with pytest.raises(InputError, match=r"max_rate must be a number in \[0, 1\)"):

@@ -24,6 +24,7 @@ from alignconf._validation import as_fraction
 from alignconf.errors import CalibrationError, InputError
 from alignconf.ranks import critical_half_width
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.thresholds import ByWeight
 from alignconf.weighted import WeightedScores, effective_rows
 
 weights_of = st.lists(st.sampled_from([0.0, 0.25, 0.1, 1.0, 1 / 3, 2.0, 7.5]), min_size=1, max_size=30)
@@ -133,6 +134,29 @@ def cut_quantiles(n_places):
     """Equally likely places of the deployment law, moved to the middle of their cells."""
     share = (np.arange(n_places) + 0.5) / n_places
     return -THETA * np.log1p(-share * -np.expm1(-LARGEST / THETA))
+
+
+def test_of_several_levels_the_largest_half_width_counts() -> None:
+    """Whichever comes first, at every weight, and for the heaviest row."""
+    random = np.random.default_rng(8)
+    weights = random.exponential(size=300)
+    lenient, strict = (WeightedScores.of(random.random((300, 1)), weights, alpha) for alpha in (0.5, 0.1))
+    rows = np.linspace(0, 5, 50)[:, None]
+    expected = np.maximum(lenient.half_widths(rows[:, 0]), strict.half_widths(rows[:, 0]))
+    assert (strict.half_widths(rows[:, 0]) > lenient.half_widths(rows[:, 0])).all()
+    for levels in ((lenient, strict), (strict, lenient)):
+        threshold = ByWeight(LikelihoodRatio(lambda X: X[:, 0]), levels, 5.0)
+        np.testing.assert_array_equal(threshold.of_rows(rows), expected)
+        assert threshold.largest == expected[-1]
+
+
+def test_scores_above_are_counted_as_they_lie() -> None:
+    """By hand: the scores of calibration that are larger than the half-width, each once, whatever its weight."""
+    aligned = align(LikelihoodRatio(by_scale), n_queries=3, confidence=None)
+    (claim,) = aligned.calibration_.claims
+    scores = aligned.threshold_.scores[0].scores
+    assert claim.n_above == (scores > claim.lambda_).sum() < (scores >= claim.lambda_).sum()
+    assert claim.n_rows == 3000
 
 
 # Whole models --------------------------------------------------------------------------------------------------------
