@@ -372,8 +372,10 @@ def _rounded(values: FloatArray, is_float32: bool) -> FloatArray:
 def _largest_rounded_to(thresholds: FloatArray) -> FloatArray:
     """Return the largest numbers that are rounded to at most the thresholds, which are of single precision."""
     single = thresholds.astype(np.float32)
+    with np.errstate(over="ignore"):
+        above, below = (np.nextafter(single, np.float32(end)).astype(np.float64) for end in (np.inf, -np.inf))
     # Halfway to the next number of single precision, ties going to the even one of the two.
-    halfway = thresholds + (np.nextafter(single, np.float32(np.inf)).astype(np.float64) - thresholds) / 2
+    halfway = thresholds + np.where(np.isfinite(above), above - thresholds, thresholds - below) / 2
     return np.where(_rounded(halfway, is_float32=True) > thresholds, np.nextafter(halfway, -np.inf), halfway)
 
 

@@ -235,7 +235,9 @@ def through_trees(repair: GridRepair, function: Model, reference: Table) -> Grid
 def _ends(repair: GridRepair, ensemble: Ensemble) -> FloatArray:
     """Return where the pieces of a feature end, the last one apart: at the model's thresholds, before and at other cuts."""
     cuts = np.array([cut for part in repair.projector.parts for cut in part.declared.cuts or ()])
-    ends = np.concatenate([ensemble.ends(repair.projector.laws[0].axis.position), np.nextafter(cuts, -np.inf), cuts])
+    with np.errstate(over="ignore"):
+        before = np.nextafter(cuts, -np.inf)
+    ends = np.concatenate([ensemble.ends(repair.projector.laws[0].axis.position), before, cuts])
     return np.unique(ends[np.isfinite(ends)])
 
 
