@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alignconf import _tables
+from alignconf._sums import total
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf._validation import predictions, rounding
 from alignconf.ensemble import Ensemble, TreeGrids, TreeLines
@@ -141,7 +142,8 @@ class TreeRepair(GridRepair):
         if directed or len(self.steps.parts) == 1:
             return projection.values
         member = self.steps.is_member(projection.values, lines.rounding)
-        mean = np.average(projection.values, axis=1, weights=np.broadcast_to(projection.weights[0], lines.values.shape))
+        weights = np.broadcast_to(projection.weights[0], lines.values.shape)
+        mean = total(weights * projection.values) / total(weights)
         return np.where(member[:, None], projection.values, np.clip(mean, *self.steps.limits)[:, None])
 
     def _look_up(self, table: Table, places: FloatArray) -> tuple[FloatArray, FloatArray]:
