@@ -61,7 +61,7 @@ def capital(losses: list[Fraction], bets: list[float], candidate: Fraction) -> F
     return largest
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=25), st.sampled_from([0.5, 0.8, 0.9, 0.95]))
 def test_the_bound_is_refused_in_exact_arithmetic_and_a_little_less_is_not(losses, confidence) -> None:
     """The process in fractions, its bets recomputed one loss at a time."""
@@ -194,7 +194,7 @@ def test_sequence_covers_at_every_single_time(law) -> None:
         assert missed <= misses_allowed(5000, 0.9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.sampled_from([0.5, 0.8, 0.95]))
 def test_the_sequence_refuses_what_the_capital_of_the_losses_themselves_refuses(losses, confidence) -> None:
     """In exact arithmetic, without levels: the capital at the bounds is at least 2 / delta."""

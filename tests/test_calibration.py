@@ -226,7 +226,7 @@ def test_monotone_pairs_by_hand() -> None:
 # The rule itself ----------------------------------------------------------------------------------------------------
 
 
-@settings(derandomize=True, deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(data=st.data(), hundredths=st.integers(1, 99), n_rows=st.integers(1, 40), n_queries=st.integers(1, 4))
 def test_it_is_the_smallest_half_width_that_the_rule_accepts(
     data: st.DataObject, hundredths: int, n_rows: int, n_queries: int
@@ -440,7 +440,7 @@ def test_positive_rate_counts_what_needs_a_band_or_fails_at_full_strength() -> N
     assert aligned.calibration_.positive_rate > (np.max(violated, axis=0) > 0).mean()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.5, 1.0, 2.5]), min_size=9, max_size=60), st.integers(10, 90))
 def test_zeros_are_left_out_of_the_search_and_counted(found, hundredths) -> None:
     """The rank of all scores, by sorting them; what is searched is not changed."""

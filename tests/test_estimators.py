@@ -228,7 +228,7 @@ def test_small_steps_that_add_up_are_repaired(multiple):
     assert worst_fall(line).max() <= DOUBLE
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(
     f=st.floats(-1e300, 1e300),
     g=st.floats(-1e300, 1e300),
@@ -737,7 +737,7 @@ def test_full_strength_leaves_no_violation_between_rows_that_a_knot_separates(na
     assert (worst_fall(own) > size).any(), "the model itself should violate"
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     values=st.lists(st.integers(-5, 5), min_size=2, max_size=15),
     n_knots=st.integers(2, 12),

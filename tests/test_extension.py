@@ -308,7 +308,7 @@ numbers = st.one_of(
 widths = st.one_of(st.floats(0, 1e300), st.floats(0, 10), st.floats(0, 1e-15), st.floats(0, 1e-300))
 
 
-@settings(derandomize=True, deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(f=arrays(np.float64, 6, elements=numbers), g=arrays(np.float64, 6, elements=numbers), half_width=widths)
 def test_the_delivered_value_stays_in_the_band_in_floats(f: np.ndarray, g: np.ndarray, half_width: float) -> None:
     before = f.tobytes(), g.tobytes()
@@ -330,7 +330,6 @@ def test_a_half_width_equal_to_the_displacement_delivers_the_projection(scale: f
     np.testing.assert_array_equal(delivered_at_own, g)
 
 
-@settings(derandomize=True, deadline=None)
 @given(f=arrays(np.float64, 6, elements=numbers), g=arrays(np.float64, 6, elements=numbers))
 def test_the_ends_of_the_path_are_model_and_projection(f: np.ndarray, g: np.ndarray) -> None:
     assert clip_to_band(f, g, np.inf).tobytes() == g.tobytes()

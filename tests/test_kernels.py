@@ -99,7 +99,7 @@ finite = st.one_of(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     arrays(np.float64, st.tuples(st.integers(1, 3), st.just(7)), elements=finite),
     arrays(np.float64, 7, elements=st.floats(1e-3, 1.0)),
@@ -141,7 +141,7 @@ def test_midpoint_deviates_by_half_the_largest_drop(kind: str, n_knots: int) -> 
         assert (np.diff(found) >= -2 * size).all()
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(arrays(np.float64, st.tuples(st.integers(1, 3), st.integers(1, 8)), elements=finite))
 def test_midpoint_of_any_line_lies_between_its_envelopes(lines: np.ndarray) -> None:
     before = lines.tobytes()

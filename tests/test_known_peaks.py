@@ -107,14 +107,14 @@ ANY = given(
 )
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 @ANY
 def test_any_peak_and_any_model(name: str, peak: float, norm: str, seed: int) -> None:
     check_any(name, peak, norm, seed)
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @ANY
 def test_any_peak_and_any_model_at_length(name: str, peak: float, norm: str, seed: int) -> None:
     check_any(name, peak, norm, seed)

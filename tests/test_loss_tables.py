@@ -93,7 +93,7 @@ def by_brute_force(table, bounds, alpha) -> int:
     return position
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(1, 12).flatmap(
         lambda n: st.lists(

@@ -207,7 +207,7 @@ def total_exactly(sizes, half_width, bound):
     return total / sizes.n_queries + b
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(0, 10**6),
     st.sampled_from(["pair", "triple", "peak"]),
@@ -228,7 +228,7 @@ def test_the_half_width_is_the_smallest_in_fractions(seed, name, alpha, bound) -
         assert total_exactly(sizes, half_width * (1 - 1e-9), bound) > target
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.floats(0, 3), min_size=35, max_size=60), st.sampled_from([0.1, 0.2, 0.5]))
 def test_residuals_have_a_closed_form(scores, alpha) -> None:
     """With the constant bound: descending cumulative sums c_j, lambda = (c_j - T) / j at the last j with c_j - j s_j <= T."""

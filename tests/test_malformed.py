@@ -374,14 +374,14 @@ def assert_the_same_answers(table: Any) -> None:
             assert same(one, other), (type(spelling), one, other)
 
 
-@settings(derandomize=True, database=None, deadline=None, max_examples=15)
+@settings(database=None, max_examples=15)
 @for_all(tables())
 def test_tables_of_any_kind_are_answered_alike(table: Any) -> None:
     assert_the_same_answers(table)
 
 
 @pytest.mark.slow
-@settings(derandomize=True, database=None, deadline=None, max_examples=400)
+@settings(database=None, max_examples=400)
 @for_all(tables())
 def test_many_tables_of_any_kind_are_answered_alike(table: Any) -> None:
     assert_the_same_answers(table)

@@ -124,7 +124,7 @@ class Given:
         return self.numbers[-size:]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(
     scores=st.lists(st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.0, np.inf]), min_size=1, max_size=30),
     n_history=st.integers(0, 30),
@@ -289,7 +289,7 @@ def test_updates_in_batches_ring_at_the_same_row():
     assert parts.update(np.zeros(500, dtype=bool)).alarm_at == rows
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(
     rows=st.integers(1, 400), share=st.floats(0, 1), thousandths=st.integers(1, 999), delta=st.sampled_from([0.5, 0.01])
 )
@@ -381,7 +381,7 @@ def test_a_steered_half_width_follows_a_change_of_scale():
     assert steered.bound == pytest.approx(0.1 + 60.1 / 1_000)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(
     batches=st.lists(st.lists(st.sampled_from([0.0, 0.1, 0.5, 1.0, 3.0, np.inf]), max_size=6), min_size=1, max_size=30),
     step=st.sampled_from([0.01, 0.3, 2.0]),

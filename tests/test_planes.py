@@ -42,7 +42,7 @@ LINES = [
 ]
 every_set = pytest.mark.parametrize("lines", LINES, ids=str)
 both_norms = pytest.mark.parametrize("norm", ["l2", "sup"])
-many = settings(derandomize=True, deadline=None, max_examples=40)
+many = settings(max_examples=40)
 elements = st.one_of(
     st.floats(-1e3, 1e3).map(lambda value: value if abs(value) > 1e-6 else 0.0), st.integers(-3, 3).map(float)
 )

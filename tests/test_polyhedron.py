@@ -10,7 +10,7 @@ from scipy.optimize import linprog, lsq_linear
 
 from alignconf._polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
 
-many = settings(derandomize=True, deadline=None, max_examples=100)
+many = settings(max_examples=100)
 
 
 def problem(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

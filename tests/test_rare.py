@@ -127,6 +127,7 @@ def test_frequent_events_are_counted() -> None:
     assert high == pytest.approx(beta.ppf(0.975, hits + 1, n_draws - hits))
     assert low == pytest.approx(beta.ppf(0.025, hits, n_draws - hits + 1))
     assert found.draws.n_queries == 250
+    assert binom.ppf(1e-6, 250, 0.5) <= found.draws.n_rejected <= binom.isf(1e-6, 250, 0.5)
 
 
 def test_the_same_seed_gives_the_same_finding() -> None:
@@ -221,6 +222,7 @@ def test_the_bound_on_all_laws_within_a_divergence() -> None:
         assert largest_probability(p, rho) == pytest.approx(tilted, rel=1e-4)
     assert largest_probability(0.3, 0.0) == 0.3
     assert largest_probability(1e-6, -math.log(1e-6)) == 1.0
+    assert largest_probability(1e-3, 8.0) == 1.0
     # Four values, event the last: no random law within the divergence gives it more.
     base, random = np.array([0.5, 0.3, 0.15, 0.05]), np.random.default_rng(0)
     laws = random.dirichlet(np.ones(4), 5000)

@@ -187,7 +187,7 @@ def test_a_law_is_read_off_its_own_column() -> None:
     assert str(law) == "the marginal law of 'g' in 4 reference rows"
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.lists(st.one_of(st.floats(-1e300, 1e300), st.integers(-5, 5).map(float)), min_size=2, max_size=60),
     st.integers(2, 20),

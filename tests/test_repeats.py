@@ -146,7 +146,7 @@ def test_fingerprints_do_not_change() -> None:
     assert here.tolist() == [13917585749941140895, 17962099594266568564]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.lists(st.sampled_from([0, 1, 0.5, -0.0, "a", "", None]), min_size=3, max_size=3), min_size=1, max_size=30

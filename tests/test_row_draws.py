@@ -69,7 +69,7 @@ def test_blocks_draw_what_all_rows_together_draw(kind: str) -> None:
         assert whole.bit_generator.state == walked.bit_generator.state
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     n_places=st.sampled_from([2, 3, 1999, 2**31 + 11, 2**40 + 1]),
     counts=st.lists(st.integers(0, 7), min_size=1, max_size=6),

@@ -31,7 +31,7 @@ class Wave:
 # ---------------------------------------------------------------------------------------------------------------------
 # Means
 # ---------------------------------------------------------------------------------------------------------------------
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(FINITE, min_size=2, max_size=30), st.data())
 def test_means_of_two_blocks_join_to_those_of_all(values: list[float], data: st.DataObject) -> None:
     """Against rational arithmetic."""
@@ -178,7 +178,7 @@ def test_groups_of_blocks_join_to_those_of_all_rows(labels: np.ndarray) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 # Scores
 # ---------------------------------------------------------------------------------------------------------------------
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     n_rows=st.integers(1, 60),
     n_queries=st.integers(1, 4),

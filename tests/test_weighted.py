@@ -41,7 +41,7 @@ def exact(scores, weights, alpha, fresh):
     return np.inf
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     weights_of,
     st.integers(1, 3),

@@ -44,7 +44,7 @@ LIBRARIES = (
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "results", "build", "dist", "_build")
 
 #: Tests that take this many times as long as without the mutant, and so many seconds more, hang: the mutant is killed.
-PATIENCE, GRACE = 10, 60
+PATIENCE, GRACE = 4, 60
 PASSED, FAILED, NOT_COLLECTED = 0, 1, 2
 
 
