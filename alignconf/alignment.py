@@ -97,7 +97,8 @@ class Alignment:
     @property
     def path(self) -> str:
         """How repaired values are had, in words."""
-        return ", then ".join(repair.path for repair in self.repairs) or "by clipping"
+        steps = ", then ".join(repair.path for repair in self.repairs) or "by clipping"
+        return f"exact, {steps}" if self.is_exact else steps
 
     @property
     def is_exact(self) -> bool:

@@ -87,7 +87,7 @@ class TreeRepair(GridRepair):
     @property
     def path(self) -> str:
         """How lines are had, in words."""
-        return f"exact, on the {self.tree_lines.places.size} pieces of the model's own trees"
+        return f"on the {self.tree_lines.places.size} pieces of the model's own trees"
 
     @property
     def is_exact(self) -> bool:

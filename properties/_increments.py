@@ -21,6 +21,9 @@ from alignconf.contract import Cells, LineProperty, limit_above, limit_below
 class Increments(LineProperty):
     """A property that bounds how much the prediction may change over a distance."""
 
+    #: Whether the least and the largest change are limited.
+    is_bounded: ClassVar[tuple[bool, bool]] = (True, True)
+
     n_points: ClassVar[int] = 2
     chains: ClassVar[bool] = True
     is_linear = True
@@ -33,7 +36,8 @@ class Increments(LineProperty):
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """``g(u') - g(u) <= hi`` and ``g(u) - g(u') <= -lo``, where they say anything."""
         low, high = self.increments(np.diff(places, axis=-1)[..., 0])
-        sides = [([-1.0, 1.0], high)] * self._bounded(1) + [([1.0, -1.0], -low)] * self._bounded(0)
+        below, above = self.is_bounded
+        sides = [([-1.0, 1.0], high)] * above + [([1.0, -1.0], -low)] * below
         coefficients = np.array([[pair] for pair, _ in sides])
         bounds = np.stack([bound for _, bound in sides], axis=-1)[..., None]
         return np.broadcast_to(coefficients, (*bounds.shape, 2)), bounds
@@ -61,6 +65,3 @@ class Increments(LineProperty):
         low = np.maximum(limit_below(cells.left + low_before), limit_below(cells.right - high_after))
         high = np.minimum(limit_above(cells.left + high_before), limit_above(cells.right - low_after))
         return low, high
-
-    def _bounded(self, side: int) -> bool:
-        return bool(np.isfinite(self.increments(np.ones(1))[side][0]))

@@ -7,6 +7,7 @@ r"""SlopeAtMost: predictions rise by at most ``slope`` per unit of the feature.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,6 +38,8 @@ class SlopeAtMost(Increments):
     """
 
     slope: float
+
+    is_bounded: ClassVar[tuple[bool, bool]] = (False, True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

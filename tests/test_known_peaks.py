@@ -21,7 +21,7 @@ from alignconf import AlignedRegressor, check
 from alignconf.contract import LineProperty
 from alignconf.ensemble import _largest_rounded_to
 from alignconf.errors import DefectError
-from alignconf.properties import AllOf, Bounded, Decreasing, Increasing, Invariant, Unimodal
+from alignconf.properties import AllOf, Bounded, Decreasing, Increasing, Invariant, LinearProperty, Unimodal
 
 RANDOM = np.random.default_rng(3)
 X = RANDOM.random((2000, 2))
@@ -276,6 +276,19 @@ def test_a_property_that_declares_nothing_is_repaired_at_knots() -> None:
     full = AlignedRegressor(model, Undeclared(0, peak=0.5), alpha=0, random_state=0).calibrate(TRAIN)
     assert "compares more than the order of places" in full.calibration_.repair
     assert not full.certify(FRESH).by_construction
+
+
+def test_what_a_later_repair_undoes_is_not_called_exact() -> None:
+    """Order along the line, and then a rule about two points of it."""
+    model = MODELS["tree"].fit(TRAIN, Y[:600])
+    declared = AllOf(Increasing(0), LinearProperty([{0: 0.2}, {0: 0.8}], [-1, 1], -0.3))
+    aligned = AlignedRegressor(model, declared, alpha=0, random_state=0).calibrate(TRAIN)
+    assert aligned.calibration_.repair.startswith("on the 3 pieces of the model's own trees, then ")
+    certificate = aligned.certify(FRESH)
+    assert certificate.full_strength.n_rejected > 0
+    assert not certificate.by_construction
+    assert "xact" not in str(aligned.calibration_) + str(certificate)
+    assert "onstruction" not in str(certificate)
 
 
 def test_a_claim_beside_a_failure_cannot_be_written_down() -> None:
