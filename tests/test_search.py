@@ -262,6 +262,17 @@ def test_a_box_that_is_enumerated_for_one_of_two_parts_has_no_known_maximum():
     assert search(model, rows, Increasing(0), max_rows=2000, naturalness=0, random_state=0).maximum > 0
 
 
+def test_the_maximum_of_several_parts_is_that_of_the_worst_of_all_parts():
+    rows = uniform_rows(300)
+    model = GradientBoostingRegressor(n_estimators=4, max_depth=2, random_state=0)
+    model.fit(rows, np.sin(5 * rows[:, 0]) + 0.3 * np.sin(5 * rows[:, 1]))
+    settings = {"max_rows": 2000, "naturalness": 0, "random_state": 0}
+    each = [search(model, rows, {feature: "increasing"}, **settings).maximum for feature in (0, 1)]
+    assert each[0] > 2 * each[1] > 0
+    for parts in (AllOf(Increasing(0), Increasing(1)), AllOf(Increasing(1), Increasing(0))):
+        assert search(model, rows, parts, **settings).maximum == pytest.approx(max(each), rel=1e-9)
+
+
 def test_a_query_is_as_plausible_as_its_least_plausible_point():
     """The second column is the first and a little noise: of a query along the first one end is farther from the data."""
     random = np.random.default_rng(3)
@@ -385,6 +396,7 @@ def test_violations_off_the_data_are_told_apart():
     assert 0.9 < found.largest <= 1
     assert all(abs(one.points[0, 1] - one.points[0, 2]) < 2.5 for one in found.witnesses)
     assert anything.largest > 4.9
+    assert anything.anywhere is None
     assert anything.witnesses[0].plausibility < 0.01
     assert found.anywhere is not None
     assert found.anywhere.size > found.largest
