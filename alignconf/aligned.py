@@ -39,6 +39,7 @@ from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.groups import Membership
 from alignconf.levels import read_levels
 from alignconf.losses import read_loss
+from alignconf.margins import Margins
 from alignconf.parameters import check_parameters
 from alignconf.partitions import is_partitioned
 from alignconf.preparation import prepare
@@ -135,8 +136,8 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         arguments = fit_arguments(self, self.estimator, sample_weight, fit_params)
         membership = self._membership(table, groups)
         n_held_out = count_held_out(self._request, n_samples)
-        strata = self._strata(labels, n_held_out)
-        train, held_out = split_rows(n_samples, n_held_out, generator(self.random_state, SPLIT), strata)
+        train, held_out = split_rows(n_samples, n_held_out, generator(self.random_state, SPLIT))
+        self._check_training(labels, train)
         training, calibrating = _tables.take(table, train), _tables.take(table, held_out)
         alignment = self._prepare(self.estimator, table, training)
         with bar(total=2, label="fit, then calibrate", unit="stage", shown=self.verbose) as stages:
@@ -247,12 +248,16 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         """Return what of a fitted estimator is aligned, in words; empty for its prediction."""
 
     @abstractmethod
+    def _margins(self) -> Margins:
+        """Return what of the aligned function a surrogate imitates."""
+
+    @abstractmethod
     def _limits(self) -> tuple[float, float]:
         """Return the values that no aligned function leaves."""
 
     @abstractmethod
-    def _strata(self, labels: Any, n_held_out: int) -> Any:
-        """Check labels before training; return what the held-out rows of ``fit`` are stratified by, or None."""
+    def _check_training(self, labels: Any, train: IntArray) -> None:
+        """Refuse labels that nothing can be fitted to, of all rows for their kind and of those that train for the rest."""
 
     @property
     def _request(self) -> Request:
@@ -286,7 +291,8 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         conditional = generator(self.random_state, CONDITION) if self.reference == "conditional" else None
         alignment = prepare(
             model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
-            surrogate=self.surrogate, query_law=self.query_law, conditional=conditional, n_jobs=self.n_jobs, verbose=self.verbose,
+            margins=self._margins(), surrogate=self.surrogate, query_law=self.query_law, conditional=conditional,
+            n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
         return replace(alignment, scale=scale_of(self.difficulty, self.ray))
 

@@ -25,7 +25,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf._validation import predictions
 from alignconf.errors import InputError
 from alignconf.lines import evaluate_sites
+from alignconf.margins import Margins, Values
 from alignconf.reference import Axis
 from alignconf.repair import Repair
 from alignconf.surrogate_repair import MonotoneSurrogate, have_places
@@ -57,22 +58,29 @@ class AnchoredRepair(Repair):
     signs : tuple of {-1, 0, 1}
         Direction in each of them; a feature with 0 cannot matter.
     n_anchors : int
+    margins : Margins
+        What of the function is imitated; the formula above is about these.
     surrogate : Model or None
         The fitted one.
     anchors : (n_anchors, n_axes) or None
         Places of the constrained features; fewer, where the reference rows have fewer.
+    reason : str
+        Why this one, if there was a choice.
     """
 
     axes: tuple[Axis, ...]
     signs: tuple[int, ...]
     n_anchors: int
+    margins: Margins = field(default_factory=Values)
     surrogate: Model | None = None
     anchors: FloatArray | None = None
+    reason: str = ""
 
     @property
     def path(self) -> str:
         """How repaired values are had, in words."""
-        return f"by a monotone surrogate, held to the model at {self.n_anchors} anchors"
+        name = f"by a monotone surrogate, held to the model at {self.n_anchors} anchors"
+        return f"{name} ({self.reason})" if self.reason else name
 
     def count_sites(self, n_points: int) -> int:
         """All anchors once: points that differ along constrained features only, one after the other, share them."""
@@ -99,8 +107,9 @@ class AnchoredRepair(Repair):
         anchors = shuffled[np.sort(first)[: self.n_anchors]]
         more = _recombined(rows, self.axes, places, random)
         values, _ = predictions(function, more)
-        surrogate = MonotoneSurrogate(self.axes, self.signs).fit(more, values)
-        return replace(self, surrogate=surrogate, anchors=anchors, n_anchors=len(anchors))
+        margins = self.margins.fitted(values[: rows.shape[0]])
+        surrogate = MonotoneSurrogate(self.axes, self.signs).fit(more, margins.of(values))
+        return replace(self, surrogate=surrogate, anchors=anchors, n_anchors=len(anchors), margins=margins)
 
     def complete(self, table: Table) -> BoolArray:
         """Return which rows have all constrained features, (n_samples,)."""
@@ -113,11 +122,11 @@ class AnchoredRepair(Repair):
         first, of_rows = self._distinct(table)
         few = _tables.take(table, first)
         f, _ = evaluate_sites(function, few, self.axes, self.anchors[None])
-        anchored = _midway(f, self._precedes(self.anchors, self.anchors))[of_rows]
+        anchored = _midway(self.margins.of(f), self._precedes(self.anchors, self.anchors))[of_rows]
         places = self._places(table)
         low = np.where(self._precedes(self.anchors, places).T, anchored, -np.inf).max(axis=1)
         high = np.where(self._precedes(places, self.anchors), anchored, np.inf).min(axis=1)
-        return np.clip(predictions(self.surrogate, table)[0], low, high)
+        return self.margins.back(np.clip(predictions(self.surrogate, table)[0], low, high))
 
     def _places(self, table: Table) -> FloatArray:
         return np.stack([axis.places(table) for axis in self.axes], axis=-1)

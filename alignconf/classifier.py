@@ -18,7 +18,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import type_of_target
 
 from alignconf._sums import total
-from alignconf._typing import FloatArray, RandomState, Table
+from alignconf._typing import FloatArray, IntArray, RandomState, Table
 from alignconf._validation import as_answer, check_choice, check_entries, check_level, check_rows
 from alignconf.aligned import AlignedEstimator
 from alignconf.certificate import Certificate
@@ -27,9 +27,11 @@ from alignconf.conventions import ENDS
 from alignconf.ensemble import Ensemble
 from alignconf.error_change import RowErrors
 from alignconf.errors import InputError, PredictionError
+from alignconf.margins import LogOdds, Margins, OwnRange
 from alignconf.partitions import is_partitioned
 from alignconf.rates import Loss
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.training import check_classes
 from alignconf.trees import read_ensemble, unwrapped
 
 __all__ = ["AlignedClassifier", "ClassFunction", "class_function"]
@@ -298,10 +300,13 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         label = estimator.classes_.tolist()[self._aligned_function(estimator).column]
         return f"the {self.scale} of class {label!r}"
 
+    def _margins(self) -> Margins:
+        return LogOdds() if self.scale == "probability" else OwnRange()
+
     def _limits(self) -> tuple[float, float]:
         return (0.0, 1.0) if self.scale == "probability" else (-np.inf, np.inf)
 
-    def _strata(self, labels: Any, n_held_out: int) -> Any:
+    def _check_training(self, labels: Any, train: IntArray) -> None:
         if labels.dtype.kind == "f" and not np.isfinite(labels).all():
             raise InputError("Input y contains NaN or infinity; expected class labels. Drop those rows.")
         kind = _kind_of_labels(labels)
@@ -309,11 +314,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             raise InputError(
                 f"Unknown label type: {kind}. y holds values such as {labels.tolist()[0]!r}; expected class labels."
             )
-        classes, counts = np.unique(labels, return_counts=True)
-        if classes.size < 2:
-            raise InputError(f"y has one class, {classes.tolist()[0]!r}, in all rows; expected two or more classes.")
-        self._column(classes)
-        return labels if counts.min() > 1 and n_held_out >= classes.size else None
+        self._column(np.asarray(check_classes(labels, train, self.pos_label)))
 
     def _columns(self, y: Any, n_samples: int) -> NDArray[np.intp]:
         labels = check_entries("y", y)

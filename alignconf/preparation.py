@@ -20,12 +20,13 @@ from alignconf._polyhedron import colliding
 from alignconf._typing import Model, Table
 from alignconf._validation import warn
 from alignconf.alignment import Alignment
-from alignconf.anchored_repair import AnchoredRepair
 from alignconf.conditional import conditional_laws
 from alignconf.contract import LineProperty, Property
 from alignconf.errors import InputError, PropertyWarning
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import Lines
+from alignconf.margins import Margins, Values
+from alignconf.monotone_repair import MonotoneRepair
 from alignconf.orbit import OrbitProperty
 from alignconf.orbit_queries import OrbitQueries
 from alignconf.orbit_repair import OrbitRepair
@@ -139,6 +140,7 @@ def prepare(
     n_knots: int,
     limits: tuple[float, float] = (-np.inf, np.inf),
     surrogate: Any = None,
+    margins: Margins | None = None,
     query_law: str = "iid",
     conditional: np.random.Generator | None = None,
     n_jobs: int | None = None,
@@ -154,6 +156,8 @@ def prepare(
     norm, n_knots, limits, query_law, n_jobs, verbose
     surrogate : regressor or "monotone", optional
         What plays the repaired function instead of a projection.
+    margins : Margins, optional
+        What of the model's values a surrogate imitates; by default these themselves.
     conditional : numpy.random.Generator, optional
         Seeds the forests that give reference laws given the features that are not constrained; without it laws are marginal.
     """
@@ -176,7 +180,7 @@ def prepare(
         )
     if plain and (surrogate is not None or not _fits_a_grid(list(plain.values()))):
         queries, repair = _surrogate(
-            declared, [one for one in placed if not one[0].trade], reference, surrogate, n_knots
+            declared, [one for one in placed if not one[0].trade], reference, surrogate, n_knots, margins or Values()
         )
         asked += [along_line(part, law, query_law) for part, law in queries]
         repairs.append(repair)
@@ -314,14 +318,19 @@ def _grids(placed: Sequence[Placed]) -> list[list[Placed]]:
 
 
 def _surrogate(
-    declared: Property, placed: Sequence[Placed], reference: Table, surrogate: Any, n_knots: int
+    declared: Property,
+    placed: Sequence[Placed],
+    reference: Table,
+    surrogate: Any,
+    n_knots: int,
+    margins: Margins,
 ) -> tuple[list[tuple[LineProperty, ReferenceLaw]], Repair]:
-    """Return the parts with their laws, and the repair by a surrogate: the given one, or the library's own, with anchors."""
+    """Return the parts with their laws, and the repair by a surrogate: the given one, or the library's own."""
     distinct = {axis.key: axis for _, axis in placed}
     laws = {key: ReferenceLaw.from_table(axis, reference, n_knots) for key, axis in distinct.items()}
     asked = [(part, laws[axis.key]) for part, axis in placed]
     if surrogate is not None and not isinstance(surrogate, str):
-        return asked, SurrogateRepair(tuple(distinct.values()), surrogate)
+        return asked, SurrogateRepair(tuple(distinct.values()), surrogate, margins)
     signs: dict[Hashable, int] = {}
     for part, axis in placed:
         sign = part.direction
@@ -332,7 +341,7 @@ def _surrogate(
                 "features, or give surrogate= a regressor that has the property."
             )
         signs[axis.key] = sign if signs.get(axis.key, sign) == sign else 0
-    return asked, AnchoredRepair(tuple(distinct.values()), tuple(signs[key] for key in distinct), n_knots)
+    return asked, MonotoneRepair(tuple(distinct.values()), tuple(signs[key] for key in distinct), n_knots, margins)
 
 
 def _projector(

@@ -12,11 +12,12 @@ from typing import Any
 
 from sklearn.base import RegressorMixin
 
-from alignconf._typing import FloatArray, Model, Table
+from alignconf._typing import FloatArray, IntArray, Model, Table
 from alignconf._validation import check_level, check_model, check_targets
 from alignconf.certificate import Certificate
 from alignconf.conventions import ENDS
 from alignconf.error_change import RowErrors
+from alignconf.margins import Margins, Values
 from alignconf.outcome import OutcomeEstimator
 from alignconf.partitions import is_partitioned
 
@@ -198,8 +199,11 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
     def _subject(self, estimator: Any) -> str:  # noqa: ARG002
         return ""
 
+    def _margins(self) -> Margins:
+        return Values()
+
     def _limits(self) -> tuple[float, float]:
         return -inf, inf
 
-    def _strata(self, labels: Any, n_held_out: int) -> Any:  # noqa: ARG002
-        return None
+    def _check_training(self, labels: Any, train: IntArray) -> None:
+        """Accept all labels: what they may be is the regressor's business."""

@@ -5,13 +5,14 @@ On a grid the number of points multiplies with every feature. For many monotone 
 It is an exact member in all its features together. Everything else is as always: the delivered function stays within the band
 around the model, :math:`g_\lambda = f + \mathrm{clip}(g - f, -\lambda, \lambda)`, scores and certificate are about it, and
 where the model passes most queries on its own the band, and with it the change, is small. A surrogate is not the nearest
-member, and at full strength it replaces the model altogether.
+member, and at full strength it replaces the model altogether. Probabilities are imitated by their log-odds
+(:mod:`alignconf.margins`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf._validation import predictions
 from alignconf.encoding import Encoder
 from alignconf.errors import InputError
+from alignconf.margins import Margins, Values
 from alignconf.reference import Axis
 from alignconf.repair import Repair
 
@@ -94,19 +96,28 @@ class SurrogateRepair(Repair):
     axes : tuple of Axis
         Of the constrained features.
     estimator : object with ``fit`` and ``predict``
-        Fitted to the function's values at the reference rows, as a fresh clone.
+        Fitted to the function's margins at the reference rows, as a fresh clone.
+    margins : Margins
+        What of the function is imitated.
     surrogate : Model or None
         The fitted one.
+    reason : str
+        Why this one, if there was a choice.
     """
 
     axes: tuple[Axis, ...]
     estimator: Any
+    margins: Margins = field(default_factory=Values)
     surrogate: Model | None = None
+    reason: str = ""
 
     @property
     def path(self) -> str:
         """How repaired values are had, in words."""
-        return f"by a surrogate, {type(self.estimator).__name__}"
+        name = (
+            "by a monotone surrogate" if self.estimator is None else f"by a surrogate, {type(self.estimator).__name__}"
+        )
+        return f"{name} ({self.reason})" if self.reason else name
 
     def count_sites(self, n_points: int) -> int:
         """One for each point, asked of the surrogate."""
@@ -121,7 +132,9 @@ class SurrogateRepair(Repair):
         """Return the repair with the estimator fitted to the function at the reference rows."""
         rows = _tables.take(reference, np.flatnonzero(self.complete(reference)))
         values, _ = predictions(function, rows)
-        return replace(self, surrogate=clone(self.estimator, safe=False).fit(rows, values))
+        margins = self.margins.fitted(values)
+        surrogate = clone(self.estimator, safe=False).fit(rows, margins.of(values))
+        return replace(self, surrogate=surrogate, margins=margins)
 
     def complete(self, table: Table) -> BoolArray:
         """Return which rows have all constrained features, (n_samples,)."""
@@ -131,4 +144,4 @@ class SurrogateRepair(Repair):
         """Return the surrogate's values at the rows, (n_samples,)."""
         if self.surrogate is None:
             raise InputError("the surrogate is not fitted; call fitted(function, reference) first.")
-        return predictions(self.surrogate, table)[0]
+        return self.margins.back(predictions(self.surrogate, table)[0])

@@ -4,6 +4,10 @@ A row that trained must not calibrate, so ``fit`` splits its rows at random: a q
 if that is more, up to a half; the others train, and give the reference law. Weights and other arguments of ``fit`` that have
 one entry for each row are split with the rows. Weights are the model's business alone: a promise is about rows, each of which
 counts once.
+
+The split does not look at labels, and what ``fit`` refuses of them it reads off the rows that train: given these, the rows that
+calibrate and a fresh row are exchangeable, whatever was refused. A class that happens to have no row to train on is unknown to
+the model; stratifying, or drawing again until all classes are there, would choose the rows that calibrate by their labels.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from alignconf._validation import check_entries, warn
 from alignconf.errors import CalibrationError, InputError
 from alignconf.request import Request
 
-__all__ = ["check_labels", "count_held_out", "fit_arguments", "split_rows", "trained"]
+__all__ = ["check_classes", "check_labels", "count_held_out", "fit_arguments", "split_rows", "trained"]
 
 #: ``fit`` sets this share of the rows aside to calibrate, or more where ``alpha`` needs more, up to ``LARGEST_SHARE``.
 CALIBRATION_SHARE = 0.25
@@ -112,22 +116,53 @@ def count_held_out(request: Request, n_samples: int) -> int:
     return max(round(CALIBRATION_SHARE * n_samples), request.n_rows)
 
 
-def split_rows(n_samples: int, n_held_out: int, random: np.random.Generator, strata: Any) -> tuple[IntArray, IntArray]:
+def split_rows(n_samples: int, n_held_out: int, random: np.random.Generator) -> tuple[IntArray, IntArray]:
     """Return the positions of the rows that train and of those that calibrate, drawn at random.
+
+    Neither labels nor the order of rows enter: rows of which the labels are shared out evenly are not exchangeable with a fresh
+    row.
 
     Parameters
     ----------
     n_samples, n_held_out : int
     random : numpy.random.Generator
-    strata : (n_samples,), optional
-        Both parts have these labels in about the same shares.
     """
     rows = np.arange(n_samples)
     if not n_held_out:
         return rows, rows[:0]
     seed = int(random.integers(2**31))
-    train, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed, stratify=strata)
+    train, held_out = train_test_split(rows, test_size=n_held_out, random_state=seed)
     return train, held_out
+
+
+def check_classes(labels: NDArray[Any], train: IntArray, pos_label: Any) -> list[Any]:
+    """Return the classes of the rows that train; warn of others, which the model will not know.
+
+    Parameters
+    ----------
+    labels : (n_samples,)
+    train : positions of the rows that train
+    pos_label : label, or None
+        The aligned class.
+
+    Raises
+    ------
+    InputError
+        If they are fewer than two, or the aligned one is not among them but among the others.
+    """
+    of_all, trained_on = np.unique(labels).tolist(), np.unique(labels[train]).tolist()
+    if len(of_all) < 2:
+        raise InputError(f"y has one class, {of_all[0]!r}, in all rows; expected two or more classes.")
+    lacking = [label for label in of_all if label not in trained_on]
+    if lacking:
+        left = f"the random split left none of the rows of class {lacking[0]!r} among the {train.size} that train"
+        if len(trained_on) < 2 or any(pos_label is label or pos_label == label for label in lacking):
+            raise InputError(
+                f"{left}; expected rows of {'both' if len(of_all) == 2 else 'the aligned and another of the'} classes. Give "
+                "more rows of it, or fit the estimator yourself and calibrate it on other rows."
+            )
+        warn(f"{left}: the model will not know this class.", UserWarning)
+    return trained_on
 
 
 def trained(estimator: Any, table: Table, labels: NDArray[Any], rows: IntArray, arguments: dict[str, Any]) -> Any:

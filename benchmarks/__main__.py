@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.declarations import SHAPES
+from benchmarks.probabilities import RULES
 from benchmarks.problems import PROBLEMS
 from benchmarks.risk.command import PARTS as RISKS
 from benchmarks.tabular.command import add_arguments
@@ -27,6 +28,7 @@ TAKES = {
     "pitfalls": ("output",),
     "referees": ("cases",),
     "bias": ("output", "features", "rows", "seeds", "drawn"),
+    "probabilities": ("data", "cases", "seeds", "output"),
     "published": ("data", "tasks", "seeds", "output"),
     "paper": ("data", "dataset", "model", "seeds", "output"),
     "sizes": ("data", "dataset", "seeds", "output"),
@@ -101,6 +103,10 @@ def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:
     bias.add_argument("--rows", nargs="+", type=int, default=[200, 1000, 5000, 20_000], help="numbers n of rows")
     bias.add_argument("--drawn", type=int, default=5000, help="random features of the model that is drawn")
     bias.add_argument("--seeds", type=int, default=4, help="number of seeds")
+    probabilities = commands.add_parser("probabilities", help="many rules on classifiers: log-loss, and the range kept")
+    probabilities.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
+    probabilities.add_argument("--cases", nargs="+", choices=list(RULES), default=list(RULES), help="default: all")
+    probabilities.add_argument("--seeds", type=int, default=3, help="number of seeds")
     published = commands.add_parser("published", help="published splits: tuned on train, aligned, against networks")
     published.add_argument("--data", type=Path, help="directory with the data sets as CSV files, and splits/")
     published.add_argument("--tasks", nargs="+", default=["compas", "blog_feedback", "auto_mpg", "heart_comet"])
@@ -114,7 +120,7 @@ def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:
         )
         command.add_argument("--seeds", type=int, default=n_seeds, help="number of seeds")
     paper.add_argument("--model", default="xgboost", help="one with a constraint of its own")
-    return [bias, published, paper, sizes]
+    return [bias, probabilities, published, paper, sizes]
 
 
 def _add_deployment(commands: Any) -> list[argparse.ArgumentParser]:

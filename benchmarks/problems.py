@@ -6,6 +6,7 @@ data set, with lower-case headers (the UCI repository's Combined Cycle Power Pla
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,15 +68,15 @@ PROBLEMS = {
 }
 
 
-def load(problem: Problem, directory: Path | None) -> Rows:
-    """Return all rows; text columns become numeric codes, so that every model reads the same table."""
+def load(problem: Problem, directory: Path | None, *, orders: Mapping[str, Sequence[str]] | None = None) -> Rows:
+    """Return all rows; text columns become numeric codes, in their order where it is given, so that all models read one table."""
     if problem.name == "diabetes":
         X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
         return Rows(X, y.to_numpy(dtype=float))
     table = read(problem.name, problem.target, directory)
     X = table.drop(columns=problem.target)
     for name in X.columns[~X.dtypes.map(pd.api.types.is_numeric_dtype)]:
-        X[name] = X[name].astype("category").cat.codes
+        X[name] = pd.Categorical(X[name], (orders or {}).get(name)).codes
     return Rows(X, table[problem.target].to_numpy(dtype=float))
 
 

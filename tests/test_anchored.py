@@ -116,7 +116,8 @@ def test_few_features_are_exact_between_knots_where_a_grid_is_not() -> None:
         moved[:, 0] += 0.02
         rates.append(float((aligned.predict(moved) < aligned.predict(rows) - 1e-9).mean()))
     assert rates[0] > 0 == rates[1]
-    assert "held to the model at 8 anchors" in aligned.calibration_.repair
+    assert "by a monotone surrogate" in aligned.calibration_.repair
+    assert "held-out reference rows, with anchors" in aligned.calibration_.repair
 
 
 def test_points_of_one_row_share_its_anchors() -> None:

@@ -43,6 +43,8 @@ N_DRAWS = {
     "steered, all rows": 200,
     "steered, own bound passed": 200,
     "steered, after the change": 200,
+    "AlignedClassifier.fit, rare class low": 200,
+    "AlignedClassifier.fit, rare class high": 200,
 }
 
 

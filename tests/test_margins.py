@@ -1,0 +1,115 @@
+"""Surrogates of classifiers: of log-odds, within the model's own range, and with anchors only where these bring them nearer."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LinearRegression
+
+from alignconf import AlignedClassifier, InputError
+from alignconf._validation import check_rows
+from alignconf.anchored_repair import AnchoredRepair
+from alignconf.margins import LogOdds, OwnRange, Values
+from alignconf.monotone_repair import MonotoneRepair
+from alignconf.reference import Axis
+from alignconf.surrogate_repair import SurrogateRepair
+
+X = np.random.default_rng(0).random((800, 6))
+FIVE = dict.fromkeys(range(5), 1)
+AXES = tuple(Axis(i, i, None) for i in range(5))
+
+
+class Given:
+    """A classifier, or a function, whose answer is a given function of the rows."""
+
+    classes_ = np.array([0, 1])
+
+    def __init__(self, answer) -> None:
+        self.answer = answer
+
+    def predict(self, rows):
+        return self.answer(np.asarray(rows))
+
+    def predict_proba(self, rows):
+        p = self.predict(rows)
+        return np.stack([1 - p, p], axis=1)
+
+
+#: Probabilities from 1e-4 to 1 - 1e-4 that nearly rise in five features.
+STEEP = Given(
+    lambda it: expit(np.clip(8 * (it[:, :5].sum(axis=1) - 2.5) + 2 * np.sin(9 * it[:, :3]).sum(axis=1), -9.2, 9.2))
+)
+
+
+def test_margins_of_probabilities_are_log_odds_and_come_back_within_the_range() -> None:
+    p = np.array([0.01, 0.2, 0.9])
+    scale = LogOdds().fitted(p)
+    np.testing.assert_allclose(scale.of(p), logit(p), rtol=1e-15)
+    np.testing.assert_allclose(scale.back(scale.of(p)), p, rtol=1e-12)
+    assert scale.back(np.array([-50.0, 50.0])).tolist() == [0.01, 0.9]
+    assert OwnRange().fitted(p).back(np.array([-1.0, 0.5, 2.0])).tolist() == [0.01, 0.5, 0.9]
+    assert Values().fitted(p).back(p) is p
+
+
+def test_probabilities_of_exactly_0_and_1_have_finite_margins() -> None:
+    """Half the smallest distance that is none: .002 from 0 and .01 (at most .02) from 1. Nothing but 0 and 1: .01."""
+    scale = LogOdds().fitted(np.array([0.0, 0.004, 0.5, 1.0]))
+    np.testing.assert_allclose(scale.of(np.array([0.0, 1.0])), logit([0.002, 0.99]), rtol=1e-12)
+    assert scale.back(np.array([-800.0, 800.0])).tolist() == [0.0, 1.0]
+    np.testing.assert_allclose(LogOdds().fitted(np.array([0.0, 1.0])).of(np.array([0.0, 1.0])), logit([0.01, 0.99]))
+
+
+@pytest.mark.parametrize("surrogate", [None, LinearRegression(), HistGradientBoostingRegressor(max_iter=20)], ids=str)
+@pytest.mark.parametrize("scale", ["probability", "logit"])
+def test_no_delivered_probability_leaves_the_range_of_the_model(surrogate, scale) -> None:
+    aligned = AlignedClassifier(STEEP, FIVE, alpha=0, scale=scale, surrogate=surrogate, random_state=0).calibrate(
+        X[:400]
+    )
+    p, own = aligned.predict_proba(X[400:])[:, 1], STEEP.predict(X)
+    assert own.min() <= p.min() < p.max() <= own.max()
+    assert np.abs(p - own[400:]).max() > 0.01
+
+
+def test_a_surrogate_of_log_odds_is_nearer_to_small_probabilities() -> None:
+    """Mean squared error of log-odds at fresh rows: that of a surrogate of probabilities cut to the range is far larger."""
+    rows, fresh = check_rows(X[:400]), check_rows(X[400:])
+    errors = []
+    for margins in (LogOdds(), OwnRange()):
+        repair = MonotoneRepair(AXES, (1,) * 5, 16, margins).fitted(STEEP, rows)
+        g = repair.apply(STEEP, fresh, STEEP.predict(X[400:]))
+        errors.append(np.mean((logit(g) - logit(STEEP.predict(X[400:]))) ** 2))
+    assert errors[0] < 0.5 * errors[1]
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        (Given(lambda it: it[:, :2].sum(axis=1) + it[:, 0] * it[:, 1] + np.sin(40 * it[:, 5])), AnchoredRepair),
+        (Given(lambda it: it[:, :2].sum(axis=1) + 3 * np.sin(25 * it[:, :2]).sum(axis=1)), SurrogateRepair),
+    ],
+    ids=["obeys", "goes up and down"],
+)
+def test_the_nearer_one_is_chosen_and_the_reason_told(model, kind) -> None:
+    repair = MonotoneRepair(AXES[:2], (1, 1), 64).fitted(model, check_rows(X[:400]))
+    assert isinstance(repair, kind)
+    plain, anchored = map(
+        float, re.match(r"(\S+) from the model at 100 held-out .* with anchors (\S+)$", repair.reason).groups()
+    )
+    assert (anchored < 0.95 * plain) == (kind is AnchoredRepair)
+    assert repair.reason in repair.path
+
+
+def test_what_is_not_fitted_has_no_values() -> None:
+    with pytest.raises(InputError, match=r"call fitted\(function, reference\) first"):
+        MonotoneRepair(AXES, (1,) * 5, 3).apply(STEEP, check_rows(X), X[:, 0])
+
+
+def test_a_classifier_says_what_was_chosen() -> None:
+    y = (STEEP.predict(X) > np.random.default_rng(1).random(800)).astype(int)
+    model = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(X[:400], y[:400])
+    aligned = AlignedClassifier(model, FIVE, alpha=0).calibrate(X[:400])
+    assert "held-out reference rows, with anchors" in aligned.calibration_.repair
