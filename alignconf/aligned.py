@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
-from alignconf import _tables
+from alignconf import _tables, printed
 from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
 from alignconf._validation import (
     CALIBRATE,
@@ -31,11 +31,12 @@ from alignconf._validation import (
 from alignconf.alignment import Alignment
 from alignconf.by_partition import in_memory
 from alignconf.calibration import Calibration
-from alignconf.conditions import scale_of, with_reference_ray
+from alignconf.conditions import refuse_wider, scale_of, with_reference_ray
 from alignconf.contract import Declaration
 from alignconf.conventions import ConventionalEstimator
 from alignconf.delivery import DeliveringEstimator
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
+from alignconf.families import Scores
 from alignconf.groups import Membership
 from alignconf.levels import read_levels
 from alignconf.losses import read_loss
@@ -45,7 +46,7 @@ from alignconf.partitions import is_partitioned
 from alignconf.preparation import prepare
 from alignconf.progress import bar
 from alignconf.properties import declare
-from alignconf.rates import RATES, Loss
+from alignconf.rates import Loss
 from alignconf.reference import reference_rows
 from alignconf.repeats import UsedRows, warn_of_repeats
 from alignconf.request import Request
@@ -65,7 +66,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         properties: Declaration,
         *,
         alpha: Any = 0.1,
-        confidence: float | None = None,
+        confidence: float | None = 0.95,
         loss: str | Loss = "delivered",
         projection: str = "l2",
         n_knots: int = 64,
@@ -221,18 +222,20 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         """
         alignment, table = self._ready(X)
         check_random_state(random_state)
-        loss = RATES.get(self.calibration_.loss)
-        if loss is None:
+        loss = read_loss(self.loss_)
+        if not loss.is_rate:
             raise InputError(
-                f"loss={self.calibration_.loss!r} has no critical half-widths: sizes shrink as the band widens, and do not "
+                f"loss={loss.name!r} has no critical half-widths: sizes shrink as the band widens, and do not "
                 "stop at one half-width. Calibrate a rate of violations, such as the default loss, 'delivered'."
             )
         random = generator(self.random_state if random_state is None else random_state, SCORE)
         widths = np.full(table.shape[0], np.nan)
         rows = np.flatnonzero(alignment.complete(table))
         if rows.size:
-            found = loss.scores(alignment, _tables.take(table, rows), 1, random)
-            widths[rows] = np.maximum.reduce(found)[:, 0]
+            inside = _tables.take(table, rows)
+            family = loss.family(loss.measure(alignment, inside, inside, 1, random))
+            assert isinstance(family, Scores)
+            widths[rows] = family.values[:, 0]
         return widths
 
     @abstractmethod
@@ -325,6 +328,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             "n_missing": int(n_missing),
             "repair": alignment.path,
             "scale": str(alignment.scale),
+            "max_half_width": self.max_half_width,
         }
 
     def _adopt(
@@ -338,12 +342,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         table: Table,
     ) -> Self:
         """Take a calibration over, all of it or, if interrupted, nothing."""
-        widest = calibration.lambda_ * max(alignment.scale.ray)
-        if self.max_half_width is not None and widest > self.max_half_width:
-            raise CalibrationError(
-                f"{alignment.words}: alpha={self.alpha!r} needs the half-width {widest:.6g}, which is more than max_half_width="
-                f"{self.max_half_width:g}. Raise alpha or max_half_width, or use a model that is closer to the property."
-            )
+        refuse_wider(calibration, alignment)
         names = _tables.column_names(table)
         state = {name: value for name, value in vars(self).items() if name != "feature_names_in_"} | {
             "estimator_": estimator,
@@ -352,6 +351,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             "threshold_": threshold,
             "used_rows_": used,
             "levels_": self._request.levels,
+            "loss_": self.loss,
             "calibration_scores_": scores,
             "lambda_": calibration.lambda_,
             "column_names_": names,
@@ -366,7 +366,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         """Return the promise for notebooks: nothing before calibration."""
         if not hasattr(self, "calibration_"):
             return {}
-        alpha = ", ".join(f"{level.alpha:g}" for level in self.levels_)
+        alpha = ", ".join(printed.level(level.alpha) for level in self.levels_)
         figures = {"alpha": alpha, "lambda_": f"{self.lambda_:.6g}", "properties": self.alignment_.words}
         return figures | {"statement": self.calibration_.statement}
 

@@ -15,17 +15,19 @@ from typing import Any
 
 import numpy as np
 
+from alignconf import printed
 from alignconf._typing import Model, RandomState, Table
 from alignconf._validation import check_level
 from alignconf.answered import answer_queries
 from alignconf.answered_by_partition import answer_partitions
 from alignconf.by_partition import in_memory
-from alignconf.certificate import percent, plain
+from alignconf.certificate import plain
 from alignconf.contract import Declaration
 from alignconf.origin import model_in_words, versions
 from alignconf.page import check_path, save_text
 from alignconf.partitions import is_partitioned
 from alignconf.pictured_line import PicturedLine, lines_of_model
+from alignconf.printed import percent
 from alignconf.rates_seen import ViolationRate
 from alignconf.report import audit_page
 from alignconf.verdict import Verdict, check_max_rate
@@ -77,7 +79,7 @@ class Audit:
         low, high = found.interval
         sentence = (
             f'{found.n_rejected} of {found.n_queries} queries are violations of "{self.property}": {found.rate:.2%}, '
-            f"with confidence {found.confidence:.4g} between {percent(low, ROUND_FLOOR)} and "
+            f"with confidence {printed.level(found.confidence)} between {percent(low, ROUND_FLOOR)} and "
             f"{percent(high, ROUND_CEILING)} (queries are {self.query_law})."
         )
         if self.n_missing:
@@ -219,7 +221,7 @@ def check(
             ("Property", repr(declared)),
             ("Query law", f"{query_law}, reference {reference}"),
             ("Rows asked", str(violated.size)),
-            ("Confidence", f"{level:g}"),
+            ("Confidence", printed.level(level)),
             ("Random state", repr(random_state) if isinstance(random_state, Integral) else "not a fixed number"),
             *versions(model),
         ),

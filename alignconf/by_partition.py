@@ -183,6 +183,7 @@ class PartitionedRows:
         row: Table,
         random: np.random.Generator,
         surveys: Sequence[Survey],
+        n_queries: int,
     ) -> tuple[list[LossFamily], FloatArray]:
         """Return what complete rows lose, as :meth:`alignconf.request.Request.families`, and one score of each.
 
@@ -194,20 +195,26 @@ class PartitionedRows:
         random : numpy.random.Generator
             Draws the queries.
         surveys : (n_partitions,)
+        n_queries : int
+            At each row.
         """
         counts = np.array([one.n_complete for one in surveys])
-        n_queries = request.asked_of_each(alignment)
         states = states_at(alignment.asked if request.loss.per_query else (), row, n_queries, random, counts.tolist())
-        with_rows = any(one.membership is not None for one in surveys)
-        measure = partial(_measured, request, alignment.for_workers(), with_rows)
+        measure = partial(_measured, request, alignment.for_workers(), n_queries)
         starts, n_rows = np.cumsum(counts) - counts, int(counts.sum())
         first = np.empty(n_rows)
-        found: list[list[tuple[FloatArray, IntArray]]] = []
+        found: list[list[tuple[FloatArray, IntArray, IntArray]]] = []
         for i, (own, positive) in self.run(measure, states, only=counts > 0, label=str(alignment.declared)):
             first[starts[i] : starts[i] + counts[i]] = own
-            found.append([(values, rows + starts[i]) for values, rows in positive])
+            found.append([(values, rows + starts[i], queries) for values, rows, queries in positive])
         families = [
-            PositiveScores(n_rows, n_queries, *(np.concatenate(parts) for parts in zip(*of_family, strict=True)))
+            PositiveScores(
+                n_rows,
+                n_queries,
+                np.concatenate([values for values, _, _ in of_family]),
+                np.concatenate([rows for _, rows, _ in of_family]),
+                np.concatenate([queries for _, _, queries in of_family]),
+            )
             for of_family in zip(*found, strict=True)
         ]
         return list(families), first
@@ -290,17 +297,19 @@ def _survey(
 def _measured(
     request: Request,
     alignment: Alignment,
-    with_rows: bool,
+    n_queries: int,
     table: Table,
     _: Any,
     states: Sequence[np.random.Generator],
-) -> tuple[FloatArray, list[tuple[FloatArray, IntArray]]]:
-    """Return one score of each complete row, and for each family the positive scores, and if wanted the rows they are of."""
+) -> tuple[FloatArray, list[tuple[FloatArray, IntArray, IntArray]]]:
+    """Return one score of each complete row, and for each family the positive scores, with the rows and queries they are of."""
     rows = _tables.take(table, np.flatnonzero(alignment.complete(table)))
     draws: Any = RowDraws(states)
-    scores = [one.values for one in request.families(alignment, rows, rows, draws) if isinstance(one, Scores)]
+    families = request.families(alignment, rows, rows, draws, n_queries)
+    scores = [one.values for one in families if isinstance(one, Scores)]
     positive = [~(values <= 0) for values in scores]
-    found = [
-        (one[at], np.nonzero(at)[0] if with_rows else np.arange(0)) for one, at in zip(scores, positive, strict=True)
-    ]
+    found = []
+    for one, at in zip(scores, positive, strict=True):
+        row, query = np.nonzero(at)
+        found.append((one[at], row, query))
     return scores[0][:, 0].copy(), found

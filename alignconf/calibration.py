@@ -29,12 +29,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING
 from math import inf, nan
 from typing import Any
 
 import numpy as np
 
+from alignconf import printed
 from alignconf._typing import FloatArray
+from alignconf._validation import as_fraction
 from alignconf.errors import CalibrationError
 from alignconf.families import LossFamily, Scores
 from alignconf.groups import Membership
@@ -79,7 +82,7 @@ class Promise:
     def bounds(self) -> str:
         """What is bounded by what, in words."""
         pairs = zip(self.events, self.alphas, strict=True)
-        return ", and ".join(f"{self.quantity} {event} is at most {alpha:g}" for event, alpha in pairs)
+        return ", and ".join(f"{self.quantity} {event} is at most {printed.level(alpha)}" for event, alpha in pairs)
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ class Calibration:
         band; what fresh rows are assumed to be, where their law is another. Empty where there is nothing to say.
     effective_rows : float
         Equally weighted rows that carry as much as the weighted ones; ``n_rows`` without weights.
+    max_half_width : float or None
+        The limit above which a calibration is refused.
     """
 
     lambda_: float
@@ -148,6 +153,7 @@ class Calibration:
     scale: str = ""
     shift: str = ""
     effective_rows: float = nan
+    max_half_width: float | None = None
 
     @property
     def alpha(self) -> float:
@@ -176,7 +182,31 @@ class Calibration:
 
     @property
     def statement(self) -> str:
-        """The guarantee in one sentence, assumption first."""
+        """The guarantee, assumption first; and what it says of calibrations that were not refused, where some may be."""
+        return f"{self._guarantee} {self._given_acceptance}".rstrip()
+
+    @property
+    def _given_acceptance(self) -> str:
+        """What is promised given that calibration was not refused: docs/guarantees.md, section 2."""
+        limit = "" if self.max_half_width is None else f"a half-width above {self.max_half_width!r}"
+        left = "to leave more queries violated than alpha allows" if self.unrepaired_rate > 0 else ""
+        if not limit and not left:
+            return ""
+        needs = " or ".join(filter(None, (limit, left)))
+        if self.confidence is None:
+            return (
+                f"Calibration draws that need {needs} are refused, and count in this average as free of violations: if a share "
+                "a of the draws is accepted, the average over these alone is at most alpha / a."
+            )
+        wrong = printed.level(float(1 - as_fraction(self.confidence)))
+        return (
+            f"Calibration draws that need {needs} are refused, and count in this probability: a draw is accepted and breaks the "
+            f"bound with probability at most {wrong}, so if a share a of the draws is accepted, among these alone at most "
+            f"{wrong} / a break it."
+        )
+
+    @property
+    def _guarantee(self) -> str:
         if self.alpha == 0:
             return (
                 "Full strength: the delivered function is the repaired function itself; nothing was calibrated. What a repair "
@@ -200,7 +230,7 @@ class Calibration:
         return (
             f"If the calibration rows and the fresh row, all with the constrained features present, are independent draws "
             f"of one law{' in their group' if groups else ''} and {use}, then with probability at least "
-            f"{self.confidence:g} over the calibration draw{each}, {within}{self.promise.bounds}."
+            f"{printed.level(self.confidence)} over the calibration draw{each}, {within}{self.promise.bounds}."
         )
 
     @property
@@ -222,7 +252,7 @@ class Calibration:
         if self.alpha == 0:
             return f"{self.statement}\n{repaired}".strip()
         several = [
-            f"lambda_ = {claim.lambda_:.6g} for alpha={claim.alpha:g}"
+            f"lambda_ = {claim.lambda_:.6g} for alpha={printed.level(claim.alpha)}"
             f"{'' if claim.group is None else f' in group {claim.group!r}'}, from {claim.n_rows} rows."
             for claim in self.claims
         ]
@@ -316,10 +346,11 @@ def _weighted_claim(scores: WeightedScores, heaviest: float) -> Claim:
     half_width = float(scores.half_widths(np.array([heaviest]))[0])
     n_rows = scores.scores.size // scores.n_queries
     if np.isinf(half_width):
+        needed = printed.rounded((1 - scores.alpha) / scores.alpha * heaviest, ROUND_CEILING, 6)
         raise CalibrationError(
             f"the likelihood ratios of {n_rows} calibration rows sum to {scores.total:.6g}, which cannot support "
-            f"alpha={scores.alpha:g} "
-            f"at a row of weight {heaviest:.6g}: a sum of at least {(1 - scores.alpha) / scores.alpha * heaviest:.6g} is "
+            f"alpha={printed.level(scores.alpha)} "
+            f"at a row of weight {heaviest:.6g}: a sum of at least {needed} is "
             "needed, and no "
             "more infinite scores than alpha allows. Give more rows, a larger alpha, or rows from deployment, which need no "
             "weights."
@@ -335,8 +366,9 @@ def _groups(membership: Membership, promise: Promise) -> list[tuple[Hashable, An
     if small:
         named = ", ".join(f"{name!r} ({size} rows)" for name, size in small[:10]) + (", ..." if len(small) > 10 else "")
         raise CalibrationError(
-            f"{len(small)} of {len(groups)} groups have too few calibration rows for alpha={min(promise.alphas):g}"
-            f"{'' if promise.confidence is None else f' with confidence={promise.confidence:g}'}: {named}; each needs at "
+            f"{len(small)} of {len(groups)} groups have too few calibration rows for alpha={printed.level(min(promise.alphas))}"
+            f"{'' if promise.confidence is None else f' with confidence={printed.level(promise.confidence)}'}: {named}; each "
+            "needs at "
             f"least {needed}. "
             "Give more rows of these groups, merge them with others, or raise alpha."
         )

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from alignconf import printed
 from alignconf._typing import BoolArray
 from alignconf.alignment import Alignment
 from alignconf.calibration import Calibration
@@ -27,7 +28,6 @@ from alignconf.claims import (
     absolute_sentence,
     distance_bounds,
     hamming_sentence,
-    percent,
     size_sentence,
 )
 from alignconf.error_change import ErrorChange, RowErrors, change_of, paired_change
@@ -39,6 +39,14 @@ from alignconf.queries import Queries
 from alignconf.rates_seen import ViolationRate, rate_of
 from alignconf.report import certificate_page
 from alignconf.tally import Tally
+from alignconf.verdict import Verdict, check_max_rate
+
+#: What would decide a verdict against the alpha of a calibration, and against a rate that is not above it.
+AGAINST_ALPHA = "Give more rows, or ask more queries at each of them."
+TOO_NEAR = (
+    "The function was calibrated to alpha = {}, so its rate is near that, and more rows may never decide: calibrate to a smaller "
+    "alpha, or give a larger max_rate."
+)
 
 __all__ = [
     "Certificate",
@@ -47,7 +55,6 @@ __all__ = [
     "certify",
     "check_asked",
     "paired_change",
-    "percent",
     "plain",
 ]
 
@@ -93,9 +100,12 @@ class Certificate:
     alphas_in_words, half_width_note : str
         The levels that were asked for, and what the half-width is, where it is not one number in the unit of the prediction.
     promised : float or None
-        The rate that the delivered function was asked to keep to; None where the level is a size, or each property has its own.
+        The rate that this delivered function keeps to with the confidence of its calibration; None where it was calibrated on
+        average, where the level is a size, or where each property has its own.
+    calibrated_to : float or None
+        The rate that calibration aimed at, with confidence or on average; None where ``alpha`` is no rate.
     promised_separately : tuple of (float or None)
-        The same for each of ``separately``.
+        As ``promised``, for each of ``separately``.
     evidence : Evidence
         The worst queries with their coordinates, the lines that are violated most, and how all was made.
     """
@@ -123,6 +133,7 @@ class Certificate:
     tester: str = "iid"
     separately: tuple[tuple[str, ViolationRate], ...] = ()
     promised: float | None = None
+    calibrated_to: float | None = None
     promised_separately: tuple[float | None, ...] = ()
     evidence: Evidence = field(default_factory=Evidence)
 
@@ -151,6 +162,32 @@ class Certificate:
         """The violation rate of the delivered function is at most this, with the stated confidence."""
         return self.delivered.upper_bound
 
+    def verdict(self, max_rate: float | None = None) -> Verdict | None:
+        """Return whether the delivered function keeps to a rate, as far as the queries tell; see :mod:`alignconf.verdict`.
+
+        Parameters
+        ----------
+        max_rate : float in [0, 1), optional
+            By default the ``alpha`` that was calibrated with confidence. Where it was kept on average over calibrations only,
+            this function was asked to keep to nothing, and there is no verdict: None.
+
+        Raises
+        ------
+        InputError
+            If ``max_rate`` is no rate.
+        """
+        if max_rate is None:
+            return None if self.promised is None else Verdict(self.delivered, self.promised, "alpha", AGAINST_ALPHA)
+        remedy = (
+            "" if self.calibrated_to is None or max_rate > self.calibrated_to else TOO_NEAR.format(self.alphas_in_words)
+        )
+        return Verdict(self.delivered, max_rate, remedy=remedy)
+
+    @builtins.property
+    def effect(self) -> str:
+        """What alignment did to the violations, in words."""
+        return f"{self.before.rate:.2%} of queries violated before, {self.delivered.rate:.2%} after"
+
     @builtins.property
     def sentence(self) -> str:
         """The claim alone."""
@@ -158,9 +195,9 @@ class Certificate:
         if self.n_queries != self.n_rows:
             asked += f", {self.n_queries // self.n_rows} at each row"
         claim = (
-            f"With confidence at least {self.confidence:.4g} over the {self.n_rows} rows certified (independent rows, "
+            f"With confidence at least {printed.level(self.confidence)} over the {self.n_rows} rows certified (independent rows, "
             "used for nothing before), at most "
-            f"{percent(self.upper_bound, ROUND_CEILING)} of queries to the delivered model are violations of "
+            f"{printed.percent(self.upper_bound, ROUND_CEILING)} of queries to the delivered model are violations of "
             f'"{self.property}" '
             f"({asked}; queries are {self.query_law})."
         )
@@ -178,7 +215,7 @@ class Certificate:
             f"Before alignment: {self.before}. Delivered: {self.delivered}. Full strength: {self.full_strength}.",
             (
                 f"Half-width lambda_ = {self.lambda_:.6g}{self.half_width_note} (alpha = {self.alphas_in_words}); displacement "
-                f"{self.rms_displacement:.4g} root mean square, {self.max_displacement:.4g} at most."
+                f"{self.rms_displacement:.4g} root mean square, {printed.rounded(self.max_displacement, ROUND_CEILING)} at most."
             ),
         ]
         if self.by_construction:
@@ -186,7 +223,8 @@ class Certificate:
                 "By construction no query fails: the function is repaired on every piece of the model's own trees."
             )
         facts += [
-            f"{what}: {rate}, at most {percent(rate.upper_bound, ROUND_CEILING)}." for what, rate in self.separately
+            f"{what}: {rate}, at most {printed.percent(rate.upper_bound, ROUND_CEILING)}."
+            for what, rate in self.separately
         ]
         if self.n_missing:
             facts.append(f"{self.n_missing} rows lack a constrained feature: returned unchanged and not covered.")
@@ -217,24 +255,28 @@ class Certificate:
         """Return :meth:`to_dict` as strict JSON; an infinite half-width becomes null."""
         return json.dumps(plain(self.to_dict()), indent=2, allow_nan=False)
 
-    def to_html(self, path: Any = None) -> str:
+    def to_html(self, path: Any = None, *, max_rate: float | None = None) -> str:
         """Return the report as one page of HTML that needs no network, and write it to a file if one is given.
 
-        The verdict is whether the rates that were asked for are kept by this delivered function: ``alpha`` may be promised on
-        average over calibrations, and a single one may then miss it.
+        The verdict is whether this delivered function keeps to ``max_rate``, or else to the ``alpha`` that was calibrated with
+        confidence. Without either the headline is what alignment did.
 
         Parameters
         ----------
         path : str or path, optional
             Where to write it; an existing file is replaced.
+        max_rate : float in [0, 1), optional
+            The violation rate that the verdict tolerates.
 
         Raises
         ------
         InputError
-            If the path cannot be written to.
+            If the path cannot be written to, or ``max_rate`` is no rate.
         """
+        if max_rate is not None:
+            check_max_rate(max_rate)
         check_path(path)
-        return save_text(certificate_page(self).html(), path)
+        return save_text(certificate_page(self, max_rate).html(), path)
 
     def _repr_html_(self) -> str:
         claim, *facts = str(self).split("\n")
@@ -287,11 +329,12 @@ def certify(
         n_rows=tally.n_rows,
         by_construction=tally.is_full and alignment.is_exact,
         error=change_of(tally.measure, tally.errors, confidence) if tally.errors else None,
-        alphas_in_words=" and ".join(f"{alpha:g}" for alpha in calibration.promise.alphas)
+        alphas_in_words=" and ".join(printed.level(alpha) for alpha in calibration.promise.alphas)
         + ("" if calibration.promise.is_rate else ", an expected loss"),
         half_width_note=_note(calibration, tally.is_same),
         separately=separately,
         promised=_promised_rate(calibration),
+        calibrated_to=calibration.alpha if calibration.promise.is_rate and calibration.alpha > 0 else None,
         promised_separately=promised,
         evidence=evidence_of(alignment, calibration, tally.seen),
     )
@@ -304,9 +347,10 @@ def check_asked(n_rows: int) -> None:
 
 
 def _promised_rate(calibration: Calibration) -> float | None:
-    """Return the rate that was asked for, None where there is not one."""
+    """Return the rate that this function keeps to with the confidence of its calibration, None where there is not one."""
     promise = calibration.promise
-    return promise.alphas[0] if promise.is_rate and len(promise.alphas) == 1 else None
+    is_sure = promise.confidence is not None or calibration.alpha == 0
+    return promise.alphas[0] if is_sure and promise.is_rate and len(promise.alphas) == 1 else None
 
 
 def _note(calibration: Calibration, is_same: bool) -> str:
@@ -327,8 +371,9 @@ def _separately(
     for level in levels if len(levels) > 1 else ():
         chosen = [i for i, one in enumerate(alignment.asked) if level.covers(one.declared)]
         of_level: BoolArray = np.any(failed[chosen], axis=0)
-        rates.append((f"{level.declared} (alpha = {level.alpha:g})", rate_of(of_level, confidence)))
-        promised.append(level.alpha if calibration.promise.is_rate else None)
+        rates.append((f"{level.declared} (alpha = {printed.level(level.alpha)})", rate_of(of_level, confidence)))
+        is_sure = calibration.promise.is_rate and calibration.promise.confidence is not None
+        promised.append(level.alpha if is_sure else None)
     any_part: BoolArray = np.any(failed, axis=0)
     for position, name in enumerate(() if membership is None else membership.names):
         inside = any_part[membership.rows_of(position)] if membership is not None else any_part

@@ -21,7 +21,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING
 from math import sqrt
 
 import numpy as np
@@ -31,6 +31,7 @@ from alignconf.betting import upper_bound
 from alignconf.contract import LineProperty, Property
 from alignconf.distance import absolute_distances, as_shares_of_range, hamming_distances, without_rounding
 from alignconf.line_queries import LineQueries
+from alignconf.printed import percent
 from alignconf.queries import PartQueries, Queries
 from alignconf.whole_line_queries import WholeLineQueries
 
@@ -43,7 +44,6 @@ __all__ = [
     "hamming_sentence",
     "line_figures",
     "line_losses",
-    "percent",
     "size_sentence",
     "with_lines",
 ]
@@ -217,21 +217,6 @@ def size_sentence(bound: float | None) -> str | None:
         f"By the sizes of the violations this distance is at most {_at_most(bound)}, with the same confidence for this claim "
         "by itself."
     )
-
-
-def percent(value: float, direction: str) -> str:
-    """Return a probability in percent, rounded in one direction: a printed bound is never more than was proved.
-
-    Parameters
-    ----------
-    value : float
-        In [0, 1].
-    direction : str
-        ``decimal.ROUND_CEILING`` or ``decimal.ROUND_FLOOR``.
-    """
-    exact = 100 * Decimal(value)
-    digits = 2 if exact == 0 or exact >= Decimal("0.1") else 1 - exact.adjusted()
-    return f"{exact.quantize(Decimal(1).scaleb(-digits), rounding=direction):f}%"
 
 
 def _at_most(value: float) -> str:

@@ -133,7 +133,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         pos_label: Any = None,
         scale: str = "probability",
         alpha: Any = 0.1,
-        confidence: float | None = None,
+        confidence: float | None = 0.95,
         loss: str | Loss = "delivered",
         projection: str = "l2",
         n_knots: int = 64,
@@ -223,7 +223,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         return self._contained(within, X, ENDS)
 
     def certify(
-        self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int = 1, confidence: float = 0.95
+        self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int | None = None, confidence: float = 0.95
     ) -> Certificate:
         """State from fresh rows how often the delivered class function fails the tester.
 
@@ -234,9 +234,10 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         y : (n_samples,), optional
             Labels; adds the paired change of the log-loss over all classes.
         groups : of the rows, if calibration was given labels of groups
-        n_queries : int, default=1
+        n_queries : int, optional
             At each row. One gives the Clopper-Pearson bound; several are averaged within the row and bounded by betting, which is
-            tighter where rows are few.
+            tighter unless the queries of a row are all alike. None: 20 where calibration, with confidence, used
+            several queries a row because their average tells more, and 1 otherwise.
         confidence : float in (0, 1), default=0.95
 
         Returns

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from decimal import ROUND_CEILING
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alignconf import _tables
+from alignconf import _tables, printed
 from alignconf._typing import FloatArray, Table
 from alignconf._validation import check_number, is_row_function
 from alignconf.alignment import Alignment
 from alignconf.band import Scale
-from alignconf.errors import InputError
+from alignconf.calibration import Calibration
+from alignconf.errors import CalibrationError, InputError
 from alignconf.groups import read_groups
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 
-__all__ = ["check_groups", "check_max_half_width", "fitted_ratio", "scale_of", "with_reference_ray"]
+__all__ = ["check_groups", "check_max_half_width", "fitted_ratio", "refuse_wider", "scale_of", "with_reference_ray"]
 
 #: Rows at which a ray is read off and constancy along lines is looked at.
 N_ROWS = 2000
@@ -54,7 +56,7 @@ def scale_of(difficulty: Any, ray: Any) -> Scale:
     return Scale(difficulty, (below, above))
 
 
-def check_max_half_width(value: Any, difficulty: Any, *, is_full: bool) -> None:
+def check_max_half_width(value: Any, difficulty: Any, shift: Any, *, is_full: bool) -> None:
     """Refuse a limit that is no number, or that cannot be kept."""
     if value is None:
         return
@@ -63,10 +65,32 @@ def check_max_half_width(value: Any, difficulty: Any, *, is_full: bool) -> None:
         raise InputError(
             "max_half_width cannot be kept with difficulty, which makes the band as wide as it says; leave one of them out."
         )
+    if shift is not None and getattr(shift, "largest", None) is None:
+        raise InputError(
+            "max_half_width cannot be kept with a shift whose ratio has no bound, which makes the band as wide as a row's weight "
+            "says; give the shift largest=..., or leave max_half_width out."
+        )
     if is_full:
         raise InputError(
             "max_half_width cannot hold with alpha=0, which delivers the projection however far away it is; give alpha above 0, "
             "or leave max_half_width out."
+        )
+
+
+def refuse_wider(calibration: Calibration, alignment: Alignment) -> None:
+    """Refuse a calibration that needs a wider band than was allowed.
+
+    Raises
+    ------
+    CalibrationError
+        Saying what it needs.
+    """
+    limit, widest = calibration.max_half_width, calibration.lambda_ * max(alignment.scale.ray)
+    if limit is not None and widest > limit:
+        alphas = " and ".join(map(printed.level, calibration.promise.alphas))
+        raise CalibrationError(
+            f"{alignment.words}: alpha={alphas} needs the half-width {printed.rounded(widest, ROUND_CEILING, 6)}, which is more "
+            f"than max_half_width={limit!r}. Raise alpha or max_half_width, or use a model that is closer to the property."
         )
 
 

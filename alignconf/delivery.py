@@ -28,6 +28,9 @@ from alignconf.thresholds import ByGroup
 
 __all__ = ["DeliveringEstimator"]
 
+#: Queries at each row to be certified, where their average tells more than one of them.
+SEVERAL = 20
+
 
 class DeliveringEstimator(PartitionedEstimator):
     """Base of aligned estimators, for what comes after calibration."""
@@ -37,8 +40,10 @@ class DeliveringEstimator(PartitionedEstimator):
     column_names_: tuple[Any, ...] | None
     n_features_in_: int
 
-    def _certify(self, X: Table, y: Any, groups: Any, confidence: float, n_queries: int) -> Certificate:
-        check_count("n_queries", n_queries, at_least=1, at_most=MOST)
+    def _certify(self, X: Table, y: Any, groups: Any, confidence: float, asked: int | None) -> Certificate:
+        n_queries = (
+            self._queries_of_each() if asked is None else check_count("n_queries", asked, at_least=1, at_most=MOST)
+        )
         if is_partitioned(X):
             tally = self._tally_partitions(X, y, groups, n_queries)
         else:
@@ -48,6 +53,12 @@ class DeliveringEstimator(PartitionedEstimator):
             self.used_rows_.refuse(table)
             tally = self._tally(n_queries, errors, table, groups, generator(self.random_state, CERTIFY), keep=True)
         return certify(self.alignment_, self.calibration_, tally, confidence, self.levels_)
+
+    def _queries_of_each(self) -> int:
+        """Return how many queries a row is asked where nothing is said: several, if calibration found that they tell more."""
+        self._check_calibrated()
+        calibration = self.calibration_
+        return SEVERAL if calibration.confidence is not None and calibration.n_queries > 1 else 1
 
     def _tally(
         self,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alignconf import printed
 from alignconf.pictured_line import PicturedLine
 from alignconf.rates_seen import ViolationRate
 
@@ -104,7 +105,7 @@ def draw_rates(rows: Sequence[RateRow], ax: Axes) -> None:
     for at, row in enumerate(rows):
         low, high = row.violations.interval
         color = DELIVERED if row.max_rate is not None else MODEL
-        label = f"seen, with {row.violations.confidence:.4g} interval" if at == 0 else None
+        label = f"seen, with {printed.level(row.violations.confidence)} interval" if at == 0 else None
         ax.plot([100 * low, 100 * high], [at, at], color=color, lw=2.4, solid_capstyle="butt", label=label)
         ax.plot(100 * row.violations.rate, at, "o", color=color, markersize=6)
         if row.max_rate is not None:

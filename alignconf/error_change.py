@@ -21,6 +21,7 @@ from math import inf, sqrt
 
 from scipy.stats import t as student_t
 
+from alignconf import printed
 from alignconf._typing import FloatArray
 
 __all__ = ["ErrorChange", "Mean", "RowErrors", "change_of", "paired_change"]
@@ -54,7 +55,7 @@ class ErrorChange:
         low, high = self.interval
         return (
             f"{self.measure} {self.before:.6g} before, {self.after:.6g} after: change {self.change:+.4g} "
-            f"[{low:+.4g}, {high:+.4g}] ({self.confidence:.0%}, paired, approximate)"
+            f"[{low:+.4g}, {high:+.4g}] ({printed.level_in_percent(self.confidence)}, paired, approximate)"
         )
 
 

@@ -4,7 +4,8 @@ Conformal risk control needs of a loss :math:`L_i(\lambda)` that it does not inc
 is known. A **loss family** holds the losses of all rows and answers one question: the smallest half-width at which the
 expected loss of a fresh row is controlled.
 
-* :class:`Scores`: :math:`L_i(\lambda) = \frac1m \#\{q : \lambda < s_{iq}\}`, the share of violated queries; an exact rank.
+* :class:`Scores`: :math:`L_i(\lambda) = \frac1m \#\{q : \lambda < s_{iq}\}`, the share of violated queries; an exact rank, or
+  with confidence and several queries a row the rule of :mod:`alignconf.averages`.
 * :class:`Sizes`: the size of violations, piecewise linear in :math:`\lambda`, with a bound :math:`B(\lambda)`.
 * :class:`LossTable`: any bounded loss, known at a list of half-widths that was fixed beforehand.
 """
@@ -12,7 +13,7 @@ expected loss of a fresh row is controlled.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import nan
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignconf._typing import FloatArray, IntArray
+from alignconf.averages import best_stake, critical_of_averages, is_averaged
 from alignconf.errors import InputError
 from alignconf.loss_tables import critical_of_table
 from alignconf.magnitude import ViolationSizes, critical_size
@@ -41,6 +43,16 @@ class LossFamily(ABC):
     def take(self, rows: Any) -> Self:
         """Return the losses of some rows, by a mask, (n_rows,)."""
 
+    def with_effect(self, effect: float) -> Self:  # noqa: ARG002
+        """Return the losses with the design effect of the queries of a row, where that is of use.
+
+        Parameters
+        ----------
+        effect : float
+            See :mod:`alignconf.averages`.
+        """
+        return self
+
     @abstractmethod
     def critical(self, alpha: float, confidence: float | None) -> tuple[float, int | None]:
         """Return the smallest half-width that controls the loss, and how many scores may lie above it, if there are scores.
@@ -61,9 +73,17 @@ class LossFamily(ABC):
 
 @dataclass(frozen=True)
 class Scores(LossFamily):
-    """Shares of violated queries, from critical half-widths (n_rows, n_queries)."""
+    """Shares of violated queries, from critical half-widths.
+
+    Parameters
+    ----------
+    values : (n_rows, n_queries)
+    effect : float
+        The design effect of the queries of a row, as rows show it that do not calibrate (:mod:`alignconf.averages`).
+    """
 
     values: FloatArray
+    effect: float = 1.0
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -72,11 +92,25 @@ class Scores(LossFamily):
 
     def take(self, rows: Any) -> Scores:
         """Return the scores of some rows."""
-        return Scores(self.values[rows])
+        return replace(self, values=self.values[rows])
+
+    def with_effect(self, effect: float) -> Scores:
+        """Return the scores with the design effect of the queries of a row."""
+        return replace(self, effect=effect)
 
     def critical(self, alpha: float, confidence: float | None) -> tuple[float, int]:
-        """Return the order statistic that :func:`alignconf.ranks.critical_half_width` finds."""
-        return critical_half_width(self.values, alpha, confidence)
+        """Return the half-width of all queries on average; with confidence of their averages, or of one query a row.
+
+        See :func:`alignconf.ranks.critical_half_width` and :func:`alignconf.averages.critical_of_averages`.
+        """
+        if confidence is None:
+            return critical_half_width(self.values, alpha)
+        n_rows, n_queries = self.shape
+        if not is_averaged(n_rows, n_queries, alpha, confidence, self.effect):
+            return critical_half_width(self.values[:, :1], alpha, confidence)
+        row, query = np.nonzero(~(self.values <= 0))
+        stake, _ = best_stake(n_rows, alpha, confidence, self.effect)
+        return critical_of_averages(self.values[row, query], row, n_rows, n_queries, alpha, confidence, stake)
 
     def figures(self) -> tuple[float, float, float, float]:
         """Return the shares of positive and of infinite scores, and the median and the largest of the others."""
@@ -100,12 +134,18 @@ class PositiveScores(LossFamily):
     values : (n_positive,)
     rows : (n_positive,) integers
         Which row each is of.
+    queries : (n_positive,) integers
+        Which query of the row.
+    effect : float
+        As for :class:`Scores`.
     """
 
     n_rows: int
     n_queries: int
     values: FloatArray
     rows: NDArray[Any]
+    queries: NDArray[Any]
+    effect: float = 1.0
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -116,11 +156,27 @@ class PositiveScores(LossFamily):
         """Return the scores of some rows."""
         chosen = np.asarray(rows)
         kept, place = chosen[self.rows], np.cumsum(chosen) - 1
-        return PositiveScores(int(chosen.sum()), self.n_queries, self.values[kept], place[self.rows[kept]])
+        return replace(
+            self,
+            n_rows=int(chosen.sum()),
+            values=self.values[kept],
+            rows=place[self.rows[kept]],
+            queries=self.queries[kept],
+        )
+
+    def with_effect(self, effect: float) -> PositiveScores:
+        """Return the scores with the design effect of the queries of a row."""
+        return replace(self, effect=effect)
 
     def critical(self, alpha: float, confidence: float | None) -> tuple[float, int]:
-        """Return the order statistic that :func:`alignconf.ranks.critical_half_width` finds."""
-        return critical_of_positive(self.values.copy(), self.n_rows, self.n_queries, alpha, confidence)
+        """Return what :meth:`Scores.critical` does."""
+        n_rows, n_queries = self.shape
+        if confidence is None:
+            return critical_of_positive(self.values.copy(), n_rows, n_queries, alpha)
+        if not is_averaged(n_rows, n_queries, alpha, confidence, self.effect):
+            return critical_of_positive(self.values[self.queries == 0], n_rows, 1, alpha, confidence)
+        stake, _ = best_stake(n_rows, alpha, confidence, self.effect)
+        return critical_of_averages(self.values, self.rows, n_rows, n_queries, alpha, confidence, stake)
 
     def figures(self) -> tuple[float, float, float, float]:
         """Return the shares of positive and of infinite scores, and the median and the largest of the others."""
@@ -165,7 +221,7 @@ class Sizes(LossFamily):
         if confidence is not None:
             raise InputError(
                 "confidence is for rates of violations; their expected size is controlled on average over calibration draws. "
-                "Leave confidence out."
+                "Pass confidence=None."
             )
         largest = float(self.sizes.values[:, 0].max(initial=0.0))
         if largest > self.bound.largest:

@@ -25,6 +25,7 @@ from math import ceil, inf, log, log1p, nextafter
 import numpy as np
 from numpy.typing import ArrayLike
 
+from alignconf import printed
 from alignconf._exact import exact_sum
 from alignconf._typing import BoolArray, FloatArray
 from alignconf._validation import as_fraction, check_choice, check_level, check_number, check_numbers, is_finite
@@ -251,7 +252,9 @@ def _not_controlled(table: FloatArray, widths: FloatArray, bound: float, alpha: 
     """Return the sentence for a table whose last column fails."""
     column, n_rows = table[:, -1], len(table)
     room = as_fraction(alpha) - exact_sum(column) / n_rows
-    promise = f"alpha={alpha:g}" + ("" if confidence is None else f" with confidence={confidence:g}")
+    promise = f"alpha={printed.level(alpha)}" + (
+        "" if confidence is None else f" with confidence={printed.level(confidence)}"
+    )
     found = (
         f"no half-width of the table supports {promise}: at the largest, {widths[-1]:g}, {n_rows} rows lose "
         f"{column.mean():.4g} on average"

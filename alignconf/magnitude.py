@@ -30,12 +30,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR
 from fractions import Fraction
 from itertools import combinations
 from math import ceil, fsum, inf, nextafter
 
 import numpy as np
 
+from alignconf import printed
 from alignconf._sums import inner
 from alignconf._typing import BoolArray, FloatArray, IntArray
 from alignconf._validation import as_fraction, check_number
@@ -103,8 +105,9 @@ class ViolationSizes:
         negligible = np.maximum(rounding, own).max(axis=(1, 2))[:, None]
         knots = np.sort(np.concatenate([np.zeros((kept.size, 1)), np.abs(d)], axis=1), axis=1)
         lines = _excesses(a, v, v_full, d, knots)
-        if alternatives[0] * alternatives[1] <= EXACT_LINES:
-            flat = lines.reshape(kept.size, -1, knots.shape[1])
+        n_lines = alternatives[0] * alternatives[1]
+        if n_lines <= EXACT_LINES:
+            flat = lines.reshape(kept.size, n_lines, knots.shape[1])
             knots = _with_crossings(knots, np.concatenate([flat, np.zeros_like(flat[:, :1])], axis=1))
             height = _excesses(a, v, v_full, d, knots).min(axis=2).max(axis=1)
         else:
@@ -344,8 +347,9 @@ def _too_large(sizes: ViolationSizes, alpha: float, bound: SizeBound) -> str:
     """Return the sentence that says how many rows would do."""
     worst, mean = bound.at(inf), sizes.mean(inf)
     found = (
-        f"{sizes.n_rows} rows cannot support an expected size of violations of alpha={alpha:g}: at any half-width their "
-        f"mean is at least {mean:.4g}, and a fresh one may be {worst:g}"
+        f"{sizes.n_rows} rows cannot support an expected size of violations of alpha={printed.level(alpha)}: at any "
+        "half-width their "
+        f"mean is at least {printed.rounded(mean, ROUND_FLOOR)}, and a fresh one may be {worst:g}"
     )
     room = as_fraction(alpha) - Fraction(mean)
     if room <= 0:

@@ -19,11 +19,12 @@ from decimal import ROUND_CEILING
 
 import numpy as np
 
+from alignconf import printed
 from alignconf._typing import RandomState, Table
 from alignconf._validation import check_choice, check_count, check_level, check_random_state, generator
 from alignconf.aligned import AlignedEstimator, check_calibrated
 from alignconf.calibration import Calibration, calibrate
-from alignconf.certificate import percent
+from alignconf.conditions import refuse_wider
 from alignconf.drift import ExchangeabilityTest, RateTest
 from alignconf.errors import CalibrationError, InputError
 from alignconf.following import RollingCalibration, SteeredHalfWidth
@@ -103,8 +104,12 @@ class Monitor:
         needed = rows_needed(calibration.alpha, calibration.confidence)
         if size < needed:
             raise InputError(
-                f"window={size} can never support alpha={calibration.alpha:g}"
-                + (f" with confidence={calibration.confidence:g}" if calibration.confidence is not None else "")
+                f"window={size} can never support alpha={printed.level(calibration.alpha)}"
+                + (
+                    f" with confidence={printed.level(calibration.confidence)}"
+                    if calibration.confidence is not None
+                    else ""
+                )
                 + f"; give at least {needed} rows."
             )
         each = check_level("false_alarm", false_alarm) / 2
@@ -162,7 +167,8 @@ class Monitor:
         Raises
         ------
         CalibrationError
-            If the window has too few rows for the promise, or too many infinite scores.
+            If the window has too few rows for the promise, or too many infinite scores; or if a half-width above the
+            estimator's ``max_half_width`` is needed.
         InputError
             If nothing was steered.
         """
@@ -177,6 +183,7 @@ class Monitor:
                 n_missing=self.n_missing,
                 repair=old.repair,
                 scale=old.scale,
+                max_half_width=old.max_half_width,
             )
             realigned.calibration_scores_ = scores
         else:
@@ -185,6 +192,7 @@ class Monitor:
             half_width = float(self.aligned.alignment_.rounded_up(np.array([self.steered.lambda_]))[0])
             words = {it.name: getattr(old, it.name) for it in fields(old)} | {"lambda_": half_width}
             realigned.calibration_ = SteeredCalibration(**words, steered=self.steered)
+        refuse_wider(realigned.calibration_, realigned.alignment_)
         realigned.lambda_ = realigned.calibration_.lambda_
         realigned.threshold_ = Fixed(realigned.lambda_)
         return realigned
@@ -212,17 +220,21 @@ class Monitor:
     def _change_in_words(self) -> str:
         rang = f"ALARM after row {self.change.alarm_at}" if self.change.alarm else "no alarm"
         return (
-            f"Change of scores: {rang}; evidence {np.exp(min(700.0, self.change.largest)):.4g} at most so far, rings at "
-            f"{1 / self.change.false_alarm:.4g}. If calibration rows and stream are exchangeable, this alarm ever rings with "
-            f"probability at most {self.change.false_alarm:g}, however often it is looked at."
+            f"Change of scores: {rang}; evidence {printed.rounded(np.exp(min(700.0, self.change.largest)), ROUND_CEILING)} "
+            "at most so far, rings at "
+            f"{printed.rounded(1 / self.change.false_alarm, ROUND_CEILING)}. If calibration rows and stream are "
+            "exchangeable, this alarm ever rings with "
+            f"probability at most {printed.level(self.change.false_alarm)}, however often it is looked at."
         )
 
     def _rate_in_words(self) -> str:
         rang = f"ALARM after row {self.rate.alarm_at}" if self.rate.alarm else "no alarm"
         return (
             f"Violations: {rang}; {self.rate.n_violated} of {self.rate.n_rows} queries violated at lambda_ = "
-            f"{self.aligned.lambda_:.6g}. If each row is violated with probability at most {self.rate.limit:g} given those "
-            f"before, this alarm ever rings with probability at most {self.rate.false_alarm:g}, however often it is looked at."
+            f"{self.aligned.lambda_:.6g}. If each row is violated with probability at most {printed.level(self.rate.limit)} "
+            "given those "
+            f"before, this alarm ever rings with probability at most {printed.level(self.rate.false_alarm)}, however often "
+            "it is looked at."
         )
 
     def _window_in_words(self) -> str:
@@ -257,11 +269,11 @@ class SteeredCalibration(Calibration):
 def _steered_in_words(steered: SteeredHalfWidth) -> str:
     if not steered.n_rows:
         return f"lambda_ = {steered.lambda_:.6g}, before the first row."
-    bound = percent(min(1.0, steered.bound), ROUND_CEILING)
+    bound = printed.percent(min(1.0, steered.bound), ROUND_CEILING)
     return (
         f"lambda_ = {steered.lambda_:.6g} after {steered.n_rows} rows. If every row was delivered at the half-width steered to "
         f"then, {steered.n_violated} of them ({steered.rate:.2%}) were violated; whatever the rows, it could not have been more "
-        f"than {bound} (alpha={steered.alpha:g}), {steered.n_beyond} rows that needed more than lambda_max="
+        f"than {bound} (alpha={printed.level(steered.alpha)}), {steered.n_beyond} rows that needed more than lambda_max="
         f"{steered.lambda_max:g} included."
     )
 
@@ -274,6 +286,12 @@ def _calibration_of(aligned: AlignedEstimator) -> Calibration:
         raise InputError(
             "aligned is at full strength, alpha=0: nothing was calibrated, so there is no promise to watch. Ask certify on "
             "fresh rows instead."
+        )
+    if not calibration.promise.is_rate:
+        raise InputError(
+            f"aligned is calibrated with loss={calibration.loss!r}, an expected size, and a monitor watches a rate of "
+            "violations: "
+            "calibrate a rate, such as the default loss, 'delivered'."
         )
     if not isinstance(aligned.threshold_, Fixed) or len(calibration.claims) > 1:
         raise InputError(

@@ -32,7 +32,7 @@ from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
 
-from alignconf import _tables
+from alignconf import _tables, printed
 from alignconf._crepes import NeighbourDifficulty, as_known_numbers
 from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf._validation import (
@@ -224,7 +224,9 @@ class Outcome:
         level = as_fraction(confidence)
         rank = ceil(level * (sizes.size + 1))
         if rank > sizes.size:
-            raise CalibrationError(self._too_few(label, f"confidence={confidence:g}", ceil(level / (1 - level))))
+            raise CalibrationError(
+                self._too_few(label, f"confidence={printed.level(confidence)}", ceil(level / (1 - level)))
+            )
         return float(sizes[rank - 1])
 
     def quantile(self, label: Hashable, level: float, side: str) -> float:
@@ -246,7 +248,9 @@ class Outcome:
         rank = ceil(share * (residuals.size + 1)) if side == "upper" else floor(share * (residuals.size + 1))
         if not 1 <= rank <= residuals.size:
             needed = share / (1 - share) if side == "upper" else (1 - share) / share
-            raise CalibrationError(self._too_few(label, f"the {side} quantile of level={level:g}", ceil(needed)))
+            raise CalibrationError(
+                self._too_few(label, f"the {side} quantile of level={printed.level(level)}", ceil(needed))
+            )
         return float(residuals[rank - 1])
 
     def distribution(self, label: Hashable, at: FloatArray) -> FloatArray:
@@ -264,7 +268,7 @@ class Outcome:
         return (
             "If the labelled rows and the fresh row are exchangeable and were used neither to fit the model nor as reference nor "
             f"to find lambda_{difficulty}, then, averaged over draws of the labelled rows{groups}, the outcome of the fresh row "
-            f"lies in its interval with probability at least {confidence:g}."
+            f"lies in its interval with probability at least {printed.level(confidence)}."
         )
 
     def __str__(self) -> str:

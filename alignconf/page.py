@@ -93,7 +93,7 @@ class Page:
     ----------
     title : str
     word : str
-        The verdict; empty where there is none to give.
+        The verdict, or another headline where there is none to give; empty for neither.
     sentence : str
         Why.
     facts : sequence of str

@@ -48,7 +48,7 @@ def check_parameters(aligned: Any, *, is_full: bool) -> None:
     check_count("n_queries", aligned.n_queries, at_least=1, at_most=MOST)
     check_surrogate(aligned.surrogate)
     scale_of(aligned.difficulty, aligned.ray)
-    check_max_half_width(aligned.max_half_width, aligned.difficulty, is_full=is_full)
+    check_max_half_width(aligned.max_half_width, aligned.difficulty, aligned.shift, is_full=is_full)
     check_random_state(aligned.random_state)
     if aligned.n_jobs is not None:
         check_jobs(aligned.n_jobs)

@@ -102,8 +102,9 @@ class PartitionedEstimator:
             return self._adopt(self.estimator, alignment, *answer, used, rows.meta)
         request.check_rows(alignment, reference, n_complete, is_grouped=is_grouped)
         one_row = _tables.take(reference, np.arange(1))
-        families, scores = rows.families(request, alignment, one_row, random, surveys)
-        found = request.concluded(alignment, families, membership_of(surveys), about)
+        sampling = request.sampling(alignment, reference, n_complete)
+        families, scores = rows.families(request, alignment, one_row, random, surveys, sampling.n_queries)
+        found = request.concluded(alignment, families, sampling, membership_of(surveys), about)
         return self._adopt(self.estimator, alignment, *found, scores, used, rows.meta)
 
     def _tally_partitions(self, X: Any, y: Any, groups: Any, n_queries: int) -> Tally:

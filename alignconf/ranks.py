@@ -14,11 +14,19 @@ from math import ceil, comb, floor, isclose, log, log1p
 import numpy as np
 from scipy.stats import binom
 
+from alignconf import printed
 from alignconf._typing import FloatArray
 from alignconf._validation import as_fraction
 from alignconf.errors import CalibrationError
 
-__all__ = ["allowed_above", "critical_half_width", "critical_of_positive", "rows_needed", "too_few_rows"]
+__all__ = [
+    "allowed_above",
+    "critical_half_width",
+    "critical_of_positive",
+    "left_violated",
+    "rows_needed",
+    "too_few_rows",
+]
 
 
 #: Up to this many rows binomial probabilities are compared exactly where floating point cannot tell.
@@ -119,14 +127,29 @@ def critical_of_positive(
         positive.partition(largest)
     half_width = float(positive[largest]) if largest >= 0 else 0.0
     if np.isinf(half_width):
-        n_infinite = int(np.isinf(positive).sum())
         raise CalibrationError(
-            f"{n_infinite} of {n_rows * n_queries} calibration queries stay violated at any half-width, {above} may be for "
-            f"alpha={alpha:g}: the projection repairs lines at their knots, and these queries fall between two "
-            "knots, or several parts that include curvature or unimodality could not be repaired jointly, or the points "
-            "of an orbit have other orbits. Raise n_knots or alpha, or declare less."
+            left_violated(int(np.isinf(positive).sum()), n_rows * n_queries, f"{above} may be", alpha)
         )
     return half_width, above
+
+
+def left_violated(n_infinite: int, n_scores: int, allowed: str, alpha: float) -> str:
+    """Return the sentence for more queries that no half-width repairs than a promise allows.
+
+    Parameters
+    ----------
+    n_infinite, n_scores : int
+        How many of how many queries these are.
+    allowed : str
+        How many may be, in words.
+    alpha : float
+    """
+    return (
+        f"{n_infinite} of {n_scores} calibration queries stay violated at any half-width, {allowed} for "
+        f"alpha={printed.level(alpha)}: the projection repairs lines at their knots, and these queries fall between two "
+        "knots, or several parts that include curvature or unimodality could not be repaired jointly, or the points "
+        "of an orbit have other orbits. Raise n_knots or alpha, or declare less."
+    )
 
 
 def too_few_rows(n_rows: int, alpha: float, confidence: float | None, *, n_reference: int = 0) -> str:
@@ -141,9 +164,18 @@ def too_few_rows(n_rows: int, alpha: float, confidence: float | None, *, n_refer
         0 if the reference law is had from elsewhere.
     """
     needed = rows_needed(alpha, confidence)
-    promise = f"alpha={alpha:g}" + ("" if confidence is None else f" with confidence={confidence:g}")
+    promise = f"alpha={printed.level(alpha)}" + (
+        "" if confidence is None else f" with confidence={printed.level(confidence)}"
+    )
     reference = f", and {n_reference} more for the reference law" if n_reference else ""
+    on_average = rows_needed(alpha, None)
+    # The second way out, where the rows that there are suffice for it, or nearly.
+    way_out = (
+        f" Or pass confidence=None for a promise on average over calibration draws, which needs {on_average}."
+        if confidence is not None and on_average < needed
+        else ""
+    )
     return (
         f"{n_rows} rows cannot support {promise}: at least {needed} calibration rows are needed{reference}, without "
-        "labels. Give more rows or a larger alpha."
+        f"labels. Give more rows or a larger alpha.{way_out}"
     )

@@ -23,7 +23,7 @@ from scipy.stats import beta
 
 from alignconf._typing import BoolArray
 from alignconf.betting import upper_bound
-from alignconf.claims import percent
+from alignconf.printed import percent
 
 __all__ = ["AveragedRate", "ViolationRate", "rate_of"]
 

@@ -1,8 +1,8 @@
 """AlignedRegressor: keep a fitted regressor and make it behave.
 
-The aligned function is the regressor's prediction. If calibration rows and a fresh row are exchangeable and were used
-neither to fit the model nor as reference, the delivered function fails a fresh query with probability at most ``alpha``,
-averaged over calibration draws; proofs are in docs/guarantees.md.
+The aligned function is the regressor's prediction. If calibration rows and a fresh row are independent draws and were used
+neither to fit the model nor as reference, the delivered function fails a fresh query with probability at most ``alpha``, with
+confidence or averaged over calibration draws; proofs are in docs/guarantees.md.
 """
 
 from __future__ import annotations
@@ -44,9 +44,11 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         Tolerated rate of violations, as ``loss`` counts them. 0 means full strength: ``g`` itself, ``lambda_ = inf``. A list
         as long as the list ``properties``, or a mapping with the keys of the mapping ``properties``, gives every property its
         own rate.
-    confidence : float in (0, 1), optional
-        None: the violation rate is at most ``alpha`` on average over calibration draws. A number: it is at most
-        ``alpha`` with this probability over the calibration draw.
+    confidence : float in (0, 1) or None, default=0.95
+        The violation rate is at most ``alpha`` with this probability over the calibration draw: your own calibration keeps it,
+        unless you are that unlucky. None: it is at most ``alpha`` on average over calibration draws, conformal risk control as
+        published [1]_; this needs fewer rows and a narrower band, and a single calibration is above ``alpha`` nearly half of the
+        time. Rates can be promised either way; with a ``shift`` or ``loss=Magnitude(...)`` only on average: pass None.
     loss : {"delivered", "line", "displacement", "existence"}, default="delivered"
         What counts as a violation. ``"delivered"``: a query that the delivered function fails. ``"line"``: a fresh row
         on whose line no single function within the band has the property. ``"displacement"``: a fresh row at which the
@@ -58,7 +60,8 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         Places per line at which the model is evaluated; tree ensembles use their own thresholds where they can be read
         (``calibration_.repair`` tells). Several features share ``4 * n_knots`` points of a grid.
     n_queries : int, default=10
-        Queries for each calibration row, averaged within the row. With ``confidence`` one is used.
+        Queries for each calibration row, averaged within the row. With ``confidence`` the average is used where it is expected
+        to need the smaller half-width, and one query a row otherwise (:mod:`alignconf.averages`).
     query_law : {"iid", "path", "line"}, default="iid"
         What is asked of a line. ``"iid"``: independent places, pairs for properties of order. ``"path"``, for properties of
         pairs: a place against the pivots of its binary search among the knots; failures then bound the share of values that
@@ -84,7 +87,9 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         at ``n_knots`` anchors. It is exact in all features together, between knots too, and the default where more features are
         ordered than a grid can hold (three numeric ones).
     max_half_width : float, optional
-        Refuse a calibration that needs a larger ``lambda_``, and say what it needs.
+        Refuse a calibration that needs a larger ``lambda_``, and say what it needs. Refused calibrations count in the promise:
+        among those that are accepted alone, a larger share breaks it, and no rule can bound that share
+        (``calibration_.statement``).
     reference : {"marginal", "conditional"}, default="marginal"
         The law that queries are drawn from and that ``"l2"`` weighs errors by. ``"marginal"``: the feature's law in the reference
         rows, whatever the rest of the row. ``"conditional"``: its law given the columns that are not constrained, from a forest
@@ -113,10 +118,11 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
 
     Notes
     -----
-    *Guarantee* (``loss="delivered"``, proof in the documentation): if calibration rows and the fresh row are
-    exchangeable, and the model, knots and reference law were fixed without them, then the probability that ``g_lambda``
-    fails a fresh query is at most ``alpha``, averaged over calibration draws. It is not the statement that ``g_lambda``
-    has the property.
+    *Guarantee* (``loss="delivered"``, proofs in the documentation): if calibration rows and the fresh row are independent
+    draws of one law, and the model, knots and reference law were fixed without them, then with probability at least
+    ``confidence`` over the calibration rows and the queries drawn at them ``g_lambda`` fails a fresh query with probability at
+    most ``alpha``. With ``confidence=None``: if they are exchangeable, that probability is at most ``alpha`` averaged over
+    calibration draws. Neither is the statement that ``g_lambda`` has the property.
 
     *Cost*: ``n_knots`` model rows for each row predicted.
 
@@ -162,20 +168,21 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         return self._contained(self._band(X, groups), X, ENDS)
 
     def certify(
-        self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int = 1, confidence: float = 0.95
+        self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int | None = None, confidence: float = 0.95
     ) -> Certificate:
         """State from fresh rows how often the delivered function fails the tester.
 
         Parameters
         ----------
         X : (n_samples, n_features), in memory or of Dask
-            Rows that neither trained nor calibrated. One fresh query is asked at each.
+            Rows that neither trained nor calibrated. Fresh queries are asked at each.
         y : (n_samples,), optional
             Labels; adds the paired change of the mean squared error.
         groups : of the rows, if calibration was given labels of groups
-        n_queries : int, default=1
+        n_queries : int, optional
             At each row. One gives the Clopper-Pearson bound; several are averaged within the row and bounded by betting, which is
-            tighter where rows are few.
+            tighter unless the queries of a row are all alike. None: 20 where calibration, with confidence, used
+            several queries a row because their average tells more, and 1 otherwise.
         confidence : float in (0, 1), default=0.95
             Of the bounds.
 

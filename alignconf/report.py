@@ -11,7 +11,7 @@ from decimal import ROUND_CEILING
 from functools import partial
 from typing import Any
 
-from alignconf.claims import percent
+from alignconf import printed
 from alignconf.drawing import RateRow, draw_line, draw_rates
 from alignconf.inline_svg import inline_svg
 from alignconf.page import FigureTable, Page, Picture
@@ -20,6 +20,12 @@ from alignconf.verdict import Verdict, weakest
 from alignconf.witness import Witness
 
 __all__ = ["audit_page", "audit_rates", "certificate_page", "certificate_rates", "rates_table"]
+
+#: What is said where there is nothing to keep to.
+NO_LIMIT = (
+    "No verdict, as this function was asked to keep to no rate: alpha is kept on average over calibrations, or is a size. "
+    "max_rate=... gives a rate to keep to; so does calibrating with a confidence."
+)
 
 #: A page draws at most so many rates; the table has them all.
 MAX_DRAWN = 12
@@ -42,11 +48,17 @@ def audit_page(audit: Any, max_rate: float) -> Page:
     )
 
 
-def certificate_page(certificate: Any) -> Page:
-    """Return the page of a :class:`~alignconf.Certificate`, judged against what calibration was asked for."""
-    rates = certificate_rates(certificate)
-    verdicts = {row.name: Verdict(row.violations, row.max_rate, "alpha") for row in rates if row.max_rate is not None}
-    word, sentence = "", "No violation rate was promised, so there is none to keep to; what was seen is below."
+def certificate_page(certificate: Any, max_rate: float | None = None) -> Page:
+    """Return the page of a :class:`~alignconf.Certificate`, judged against a tolerated rate or the calibrated one.
+
+    Parameters
+    ----------
+    certificate : Certificate
+    max_rate : float in [0, 1), optional
+    """
+    rates = certificate_rates(certificate, max_rate)
+    verdicts = _verdicts(certificate, rates, max_rate)
+    word, sentence = certificate.effect, NO_LIMIT
     if verdicts:
         name, headline = weakest(verdicts)
         first = f"The weakest of {len(verdicts)} verdicts, each by itself: {name}. " if len(verdicts) > 1 else ""
@@ -75,16 +87,32 @@ def audit_rates(audit: Any, max_rate: float | None) -> list[RateRow]:
     return [RateRow("the model", audit.violations, max_rate)]
 
 
-def certificate_rates(certificate: Any) -> list[RateRow]:
-    """Return all rates of a certificate, with those that were asked for."""
+def certificate_rates(certificate: Any, max_rate: float | None = None) -> list[RateRow]:
+    """Return all rates of a certificate, with those to keep to: a tolerated one, or what was calibrated with confidence.
+
+    Parameters
+    ----------
+    certificate : Certificate
+    max_rate : float in [0, 1), optional
+    """
+    limit = certificate.promised if max_rate is None else max_rate
     rates = [
         RateRow("model before alignment", certificate.before),
-        RateRow("delivered", certificate.delivered, certificate.promised),
+        RateRow("delivered", certificate.delivered, limit),
         RateRow("at full strength", certificate.full_strength),
     ]
     promised = certificate.promised_separately or (None,) * len(certificate.separately)
     found = zip(certificate.separately, promised, strict=True)
     return rates + [RateRow(f"delivered, {what}", rate, alpha) for (what, rate), alpha in found]
+
+
+def _verdicts(certificate: Any, rates: Sequence[RateRow], max_rate: float | None) -> dict[str, Verdict]:
+    """Return the verdicts on the delivered function by name: all of it, and each level or group that has a limit of its own."""
+    overall = certificate.verdict(max_rate)
+    separately = {
+        row.name: Verdict(row.violations, row.max_rate, "alpha") for row in rates[3:] if row.max_rate is not None
+    }
+    return ({} if overall is None else {"delivered": overall}) | separately
 
 
 def _pictures(rates: Sequence[RateRow], lines: Sequence[PicturedLine], caption: str) -> list[Picture]:
@@ -104,13 +132,15 @@ def rates_table(rows: Sequence[RateRow]) -> FigureTable:
     cells = []
     for row in rows:
         found = row.violations
-        verdict = "" if row.max_rate is None else f"{row.max_rate:.6g}: {Verdict(found, row.max_rate).word}"
+        verdict = "" if row.max_rate is None else f"{printed.level(row.max_rate)}: {Verdict(found, row.max_rate).word}"
         seen = f"{found.n_rejected} of {found.n_queries}"
-        cells.append((row.name, seen, str(found), percent(found.upper_bound, ROUND_CEILING), verdict or "\N{EN DASH}"))
+        cells.append(
+            (row.name, seen, str(found), printed.percent(found.upper_bound, ROUND_CEILING), verdict or "\N{EN DASH}")
+        )
     confidence = rows[0].violations.confidence
     return FigureTable(
         title="Violation rates",
-        caption=f"Of the queries that were asked; every interval and bound at confidence {confidence:.4g}, each by itself.",
+        caption=f"Of the queries asked; every interval and bound at confidence {printed.level(confidence)}, each by itself.",
         header=("Function", "Violated queries", "Rate and interval", "At most", "Should keep to"),
         rows=tuple(cells),
     )

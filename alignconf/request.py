@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from alignconf import _tables
 from alignconf._typing import FloatArray, Table
 from alignconf._validation import check_choice, check_count, check_level
 from alignconf.alignment import Alignment
+from alignconf.averages import USUAL_EFFECT, design_effect, is_averaged
 from alignconf.calibration import Calibration, Promise, calibrate
 from alignconf.conditions import check_groups, fitted_ratio
 from alignconf.errors import CalibrationError, InputError
@@ -28,9 +30,28 @@ from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.thresholds import ByGroup, ByWeight, Fixed, Threshold
 from alignconf.weighted import WeightedScores
 
-__all__ = ["Request"]
+__all__ = ["Request", "Sampling"]
 
 UNSEEN = ("refuse", "largest")
+
+
+#: The design effect is read off so many reference rows at most.
+EFFECT_ROWS = 300
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How many queries each row is asked, and how alike those of a row are.
+
+    Parameters
+    ----------
+    n_queries : int
+    effects : tuple of float
+        The design effect at each level (:mod:`alignconf.averages`); none where it is of no use.
+    """
+
+    n_queries: int
+    effects: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +82,7 @@ class Request:
             raise InputError(
                 "confidence is for rates of violations, and loss=Magnitude(...) controls their expected size, on average "
                 "over calibration "
-                "draws; leave confidence out."
+                "draws; pass confidence=None."
             )
         if self.shift is None:
             return
@@ -78,7 +99,7 @@ class Request:
             )
         if self.confidence is not None:
             raise InputError(
-                "shift keeps its promise on average over calibration draws only; leave confidence out, or calibrate on rows from "
+                "shift keeps its promise on average over calibration draws only; pass confidence=None, or calibrate on rows from "
                 "deployment, which need no shift."
             )
 
@@ -126,11 +147,12 @@ class Request:
         if self.is_full:
             return calibrate([np.zeros((0, 1))], self.promise(alignment), **about), Fixed(np.inf), np.zeros(0)
         self.check_rows(alignment, reference, table.shape[0], is_grouped=membership is not None)
-        families = self.families(alignment, table, reference, random)
+        sampling = self.sampling(alignment, reference, table.shape[0])
+        families = self.families(alignment, table, reference, random, sampling.n_queries)
         overall = families[0]
         one_each = overall.values[:, 0].copy() if isinstance(overall, Scores) else np.zeros(0)
         if self.shift is None:
-            return (*self.concluded(alignment, families, membership, about), one_each)
+            return (*self.concluded(alignment, families, sampling, membership, about), one_each)
         ratio = fitted_ratio(self.shift, alignment, reference)
         values = [one.values for one in families[-len(self.levels) :] if isinstance(one, Scores)]
         about = about | {"overall": overall}
@@ -178,17 +200,31 @@ class Request:
         if n_rows < self.n_rows:
             raise CalibrationError(self.too_few_rows(n_rows))
 
-    def asked_of_each(self, alignment: Alignment) -> int:
-        """Return how many queries each row is asked."""
-        asked_whole = any(one.tester == "line" for one in alignment.asked)
-        once = not self.loss.per_query or (self.confidence is not None and self.loss.is_rate) or asked_whole
-        return 1 if once else self.n_queries
+    def sampling(self, alignment: Alignment, reference: Table, n_rows: int) -> Sampling:
+        """Return how many queries each row is asked: with confidence several only where their average is of use.
+
+        Parameters
+        ----------
+        alignment : Alignment
+        reference : rows that never calibrate
+            They show how alike the queries of a row are; the answer must not depend on rows that calibrate.
+        n_rows : int
+            How many rows calibrate.
+        """
+        if not self.loss.per_query or any(one.tester == "line" for one in alignment.asked):
+            return Sampling(1)
+        if self.confidence is None or not self.loss.is_rate:
+            return Sampling(self.n_queries)
+        if not self._gains(n_rows, (1 / self.n_queries,) * len(self.levels)):
+            return Sampling(1)
+        effects = self._effects(alignment, reference)
+        return Sampling(self.n_queries, effects) if self._gains(n_rows, effects) else Sampling(1)
 
     def families(
-        self, alignment: Alignment, table: Table, reference: Table, random: np.random.Generator
+        self, alignment: Alignment, table: Table, reference: Table, random: np.random.Generator, n_queries: int
     ) -> list[LossFamily]:
         """Return what rows lose, over all levels together, and then at each level where there are several."""
-        of_parts = self.loss.measure(alignment, table, reference, self.asked_of_each(alignment), random)
+        of_parts = self.loss.measure(alignment, table, reference, n_queries, random)
         families = [self.loss.family(of_parts)]
         if len(self.levels) > 1:
             families += [self.loss.family([of_parts[i] for i in chosen]) for chosen in self._parts(alignment)]
@@ -198,16 +234,35 @@ class Request:
         self,
         alignment: Alignment,
         families: Sequence[LossFamily],
+        sampling: Sampling,
         membership: Membership | None,
         about: dict[str, Any],
     ) -> tuple[Calibration, Threshold]:
         """Return the calibration that follows from what :meth:`families` returned, without a shift, and the half-widths."""
         about, promise = about | {"overall": families[0]}, self.promise(alignment)
         of_levels = families[-len(self.levels) :]
+        if sampling.effects:
+            of_levels = [one.with_effect(effect) for one, effect in zip(of_levels, sampling.effects, strict=True)]
         if membership is not None:
             return self._by_group(of_levels, promise, membership, about)
         calibration = calibrate(of_levels, promise, **about)
         return calibration, Fixed(calibration.lambda_)
+
+    def _gains(self, n_rows: int, effects: tuple[float, ...]) -> bool:
+        """Return whether the average of a row's queries is of use at some level, at given design effects."""
+        if self.confidence is None:
+            return False
+        levels = zip(self.levels, effects, strict=True)
+        return any(is_averaged(n_rows, self.n_queries, one.alpha, self.confidence, effect) for one, effect in levels)
+
+    def _effects(self, alignment: Alignment, reference: Table) -> tuple[float, ...]:
+        """Return the design effect of queries at each level, as reference rows show it."""
+        rows = _tables.take(reference, np.flatnonzero(alignment.complete(reference))[:EFFECT_ROWS])
+        if not rows.shape[0]:
+            return (USUAL_EFFECT,) * len(self.levels)
+        families = self.families(alignment, rows, rows, np.random.default_rng(0), self.n_queries)
+        pairs = zip(families[-len(self.levels) :], self.levels, strict=True)
+        return tuple(design_effect(one.values, level.alpha) for one, level in pairs if isinstance(one, Scores))
 
     def _parts(self, alignment: Alignment) -> list[list[int]]:
         """Return the positions of the parts that each level is about."""

@@ -111,7 +111,7 @@ def _sorted_out(statements: Sequence[Any]) -> tuple[list[Finding], Certificate |
 
 def _judged_page(judged: Certificate | Audit | None, max_rate: float | None) -> Page:
     if isinstance(judged, Certificate):
-        return certificate_page(judged)
+        return certificate_page(judged, max_rate)
     if isinstance(judged, Audit) and max_rate is not None:
         return audit_page(judged, max_rate)
     tables: list[FigureTable] = [] if judged is None else [rates_table(audit_rates(judged, None))]

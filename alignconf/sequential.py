@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from alignconf import _tables
+from alignconf import _tables, printed
 from alignconf._typing import RandomState, Table
 from alignconf._validation import check_count, check_level, check_random_state, generator
 from alignconf.aligned import AlignedEstimator, check_calibrated
 from alignconf.betting import BettingSequence
-from alignconf.claims import percent
 from alignconf.errors import InputError
 from alignconf.parameters import MOST
+from alignconf.printed import percent
 
 __all__ = ["SequentialCertificate"]
 
@@ -155,7 +155,7 @@ class SequentialCertificate:
             return f"No row has been asked yet.{missing}"
         observed = f"{self.rate:.2%} of {self.n_queries} queries at each of {self.n_rows} rows observed"
         return (
-            f"With confidence at least {self.confidence:.4g}, at this and all other times together, at most "
+            f"With confidence at least {printed.level(self.confidence)}, at this and all other times together, at most "
             f"{percent(self.upper_bound, ROUND_CEILING)} of queries to the delivered model are violations of "
             f'"{self.aligned.alignment_.words}" ({observed}; queries are {law}; rows are independent draws of one law, used for '
             f"nothing before). With the same confidence at least {percent(self.lower_bound, ROUND_FLOOR)} are.{missing}"

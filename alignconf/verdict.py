@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from alignconf.claims import percent
+from alignconf import printed
 from alignconf.errors import InputError
 from alignconf.rates_seen import ViolationRate
 
@@ -54,6 +54,8 @@ class Verdict:
         The largest rate that is tolerated. 0: none at all.
     named : str
         What the reader calls it.
+    remedy : str
+        What would decide it, where that is not more rows or a larger ``max_rate``.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Verdict:
     violations: ViolationRate
     max_rate: float
     named: str = "max_rate"
+    remedy: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a rate that is not one."""
@@ -91,9 +94,9 @@ class Verdict:
         """Why."""
         seen = self.violations
         asked = f"{seen.n_rejected} of {seen.n_queries} queries are violations"
-        sure = f"with confidence {seen.confidence:.4g} the violation rate is"
-        limit = f"{self.named} = {self.max_rate:.6g}"
-        low, high = percent(seen.lower_bound, ROUND_FLOOR), percent(seen.upper_bound, ROUND_CEILING)
+        sure = f"with confidence {printed.level(seen.confidence)} the violation rate is"
+        limit = f"{self.named} = {printed.level(self.max_rate)}"
+        low, high = printed.percent(seen.lower_bound, ROUND_FLOOR), printed.percent(seen.upper_bound, ROUND_CEILING)
         if self.word == HOLDS:
             return f"{asked}; {sure} at most {high}, within {limit}."
         if self.word == UNSEEN:
@@ -131,6 +134,8 @@ class Verdict:
     @property
     def _remedy(self) -> str:
         """What would decide it: without a violation so many rows would do; otherwise more, the closer the rate is."""
+        if self.remedy:
+            return self.remedy
         if self.violations.n_rejected:
             return f"Give more rows, or raise {self.named}."
         needed = ceil(log1p(-self.violations.confidence) / log1p(-self.max_rate) - 1e-9)

@@ -25,6 +25,7 @@ TAKES = {
     "speed": ("output",),
     "calibration": ("output",),
     "validity": ("draws", "only", "output"),
+    "promise": ("data", "draws", "output"),
     "pitfalls": ("output",),
     "referees": ("cases",),
     "bias": ("output", "features", "rows", "seeds", "drawn"),
@@ -69,6 +70,11 @@ def main(arguments: list[str] | None = None) -> None:
     validity = commands.add_parser("validity", help="every promise calibrated ten thousand times: one table")
     validity.add_argument("--draws", type=int, default=10_000, help="calibrations of each mode")
     validity.add_argument("--only", nargs="+", help="names of modes, or parts of names; default: all")
+    promise = commands.add_parser(
+        "promise", help="the default: calibrations by rows and queries, verdicts on real data"
+    )
+    promise.add_argument("--data", type=Path, help="directory with the data sets as CSV files; none: no verdicts")
+    promise.add_argument("--draws", type=int, default=10_000, help="calibrations of each line")
     tabular = commands.add_parser("tabular", help="problems x models x methods: errors, violations, cost; a report")
     add_arguments(tabular)
     of_publications = _add_published_work(commands)
@@ -81,6 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
         speed,
         calibration,
         validity,
+        promise,
         pitfalls,
         tabular,
         *of_publications,

@@ -301,7 +301,9 @@ def _one_model(n_features: int, path: Path) -> None:
     beta, n_samples = BETAS[-1], max(n_features, 1000)
     model = fitted(n_features, n_samples, 0).of(len(BETAS) - 1)
     rows = np.random.default_rng(1).uniform(-1, 1, (1400, 1))
-    aligned = AlignedRegressor(model, {0: "increasing"}, alpha=ALPHA_DRAWN, n_knots=128, random_state=0)
+    aligned = AlignedRegressor(
+        model, {0: "increasing"}, alpha=ALPHA_DRAWN, n_knots=128, random_state=0, confidence=None
+    )
     aligned.calibrate(rows[:400], X_reference=rows[400:])
     f, g = aligned.alignment_.along(GRID[:1, None], 0, GRID)
     width = aligned.lambda_

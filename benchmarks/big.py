@@ -64,7 +64,7 @@ def run(n_rows: int, n_in_partition: int, n_workers: int, output: Path) -> None:
     model = LGBMRegressor(n_estimators=50, num_leaves=15, n_jobs=1, random_state=0, verbose=-1).fit(
         X_training, outcome(X_training, random)
     )
-    aligned = AlignedRegressor(model, {0: +1}, alpha=0.05, n_queries=1, random_state=0, verbose=True)
+    aligned = AlignedRegressor(model, {0: +1}, alpha=0.05, n_queries=1, random_state=0, verbose=True, confidence=None)
     with (
         LocalCluster(n_workers=n_workers, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
@@ -87,7 +87,7 @@ def run(n_rows: int, n_in_partition: int, n_workers: int, output: Path) -> None:
         workers = sorted(client.run(largest_memory).values())
         same = None
         if n_rows <= COMPARED:
-            alone = AlignedRegressor(model, {0: +1}, alpha=0.05, n_queries=1, random_state=0)
+            alone = AlignedRegressor(model, {0: +1}, alpha=0.05, n_queries=1, random_state=0, confidence=None)
             same = alone.calibrate(X.compute(), X_reference=X_training[:5000]).lambda_ == aligned.lambda_
     figures = {
         "rows": n_rows,

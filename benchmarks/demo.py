@@ -35,7 +35,7 @@ def run(output: Path, seed: int = 0) -> None:
     print(check(model, fresh_X, problem.signs, X_reference=parts.train.X, random_state=seed), "\n")
     rows, results, aligned = [], [], None
     for alpha in ALPHAS:
-        one = AlignedRegressor(model, problem.signs, alpha=alpha, random_state=seed)
+        one = AlignedRegressor(model, problem.signs, alpha=alpha, random_state=seed, confidence=None)
         one.calibrate(parts.calibrate.X, X_reference=parts.train.X)
         certificate = one.certify(fresh_X, fresh_y)
         results.append(certificate.to_dict())

@@ -97,7 +97,7 @@ def _reference_reused(random: np.random.Generator) -> tuple[float, float]:
 
 def _violated(model: Any, X: Floats, reference: Floats, fresh: Floats, loss: str = "delivered") -> float:
     """Return how often an aligned model is violated at fresh rows, under the loss that was calibrated."""
-    aligned = AlignedRegressor(model, {0: "increasing"}, alpha=ALPHA, loss=loss, random_state=0)
+    aligned = AlignedRegressor(model, {0: "increasing"}, alpha=ALPHA, loss=loss, random_state=0, confidence=None)
     with warnings.catch_warnings():
         # Rows that come back are warned about; here they do so on purpose.
         warnings.simplefilter("ignore", RepeatedRowsWarning)

@@ -108,7 +108,7 @@ def measured(case: str, model: str, seed: int, directory: Path | None) -> Iterat
         yield _result(case, model, seed, method, fitted, parts.test, (0.0, 1.0), "", 0.0)
     for method, alpha in METHODS.items():
         begun = perf_counter()
-        aligned = AlignedClassifier(free, problem.signs, random_state=seed, **alpha)
+        aligned = AlignedClassifier(free, problem.signs, random_state=seed, **{"confidence": None, **alpha})
         rows = parts.train.X if alpha else parts.calibrate.X
         aligned.calibrate(rows, X_reference=None if alpha else parts.train.X)
         spent = perf_counter() - begun

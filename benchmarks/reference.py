@@ -175,8 +175,10 @@ def _measure(case: Case, seed: int, train: Rows, test: Rows) -> Result:
     def aligned(reference: str) -> Any:
         settings: dict[str, Any] = {"alpha": 0, "reference": reference, "random_state": seed, "n_jobs": 1}
         if case.pos_label is None:
-            return AlignedRegressor(model, case.properties, **settings).calibrate(train.X)
-        return AlignedClassifier(model, case.properties, pos_label=case.pos_label, **settings).calibrate(train.X)
+            return AlignedRegressor(model, case.properties, **{"confidence": None, **settings}).calibrate(train.X)
+        return AlignedClassifier(
+            model, case.properties, pos_label=case.pos_label, **{"confidence": None, **settings}
+        ).calibrate(train.X)
 
     marginal, conditional = aligned("marginal"), aligned("conditional")
     delivered, seconds = {"unaligned": values(model), "equal": values(with_equal_weights(marginal))}, {}

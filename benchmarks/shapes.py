@@ -97,9 +97,11 @@ def _certificate(shape: Shape, model: str, rows: Rows, seed: int) -> Certificate
     choices: dict[str, Any] = {"alpha": shape.alpha, "random_state": seed}
     aligned: AlignedRegressor | AlignedClassifier
     if shape.pos_label is None:
-        aligned = AlignedRegressor(fitted, shape.properties, **choices)
+        aligned = AlignedRegressor(fitted, shape.properties, **{"confidence": None, **choices})
     else:
-        aligned = AlignedClassifier(fitted, shape.properties, pos_label=shape.pos_label, **choices)
+        aligned = AlignedClassifier(
+            fitted, shape.properties, pos_label=shape.pos_label, **{"confidence": None, **choices}
+        )
     aligned.calibrate(calibrate.X, X_reference=parts.train.X)
     return aligned.certify(certify.X, certify.y)
 

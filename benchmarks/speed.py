@@ -150,8 +150,8 @@ def scaling(n_rows: int = 10_000, *, n_runs: int = 3, seed: int = 0) -> dict[str
     X_training, y_training = problem(5000, seed)
     (X, _), (fresh, _) = problem(10 * n_rows, seed + 1), problem(10 * n_rows, seed + 2)
     model = HistGradientBoostingRegressor(random_state=0).fit(X_training, y_training)
-    few = AlignedRegressor(model, {0: +1}, alpha=0.1, random_state=0)
-    many = AlignedRegressor(model, {0: +1}, alpha=0.1, random_state=0)
+    few = AlignedRegressor(model, {0: +1}, alpha=0.1, random_state=0, confidence=None)
+    many = AlignedRegressor(model, {0: +1}, alpha=0.1, random_state=0, confidence=None)
     with threadpool_limits(1):
         once = _medians(
             [

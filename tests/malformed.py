@@ -453,13 +453,17 @@ def _raises(*_: Any) -> Any:
 
 def regressor(**parameters: Any) -> AlignedRegressor:
     settled = {"alpha": 0.2, "n_knots": 6, "n_queries": 1, "random_state": 0} | parameters
-    return AlignedRegressor(settled.pop("estimator", Elementwise()), settled.pop("properties", {0: 1}), **settled)
+    return AlignedRegressor(
+        settled.pop("estimator", Elementwise()), settled.pop("properties", {0: 1}), **{"confidence": None, **settled}
+    )
 
 
 def classifier(**parameters: Any) -> AlignedClassifier:
     fitted = ElementwiseClass().fit(ROWS, LABELS > 2)
     settled = {"alpha": 0.2, "n_knots": 6, "n_queries": 1, "random_state": 0} | parameters
-    return AlignedClassifier(settled.pop("estimator", fitted), settled.pop("properties", {0: 1}), **settled)
+    return AlignedClassifier(
+        settled.pop("estimator", fitted), settled.pop("properties", {0: 1}), **{"confidence": None, **settled}
+    )
 
 
 def shifted(X_deployment: Any) -> Any:

@@ -134,7 +134,7 @@ def test_points_of_one_row_share_its_anchors() -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match=r"write 'monotone' for the library's own"):
-        AlignedRegressor(WAVE, {0: 1}, surrogate="monoton").calibrate(X)
+        AlignedRegressor(WAVE, {0: 1}, surrogate="monoton", confidence=None).calibrate(X)
     with pytest.raises(InputError, match=r"call fitted\(function, reference\) first"):
         AnchoredRepair(AXES, SIGNS, 3).apply(WAVE, check_rows(X), X[:, 0])
     gaps = X.copy()

@@ -337,7 +337,9 @@ def test_an_aligned_model_can_be_audited():
         def predict(self, X):
             return (0.1 + X[:, 1]) * Valley(0.4).predict(X)
 
-    aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=0.1, **parameters).calibrate(uniform(300), X_reference=reference)
+    aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=0.1, **{"confidence": None, **parameters}).calibrate(
+        uniform(300), X_reference=reference
+    )
     fresh = uniform(5000, seed=2)
     before, after = (check(m, fresh, {0: 1}, X_reference=reference, random_state=3) for m in (Scaled(), aligned))
     assert before.violations.interval[0] > 0.2

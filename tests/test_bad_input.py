@@ -110,13 +110,13 @@ def works_or_is_refused(aligned, word, rows, **reference):
 @pytest.fixture(params=["fresh", "calibrated"])
 def aligned(request):
     """A good object, before or after it was calibrated."""
-    good = AlignedRegressor(Model(), {0: 1}, n_knots=8, n_queries=2, random_state=0)
+    good = AlignedRegressor(Model(), {0: 1}, n_knots=8, n_queries=2, random_state=0, confidence=None)
     return good if request.param == "fresh" else good.calibrate(X)
 
 
 @pytest.fixture
 def calibrated():
-    return AlignedRegressor(Model(), {0: 1}, n_knots=8, n_queries=2, random_state=0).calibrate(X)
+    return AlignedRegressor(Model(), {0: 1}, n_knots=8, n_queries=2, random_state=0, confidence=None).calibrate(X)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -372,7 +372,7 @@ def test_infinite_reference_values(aligned):
     ids=["fewer", "order", "renamed", "more", "fewer, array", "more, array"],
 )
 def test_other_columns_than_at_calibration(table, words):
-    aligned = AlignedRegressor(Model(), {"a": 1}, random_state=0).calibrate(FRAME)
+    aligned = AlignedRegressor(Model(), {"a": 1}, random_state=0, confidence=None).calibrate(FRAME)
     for method in (aligned.predict, aligned.predict_interval, aligned.certify):
         with refused(aligned, InputError, *words):
             method(table)
@@ -409,7 +409,7 @@ TEXT = pd.DataFrame({"level": RANDOM.choice(WORDS, 100), "x": X[:, 0]})
     ids=["text", "unordered dtype", "text with gaps", "objects", "strings", "numbers as strings"],
 )
 def test_text_without_an_order(table, feature, alpha):
-    aligned = AlignedRegressor(Anything(), {feature: 1}, alpha=alpha, random_state=0)
+    aligned = AlignedRegressor(Anything(), {feature: 1}, alpha=alpha, random_state=0, confidence=None)
     with refused(aligned, InputError, f"feature {feature!r} has values such as", "have no order", "order=[...]"):
         aligned.calibrate(table)
     with pytest.raises(InputError, match="have no order"):
@@ -419,13 +419,15 @@ def test_text_without_an_order(table, feature, alpha):
 def test_dates_are_refused_or_work():
     """A date has an order; if it is not supported as a feature, the refusal must say so."""
     frame = pd.DataFrame({"day": pd.date_range("2020-01-01", periods=100), "x": X[:, 0]})
-    aligned = AlignedRegressor(Anything(), {"day": 1}, random_state=0)
+    aligned = AlignedRegressor(Anything(), {"day": 1}, random_state=0, confidence=None)
     assert works_or_is_refused(aligned, "'day'", frame)
 
 
 @pytest.mark.parametrize("alpha", [0, 0.1])
 def test_a_category_outside_the_order(alpha):
-    aligned = AlignedRegressor(Anything(), [Increasing("level", order=WORDS)], alpha=alpha, random_state=0)
+    aligned = AlignedRegressor(
+        Anything(), [Increasing("level", order=WORDS)], alpha=alpha, random_state=0, confidence=None
+    )
     odd = TEXT.assign(level=TEXT["level"].where(TEXT.index != 7, "huge"))
     words = ["feature 'level' has the category 'huge'", "order=['low', 'mid', 'high']", "add it at its place"]
     with refused(aligned, InputError, *words):
@@ -445,14 +447,14 @@ def test_a_category_outside_the_order(alpha):
 
 def test_an_order_that_misses_a_category_of_the_dtype():
     frame = TEXT.assign(level=pd.Categorical(TEXT["level"], categories=WORDS, ordered=True))
-    aligned = AlignedRegressor(Anything(), [Increasing("level", order=["low", "mid"])], random_state=0)
+    aligned = AlignedRegressor(Anything(), [Increasing("level", order=["low", "mid"])], random_state=0, confidence=None)
     with refused(aligned, InputError, "the category 'high'", "order=['low', 'mid']"):
         aligned.calibrate(frame)
 
 
 def test_two_orders_of_one_feature():
     properties = [Increasing("level", order=WORDS), Decreasing("level", order=WORDS[::-1])]
-    aligned = AlignedRegressor(Anything(), properties, random_state=0)
+    aligned = AlignedRegressor(Anything(), properties, random_state=0, confidence=None)
     with refused(aligned, InputError, "feature 'level' is declared with two orders", "give one order"):
         aligned.calibrate(TEXT)
     with pytest.raises(InputError, match="two orders"):
@@ -462,7 +464,7 @@ def test_two_orders_of_one_feature():
 def test_reference_rows_of_a_type_that_the_rows_cannot_hold():
     rows = pd.DataFrame({"n": pd.array(np.arange(100) % 7, dtype="Int64"), "x": X[:, 0]})
     reference = pd.DataFrame({"n": X[:30, 0], "x": X[:30, 1]})
-    aligned = AlignedRegressor(Anything(), {"n": 1}, random_state=0)
+    aligned = AlignedRegressor(Anything(), {"n": 1}, random_state=0, confidence=None)
     assert works_or_is_refused(aligned, "'n'", rows, X_reference=reference)
 
 
@@ -528,7 +530,11 @@ def test_all_rows_to_audit_lack_a_value():
 def test_more_violations_between_two_knots_than_alpha_allows(aligned, confidence):
     """Two knots leave a wild model as it is between them: no half-width helps."""
     aligned.set_params(n_knots=2, n_queries=1, alpha=0.05, confidence=confidence)
-    words = ["calibration queries stay violated at any half-width", "may be for alpha=0.05", "Raise n_knots or alpha"]
+    words = [
+        "calibration queries stay violated at any half-width",
+        "may be for alpha=0.05",
+        "Raise n_knots or alpha",
+    ]
     with refused(aligned, CalibrationError, *words):
         aligned.calibrate(X, X_reference=REFERENCE)
     aligned.set_params(n_knots=30)
@@ -563,7 +569,7 @@ ANSWERS = {
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_models_that_do_not_answer_with_one_finite_number_for_each_row(calibrated, answer):
     function, words = ANSWERS[answer]
-    fresh = AlignedRegressor(Unpicklable(function), {0: 1}, random_state=0)
+    fresh = AlignedRegressor(Unpicklable(function), {0: 1}, random_state=0, confidence=None)
     with refused(fresh, PredictionError, "Unpicklable.predict", *words):
         fresh.calibrate(X)
     full_strength = AlignedRegressor(Unpicklable(function), {0: 1}, alpha=0, random_state=0)
@@ -578,7 +584,7 @@ def test_models_that_do_not_answer_with_one_finite_number_for_each_row(calibrate
 
 def test_a_model_that_goes_wrong_after_calibration():
     switched = Unpicklable()
-    aligned = AlignedRegressor(switched, {0: 1}, random_state=0).calibrate(X)
+    aligned = AlignedRegressor(switched, {0: 1}, random_state=0, confidence=None).calibrate(X)
     expected = aligned.predict(X)
     for function, words in ANSWERS.values():
         switched.answer = function
@@ -627,7 +633,7 @@ def test_audits_need_a_model(model):
 # ---------------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("method", ["predict", "predict_interval", "certify"])
 def test_calls_before_calibration(method):
-    aligned = AlignedRegressor(Model(), {0: 1}, random_state=0)
+    aligned = AlignedRegressor(Model(), {0: 1}, random_state=0, confidence=None)
     with refused(aligned, NotCalibratedError, "AlignedRegressor has no lambda_ yet", "calibrate(X)", "fit(X, y)"):
         getattr(aligned, method)(X)
     with pytest.raises(NotCalibratedError):
@@ -670,7 +676,7 @@ def test_labels_of_another_length_at_fit(aligned):
 )
 def test_fit_refuses_before_it_trains(properties, table, words):
     """Training may take hours: what can be refused from the declaration and the rows alone is refused before it."""
-    aligned = AlignedRegressor(Trainable(), properties, random_state=0)
+    aligned = AlignedRegressor(Trainable(), properties, random_state=0, confidence=None)
     Trainable.fitted = 0
     with refused(aligned, InputError, *words):
         aligned.fit(table, np.zeros(100))
@@ -692,9 +698,9 @@ def test_fit_refuses_before_it_trains(properties, table, words):
 def test_increasing_and_decreasing_in_one_feature_warns_where_it_was_declared(properties, said):
     def calls():
         frozen = FrozenEstimator(LinearRegression().fit(FRAME, X[:, 1]))
-        yield lambda: AlignedRegressor(Model(), properties, n_knots=6, random_state=0).calibrate(FRAME)
-        yield lambda: AlignedRegressor(LinearRegression(), properties, n_knots=6).fit(FRAME, X[:, 1])
-        yield lambda: AlignedRegressor(frozen, properties, n_knots=6).fit(FRAME, X[:, 1])
+        yield lambda: AlignedRegressor(Model(), properties, n_knots=6, random_state=0, confidence=None).calibrate(FRAME)
+        yield lambda: AlignedRegressor(LinearRegression(), properties, n_knots=6, confidence=None).fit(FRAME, X[:, 1])
+        yield lambda: AlignedRegressor(frozen, properties, n_knots=6, confidence=None).fit(FRAME, X[:, 1])
         yield lambda: check(Model(), FRAME, properties, random_state=0)
 
     for call in calls():

@@ -123,10 +123,12 @@ def test_difficulty_that_is_the_true_scale_makes_all_rows_alike(loss) -> None:
     """The wave is ``x_1`` times one line: with ``sigma = x_1`` no score depends on ``x_1``, and bands are that line's."""
     X, reference = rows(500, 1), rows(200, 2)
     kwargs = {"alpha": 0.1, "loss": loss, "random_state": 0, "n_knots": 32}
-    scaled = AlignedRegressor(Wave(), {0: 1}, difficulty=spread, **kwargs).calibrate(X, X_reference=reference)
+    scaled = AlignedRegressor(Wave(), {0: 1}, difficulty=spread, **{"confidence": None, **kwargs}).calibrate(
+        X, X_reference=reference
+    )
     same = X.copy()
     same[:, 1] = 1.0
-    plain = AlignedRegressor(Wave(), {0: 1}, **kwargs).calibrate(same, X_reference=reference)
+    plain = AlignedRegressor(Wave(), {0: 1}, **{"confidence": None, **kwargs}).calibrate(same, X_reference=reference)
     assert scaled.lambda_ == pytest.approx(plain.lambda_, rel=1e-9)
     fresh = rows(300, 3)
     band = scaled.predict_interval(fresh)
@@ -139,13 +141,15 @@ def test_difficulty_that_is_the_true_scale_makes_all_rows_alike(loss) -> None:
 def test_a_ray_makes_a_lopsided_band_and_can_be_read_off_reference_rows() -> None:
     """A model that only ever exceeds its upper bound needs no room above."""
     X = rows(600, 1)
-    aligned = AlignedRegressor(Wave(), [Bounded(-9, 0.3)], ray="reference", alpha=0.1, random_state=0).calibrate(X)
+    aligned = AlignedRegressor(
+        Wave(), [Bounded(-9, 0.3)], ray="reference", alpha=0.1, random_state=0, confidence=None
+    ).calibrate(X)
     assert aligned.alignment_.scale.ray == (1.0, 0.05)
     band, f = aligned.predict_interval(X), Wave().predict(X)
     np.testing.assert_allclose(f - band[:, 0], aligned.lambda_, rtol=1e-9)
     np.testing.assert_allclose(band[:, 1] - f, 0.05 * aligned.lambda_, rtol=1e-9)
     assert "1 below and 0.05 above the model" in str(aligned.calibration_)
-    given = AlignedRegressor(Wave(), {0: 1}, ray=(1, 2), alpha=0.1, random_state=0).calibrate(X)
+    given = AlignedRegressor(Wave(), {0: 1}, ray=(1, 2), alpha=0.1, random_state=0, confidence=None).calibrate(X)
     assert given.alignment_.scale.ray == (1.0, 2.0)
     below, above = np.abs(given.predict_interval(X) - f[:, None]).T
     np.testing.assert_allclose(above, 2 * below, rtol=1e-9)
@@ -155,7 +159,7 @@ def test_line_loss_under_a_ray_holds_a_member() -> None:
     """Half-widths are those of the narrower side, so that the whole line's member fits on both."""
     X = rows(300, 1)
     one, other = (
-        AlignedRegressor(Wave(), {0: 1}, loss="line", ray=ray, alpha=0.1, random_state=0).calibrate(X)
+        AlignedRegressor(Wave(), {0: 1}, loss="line", ray=ray, alpha=0.1, random_state=0, confidence=None).calibrate(X)
         for ray in (None, (0.5, 1))
     )
     assert other.lambda_ == pytest.approx(2 * one.lambda_)
@@ -164,7 +168,9 @@ def test_line_loss_under_a_ray_holds_a_member() -> None:
 def test_a_rule_that_says_yes_or_no_is_calibrated_in_units_of_the_scale() -> None:
     X = rows(400, 1)
     rule = Rule([{}, {0: 0.9}], lambda v: v[:, 0] <= v[:, 1], lambda v: np.sort(v, axis=1))
-    aligned = AlignedRegressor(Wave(), [rule], difficulty=spread, alpha=0.1, random_state=0).calibrate(X)
+    aligned = AlignedRegressor(Wave(), [rule], difficulty=spread, alpha=0.1, random_state=0, confidence=None).calibrate(
+        X
+    )
     assert np.isfinite(aligned.lambda_)
     assert 0.04 < aligned.certify(rows(2000, 5)).delivered.rate < 0.14, (
         "alpha .1, 400 rows: sd .015 from calibration, .007 from fresh rows"
@@ -181,7 +187,9 @@ def test_difficulty_of_a_point_is_asked_at_the_point() -> None:
 
     X = rows(200, 1)
     both = AllOf(Increasing(0), LinearProperty([{}, {1: 0.5}], [[1.0, -1.0]], [3.0]))
-    AlignedRegressor(Wave(), both, difficulty=difficulty, alpha=0.2, n_queries=3, random_state=0).calibrate(X)
+    AlignedRegressor(
+        Wave(), both, difficulty=difficulty, alpha=0.2, n_queries=3, random_state=0, confidence=None
+    ).calibrate(X)
     assert sum(seen) >= 160 * (3 * 2 + 2)
 
 
@@ -192,7 +200,9 @@ def test_classifiers_and_pictures_have_scaled_bands() -> None:
     from sklearn.ensemble import RandomForestClassifier
 
     model = RandomForestClassifier(20, random_state=0).fit(X[:300], y[:300])
-    aligned = AlignedClassifier(model, {0: 1}, difficulty=spread, alpha=0.2, random_state=0).calibrate(X[300:])
+    aligned = AlignedClassifier(model, {0: 1}, difficulty=spread, alpha=0.2, random_state=0, confidence=None).calibrate(
+        X[300:]
+    )
     band, p = aligned.predict_interval(X), aligned.predict_proba(X)[:, 1]
     assert ((band[:, 0] <= p) & (p <= band[:, 1])).all()
     assert np.ptp(band[:, 1] - band[:, 0]) > 0
@@ -216,7 +226,7 @@ def test_classifiers_and_pictures_have_scaled_bands() -> None:
     ],
 )
 def test_bad_scales_are_refused(changes, words) -> None:
-    aligned = AlignedRegressor(Wave(), {0: 1}, random_state=0, **changes)
+    aligned = AlignedRegressor(Wave(), {0: 1}, random_state=0, **{"confidence": None, **changes})
     with pytest.raises(InputError) as caught:
         aligned.calibrate(rows(200, 0))
     for word in words:
@@ -239,9 +249,9 @@ def test_orbits_are_scaled_at_their_points() -> None:
 def test_a_tree_keeps_its_own_values_where_nothing_changes() -> None:
     X = rows(500, 0)
     model = DecisionTreeRegressor(max_leaf_nodes=40, random_state=0).fit(X, Wave().predict(X))
-    aligned = AlignedRegressor(model, {1: 0, 0: 1}, difficulty=spread, alpha=0.3, random_state=0).calibrate(
-        rows(400, 1)
-    )
+    aligned = AlignedRegressor(
+        model, {1: 0, 0: 1}, difficulty=spread, alpha=0.3, random_state=0, confidence=None
+    ).calibrate(rows(400, 1))
     fresh = rows(300, 2)
     f, values = model.predict(fresh), aligned.predict(fresh)
     assert (f == values).any()
@@ -257,7 +267,9 @@ def test_a_difficulty_estimator_of_crepes_scales_the_band() -> None:
     estimator.fit(
         X=X[:200], residuals=X[:200, 1] * np.random.default_rng(0).normal(size=200), k=25, scaler=True, beta=0.01
     )
-    aligned = AlignedRegressor(Wave(), {0: 1}, difficulty=estimator, alpha=0.1, random_state=0).calibrate(X[200:])
+    aligned = AlignedRegressor(
+        Wave(), {0: 1}, difficulty=estimator, alpha=0.1, random_state=0, confidence=None
+    ).calibrate(X[200:])
     fresh = rows(50, 1)
     band = aligned.predict_interval(fresh)
     np.testing.assert_allclose(band[:, 1] - band[:, 0], 2 * aligned.lambda_ * estimator.apply(fresh), rtol=1e-9)

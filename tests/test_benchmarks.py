@@ -79,7 +79,9 @@ def test_both_ways_of_counting_violations_agree() -> None:
     random = np.random.default_rng(1)
     X = pd.DataFrame(random.normal(size=(400, 2)), columns=["a", "b"])
     model = DecisionTreeRegressor(max_leaf_nodes=30, random_state=0).fit(X, X.a + random.normal(size=400))
-    aligned = AlignedRegressor(model, {"a": 1}, alpha=0.1, random_state=0).calibrate(X[:200], X_reference=X[200:])
+    aligned = AlignedRegressor(model, {"a": 1}, alpha=0.1, random_state=0, confidence=None).calibrate(
+        X[:200], X_reference=X[200:]
+    )
     asked = pairs(X[:50], X[200:], "a", 6, 0)
     np.testing.assert_array_equal(violated(aligned, X[:50], "a", 1, asked), violated_by_aligned(aligned, X[:50], asked))
 

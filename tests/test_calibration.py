@@ -394,7 +394,9 @@ def test_the_figures_of_a_calibration() -> None:
     assert calibration.statement == (
         "If the calibration rows and the fresh row, all with the constrained features present, are exchangeable and were "
         "used neither to fit the model nor as reference, then, averaged over calibration draws, the probability that it "
-        "fails is at most 0.3."
+        "fails is at most 0.3. Calibration draws that need to leave more queries violated than alpha allows are refused, and "
+        "count in this average as free of violations: if a share a of the draws is accepted, the average over these alone is "
+        "at most alpha / a."
     )
     assert str(calibration).startswith(calibration.statement)
 
@@ -431,7 +433,7 @@ def test_positive_rate_counts_what_needs_a_band_or_fails_at_full_strength() -> N
     rng = np.random.default_rng(0)
     X, reference = rng.random((400, 2)), rng.random((150, 2))
     both = AllOf(Increasing(0), Increasing(1))
-    aligned = AlignedRegressor(Wave(), both, alpha=0.3, n_knots=9, n_queries=10, random_state=0)
+    aligned = AlignedRegressor(Wave(), both, alpha=0.3, n_knots=9, n_queries=10, random_state=0, confidence=None)
     aligned.calibrate(X, X_reference=reference)
     queries = aligned.alignment_.draw(X, 10, generator(0, CALIBRATE))
     needing = aligned.alignment_.at_queries(X, queries, scores.delivered)

@@ -32,7 +32,9 @@ class Swing:
 
 def aligned_model(properties=None, alpha=0.1, **parameters):
     parameters = {"n_knots": 12, "random_state": 0} | parameters
-    return AlignedRegressor(Swing(), properties or {0: 1}, alpha=alpha, **parameters).calibrate(X_CAL)
+    return AlignedRegressor(Swing(), properties or {0: 1}, alpha=alpha, **{"confidence": None, **parameters}).calibrate(
+        X_CAL
+    )
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +189,7 @@ def test_missing_rows_are_said_and_not_covered():
         def predict(self, X):
             return np.nan_to_num(Swing().predict(X))
 
-    aligned = AlignedRegressor(Tolerant(), {0: 1}, random_state=0).calibrate(X_CAL)
+    aligned = AlignedRegressor(Tolerant(), {0: 1}, random_state=0, confidence=None).calibrate(X_CAL)
     certificate = aligned.certify(rows)
     assert (certificate.n_missing, certificate.n_queries) == (30, 370)
     assert "over the 370 rows certified" in certificate.sentence

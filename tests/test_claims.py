@@ -39,7 +39,9 @@ X_FRESH = np.random.default_rng(8).random((400, 3))
 
 def aligned_model(query_law: str, properties=None, **parameters) -> AlignedRegressor:
     parameters = {"alpha": 0.2, "n_knots": 12, "random_state": 0} | parameters
-    return AlignedRegressor(Wave(), properties or {0: 1}, query_law=query_law, **parameters).calibrate(X_MANY)
+    return AlignedRegressor(
+        Wave(), properties or {0: 1}, query_law=query_law, **{"confidence": None, **parameters}
+    ).calibrate(X_MANY)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -137,7 +139,7 @@ def test_bounds_cover_as_often_as_promised(query_law: str, n_certificates: int) 
     alarm: below 1e-4 for each bound (3.8 standard errors), and the seeds are fixed.
     """
     random = np.random.default_rng(0)
-    aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=0.3, query_law=query_law, random_state=random)
+    aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=0.3, query_law=query_law, random_state=random, confidence=None)
     aligned.calibrate(draw_rows_of(200, random), X_reference=REFERENCE)
     places, scales = REFERENCE[:, 0], expon.ppf((np.arange(4000) + 0.5) / 4000)
     rows = np.column_stack([np.tile(places, scales.size), np.repeat(scales, places.size)])

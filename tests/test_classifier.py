@@ -40,7 +40,9 @@ def forest(y: np.ndarray) -> RandomForestClassifier:
 def test_probabilities_stay_probabilities_and_others_keep_their_proportions(y, label, scale) -> None:
     model = forest(y)
     direction = -1 if label == 0 else 1
-    aligned = AlignedClassifier(model, {0: direction}, pos_label=label, scale=scale, alpha=0.05, random_state=0)
+    aligned = AlignedClassifier(
+        model, {0: direction}, pos_label=label, scale=scale, alpha=0.05, random_state=0, confidence=None
+    )
     aligned.calibrate(X[CAL], X_reference=X[TRAIN])
     own, p = model.predict_proba(X[NEW]), aligned.predict_proba(X[NEW])
     column = 1 if label is None else list(model.classes_).index(label)
@@ -68,7 +70,7 @@ def test_probabilities_stay_probabilities_and_others_keep_their_proportions(y, l
 def test_the_promise_is_kept_for_the_class(alpha) -> None:
     """Binomial test against alpha plus two standard deviations of the calibration, level 1e-3; the seed is fixed."""
     big = np.random.default_rng(1).normal(size=(6000, 3))
-    aligned = AlignedClassifier(forest(THREE), {0: 1}, pos_label="high", alpha=alpha, random_state=2)
+    aligned = AlignedClassifier(forest(THREE), {0: 1}, pos_label="high", alpha=alpha, random_state=2, confidence=None)
     certificate = aligned.calibrate(big[:1500], X_reference=X[TRAIN]).certify(big[1500:])
     limit = alpha + 2 * np.sqrt(alpha * (1 - alpha) / 1500)
     assert binomtest(certificate.n_rejected, 4500, limit, alternative="greater").pvalue > 1e-3
@@ -88,7 +90,7 @@ def test_order_means_the_same_on_both_scales_at_full_strength() -> None:
 
 def test_the_certificate_reports_the_change_of_the_log_loss() -> None:
     model = forest(THREE)
-    aligned = AlignedClassifier(model, {0: 1}, pos_label="high", alpha=0.05, random_state=0)
+    aligned = AlignedClassifier(model, {0: 1}, pos_label="high", alpha=0.05, random_state=0, confidence=None)
     error = aligned.calibrate(X[CAL], X_reference=X[TRAIN]).certify(X[NEW], THREE[NEW]).error
     assert error.measure == "log-loss"
     clipped = [np.clip(it.predict_proba(X[NEW]), np.finfo(float).eps, 1) for it in (model, aligned)]
@@ -102,7 +104,7 @@ def test_a_member_comes_back_unchanged() -> None:
     model = LogisticRegression().fit(X[TRAIN], BINARY[TRAIN])
     sign = int(np.sign(model.coef_[0, 0]))
     for scale in ("probability", "logit"):
-        aligned = AlignedClassifier(model, {0: sign}, scale=scale, random_state=0).calibrate(X[CAL])
+        aligned = AlignedClassifier(model, {0: sign}, scale=scale, random_state=0, confidence=None).calibrate(X[CAL])
         assert aligned.lambda_ == 0
         np.testing.assert_array_equal(aligned.predict_proba(X[NEW]), model.predict_proba(X[NEW]))
 
@@ -122,14 +124,21 @@ def test_a_protected_attribute_in_a_pipeline_does_not_matter() -> None:
 def test_fit_follows_the_contract_of_scikit_learn() -> None:
     X_iris, y_iris = load_iris(return_X_y=True, as_frame=True)
     aligned = AlignedClassifier(
-        HistGradientBoostingClassifier(max_iter=20, random_state=0), {0: 1}, pos_label=2, alpha=0.1, random_state=0
+        HistGradientBoostingClassifier(max_iter=20, random_state=0),
+        {0: 1},
+        pos_label=2,
+        alpha=0.1,
+        random_state=0,
+        confidence=None,
     ).fit(X_iris, y_iris)
     assert aligned.score(X_iris, y_iris) > 0.9
     np.testing.assert_array_equal(aligned.classes_, [0, 1, 2])
     again = pickle.loads(pickle.dumps(aligned))
     np.testing.assert_array_equal(again.predict_proba(X_iris), aligned.predict_proba(X_iris))
     assert clone(aligned).get_params()["pos_label"] == 2
-    frozen = AlignedClassifier(FrozenEstimator(forest(BINARY)), {0: 1}, random_state=0).fit(X[CAL], BINARY[CAL])
+    frozen = AlignedClassifier(FrozenEstimator(forest(BINARY)), {0: 1}, random_state=0, confidence=None).fit(
+        X[CAL], BINARY[CAL]
+    )
     assert frozen.estimator_.estimator.n_estimators == 30
 
 
@@ -178,7 +187,7 @@ def test_all_mass_on_the_class_is_spread_evenly_when_it_is_taken_away() -> None:
     ],
 )
 def test_refusals_leave_the_object_as_it_was(parameters, error, message: str) -> None:
-    aligned = AlignedClassifier(forest(BINARY), {0: 1}, random_state=0).set_params(**parameters)
+    aligned = AlignedClassifier(forest(BINARY), {0: 1}, random_state=0, confidence=None).set_params(**parameters)
     before = dict(vars(aligned))
     with pytest.raises(error, match=message):
         aligned.calibrate(X[CAL])
@@ -186,7 +195,7 @@ def test_refusals_leave_the_object_as_it_was(parameters, error, message: str) ->
 
 
 def test_labels_that_the_model_does_not_know() -> None:
-    aligned = AlignedClassifier(forest(THREE), {0: 1}, pos_label="high", random_state=0)
+    aligned = AlignedClassifier(forest(THREE), {0: 1}, pos_label="high", random_state=0, confidence=None)
     with pytest.raises(NotCalibratedError, match="has no lambda_ yet"):
         aligned.predict_proba(X[NEW])
     aligned.calibrate(X[CAL])

@@ -390,7 +390,7 @@ def test_the_mean_rate_under_conditional_queries_is_what_the_rank_says(alpha, n_
 
 def test_certificates_count_queries_of_the_conditional_law():
     """20,000 queries to the projection's model as it is: the finite sum at half-width 0, at 4 standard errors (0.006 %)."""
-    aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=0.1, reference="conditional", random_state=0)
+    aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=0.1, reference="conditional", random_state=0, confidence=None)
     aligned.calibrate(grouped_rows(400, np.random.default_rng(3)), X_reference=GROUPED)
     certificate = aligned.certify(grouped_rows(20_000, np.random.default_rng(4)))
     words = "the law of 0 given the other features (forest of 100 trees on 660 reference rows)"
@@ -453,7 +453,9 @@ def test_infinite_and_huge_values_elsewhere_are_the_largest_that_the_forest_read
 
 
 def test_rows_that_lack_the_feature_are_returned_unchanged():
-    aligned = AlignedRegressor(Wave(), {3: 1}, alpha=0.2, reference="conditional", n_knots=8, random_state=0)
+    aligned = AlignedRegressor(
+        Wave(), {3: 1}, alpha=0.2, reference="conditional", n_knots=8, random_state=0, confidence=None
+    )
     aligned.calibrate(CALIBRATE, X_reference=REFERENCE)
     missing = np.isnan(FRESH[:, 3])
     np.testing.assert_array_equal(aligned.predict(FRESH)[missing], Wave().predict(FRESH)[missing])
@@ -463,7 +465,9 @@ def test_rows_that_lack_the_feature_are_returned_unchanged():
 
 def test_the_same_seed_gives_the_same_law_and_another_one_another():
     def fitted(seed, **settings):
-        aligned = AlignedRegressor(Wave(), {0: 1}, reference="conditional", n_knots=16, random_state=seed, **settings)
+        aligned = AlignedRegressor(
+            Wave(), {0: 1}, reference="conditional", n_knots=16, random_state=seed, **{"confidence": None, **settings}
+        )
         return aligned.calibrate(CALIBRATE, X_reference=REFERENCE)
 
     one, again, other = fitted(0), fitted(0), fitted(1)
@@ -488,7 +492,9 @@ def test_the_same_seed_gives_the_same_law_and_another_one_another():
 
 
 def test_fit_and_classifiers_take_it_too():
-    aligned = AlignedRegressor(LinearRegression(), {0: -1}, reference="conditional", n_knots=8, random_state=0)
+    aligned = AlignedRegressor(
+        LinearRegression(), {0: -1}, reference="conditional", n_knots=8, random_state=0, confidence=None
+    )
     assert "given the other features (forest of 100 trees on 525" in str(aligned.fit(X[:, :3], Y).alignment_.laws[0])
     forest = RandomForestClassifier(10, min_samples_leaf=5, random_state=0).fit(REFERENCE[:, :3], Y[:300] > 0)
     classifier = AlignedClassifier(forest, {1: 1}, alpha=0, reference="conditional", random_state=0)
@@ -500,7 +506,12 @@ def test_fit_and_classifiers_take_it_too():
 def test_a_surrogate_is_asked_queries_of_the_conditional_law():
     surrogate = HistGradientBoostingRegressor(monotonic_cst=[1, 0, 0], max_iter=20, random_state=0)
     aligned = AlignedRegressor(
-        LinearRegression().fit(X[:, :3], Y), {0: 1}, surrogate=surrogate, reference="conditional", random_state=0
+        LinearRegression().fit(X[:, :3], Y),
+        {0: 1},
+        surrogate=surrogate,
+        reference="conditional",
+        random_state=0,
+        confidence=None,
     )
     aligned.calibrate(CALIBRATE[:, :3], X_reference=REFERENCE[:, :3])
     assert "given the other features" in aligned.calibration_.statement
@@ -529,7 +540,7 @@ def test_what_has_no_conditional_law_is_refused(declared, columns, words):
     table = X[:, columns]
     model = LinearRegression().fit(table, Y)
     with pytest.raises(InputError, match="reference='conditional'") as refused:
-        AlignedRegressor(model, declared, reference="conditional").calibrate(table)
+        AlignedRegressor(model, declared, reference="conditional", confidence=None).calibrate(table)
     assert words in str(refused.value)
     with pytest.raises(InputError, match="reference='conditional'"):
         check(model, table, declared, reference="conditional")
@@ -538,6 +549,6 @@ def test_what_has_no_conditional_law_is_refused(declared, columns, words):
 def test_the_reference_is_one_of_two_words():
     message = "reference must be one of 'marginal', 'conditional', got 'joint'"
     with pytest.raises(InputError, match=message):
-        AlignedRegressor(Wave(), {0: 1}, reference="joint").calibrate(CALIBRATE)
+        AlignedRegressor(Wave(), {0: 1}, reference="joint", confidence=None).calibrate(CALIBRATE)
     with pytest.raises(InputError, match=message):
         check(Wave(), CALIBRATE, {0: 1}, reference="joint")

@@ -44,8 +44,8 @@ FULL = (
     AlignedClassifier(LogisticRegression(), {0: 1}, alpha=0, random_state=0),
 )
 CALIBRATED = (
-    AlignedRegressor(Ridge(), {0: 1}, alpha=0.4, random_state=0),
-    AlignedClassifier(LogisticRegression(), {0: 1}, alpha=0.4, random_state=0),
+    AlignedRegressor(Ridge(), {0: 1}, alpha=0.4, random_state=0, confidence=None),
+    AlignedClassifier(LogisticRegression(), {0: 1}, alpha=0.4, random_state=0, confidence=None),
 )
 REPEATED = "check_sample_weight_equivalence_on_dense_data"
 
@@ -83,29 +83,31 @@ def test_names_of_columns_are_kept_and_compared(estimator: Any) -> None:
 
 
 def test_tags_are_those_of_the_wrapped_estimator() -> None:
-    boosted = get_tags(AlignedRegressor(HistGradientBoostingRegressor(), {0: 1}))
-    linear = get_tags(AlignedRegressor(Ridge(), {0: 1}))
+    boosted = get_tags(AlignedRegressor(HistGradientBoostingRegressor(), {0: 1}, confidence=None))
+    linear = get_tags(AlignedRegressor(Ridge(), {0: 1}, confidence=None))
     assert (boosted.input_tags.allow_nan, linear.input_tags.allow_nan) == (True, False)
     assert (boosted.input_tags.categorical, linear.input_tags.categorical) == (
         get_tags(HistGradientBoostingRegressor()).input_tags.categorical,
         False,
     )
     assert linear.estimator_type == "regressor"
-    assert get_tags(AlignedClassifier(LogisticRegression(), {0: 1})).estimator_type == "classifier"
-    assert not get_tags(AlignedRegressor(KNeighborsRegressor(), {0: 1})).input_tags.sparse
+    assert get_tags(AlignedClassifier(LogisticRegression(), {0: 1}, confidence=None)).estimator_type == "classifier"
+    assert not get_tags(AlignedRegressor(KNeighborsRegressor(), {0: 1}, confidence=None)).input_tags.sparse
     assert get_tags(Ridge()).target_tags.multi_output
     assert not linear.target_tags.multi_output
-    assert not get_tags(AlignedClassifier(LogisticRegression(), {0: 1})).classifier_tags.multi_class
-    assert get_tags(AlignedClassifier(LogisticRegression(), {0: 1}, pos_label="a")).classifier_tags.multi_class
+    assert not get_tags(AlignedClassifier(LogisticRegression(), {0: 1}, confidence=None)).classifier_tags.multi_class
+    assert get_tags(
+        AlignedClassifier(LogisticRegression(), {0: 1}, pos_label="a", confidence=None)
+    ).classifier_tags.multi_class
 
 
 @pytest.mark.parametrize("estimator", [None, object(), Ridge], ids=["none", "object", "class"])
 def test_tags_of_what_cannot_be_wrapped(estimator: Any) -> None:
-    assert get_tags(AlignedRegressor(estimator, {0: 1})).estimator_type == "regressor"
+    assert get_tags(AlignedRegressor(estimator, {0: 1}, confidence=None)).estimator_type == "regressor"
 
 
 def test_fit_takes_labels_of_one_dimension() -> None:
-    aligned = AlignedRegressor(Ridge(), {0: 1}, random_state=0)
+    aligned = AlignedRegressor(Ridge(), {0: 1}, random_state=0, confidence=None)
     expected = clone(aligned).fit(X, Y).predict(X)
     with pytest.warns(DataConversionWarning, match=r"A column-vector y was passed.*shape \(400, 1\)"):
         column = clone(aligned).fit(X, Y[:, None])
@@ -124,14 +126,16 @@ def test_fit_takes_labels_of_one_dimension() -> None:
 
 @pytest.mark.parametrize(("alpha", "n_samples", "n_held_out"), [(0.1, 400, 100), (0.01, 200, 99), (0.01, 198, 99)])
 def test_fit_holds_out_a_quarter_or_what_alpha_needs(alpha: float, n_samples: int, n_held_out: int) -> None:
-    fitted = AlignedRegressor(Ridge(), {0: 1}, alpha=alpha, random_state=0).fit(X[:n_samples], Y[:n_samples])
+    fitted = AlignedRegressor(Ridge(), {0: 1}, alpha=alpha, random_state=0, confidence=None).fit(
+        X[:n_samples], Y[:n_samples]
+    )
     assert fitted.calibration_.n_rows == n_held_out
     assert fitted.calibration_.n_reference == n_samples - n_held_out
 
 
 def test_fit_never_holds_out_more_than_half() -> None:
     with pytest.raises(CalibrationError, match=r"at most half of its rows out to calibrate, 98 of 197\. .*at least 99"):
-        AlignedRegressor(Ridge(), {0: 1}, alpha=0.01).fit(X[:197], Y[:197])
+        AlignedRegressor(Ridge(), {0: 1}, alpha=0.01, confidence=None).fit(X[:197], Y[:197])
 
 
 class Strict(RegressorMixin, BaseEstimator):
@@ -149,7 +153,7 @@ class Strict(RegressorMixin, BaseEstimator):
 def test_held_out_rows_that_the_model_cannot_take_are_refused_by_fit() -> None:
     lacking = X.copy()
     lacking[:, 0] = np.where(np.arange(400) % 2, np.nan, lacking[:, 0])
-    aligned = AlignedRegressor(Strict(), {0: 1}, random_state=0)
+    aligned = AlignedRegressor(Strict(), {0: 1}, random_state=0, confidence=None)
     with pytest.raises(ValueError, match="Input contains NaN"):
         aligned.fit(lacking, Y)
     assert not hasattr(aligned, "lambda_")
@@ -173,7 +177,7 @@ class Recording(RegressorMixin, BaseEstimator):
 @pytest.mark.parametrize("kind", [np.asarray, list, pd.Series, pl.Series])
 def test_weights_go_to_the_estimator_with_the_rows_that_train(kind: Any, alpha: float) -> None:
     rows = np.c_[np.arange(400.0), X]
-    aligned = AlignedRegressor(Recording(), {1: 1}, alpha=alpha, random_state=0)
+    aligned = AlignedRegressor(Recording(), {1: 1}, alpha=alpha, random_state=0, confidence=None)
     aligned.fit(rows, np.arange(400.0), sample_weight=kind(np.arange(400.0)), places=kind(np.arange(400)), power=2.0)
     seen = aligned.estimator_.seen_
     assert len(seen["X"]) == (400 if alpha == 0 else 300)
@@ -200,16 +204,16 @@ def test_weights_count_in_training_as_in_the_estimator_itself() -> None:
 )
 def test_bad_weights(weights: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        AlignedRegressor(Ridge(), {0: 1}).fit(X, Y, sample_weight=weights)
+        AlignedRegressor(Ridge(), {0: 1}, confidence=None).fit(X, Y, sample_weight=weights)
 
 
 def test_arguments_that_the_estimator_does_not_take() -> None:
     with pytest.raises(
         InputError, match=r"sample_weight is given to fit, but KNeighborsRegressor\.fit does not take it"
     ):
-        AlignedRegressor(KNeighborsRegressor(), {0: 1}).fit(X, Y, sample_weight=WEIGHTS)
+        AlignedRegressor(KNeighborsRegressor(), {0: 1}, confidence=None).fit(X, Y, sample_weight=WEIGHTS)
     with pytest.raises(InputError, match=r"colour is given to fit, but Ridge\.fit does not take it"):
-        AlignedRegressor(Ridge(), {0: 1}).fit(X, Y, colour="red")
+        AlignedRegressor(Ridge(), {0: 1}, confidence=None).fit(X, Y, colour="red")
     pipeline = make_pipeline(StandardScaler(), Ridge())
     fitted = AlignedRegressor(pipeline, {0: 1}, alpha=0).fit(X, Y, ridge__sample_weight=WEIGHTS)
     np.testing.assert_array_equal(
@@ -247,8 +251,12 @@ def test_weights_are_routed_where_they_were_requested() -> None:
 
 
 def fitted_pair() -> list[Any]:
-    regressor = AlignedRegressor(DecisionTreeRegressor(max_depth=4, random_state=0), {0: 1, 1: -1}, random_state=0)
-    classifier = AlignedClassifier(RandomForestClassifier(5, random_state=0), {2: 1}, pos_label="mid", random_state=0)
+    regressor = AlignedRegressor(
+        DecisionTreeRegressor(max_depth=4, random_state=0), {0: 1, 1: -1}, random_state=0, confidence=None
+    )
+    classifier = AlignedClassifier(
+        RandomForestClassifier(5, random_state=0), {2: 1}, pos_label="mid", random_state=0, confidence=None
+    )
     return [regressor.fit(X, Y), classifier.fit(X, LABELS)]
 
 
@@ -286,7 +294,7 @@ def test_skops_needs_to_trust_alignconf_only(fitted: Any) -> None:
 
 
 def test_a_search_over_alpha_and_over_the_model() -> None:
-    aligned = AlignedRegressor(DecisionTreeRegressor(random_state=0), {0: -1}, random_state=0)
+    aligned = AlignedRegressor(DecisionTreeRegressor(random_state=0), {0: -1}, random_state=0, confidence=None)
     grid = {"alpha": [0, 0.1, 0.4], "estimator__max_depth": [2, 5]}
     search = GridSearchCV(aligned, grid, cv=3).fit(X, Y)
     assert len(search.cv_results_["params"]) == 6
@@ -300,20 +308,20 @@ def test_a_search_over_alpha_and_over_the_model() -> None:
 
 
 def test_cross_validation_and_the_last_step_of_a_pipeline() -> None:
-    aligned = AlignedRegressor(Ridge(), {0: 1}, random_state=0)
+    aligned = AlignedRegressor(Ridge(), {0: 1}, random_state=0, confidence=None)
     assert cross_val_score(aligned, X, Y, cv=3).mean() > 0.8
     pipeline = make_pipeline(StandardScaler(), aligned).fit(X, Y)
     scaled = StandardScaler().fit_transform(X)
     np.testing.assert_array_equal(pipeline.predict(X), clone(aligned).fit(scaled, Y).predict(scaled))
     assert pipeline.score(X, Y) > 0.8
-    classifier = AlignedClassifier(LogisticRegression(), {0: 1}, random_state=0)
+    classifier = AlignedClassifier(LogisticRegression(), {0: 1}, random_state=0, confidence=None)
     assert cross_val_score(classifier, X, Y > 0, cv=3, scoring="roc_auc").mean() > 0.8
 
 
 def test_a_pipeline_of_frames_keeps_names() -> None:
     scaler = StandardScaler().set_output(transform="pandas")
     frame = pd.DataFrame(X, columns=list("abcd"))
-    pipeline = make_pipeline(scaler, AlignedRegressor(Ridge(), {"a": 1}, random_state=0)).fit(frame, Y)
+    pipeline = make_pipeline(scaler, AlignedRegressor(Ridge(), {"a": 1}, random_state=0, confidence=None)).fit(frame, Y)
     assert pipeline[-1].feature_names_in_.tolist() == list("abcd")
     assert isinstance(pipeline.predict(frame), np.ndarray)
     pipeline.set_output(transform="default")
@@ -322,7 +330,7 @@ def test_a_pipeline_of_frames_keeps_names() -> None:
 
 def test_a_frozen_estimator_calibrates_on_all_rows() -> None:
     frozen = FrozenEstimator(Ridge().fit(X[:100], Y[:100]))
-    fitted = AlignedRegressor(frozen, {0: 1}, random_state=0).fit(X[100:], Y[100:])
+    fitted = AlignedRegressor(frozen, {0: 1}, random_state=0, confidence=None).fit(X[100:], Y[100:])
     assert fitted.calibration_.n_rows + fitted.calibration_.n_reference == 300
 
 
@@ -352,9 +360,9 @@ def test_intervals_come_in_the_container_of_choice(position: int) -> None:
 
 
 def test_intervals_of_outcomes_come_in_it_too() -> None:
-    aligned = AlignedRegressor(FrozenEstimator(Ridge().fit(X[:100], Y[:100])), {0: 1}, random_state=0).fit(
-        X[100:250], Y[100:250]
-    )
+    aligned = AlignedRegressor(
+        FrozenEstimator(Ridge().fit(X[:100], Y[:100])), {0: 1}, random_state=0, confidence=None
+    ).fit(X[100:250], Y[100:250])
     aligned.calibrate_outcome(X[250:], Y[250:])
     interval, distribution = aligned.predict_outcome_interval(X), aligned.predict_outcome_cdf(X, 3.0)
     aligned.set_output(transform="polars")
@@ -364,7 +372,7 @@ def test_intervals_of_outcomes_come_in_it_too() -> None:
 
 
 def test_bad_containers(monkeypatch: pytest.MonkeyPatch) -> None:
-    aligned = AlignedRegressor(Ridge(), {0: 1})
+    aligned = AlignedRegressor(Ridge(), {0: 1}, confidence=None)
     with pytest.raises(InputError, match="transform must be one of 'default', 'pandas', 'polars', got 'arrow'"):
         aligned.set_output(transform="arrow")
     monkeypatch.setitem(__import__("sys").modules, "polars", None)
@@ -377,7 +385,7 @@ def test_bad_containers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_notebook_shows_what_was_promised() -> None:
-    aligned = AlignedRegressor(Ridge(), {0: -1}, alpha=0.25, random_state=0)
+    aligned = AlignedRegressor(Ridge(), {0: -1}, alpha=0.25, random_state=0, confidence=None)
     assert "<th>lambda_</th>" not in aligned._repr_html_()
     aligned.fit(X, Y)
     for shown in (aligned._repr_html_(), aligned._repr_mimebundle_()["text/html"]):
@@ -391,13 +399,15 @@ def test_a_notebook_shows_what_was_promised() -> None:
 
 
 def test_a_notebook_shows_the_alpha_that_calibrated() -> None:
-    aligned = AlignedRegressor(Ridge(), {0: -1}, alpha=0.25, random_state=0).fit(X, Y).set_params(alpha=0.1)
+    aligned = (
+        AlignedRegressor(Ridge(), {0: -1}, alpha=0.25, random_state=0, confidence=None).fit(X, Y).set_params(alpha=0.1)
+    )
     assert "<th>alpha</th><td>0.25</td>" in aligned._repr_html_()
 
 
 def test_html_is_escaped_and_can_be_turned_off() -> None:
     frame = pd.DataFrame(X, columns=["<script>", "b", "c", "d"])
-    aligned = AlignedRegressor(Ridge(), {"<script>": 1}, random_state=0).fit(frame, Y)
+    aligned = AlignedRegressor(Ridge(), {"<script>": 1}, random_state=0, confidence=None).fit(frame, Y)
     assert "<script>'" not in aligned._repr_html_().rsplit("<table>", 1)[1]
     with config_context(display="text"):
         assert not hasattr(aligned, "_repr_html_")
@@ -416,6 +426,6 @@ def test_a_sparse_table_is_of_the_wrong_type() -> None:
     from scipy.sparse import csr_array
 
     with pytest.raises(InputTypeError, match="X is a sparse matrix"):
-        AlignedRegressor(Ridge(), {0: 1}).fit(csr_array(X), Y)
+        AlignedRegressor(Ridge(), {0: 1}, confidence=None).fit(csr_array(X), Y)
     assert issubclass(InputTypeError, TypeError)
     assert issubclass(InputTypeError, InputError)

@@ -146,7 +146,7 @@ def test_rows_with_missing_values_keep_theirs() -> None:
     rows = X.copy()
     rows[::3, 0], rows[1::3, 1] = np.nan, np.nan
     model = Given(lambda it: np.nan_to_num(WAVE.predict(it)))
-    aligned = AlignedRegressor(model, PART, alpha=0.1, n_knots=16, random_state=0).calibrate(
+    aligned = AlignedRegressor(model, PART, alpha=0.1, n_knots=16, random_state=0, confidence=None).calibrate(
         rows, X_reference=elsewhere(X)
     )
     kept = np.isnan(rows[:, :2]).any(axis=1)
@@ -186,7 +186,7 @@ def test_pairs_with_a_knot_between_them_are_never_violated(model, norm: str, n_k
 def test_a_model_that_obeys_is_returned_bit_for_bit() -> None:
     model = Given(lambda it: 3 * it[:, 0] + 0.1 * it[:, 1] + np.sin(it[:, 2]))
     for alpha in (0, 0.1):
-        aligned = AlignedRegressor(model, PART, alpha=alpha, random_state=0).calibrate(X)
+        aligned = AlignedRegressor(model, PART, alpha=alpha, random_state=0, confidence=None).calibrate(X)
         assert aligned.predict(X).tobytes() == model.predict(X).tobytes()
         assert aligned.certify(elsewhere(X)).before.n_rejected == 0
 
@@ -211,7 +211,7 @@ def test_audit_and_certificate_in_words() -> None:
 
 
 def test_the_rate_that_queries_show_is_that_of_the_delivered_function() -> None:
-    aligned = AlignedRegressor(STEPS, PART, alpha=0.1, n_knots=8, random_state=0).calibrate(X[:300])
+    aligned = AlignedRegressor(STEPS, PART, alpha=0.1, n_knots=8, random_state=0, confidence=None).calibrate(X[:300])
     certificate = aligned.certify(X[300:])
     found = check(aligned, X[300:], PART, X_reference=X[:300], random_state=5).violations
     low, high = found.interval
@@ -247,7 +247,7 @@ def test_a_chain_with_one_of_its_own_features_is_counted(other) -> None:
     assert found.interval[0] <= certificate.delivered.interval[1]
     assert certificate.delivered.interval[0] <= found.interval[1]
     with pytest.raises(InputError, match="needs to know on which points one function has the property"):
-        AlignedRegressor(WAVE, [PART, other], loss="line", n_knots=8).calibrate(X[:150])
+        AlignedRegressor(WAVE, [PART, other], loss="line", n_knots=8, confidence=None).calibrate(X[:150])
 
 
 def test_both_ways_means_that_only_the_sum_matters() -> None:

@@ -143,7 +143,7 @@ def worst_fall(values):
 def test_the_model_is_kept_where_its_line_is_right_and_the_band_elsewhere(name, alpha, projection):
     recorder = Recorder(fitted(name))
     aligned = AlignedRegressor(
-        recorder, {0: "increasing"}, alpha=alpha, projection=projection, n_knots=12, random_state=0
+        recorder, {0: "increasing"}, alpha=alpha, projection=projection, n_knots=12, random_state=0, confidence=None
     ).calibrate(X_CAL)
     g, f = predict_both(aligned, recorder, X_NEW)
     knots = aligned.alignment_.laws[0].knots
@@ -175,7 +175,9 @@ def test_the_model_is_kept_where_its_line_is_right_and_the_band_elsewhere(name, 
 )
 def test_a_model_that_has_the_property_comes_back_unchanged(model, properties, alpha):
     recorder = Recorder(clone(model).fit(X_TRAIN, Y_TRAIN))
-    aligned = AlignedRegressor(recorder, properties, alpha=alpha, n_knots=16, random_state=0).calibrate(X_CAL)
+    aligned = AlignedRegressor(
+        recorder, properties, alpha=alpha, n_knots=16, random_state=0, confidence=None
+    ).calibrate(X_CAL)
     assert aligned.lambda_ == (np.inf if alpha == 0 else 0)
     g, f = predict_both(aligned, recorder, X_NEW)
     np.testing.assert_array_equal(g, f)
@@ -188,7 +190,7 @@ def test_an_isotonic_regression_comes_back_unchanged(direction):
     sign = 1 if direction == "increasing" else -1
     model = IsotonicRegression(increasing=sign > 0, out_of_bounds="clip").fit(X_TRAIN[:, :1], sign * Y_TRAIN)
     recorder = Recorder(model)
-    aligned = AlignedRegressor(recorder, {0: direction}, random_state=0).calibrate(X_CAL[:, :1])
+    aligned = AlignedRegressor(recorder, {0: direction}, random_state=0, confidence=None).calibrate(X_CAL[:, :1])
     assert aligned.lambda_ == 0
     g, f = predict_both(aligned, recorder, X_NEW[:, :1])
     np.testing.assert_array_equal(g, f)
@@ -206,7 +208,7 @@ def test_what_counts_as_a_violation_is_repaired_however_small(multiple):
     certificate = aligned.certify(X_NEW)
     assert (certificate.before.n_rejected > 0) == (multiple > 1)
     assert certificate.full_strength.n_rejected == 0
-    calibrated = AlignedRegressor(Step(), {0: 1}, alpha=0.1, random_state=0).calibrate(X_CAL)
+    calibrated = AlignedRegressor(Step(), {0: 1}, alpha=0.1, random_state=0, confidence=None).calibrate(X_CAL)
     assert calibrated.calibration_.unrepaired_rate == 0
 
 
@@ -254,8 +256,10 @@ def test_array_and_frame_give_the_same(name):
     rows = {"X_cal": X_CAL, "X_new": X_NEW}
     frames = {key: pd.DataFrame(X, columns=columns, index=np.arange(len(X))[::-1] // 2) for key, X in rows.items()}
     settings_ = {"alpha": 0.1, "n_knots": 16, "random_state": 3}
-    array = AlignedRegressor(OnArrays(fitted(name)), {0: 1}, **settings_).calibrate(X_CAL)
-    frame = AlignedRegressor(OnFrames(fitted(name)), {"a": 1}, **settings_).calibrate(frames["X_cal"])
+    array = AlignedRegressor(OnArrays(fitted(name)), {0: 1}, **{"confidence": None, **settings_}).calibrate(X_CAL)
+    frame = AlignedRegressor(OnFrames(fitted(name)), {"a": 1}, **{"confidence": None, **settings_}).calibrate(
+        frames["X_cal"]
+    )
     assert frame.lambda_ == pytest.approx(array.lambda_, rel=1e-5)
     np.testing.assert_allclose(frame.predict(frames["X_new"]), array.predict(X_NEW), rtol=1e-5)
     assert frame.certify(frames["X_new"]).delivered == array.certify(X_NEW).delivered
@@ -300,7 +304,7 @@ def test_an_array_of_mixed_objects_works_at_any_alpha():
             return np.sin(9 * X[:, 0].astype(float)) + (X[:, 1] == "a")
 
     for alpha in (0, 0.1):
-        aligned = AlignedRegressor(Objects(), {0: 1}, alpha=alpha, random_state=0).calibrate(rows)
+        aligned = AlignedRegressor(Objects(), {0: 1}, alpha=alpha, random_state=0, confidence=None).calibrate(rows)
         assert aligned.predict(rows).shape == (150,)
 
 
@@ -310,7 +314,9 @@ def test_jobs_and_blocks_do_not_change_results(monkeypatch, properties, n_knots)
     model = fitted("boosting")
 
     def results(n_jobs):
-        aligned = AlignedRegressor(model, properties, n_knots=n_knots, n_queries=3, random_state=0, n_jobs=n_jobs)
+        aligned = AlignedRegressor(
+            model, properties, n_knots=n_knots, n_queries=3, random_state=0, n_jobs=n_jobs, confidence=None
+        )
         aligned.calibrate(X_CAL[:60])
         return aligned.lambda_, aligned.predict(X_NEW), aligned.certify(X_NEW, Y_NEW)
 
@@ -333,7 +339,7 @@ def test_jobs_and_blocks_do_not_change_results(monkeypatch, properties, n_knots)
 )
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(seed):
     def results(n):
-        aligned = AlignedRegressor(Swing(), {0: 1}, random_state=seed(n)).calibrate(X_CAL)
+        aligned = AlignedRegressor(Swing(), {0: 1}, random_state=seed(n), confidence=None).calibrate(X_CAL)
         return aligned.lambda_, aligned.calibration_, aligned.certify(X_NEW).to_json()
 
     assert results(7) == results(7)
@@ -342,12 +348,12 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(seed):
 
 def test_without_a_seed_numbers_differ():
     # Two of 150 continuous scores' order statistics agree by chance with probability about 1/150 for each of five runs.
-    found = {AlignedRegressor(Swing(), {0: 1}).calibrate(X_CAL).lambda_ for _ in range(5)}
+    found = {AlignedRegressor(Swing(), {0: 1}, confidence=None).calibrate(X_CAL).lambda_ for _ in range(5)}
     assert len(found) > 1
 
 
 def test_rows_are_predicted_one_by_one():
-    aligned = AlignedRegressor(Swing(), {0: 1, 2: -1}, n_knots=8, random_state=0).calibrate(X_CAL)
+    aligned = AlignedRegressor(Swing(), {0: 1, 2: -1}, n_knots=8, random_state=0, confidence=None).calibrate(X_CAL)
     whole = aligned.predict(X_NEW)
     np.testing.assert_array_equal(aligned.predict(X_NEW[::-1]), whole[::-1])
     np.testing.assert_array_equal([aligned.predict(row[None])[0] for row in X_NEW[:10]], whole[:10])
@@ -432,8 +438,8 @@ def test_an_order_declared_equals_the_order_of_the_dtype():
     rows, fresh = make_frame(150, 12), make_frame(80, 13)
     text = rows.assign(cut=rows["cut"].astype(object))
     model = frame_model()
-    dtype = AlignedRegressor(model, {"cut": 1}, random_state=0).calibrate(rows)
-    words = AlignedRegressor(model, [Increasing("cut", order=GRADES)], random_state=0).calibrate(text)
+    dtype = AlignedRegressor(model, {"cut": 1}, random_state=0, confidence=None).calibrate(rows)
+    words = AlignedRegressor(model, [Increasing("cut", order=GRADES)], random_state=0, confidence=None).calibrate(text)
     assert dtype.lambda_ == words.lambda_ > 0
     np.testing.assert_array_equal(dtype.predict(fresh), words.predict(fresh.assign(cut=fresh["cut"].astype(object))))
 
@@ -511,7 +517,7 @@ def test_rows_with_a_missing_constrained_value_are_returned_unchanged_and_counte
     rows, fresh = make_frame(300, 14, missing=True), make_frame(200, 15, missing=True)
     reference = make_frame(80, 16, missing=True)
     recorder = Recorder(frame_model(missing=True))
-    aligned = AlignedRegressor(recorder, properties, alpha=alpha, n_knots=12, random_state=0)
+    aligned = AlignedRegressor(recorder, properties, alpha=alpha, n_knots=12, random_state=0, confidence=None)
     aligned.calibrate(rows, X_reference=reference)
     n_missing = int(rows[lacking].isna().any(axis=1).sum())
     assert aligned.calibration_.n_missing == n_missing > 0
@@ -533,7 +539,7 @@ def test_missing_values_of_pandas_are_missing():
             return 5.0 - X["n"].to_numpy(dtype=float, na_value=9.0) + X["z"].to_numpy()
 
     for alpha in (0, 0.1):
-        aligned = AlignedRegressor(Falling(), {"n": 1}, alpha=alpha, random_state=0)
+        aligned = AlignedRegressor(Falling(), {"n": 1}, alpha=alpha, random_state=0, confidence=None)
         g = aligned.calibrate(frame, X_reference=frame[:40]).predict(frame)
         assert aligned.calibration_.n_missing == 1
         assert g[-1] == -3.0
@@ -598,7 +604,7 @@ class Remembering(RegressorMixin, BaseEstimator):
 
 def test_fit_trains_a_clone_and_calibrates_on_rows_held_out():
     estimator = Remembering()
-    aligned = AlignedRegressor(estimator, {0: 1}, random_state=0)
+    aligned = AlignedRegressor(estimator, {0: 1}, random_state=0, confidence=None)
     assert aligned.fit(X_TRAIN, Y_TRAIN) is aligned
     assert not hasattr(estimator, "X_")
     assert aligned.estimator_ is not estimator
@@ -622,7 +628,9 @@ def test_fit_at_full_strength_trains_on_all_rows():
 
 def test_fit_does_not_refit_a_frozen_estimator():
     estimator = Remembering().fit(X_TRAIN, Y_TRAIN)
-    aligned = AlignedRegressor(FrozenEstimator(estimator), {0: 1}, random_state=0).fit(X_CAL, np.zeros(150))
+    aligned = AlignedRegressor(FrozenEstimator(estimator), {0: 1}, random_state=0, confidence=None).fit(
+        X_CAL, np.zeros(150)
+    )
     assert estimator.X_ is X_TRAIN
     np.testing.assert_array_equal(aligned.estimator_.predict(X_NEW), estimator.predict(X_NEW))
     assert aligned.calibration_.n_rows + aligned.calibration_.n_reference == 150
@@ -633,7 +641,7 @@ def test_fit_takes_frames_and_series():
     shuffled = frame.sample(frac=1, random_state=0)
     encode = ColumnTransformer([("ordinal", OrdinalEncoder(), ["colour", "grade", "cut"])], remainder="passthrough")
     aligned = AlignedRegressor(
-        make_pipeline(encode, DecisionTreeRegressor(min_samples_leaf=10)), {"cut": 1}, random_state=0
+        make_pipeline(encode, DecisionTreeRegressor(min_samples_leaf=10)), {"cut": 1}, random_state=0, confidence=None
     )
     aligned.fit(shuffled, labels.loc[shuffled.index])
     assert aligned.score(frame, labels) > 0.5
@@ -641,7 +649,7 @@ def test_fit_takes_frames_and_series():
 
 
 def test_score_is_the_coefficient_of_determination_of_the_delivered_function():
-    aligned = AlignedRegressor(Ridge(), {0: 1}, random_state=0).fit(X_TRAIN, Y_TRAIN)
+    aligned = AlignedRegressor(Ridge(), {0: 1}, random_state=0, confidence=None).fit(X_TRAIN, Y_TRAIN)
     assert aligned.score(X_NEW, Y_NEW) == r2_score(Y_NEW, aligned.predict(X_NEW))
 
 
@@ -662,7 +670,9 @@ def test_parameters_can_be_read_set_and_cloned():
 
 @pytest.mark.parametrize("properties", [{0: 1}, {0: 1, 2: -1}])
 def test_a_pickled_object_predicts_the_same(properties):
-    aligned = AlignedRegressor(fitted("boosting"), properties, n_knots=8, random_state=0).calibrate(X_CAL)
+    aligned = AlignedRegressor(fitted("boosting"), properties, n_knots=8, random_state=0, confidence=None).calibrate(
+        X_CAL
+    )
     for other in (pickle.loads(pickle.dumps(aligned)), copy.deepcopy(aligned)):
         np.testing.assert_array_equal(other.predict(X_NEW), aligned.predict(X_NEW))
         np.testing.assert_array_equal(other.predict_interval(X_NEW), aligned.predict_interval(X_NEW))
@@ -672,15 +682,19 @@ def test_a_pickled_object_predicts_the_same(properties):
 
 def test_a_search_can_be_aligned():
     search = GridSearchCV(DecisionTreeRegressor(random_state=0), {"min_samples_leaf": [5, 20]}, cv=2)
-    aligned = AlignedRegressor(search, {0: 1}, random_state=0).fit(X_TRAIN, Y_TRAIN)
+    aligned = AlignedRegressor(search, {0: 1}, random_state=0, confidence=None).fit(X_TRAIN, Y_TRAIN)
     assert not hasattr(search, "best_estimator_")
     assert aligned.estimator_.best_params_["min_samples_leaf"] in (5, 20)
-    calibrated = AlignedRegressor(clone(search).fit(X_TRAIN, Y_TRAIN), {0: 1}, random_state=0).calibrate(X_CAL)
+    calibrated = AlignedRegressor(
+        clone(search).fit(X_TRAIN, Y_TRAIN), {0: 1}, random_state=0, confidence=None
+    ).calibrate(X_CAL)
     assert calibrated.predict(X_NEW).shape == (120,)
 
 
 def test_an_aligned_model_can_be_searched_and_cross_validated():
-    aligned = AlignedRegressor(DecisionTreeRegressor(random_state=0), {0: 1}, n_knots=8, random_state=0)
+    aligned = AlignedRegressor(
+        DecisionTreeRegressor(random_state=0), {0: 1}, n_knots=8, random_state=0, confidence=None
+    )
     search = GridSearchCV(aligned, {"alpha": [0, 0.2], "estimator__max_depth": [2, 5]}, cv=2).fit(X_TRAIN, Y_TRAIN)
     assert search.best_estimator_.predict(X_NEW).shape == (120,)
     assert cross_val_score(make_pipeline(StandardScaler(), aligned), X_TRAIN, Y_TRAIN, cv=2).min() > 0
@@ -688,7 +702,7 @@ def test_an_aligned_model_can_be_searched_and_cross_validated():
 
 def test_an_aligned_model_can_be_aligned_again():
     once = AlignedRegressor(Swing(), {0: 1}, alpha=0, n_knots=8, random_state=0).calibrate(X_CAL)
-    twice = AlignedRegressor(once, {2: -1}, n_knots=8, random_state=0).calibrate(X_CAL)
+    twice = AlignedRegressor(once, {2: -1}, n_knots=8, random_state=0, confidence=None).calibrate(X_CAL)
     assert twice.certify(X_NEW).before.n_rejected > 20
     assert twice.predict(X_NEW).shape == (120,)
 
@@ -699,7 +713,7 @@ def test_an_aligned_model_can_be_aligned_again():
 @pytest.mark.parametrize("name", ["boosting", "xgboost", "network"])
 def test_the_interval_is_the_band_around_the_model(name):
     recorder = Recorder(fitted(name))
-    aligned = AlignedRegressor(recorder, {0: 1}, n_knots=12, random_state=0).calibrate(X_CAL)
+    aligned = AlignedRegressor(recorder, {0: 1}, n_knots=12, random_state=0, confidence=None).calibrate(X_CAL)
     interval = aligned.predict_interval(X_NEW)
     f = recorder.answers[-1].astype(float)
     assert interval.shape == (120, 2)
@@ -803,17 +817,23 @@ def test_spellings(spelling, meaning):
     ids=repr,
 )
 def test_spellings_give_the_same_model(spelling):
-    expected = AlignedRegressor(Swing(), {0: -1}, random_state=0).calibrate(X_CAL)
-    aligned = AlignedRegressor(Swing(), spelling, random_state=0).calibrate(X_CAL)
+    expected = AlignedRegressor(Swing(), {0: -1}, random_state=0, confidence=None).calibrate(X_CAL)
+    aligned = AlignedRegressor(Swing(), spelling, random_state=0, confidence=None).calibrate(X_CAL)
     assert aligned.lambda_ == expected.lambda_ > 0
     np.testing.assert_array_equal(aligned.predict(X_NEW), expected.predict(X_NEW))
 
 
 def test_a_feature_may_be_named_or_counted():
     frame = pd.DataFrame(X_CAL, columns=list("abcd"))
-    named = AlignedRegressor(OnFrames(Swing()), {"a": 1, "c": -1}, n_knots=8, random_state=0).calibrate(frame)
-    counted = AlignedRegressor(OnFrames(Swing()), {0: 1, 2: -1}, n_knots=8, random_state=0).calibrate(frame)
-    mixed = AlignedRegressor(OnFrames(Swing()), {"a": 1, 2: -1}, n_knots=8, random_state=0).calibrate(frame)
+    named = AlignedRegressor(
+        OnFrames(Swing()), {"a": 1, "c": -1}, n_knots=8, random_state=0, confidence=None
+    ).calibrate(frame)
+    counted = AlignedRegressor(OnFrames(Swing()), {0: 1, 2: -1}, n_knots=8, random_state=0, confidence=None).calibrate(
+        frame
+    )
+    mixed = AlignedRegressor(OnFrames(Swing()), {"a": 1, 2: -1}, n_knots=8, random_state=0, confidence=None).calibrate(
+        frame
+    )
     assert named.lambda_ == counted.lambda_ == mixed.lambda_ > 0
 
 
@@ -870,7 +890,7 @@ def test_the_smallest_band_has_the_smallest_half_width():
     """``line`` does not depend on the projection; the least-squares projection needs at least as wide a band."""
 
     def calibrated(loss, projection):
-        aligned = AlignedRegressor(Swing(), {0: 1}, loss=loss, projection=projection, random_state=0)
+        aligned = AlignedRegressor(Swing(), {0: 1}, loss=loss, projection=projection, random_state=0, confidence=None)
         return aligned.calibrate(X_CAL)
 
     assert calibrated("line", "sup").lambda_ == calibrated("line", "l2").lambda_
@@ -935,7 +955,9 @@ def test_what_each_loss_promises_holds_at_fresh_rows(alpha, confidence):
 # (i) Reference rows, (j) inputs, (k) calibrating again
 # ---------------------------------------------------------------------------------------------------------------------
 def test_reference_rows_give_the_law_and_do_not_calibrate():
-    aligned = AlignedRegressor(Swing(), {0: 1}, n_knots=8, random_state=0).calibrate(X_CAL, X_reference=X_TRAIN)
+    aligned = AlignedRegressor(Swing(), {0: 1}, n_knots=8, random_state=0, confidence=None).calibrate(
+        X_CAL, X_reference=X_TRAIN
+    )
     law = aligned.alignment_.laws[0]
     np.testing.assert_array_equal(law.sample, np.sort(X_TRAIN[:, 0]))
     assert set(law.knots) <= set(X_TRAIN[:, 0])
@@ -948,13 +970,13 @@ def test_reference_rows_give_the_law_and_do_not_calibrate():
 
 
 def test_without_reference_rows_a_fifth_is_set_aside_and_does_not_calibrate():
-    aligned = AlignedRegressor(Swing(), {0: 1}, random_state=0).calibrate(X_CAL)
+    aligned = AlignedRegressor(Swing(), {0: 1}, random_state=0, confidence=None).calibrate(X_CAL)
     assert (aligned.calibration_.n_rows, aligned.calibration_.n_reference) == (120, 30)
     assert set(aligned.alignment_.laws[0].sample) < set(X_CAL[:, 0])
 
 
 def test_at_most_two_thousand_rows_are_set_aside():
-    aligned = AlignedRegressor(Swing(), {0: 1}, n_knots=4, n_queries=1, random_state=0).calibrate(
+    aligned = AlignedRegressor(Swing(), {0: 1}, n_knots=4, n_queries=1, random_state=0, confidence=None).calibrate(
         make_rows(12_000, 40)[0]
     )
     assert (aligned.calibration_.n_rows, aligned.calibration_.n_reference) == (10_000, 2_000)
@@ -973,14 +995,16 @@ def test_arrays_are_never_written_to(properties, alpha):
     for array in arrays:
         array.flags.writeable = False
     X, reference, fresh, y = arrays
-    aligned = AlignedRegressor(Swing(), properties, alpha=alpha, n_knots=8, random_state=0)
+    aligned = AlignedRegressor(Swing(), properties, alpha=alpha, n_knots=8, random_state=0, confidence=None)
     aligned.calibrate(X, X_reference=reference)
-    expected = AlignedRegressor(Swing(), properties, alpha=alpha, n_knots=8, random_state=0)
+    expected = AlignedRegressor(Swing(), properties, alpha=alpha, n_knots=8, random_state=0, confidence=None)
     expected.calibrate(X_CAL.copy(), X_reference=X_TRAIN.copy())
     np.testing.assert_array_equal(aligned.predict(fresh), expected.predict(X_NEW.copy()))
     aligned.predict_interval(fresh)
     aligned.certify(fresh, y)
-    AlignedRegressor(Ridge(), properties, alpha=alpha, n_knots=8, random_state=0).fit(reference, Y_TRAIN)
+    AlignedRegressor(Ridge(), properties, alpha=alpha, n_knots=8, random_state=0, confidence=None).fit(
+        reference, Y_TRAIN
+    )
     for array, original in zip(arrays, [X_CAL, X_TRAIN, X_NEW, Y_NEW], strict=True):
         np.testing.assert_array_equal(array, original)
 
@@ -988,8 +1012,10 @@ def test_arrays_are_never_written_to(properties, alpha):
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("step", [1, -1, 2])
 def test_arrays_of_any_layout_give_the_same(order, step):
-    aligned = AlignedRegressor(Swing(), {0: 1}, random_state=0).calibrate(np.asarray(X_CAL, order=order))
-    expected = AlignedRegressor(Swing(), {0: 1}, random_state=0).calibrate(X_CAL)
+    aligned = AlignedRegressor(Swing(), {0: 1}, random_state=0, confidence=None).calibrate(
+        np.asarray(X_CAL, order=order)
+    )
+    expected = AlignedRegressor(Swing(), {0: 1}, random_state=0, confidence=None).calibrate(X_CAL)
     assert aligned.lambda_ == expected.lambda_
     np.testing.assert_array_equal(aligned.predict(X_NEW[::step]), expected.predict(X_NEW)[::step])
 
@@ -997,7 +1023,9 @@ def test_arrays_of_any_layout_give_the_same(order, step):
 def test_frames_are_never_written_to():
     rows, fresh = make_frame(300, 14, missing=True), make_frame(200, 15, missing=True)
     before = rows.copy(deep=True), fresh.copy(deep=True)
-    aligned = AlignedRegressor(frame_model(missing=True), {"cut": 1, "size": -1}, n_knots=8, random_state=0)
+    aligned = AlignedRegressor(
+        frame_model(missing=True), {"cut": 1, "size": -1}, n_knots=8, random_state=0, confidence=None
+    )
     aligned.calibrate(rows)
     aligned.predict(fresh)
     aligned.certify(fresh, np.zeros(200))
@@ -1007,17 +1035,19 @@ def test_frames_are_never_written_to():
 
 def test_the_declaration_is_never_written_to():
     properties = {0: [1, Increasing(0)], 2: -1, 1: 0}
-    aligned = AlignedRegressor(Swing(), properties, n_knots=8, random_state=0).calibrate(X_CAL)
+    aligned = AlignedRegressor(Swing(), properties, n_knots=8, random_state=0, confidence=None).calibrate(X_CAL)
     assert aligned.properties is properties
     assert properties == {0: [1, Increasing(0)], 2: -1, 1: 0}
 
 
 def test_calibrating_again_overwrites_everything():
     frame = pd.DataFrame(X_CAL, columns=list("abcd"))
-    aligned = AlignedRegressor(Swing(), {0: 1}, random_state=0).calibrate(frame)
+    aligned = AlignedRegressor(Swing(), {0: 1}, random_state=0, confidence=None).calibrate(frame)
     aligned.set_params(properties={2: -1, 0: 1}, alpha=0.2, n_knots=6)
     aligned.calibrate(X_TRAIN[:, :3])
-    fresh = AlignedRegressor(Swing(), {2: -1, 0: 1}, alpha=0.2, n_knots=6, random_state=0).calibrate(X_TRAIN[:, :3])
+    fresh = AlignedRegressor(Swing(), {2: -1, 0: 1}, alpha=0.2, n_knots=6, random_state=0, confidence=None).calibrate(
+        X_TRAIN[:, :3]
+    )
     assert set(vars(aligned)) == set(vars(fresh))
     assert aligned.calibration_ == fresh.calibration_
     assert aligned.lambda_ == fresh.lambda_
@@ -1026,7 +1056,7 @@ def test_calibrating_again_overwrites_everything():
 
 
 def test_parameters_changed_after_calibration_do_not_change_predictions():
-    aligned = AlignedRegressor(Swing(), {0: 1}, random_state=0).calibrate(X_CAL)
+    aligned = AlignedRegressor(Swing(), {0: 1}, random_state=0, confidence=None).calibrate(X_CAL)
     before, certificate = aligned.predict(X_NEW), aligned.certify(X_NEW)
     aligned.set_params(alpha=0.3, properties={1: -1}, projection="sup", n_knots=3)
     np.testing.assert_array_equal(aligned.predict(X_NEW), before)

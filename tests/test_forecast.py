@@ -301,7 +301,7 @@ def test_violations_of_a_model_are_forecast() -> None:
 
 def test_the_half_width_that_many_rows_need() -> None:
     """Half-widths at the forecast size against 100,000 fresh rows: about 100 of them are violated; a factor of 4 is allowed."""
-    aligned = AlignedRegressor(Wave(), {0: "increasing"}, alpha=0.05, random_state=0)
+    aligned = AlignedRegressor(Wave(), {0: "increasing"}, alpha=0.05, random_state=0, confidence=None)
     aligned.calibrate(rows(2000, 0), X_reference=rows(300, 1))
     found = forecast_half_width(aligned, rows(2000, 2), 1000, random_state=1)
     assert found.what == "critical half-width"
@@ -341,7 +341,7 @@ def test_malformed_arguments_are_refused(call, message) -> None:
 
 
 def test_rows_that_no_half_width_helps_are_refused(monkeypatch) -> None:
-    aligned = AlignedRegressor(Wave(), {0: "increasing"}, random_state=0)
+    aligned = AlignedRegressor(Wave(), {0: "increasing"}, random_state=0, confidence=None)
     with pytest.raises(NotCalibratedError, match="has no lambda_ yet"):
         forecast_half_width(aligned, rows(9, 0), 10)
     aligned.calibrate(rows(100, 0))

@@ -126,7 +126,7 @@ def figures_of(kind: str, missing: bool, parameters: dict[str, Any]) -> dict[str
     y = {name: labels(rows) for name, rows in plain.items()}
     X = {name: container(rows) for name, rows in plain.items()}
     model = Wave().fit(X["train"], y["train"])
-    aligned = AlignedRegressor(model, random_state=0, n_knots=12, n_queries=2, **parameters)
+    aligned = AlignedRegressor(model, random_state=0, n_knots=12, n_queries=2, **{"confidence": None, **parameters})
     aligned.calibrate(X["rows"], X_reference=X["train"])
     found: dict[str, Any] = {"lambda_": aligned.lambda_, "calibration": str(aligned.calibration_)}
     found |= {"predict": aligned.predict(X["fresh"]), "interval": aligned.predict_interval(X["fresh"])}
@@ -142,7 +142,9 @@ def figures_of(kind: str, missing: bool, parameters: dict[str, Any]) -> dict[str
     if parameters.get("alpha") != 0 and "groups" not in parameters:
         monitor = Monitor(aligned, window=40).update(X["early"]).update(X["late"])
         found |= {"monitor": str(monitor), "realigned": monitor.realigned().lambda_}
-    fitted = AlignedRegressor(Wave(), random_state=0, n_knots=12, **parameters).fit(X["train"], y["train"])
+    fitted = AlignedRegressor(Wave(), random_state=0, n_knots=12, **{"confidence": None, **parameters}).fit(
+        X["train"], y["train"]
+    )
     return found | {"fitted": fitted.predict(X["fresh"])}
 
 
@@ -186,7 +188,9 @@ def test_every_container_gives_the_same_probabilities(scale: str) -> None:
     found: dict[str, list[Any]] = {}
     for kind, container in CONTAINERS.items():
         model = WaveClass().fit(container(train), outcomes[0])
-        aligned = AlignedClassifier(model, {0: 1}, scale=scale, random_state=0, n_knots=12).calibrate(container(rows))
+        aligned = AlignedClassifier(model, {0: 1}, scale=scale, random_state=0, n_knots=12, confidence=None).calibrate(
+            container(rows)
+        )
         certificate = aligned.certify(container(fresh), outcomes[2]).to_json()
         found[kind] = [aligned.predict_proba(container(fresh)), aligned.predict_interval(container(fresh)), certificate]
     for kind, (probabilities, interval, certificate) in found.items():
@@ -201,7 +205,7 @@ def test_trees_are_read_and_asked_in_every_container() -> None:
     for kind, container in CONTAINERS.items():
         train, rows, fresh = (container(numbers(n_samples, seed)) for seed, n_samples in enumerate((200, 150, 90)))
         forest = RandomForestRegressor(10, random_state=0).fit(train, labels(numbers(200, 0)))
-        aligned = AlignedRegressor(forest, {0: -1}, random_state=0).calibrate(rows)
+        aligned = AlignedRegressor(forest, {0: -1}, random_state=0, confidence=None).calibrate(rows)
         assert "trees" in aligned.calibration_.repair
         found[kind] = aligned.predict(fresh)
         np.testing.assert_array_equal(found[kind], found["array"], err_msg=kind)
@@ -212,7 +216,9 @@ def test_deployment_rows_of_polars_give_the_same_ratio() -> None:
     for container in (as_pandas, as_polars):
         train, rows, deployed = (container(numbers(n_samples, seed)) for seed, n_samples in enumerate((200, 150, 90)))
         model = Wave().fit(train, labels(numbers(200, 0)))
-        aligned = AlignedRegressor(model, {0: 1}, shift=EstimatedRatio(deployed), alpha=0.3, random_state=0, n_knots=12)
+        aligned = AlignedRegressor(
+            model, {0: 1}, shift=EstimatedRatio(deployed), alpha=0.3, random_state=0, n_knots=12, confidence=None
+        )
         found.append(aligned.calibrate(rows, X_reference=train).predict(deployed))
     np.testing.assert_array_equal(*found)
 
@@ -286,9 +292,9 @@ def test_a_pipeline_is_constrained_on_its_raw_columns(name: str) -> None:
     found = []
     for kind, make in (("pandas", mixed_pandas), ("polars", mixed_polars)):
         model = encoded(kind).fit(make(300, 0), mixed_labels(300, 0))
-        aligned = AlignedRegressor(model, PROPERTIES[name], alpha=0.05, random_state=0, n_knots=8).calibrate(
-            make(200, 1)
-        )
+        aligned = AlignedRegressor(
+            model, PROPERTIES[name], alpha=0.05, random_state=0, n_knots=8, confidence=None
+        ).calibrate(make(200, 1))
         fresh = make(150, 2)
         audit = check(model, fresh, PROPERTIES[name], random_state=0)
         found.append([aligned.predict(fresh), aligned.predict_interval(fresh), aligned.critical_half_widths(fresh)])
@@ -327,7 +333,9 @@ def test_a_categorical_of_polars_has_no_order_of_its_own() -> None:
     with pytest.raises(
         InputError, match=r"feature 'colour' has values such as .* which have no order; list the categories"
     ):
-        AlignedRegressor(encoded("polars").fit(frame, mixed_labels(120, 1)), {"colour": 1}).calibrate(frame)
+        AlignedRegressor(encoded("polars").fit(frame, mixed_labels(120, 1)), {"colour": 1}, confidence=None).calibrate(
+            frame
+        )
 
 
 def test_rows_of_one_container_may_be_predicted_in_the_other_if_the_model_can() -> None:
@@ -337,7 +345,9 @@ def test_rows_of_one_container_may_be_predicted_in_the_other_if_the_model_can() 
             return super().predict(X)
 
     model = Either().fit(as_pandas(numbers(50, 0)), labels(numbers(50, 0)))
-    aligned = AlignedRegressor(model, {"dose": 1}, random_state=0).calibrate(as_pandas(numbers(150, 1)))
+    aligned = AlignedRegressor(model, {"dose": 1}, random_state=0, confidence=None).calibrate(
+        as_pandas(numbers(150, 1))
+    )
     fresh = numbers(80, 2)
     np.testing.assert_array_equal(aligned.predict(as_polars(fresh)), aligned.predict(as_pandas(fresh)))
     with pytest.raises(InputError, match=r"missing .'dose'.; not seen before .'DOSE'."):
@@ -349,7 +359,7 @@ def test_labels_weights_and_groups_may_be_series_of_polars() -> None:
     found = []
     for container, series in ((as_pandas, pd.Series), (as_polars, pl.Series)):
         forest = RandomForestRegressor(5, random_state=0)
-        aligned = AlignedRegressor(forest, {"dose": 1}, alpha=0.3, random_state=0, n_knots=8)
+        aligned = AlignedRegressor(forest, {"dose": 1}, alpha=0.3, random_state=0, n_knots=8, confidence=None)
         groups = [["a", "b"][int(value > 2)] for value in rows[:, 3]]
         aligned.fit(container(rows), series(labels(rows)), groups=series(groups), sample_weight=series(1 + rows[:, 1]))
         of_fresh = [["a", "b"][int(value > 2)] for value in fresh[:, 3]]
@@ -367,7 +377,9 @@ def test_a_classifier_on_frames_with_groups_in_a_column() -> None:
             columntransformer__grade__handle_unknown="use_encoded_value", columntransformer__grade__unknown_value=-2
         )
         frame = make(400, 0)
-        aligned = AlignedClassifier(model, {"size": 1}, alpha=0.3, groups="colour", random_state=0, n_knots=8)
+        aligned = AlignedClassifier(
+            model, {"size": 1}, alpha=0.3, groups="colour", random_state=0, n_knots=8, confidence=None
+        )
         aligned.fit(frame, mixed_labels(400, 0) > 3)
         found.append([aligned.predict_proba(make(90, 1)), aligned.predict_interval(make(90, 1))])
     for one, other in zip(*found, strict=True):
@@ -394,7 +406,9 @@ def test_frames_of_polars_are_never_written_to() -> None:
     rows, fresh = mixed_polars(200, 1), mixed_polars(150, 2)
     before = rows.clone(), fresh.clone()
     model = encoded("polars").fit(mixed_polars(300, 0), mixed_labels(300, 0))
-    aligned = AlignedRegressor(model, {"grade": 1, "size": -1}, n_knots=8, random_state=0).calibrate(rows)
+    aligned = AlignedRegressor(model, {"grade": 1, "size": -1}, n_knots=8, random_state=0, confidence=None).calibrate(
+        rows
+    )
     aligned.predict(fresh)
     aligned.certify(fresh)
     assert rows.equals(before[0])
@@ -403,7 +417,7 @@ def test_frames_of_polars_are_never_written_to() -> None:
 
 
 def test_a_lazy_frame_is_not_computed_yet() -> None:
-    aligned = AlignedRegressor(Wave(), {"dose": 1})
+    aligned = AlignedRegressor(Wave(), {"dose": 1}, confidence=None)
     lazy = as_polars(numbers(50, 0)).lazy()
     with pytest.raises(InputError, match=r"X is a polars\..*LazyFrame, not computed yet; call its \.collect\(\) first"):
         aligned.calibrate(lazy)

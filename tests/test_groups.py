@@ -36,7 +36,7 @@ def by_label(X):
 
 
 def align(**changes):
-    aligned = AlignedRegressor(Wave(), {0: 1}, **{"alpha": 0.1, "random_state": 0, **changes})
+    aligned = AlignedRegressor(Wave(), {0: 1}, **{"confidence": None, **{"alpha": 0.1, "random_state": 0, **changes}})
     return aligned.calibrate(rows(4000, 1), X_reference=rows(300, 2))
 
 
@@ -85,7 +85,7 @@ def test_labels_next_to_the_rows_do_the_same() -> None:
     read = align(groups=by_label)
     labels = np.where(X[:, 2] > 0, "large", "small")
     of_fresh = np.where(fresh[:, 2] > 0, "large", "small")
-    given = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0)
+    given = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0, confidence=None)
     given.calibrate(X, groups=labels, X_reference=rows(300, 2))
     np.testing.assert_array_equal(given.predict(fresh, groups=of_fresh), read.predict(fresh))
     np.testing.assert_array_equal(given.predict_interval(fresh, groups=of_fresh), read.predict_interval(fresh))
@@ -114,7 +114,7 @@ def test_labels_follow_their_rows_when_reference_rows_are_set_aside_and_when_fit
     for call in ("calibrate", "fit"):
         outcomes = []
         for groups, labels in ((2, None), (None, X[:, 2])):
-            aligned = AlignedRegressor(Fitted(), {0: 1}, alpha=0.1, groups=groups, random_state=0)
+            aligned = AlignedRegressor(Fitted(), {0: 1}, alpha=0.1, groups=groups, random_state=0, confidence=None)
             arguments = (X,) if call == "calibrate" else (X, X[:, 0])
             getattr(aligned, call)(*arguments, groups=labels)
             outcomes.append({claim.group: claim.lambda_ for claim in aligned.calibration_.claims})
@@ -133,7 +133,7 @@ def test_overlapping_groups_take_the_largest_half_width() -> None:
     expected = np.where(fresh[:, 2] > 0, widths["large"], widths["all"])
     np.testing.assert_array_equal(aligned.threshold_.of_rows(fresh), expected)
     members = np.column_stack([np.ones(4000, dtype=bool), X[:, 2] > 0])
-    given = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0)
+    given = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0, confidence=None)
     given.calibrate(X, groups=members, X_reference=rows(300, 2))
     assert {claim.group for claim in given.calibration_.claims} == {0, 1}
     with pytest.raises(InputError, match="row 0, which is in no group, had no calibration rows"):
@@ -155,7 +155,7 @@ def test_new_groups_are_refused_or_get_the_largest_half_width() -> None:
 def test_groups_that_are_too_small_are_named_with_the_rows_they_need() -> None:
     X = rows(4000, 1)
     X[:5, 2], X[5:9, 2] = 7.0, 8.0
-    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, groups=2, random_state=0)
+    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, groups=2, random_state=0, confidence=None)
     with pytest.raises(CalibrationError) as caught:
         aligned.calibrate(X, X_reference=rows(300, 2))
     message = str(caught.value)
@@ -178,7 +178,7 @@ def test_a_group_that_nothing_repairs_is_named() -> None:
 
     random = np.random.default_rng(0)
     X = np.column_stack([random.random(900), random.random(900) > 0.5]).astype(float)
-    aligned = AlignedRegressor(Wild(), {0: 1}, alpha=0.05, n_knots=2, groups=1, random_state=0)
+    aligned = AlignedRegressor(Wild(), {0: 1}, alpha=0.05, n_knots=2, groups=1, random_state=0, confidence=None)
     with pytest.raises(CalibrationError, match=r"^group 1\.0: .* stay violated at any half-width"):
         aligned.calibrate(X)
 
@@ -207,7 +207,7 @@ def test_groups_must_not_change_along_a_line() -> None:
 )
 def test_bad_labels_are_refused(labels, words) -> None:
     with pytest.raises(InputError) as caught:
-        AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(rows(4000, 1), groups=labels)
+        AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(rows(4000, 1), groups=labels)
     for word in words:
         assert word in str(caught.value)
 
@@ -247,12 +247,16 @@ def test_data_frames_and_classifiers_have_groups_too() -> None:
             p = 0.5 + np.where(X["site"] == "north", 0.4, 0.1) * np.sin(7 * X["x"].to_numpy(dtype=float))
             return np.column_stack([1 - p, p])
 
-    aligned = AlignedClassifier(Sure(), {"x": 1}, groups="site", alpha=0.1, random_state=0).calibrate(X[:1000])
+    aligned = AlignedClassifier(Sure(), {"x": 1}, groups="site", alpha=0.1, random_state=0, confidence=None).calibrate(
+        X[:1000]
+    )
     widths = {claim.group: claim.lambda_ for claim in aligned.calibration_.claims}
     assert widths["north"] > 2 * widths["south"]
     rest = X[1000:].reset_index(drop=True)
     assert [name for name, _ in aligned.certify(rest).separately] == ["group 'north'", "group 'south'"]
-    several = AlignedClassifier(Sure(), {"x": 1}, groups=["site"], alpha=0.1, random_state=0).calibrate(X[:1000])
+    several = AlignedClassifier(
+        Sure(), {"x": 1}, groups=["site"], alpha=0.1, random_state=0, confidence=None
+    ).calibrate(X[:1000])
     assert several.lambda_ == aligned.lambda_
 
 

@@ -261,7 +261,9 @@ def test_a_false_declaration_is_an_error_and_no_certificate() -> None:
     ):
         full.certify(FRESH)
     with pytest.raises(DefectError, match="where by construction none can"):
-        AlignedRegressor(model, Forgetful(0, peak=0.5), random_state=0).calibrate(FRESH, X_reference=TRAIN)
+        AlignedRegressor(model, Forgetful(0, peak=0.5), random_state=0, confidence=None).calibrate(
+            FRESH, X_reference=TRAIN
+        )
 
 
 class Undeclared(Unimodal):

@@ -24,7 +24,9 @@ def rows(n_samples, seed):
 
 
 def align(properties, alpha, **changes):
-    aligned = AlignedRegressor(Hills(), properties, alpha=alpha, random_state=0, n_knots=32, **changes)
+    aligned = AlignedRegressor(
+        Hills(), properties, alpha=alpha, random_state=0, n_knots=32, **{"confidence": None, **changes}
+    )
     return aligned.calibrate(rows(3000, 1), X_reference=rows(400, 2))
 
 

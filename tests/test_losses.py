@@ -10,13 +10,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression
+from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from alignconf import AlignedClassifier, AlignedRegressor
 from alignconf.errors import CalibrationError, InputError
 from alignconf.losses import BoundedLoss, Magnitude
 from alignconf.monitoring import Monitor
-from alignconf.properties import AllOf, Bounded, Increasing, Rule
+from alignconf.properties import (
+    AllOf,
+    Bounded,
+    Convex,
+    Decreasing,
+    DiminishingReturns,
+    Dominates,
+    Increasing,
+    Invariant,
+    Lipschitz,
+    Rule,
+    SlopeAtLeast,
+    Unimodal,
+)  # fmt: skip
+from alignconf.rates import RATES, RateLoss
 
 PLACES = np.arange(6.0)
 LINE = np.array([2.0, 0.5, 1.5, 0.0, 1.0, 2.5])
@@ -54,7 +69,9 @@ def mean_loss(half_width, of=lambda size: size):
 
 
 def align(alpha, loss, seed=0, n_rows=99, **changes):
-    aligned = AlignedRegressor(Scaled(), Increasing(0), alpha=alpha, loss=loss, random_state=seed, **changes)
+    aligned = AlignedRegressor(
+        Scaled(), Increasing(0), alpha=alpha, loss=loss, random_state=seed, **{"confidence": None, **changes}
+    )
     return aligned.calibrate(draw_rows(n_rows, np.random.default_rng(1000 + seed)), X_reference=REFERENCE)
 
 
@@ -85,7 +102,7 @@ def test_the_falling_bound_is_used_only_where_the_repair_is_exact() -> None:
     tree = DecisionTreeRegressor(random_state=0).fit(X, Scaled().predict(X))
     kwargs = {"alpha": 0.1, "random_state": 0, "loss": Magnitude(RANGE, reach=REACH)}
     rows = draw_rows(60, np.random.default_rng(3))
-    exact = AlignedRegressor(tree, Increasing(0), **kwargs).calibrate(rows, X_reference=X)
+    exact = AlignedRegressor(tree, Increasing(0), **{"confidence": None, **kwargs}).calibrate(rows, X_reference=X)
     assert exact.alignment_.is_exact
     constant = exact.set_params(loss=Magnitude(RANGE))
     falling = exact.lambda_
@@ -120,19 +137,24 @@ def test_sizes_by_group_and_by_level() -> None:
     X = draw_rows(400, np.random.default_rng(5))
     for groups in (lambda table: table[:, 1] > 1, None):
         aligned = AlignedRegressor(
-            Scaled(), Increasing(0), alpha=0.1, loss=Magnitude(RANGE), groups=groups, random_state=0
+            Scaled(), Increasing(0), alpha=0.1, loss=Magnitude(RANGE), groups=groups, random_state=0, confidence=None
         )
         aligned.calibrate(X, X_reference=REFERENCE)
         if groups is not None:
             widths = {claim.group: claim.lambda_ for claim in aligned.calibration_.claims}
     assert widths[False] < aligned.lambda_ < widths[True]
     several = AlignedRegressor(
-        Scaled(), [Increasing(0), Bounded(-9, 3)], alpha=[0.1, 0.5], loss=Magnitude(RANGE), random_state=0
+        Scaled(),
+        [Increasing(0), Bounded(-9, 3)],
+        alpha=[0.1, 0.5],
+        loss=Magnitude(RANGE),
+        random_state=0,
+        confidence=None,
     ).calibrate(X, X_reference=REFERENCE)
     assert [claim.alpha for claim in several.calibration_.claims] == [0.1, 0.5]
     assert several.lambda_ == max(claim.lambda_ for claim in several.calibration_.claims)
     both = AllOf(Increasing(0), Bounded(-9, 3))
-    together = AlignedRegressor(Scaled(), both, alpha=0.1, loss=Magnitude(RANGE), random_state=0)
+    together = AlignedRegressor(Scaled(), both, alpha=0.1, loss=Magnitude(RANGE), random_state=0, confidence=None)
     assert np.isfinite(together.calibrate(X, X_reference=REFERENCE).lambda_)
 
 
@@ -169,10 +191,18 @@ def test_probabilities_have_sizes_at_most_one() -> None:
             p = 0.5 + 0.4 * np.sin(9 * X[:, 0])
             return np.column_stack([1 - p, p])
 
-    aligned = AlignedClassifier(Sure(), {0: 1}, alpha=0.02, loss=Magnitude(1.0), random_state=0).calibrate(X)
+    aligned = AlignedClassifier(
+        Sure(), {0: 1}, alpha=0.02, loss=Magnitude(1.0), random_state=0, confidence=None
+    ).calibrate(X)
     assert 0 < aligned.lambda_ < 1
     scaled = AlignedClassifier(
-        Sure(), {0: 1}, alpha=0.02, loss=Magnitude(1.0), difficulty=lambda X: 0.5 + X[:, 1], random_state=0
+        Sure(),
+        {0: 1},
+        alpha=0.02,
+        loss=Magnitude(1.0),
+        difficulty=lambda X: 0.5 + X[:, 1],
+        random_state=0,
+        confidence=None,
     )
     assert np.isfinite(scaled.calibrate(X).lambda_)
 
@@ -272,7 +302,7 @@ def test_rules_and_shifts_and_monitors_have_no_sizes() -> None:
     X = draw_rows(300, np.random.default_rng(0))
     for loss in (Magnitude(RANGE), BoundedLoss(steep)):
         with pytest.raises(InputError, match="has a rule that only says yes or no"):
-            AlignedRegressor(Scaled(), [rule], loss=loss, random_state=0).calibrate(X)
+            AlignedRegressor(Scaled(), [rule], loss=loss, random_state=0, confidence=None).calibrate(X)
         from alignconf.shift import LikelihoodRatio
 
         with pytest.raises(InputError, match="shift is for rates of violations"):
@@ -280,5 +310,68 @@ def test_rules_and_shifts_and_monitors_have_no_sizes() -> None:
     aligned = align(0.1, Magnitude(RANGE))
     with pytest.raises(InputError, match="has no critical half-widths"):
         aligned.critical_half_widths(X)
-    with pytest.raises(InputError, match="no critical half-widths"):
-        Monitor(aligned).update(X)
+    with pytest.raises(InputError, match="a monitor watches a rate of violations"):
+        Monitor(aligned)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Models without a violation, and losses of users' own
+# ---------------------------------------------------------------------------------------------------------------------
+LOSSES = {"sizes": Magnitude(10.0), "falling": Magnitude(10.0, reach=5.0, remaining=0.0), "tanh": BoundedLoss(np.tanh),
+          "sure": BoundedLoss(np.tanh), **{name: name for name in RATES}}  # fmt: skip
+KEPT = [Increasing(0), Decreasing(1), Lipschitz(0, 2.0), SlopeAtLeast(0, 0.5), Unimodal(0), Convex(0), Bounded(-5, 5),
+        DiminishingReturns(0, 1), Dominates(0, 1), Invariant(2), AllOf(Increasing(0), Decreasing(1))]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_model_without_violations_needs_no_half_width(name: str) -> None:
+    """``x0 - x1`` has every one of these properties, so ``lambda_`` is 0 under every loss, by group and for all rows."""
+    X = np.random.default_rng(3).random((300, 3))
+    model = LinearRegression().fit(X, X[:, 0] - X[:, 1])
+    for declared in KEPT if name in ("sizes", "delivered") else KEPT[:2]:
+        for groups in (None, lambda table: table[:, 2] > 0.5):
+            aligned = AlignedRegressor(
+                model,
+                declared,
+                alpha=0.2,
+                loss=LOSSES[name],
+                random_state=0,
+                n_knots=8,
+                groups=None if isinstance(declared, Invariant) else groups,
+                confidence=0.95 if name == "sure" else None,
+            ).calibrate(X)
+            assert aligned.lambda_ == 0.0
+            assert np.isnan(aligned.calibration_.median_score)
+            assert aligned.calibration_.positive_rate == 0
+            assert aligned.certify(X[:20] / 2).n_rejected == 0
+
+
+def _doubled(alignment, table, n_queries, random):
+    return [2 * scores for scores in RATES["delivered"].scores(alignment, table, n_queries, random)]
+
+
+@pytest.mark.parametrize("label", ["delivered", "mine"])
+def test_a_loss_of_ones_own_answers_for_itself(label: str) -> None:
+    """Twice the half-widths of the library's rule, whatever it is called: calibration, scores and monitors agree."""
+    mine = RateLoss(label, "a fresh query ({law}) needs more than half the band", _doubled)
+    X = draw_rows(300, np.random.default_rng(0))
+    fresh = draw_rows(50, np.random.default_rng(1))
+    parameters = {"alpha": 0.2, "n_queries": 1, "random_state": 0, "confidence": None}
+    theirs, own = (
+        AlignedRegressor(Scaled(), {0: 1}, loss=loss, **{"confidence": None, **parameters}).calibrate(
+            X, X_reference=REFERENCE
+        )
+        for loss in ("delivered", mine)
+    )
+    assert own.lambda_ == 2 * theirs.lambda_ > 0
+    widths = own.critical_half_widths(fresh)
+    np.testing.assert_array_equal(widths, 2 * theirs.critical_half_widths(fresh))
+    watched = [Monitor(one, random_state=3).update(fresh).window.scores for one in (theirs, own)]
+    np.testing.assert_array_equal(watched[1], 2 * watched[0])
+    # The loss that calibrated, not one that was set afterwards.
+    np.testing.assert_array_equal(own.set_params(loss="delivered").critical_half_widths(fresh), widths)
+
+
+def test_a_monitor_refuses_sizes_at_once() -> None:
+    with pytest.raises(InputError, match="a monitor watches a rate of violations"):
+        Monitor(align(0.1, Magnitude(RANGE)))

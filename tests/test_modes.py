@@ -81,7 +81,7 @@ def test_rates_are_those_that_certificates_count(declared, truth) -> None:
     """40,000 fresh queries of an estimator. False alarm: 1e-5 each."""
     random = np.random.default_rng(2)
     rows = np.column_stack([random.choice(PLACES, 40_300), random.exponential(size=40_300)])
-    aligned = AlignedRegressor(Wave(), declared, random_state=0)
+    aligned = AlignedRegressor(Wave(), declared, random_state=0, confidence=None)
     aligned.calibrate(rows[:300], X_reference=delivered.REFERENCE)
     fit = delivered.FIT if truth == "pairs" else concave_fit(HEIGHTS, PLACES)
     pieces = pairs(HEIGHTS, fit) if truth == "pairs" else triples(HEIGHTS, fit, PLACES)

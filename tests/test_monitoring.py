@@ -48,7 +48,9 @@ def rate_at(half_width, scale=1.0):
 def calibrated(n_rows=500, seed=0, **parameters):
     parameters = {"alpha": 0.1, "random_state": seed} | parameters
     rows = draw_rows(n_rows, np.random.default_rng(seed))
-    return AlignedRegressor(Falling(), {0: 1}, **parameters).calibrate(rows, X_reference=REFERENCE)
+    return AlignedRegressor(Falling(), {0: 1}, **{"confidence": None, **parameters}).calibrate(
+        rows, X_reference=REFERENCE
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -106,7 +108,7 @@ def test_calibration_scores_are_one_for_each_row():
 
 def test_critical_half_widths_before_calibration_or_with_a_bad_seed():
     with pytest.raises(NotCalibratedError, match="has no lambda_ yet"):
-        AlignedRegressor(Falling(), {0: 1}).critical_half_widths(REFERENCE)
+        AlignedRegressor(Falling(), {0: 1}, confidence=None).critical_half_widths(REFERENCE)
     with pytest.raises(InputError, match="random_state must be a whole number"):
         calibrated().critical_half_widths(REFERENCE, random_state="0")
 
@@ -498,7 +500,7 @@ def test_rules_that_only_say_yes_or_no_are_steered_to_half_widths_at_which_they_
         return np.where(rises(values)[:, None], values, values.mean(axis=1, keepdims=True))
 
     random = np.random.default_rng(20)
-    aligned = AlignedRegressor(Falling(), Rule([{0: 0.0}, {0: 1.0}], rises, middle), random_state=0)
+    aligned = AlignedRegressor(Falling(), Rule([{0: 0.0}, {0: 1.0}], rises, middle), random_state=0, confidence=None)
     aligned.calibrate(draw_rows(500, random), X_reference=draw_rows(200, random))
     monitor = Monitor(aligned, step=0.003, lambda_max=10.0).update(draw_rows(100, random, 3.0))
     levels = aligned.alignment_.asked[0].levels
@@ -558,7 +560,7 @@ def test_classifiers_are_watched_too():
     random = np.random.default_rng(18)
     X = random.random((600, 2))
     model = LogisticRegression().fit(X, X[:, 0] + np.sin(9 * X[:, 1]) > 0.8)
-    aligned = AlignedClassifier(model, {1: 1}, random_state=0).calibrate(X[:400])
+    aligned = AlignedClassifier(model, {1: 1}, random_state=0, confidence=None).calibrate(X[:400])
     monitor = Monitor(aligned).update(X[400:])
     assert monitor.window.n_rows == 200
     assert not monitor.alarm
@@ -589,7 +591,7 @@ def test_what_cannot_be_watched():
     with pytest.raises(InputError, match="aligned must be an AlignedRegressor or AlignedClassifier, got 3 of type int"):
         Monitor(3)
     with pytest.raises(NotCalibratedError, match="has no lambda_ yet"):
-        Monitor(AlignedRegressor(Falling(), {0: 1}))
+        Monitor(AlignedRegressor(Falling(), {0: 1}, confidence=None))
     with pytest.raises(InputError, match="at full strength, alpha=0: nothing was calibrated"):
         Monitor(calibrated(alpha=0))
     with pytest.raises(InputError, match="nothing was steered"):

@@ -128,7 +128,7 @@ def test_the_truth_is_the_rate_that_fresh_rows_show() -> None:
     rows, fresh = draw_rows(300, random), draw_rows(20_000, random)
     for declared in TRUTH:
         for alpha in (0.3, 0.1, 0.05):
-            aligned = AlignedRegressor(Scaled(), declared, alpha=alpha, random_state=0)
+            aligned = AlignedRegressor(Scaled(), declared, alpha=alpha, random_state=0, confidence=None)
             found = aligned.calibrate(rows, X_reference=REFERENCE).certify(fresh).delivered.rate
             p = rate(np.array([aligned.lambda_]), declared)[0]
             assert abs(found - p) <= 4 * np.sqrt(p * (1 - p) / 20_000), (str(declared), alpha)
@@ -168,14 +168,18 @@ def test_a_rule_keeps_the_promise_though_it_fails_again_along_the_path(alpha, n_
 def test_the_half_widths_of_a_rule_come_from_reference_rows_only() -> None:
     random = np.random.default_rng(2)
     one, other = (
-        AlignedRegressor(Scaled(), RULE, random_state=0).calibrate(draw_rows(n, random), X_reference=REFERENCE)
+        AlignedRegressor(Scaled(), RULE, random_state=0, confidence=None).calibrate(
+            draw_rows(n, random), X_reference=REFERENCE
+        )
         for n in (100, 300)
     )
     levels = one.alignment_.asked[0].half_widths
     assert levels == other.alignment_.asked[0].half_widths == alignment_of(RULE).asked[0].half_widths
     assert list(levels) == sorted(set(levels))
     assert {one.lambda_, other.lambda_} <= {0.0, *levels}
-    elsewhere = AlignedRegressor(Scaled(), RULE, random_state=0).calibrate(REFERENCE, X_reference=draw_rows(50, random))
+    elsewhere = AlignedRegressor(Scaled(), RULE, random_state=0, confidence=None).calibrate(
+        REFERENCE, X_reference=draw_rows(50, random)
+    )
     assert elsewhere.alignment_.asked[0].half_widths != levels
 
 
@@ -184,7 +188,7 @@ def test_a_conjunction_with_a_rule_keeps_the_promise(n_draws) -> None:
     """Half-widths of the inequalities are rounded up to the list of the rule, whose path is not known in between."""
     declared = [RULE, InvariantUnder([onwards], tol=1e9)]
     random = np.random.default_rng(3)
-    aligned = AlignedRegressor(Scaled(), declared, alpha=0.1, n_queries=1)
+    aligned = AlignedRegressor(Scaled(), declared, alpha=0.1, n_queries=1, confidence=None)
     found = []
     for draw in range(n_draws // 20):
         aligned.set_params(random_state=draw).calibrate(draw_rows(60, random), X_reference=REFERENCE)

@@ -290,7 +290,7 @@ def test_at_full_strength_no_query_is_violated_where_orbits_partition(rows, decl
 @pytest.mark.parametrize("alpha", [0, 0.1])
 def test_a_model_that_obeys_is_returned_bit_for_bit(rows, declared, answer, alpha: float) -> None:
     model = Given(answer)
-    aligned = AlignedRegressor(model, declared, alpha=alpha, random_state=0).calibrate(rows[:300])
+    aligned = AlignedRegressor(model, declared, alpha=alpha, random_state=0, confidence=None).calibrate(rows[:300])
     assert aligned.predict(rows).tobytes() == model.predict(rows).tobytes()
     assert alpha == 0 or aligned.lambda_ == 0
     assert aligned.certify(rows[300:]).before.n_rejected == 0
@@ -318,7 +318,9 @@ def test_rows_alone_and_together_and_on_threads_give_the_same_bits() -> None:
     diagonal[::4, 1] = diagonal[::4, 0]
     for declared in (InvariantUnder([swap]), InvariantUnder([rotate]), LinearProperty([None, swap], [1, 1], 0.1)):
         found = [
-            AlignedRegressor(WAVE, declared, alpha=0.2, random_state=3, n_jobs=n_jobs).calibrate(diagonal[:300])
+            AlignedRegressor(WAVE, declared, alpha=0.2, random_state=3, n_jobs=n_jobs, confidence=None).calibrate(
+                diagonal[:300]
+            )
             for n_jobs in (1, 2)
         ]
         assert found[0].lambda_ == found[1].lambda_
@@ -390,13 +392,13 @@ def test_words_of_points(forest) -> None:
     assert "\"g(plan='basic') - g(plan='premium') <= 0\"" in str(audit)
     assert "a fresh row moved to 2 points (plan='basic'; plan='premium')" in audit.query_law
     named = LinearProperty([{"plan": "basic"}, {"plan": "premium"}], [1, -1], words="premium is never below basic")
-    aligned = AlignedRegressor(forest, named, alpha=0.2, random_state=0).calibrate(FRAME[200:400])
+    aligned = AlignedRegressor(forest, named, alpha=0.2, random_state=0, confidence=None).calibrate(FRAME[200:400])
     certificate = aligned.certify(FRAME[400:])
     assert '"premium is never below basic"' in certificate.sentence
     assert certificate.reference_law == "none: nothing is drawn"
     assert "fails" not in certificate.query_law
     assert "a fresh row moved to 2 points" in aligned.calibration_.statement
-    low = AlignedRegressor(forest, Bounded(1), alpha=0.2, random_state=0).calibrate(FRAME[200:400])
+    low = AlignedRegressor(forest, Bounded(1), alpha=0.2, random_state=0, confidence=None).calibrate(FRAME[200:400])
     assert "the prediction at a fresh row" in low.calibration_.statement
     assert '"at least 1"' in low.certify(FRAME[400:]).sentence
 
@@ -450,7 +452,7 @@ def test_orbits_whose_points_have_other_orbits_are_counted() -> None:
     """``g(x) <= g(x + 1)`` has an orbit from each point: repaired row by row it need not hold, and that is said."""
     declared = LinearProperty([None, shift], [1, -1])
     with pytest.raises(CalibrationError, match="the points of an orbit have other orbits"):
-        AlignedRegressor(WAVE, declared, alpha=0.1, random_state=0).calibrate(X[:300])
+        AlignedRegressor(WAVE, declared, alpha=0.1, random_state=0, confidence=None).calibrate(X[:300])
     aligned = AlignedRegressor(WAVE, declared, alpha=0, random_state=0).calibrate(X[:300])
     certificate = aligned.certify(X[300:])
     values = [aligned.predict(rows) for rows in (X[300:], shift(X[300:]))]
@@ -472,7 +474,7 @@ def test_a_transform_that_does_something_at_some_rows_only() -> None:
     assert aligned.predict(still).tobytes() == WAVE.predict(still).tobytes()
     never = InvariantUnder([lambda rows: rows])
     for loss in ("delivered", "existence", "line", "displacement"):
-        assert AlignedRegressor(WAVE, never, loss=loss, random_state=0).calibrate(X[:300]).lambda_ == 0
+        assert AlignedRegressor(WAVE, never, loss=loss, random_state=0, confidence=None).calibrate(X[:300]).lambda_ == 0
 
 
 def test_rows_that_a_transform_moves_may_come_late() -> None:
@@ -487,7 +489,7 @@ def test_different_numbers_of_points_are_refused() -> None:
     rows = np.concatenate([X[X[:, 0] + X[:, 1] < 1.5][:300], X[X[:, 0] + X[:, 1] > 1.5]])
     reference, asked = rows[:200], rows[250:]
     with pytest.raises(InputError, match="have 1 points at some rows and 2 at others"):
-        AlignedRegressor(WAVE, InvariantUnder([swap_rarely])).calibrate(asked, X_reference=reference)
+        AlignedRegressor(WAVE, InvariantUnder([swap_rarely]), confidence=None).calibrate(asked, X_reference=reference)
 
 
 # Several parts ------------------------------------------------------------------------------------------------------
@@ -539,7 +541,7 @@ def test_clipping_may_undo_an_opaque_rule_and_then_the_row_counts() -> None:
     )
     model = Given(lambda rows: 0.6 * rows[:, 0])
     with pytest.raises(CalibrationError):
-        AlignedRegressor(model, AllOf(rule, Bounded(0, 0.6)), random_state=0).calibrate(RISING[:200])
+        AlignedRegressor(model, AllOf(rule, Bounded(0, 0.6)), random_state=0, confidence=None).calibrate(RISING[:200])
     full = AlignedRegressor(model, AllOf(rule, Bounded(0, 0.6)), alpha=0).calibrate(RISING[:200])
     assert full.certify(RISING[200:]).delivered.rate == 1.0
 
@@ -607,9 +609,13 @@ def test_every_loss(declared, loss: str, confidence: float | None) -> None:
 def test_delivered_functions_keep_their_rate(declared, confidence: float | None) -> None:
     settings = {"confidence": confidence, "n_queries": 1, "random_state": 0}
     rows, fresh = (np.random.default_rng(seed).random((n, 3)) for seed, n in ((1, 1000), (2, 2000)))
-    aligned = AlignedRegressor(WAVE, declared, alpha=0.1, **settings).calibrate(rows, X_reference=X[:400])
+    aligned = AlignedRegressor(WAVE, declared, alpha=0.1, **{"confidence": None, **settings}).calibrate(
+        rows, X_reference=X[:400]
+    )
     check_rate(aligned, fresh, 1000, 0.1, confidence)
-    wider = AlignedRegressor(WAVE, declared, alpha=0.2, **settings).calibrate(rows, X_reference=X[:400])
+    wider = AlignedRegressor(WAVE, declared, alpha=0.2, **{"confidence": None, **settings}).calibrate(
+        rows, X_reference=X[:400]
+    )
     assert wider.lambda_ <= aligned.lambda_
 
 
@@ -625,12 +631,14 @@ def test_delivered_functions_keep_their_rate(declared, confidence: float | None)
 @pytest.mark.parametrize("loss", ["line", "displacement"])
 def test_losses_that_need_one_function_are_refused_where_none_is_known(declared, loss: str) -> None:
     with pytest.raises(InputError, match=f"loss='{loss}' needs to know on which points one function has the property"):
-        AlignedRegressor(WAVE, declared, loss=loss, n_knots=8).calibrate(SET[:300])
+        AlignedRegressor(WAVE, declared, loss=loss, n_knots=8, confidence=None).calibrate(SET[:300])
 
 
 def test_existence_is_refused_for_a_rule() -> None:
     with pytest.raises(InputError, match="a rule that only says yes or no"):
-        AlignedRegressor(WAVE, Rule([{0: 0.0}, {0: 0.5}], at_most_double, halve), loss="existence").calibrate(SET)
+        AlignedRegressor(
+            WAVE, Rule([{0: 0.0}, {0: 0.5}], at_most_double, halve), loss="existence", confidence=None
+        ).calibrate(SET)
 
 
 # Rules --------------------------------------------------------------------------------------------------------------
@@ -668,7 +676,7 @@ def no_number(values: np.ndarray) -> np.ndarray:
 )
 def test_a_rule_that_answers_wrongly_is_refused(rule, error, words: str) -> None:
     with pytest.raises(error, match=words):
-        AlignedRegressor(WAVE, rule([{0: 0.0}, {0: 0.5}], halve)).calibrate(SET)
+        AlignedRegressor(WAVE, rule([{0: 0.0}, {0: 0.5}], halve), confidence=None).calibrate(SET)
 
 
 def writes(values: np.ndarray) -> np.ndarray:
@@ -685,7 +693,7 @@ def test_a_projection_that_does_not_reach_acceptance_is_counted() -> None:
     full = AlignedRegressor(WAVE, half_way, alpha=0).calibrate(SET[:300]).certify(SET[300:])
     assert full.delivered.n_rejected == full.before.n_rejected > 0
     with pytest.raises(CalibrationError, match="stay violated at any half-width"):
-        AlignedRegressor(WAVE, half_way, random_state=0).calibrate(SET[:300])
+        AlignedRegressor(WAVE, half_way, random_state=0, confidence=None).calibrate(SET[:300])
 
 
 @pytest.mark.parametrize("rows", [X, SET], ids=["elsewhere", "at its points"])
@@ -694,7 +702,8 @@ def test_a_rule_has_half_widths_like_its_inequality(rows: np.ndarray) -> None:
     same = LinearProperty([{0: 0.0}, {0: 0.5}], [-2, 1])
     for alpha in (0.05, 0.1, 0.3):
         opaque, exact = (
-            AlignedRegressor(WAVE, it, alpha=alpha, random_state=0).calibrate(rows[:400]) for it in (rule, same)
+            AlignedRegressor(WAVE, it, alpha=alpha, random_state=0, confidence=None).calibrate(rows[:400])
+            for it in (rule, same)
         )
         levels = np.array([0.0, *opaque.alignment_.asked[0].half_widths])
         assert opaque.lambda_ in levels
@@ -710,7 +719,7 @@ def test_a_point_that_lacks_a_constrained_feature_is_asked_as_it_is_delivered(al
     rows[::5, 1] = np.nan
     model = Given(lambda it: np.nan_to_num(it[:, 0], nan=0.3) - it[:, 2])
     declared = AllOf(Increasing(0), InvariantUnder([swap], tol=0.01), Bounded(-0.1, 2))
-    aligned = AlignedRegressor(model, declared, alpha=alpha, n_knots=8, random_state=0)
+    aligned = AlignedRegressor(model, declared, alpha=alpha, n_knots=8, random_state=0, confidence=None)
     aligned.calibrate(rows[:300], X_reference=0.999 * X[:200])
     certificate = aligned.certify(rows[300:])
     here, there = aligned.predict(rows[300:]), aligned.predict(swap(rows[300:]))

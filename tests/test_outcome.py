@@ -55,7 +55,9 @@ def draw_rows(n_samples, random):
 
 def aligned_falling():
     random = np.random.default_rng(0)
-    return AlignedRegressor(Falling(), {0: 1}, n_knots=8, random_state=0).calibrate(draw_rows(200, random))
+    return AlignedRegressor(Falling(), {0: 1}, n_knots=8, random_state=0, confidence=None).calibrate(
+        draw_rows(200, random)
+    )
 
 
 def around_zero(residuals, columns=None, **arguments):
@@ -252,7 +254,7 @@ def test_calibrating_again_makes_it_void():
         with pytest.raises(NotCalibratedError, match="was calibrated again after its outcome_ was found"):
             getattr(fresh, call)(rows, *arguments)
     with pytest.raises(NotCalibratedError, match="has no lambda_ yet"):
-        AlignedRegressor(Falling(), {0: 1}).calibrate_outcome(rows, np.zeros(40))
+        AlignedRegressor(Falling(), {0: 1}, confidence=None).calibrate_outcome(rows, np.zeros(40))
     aligned.calibrate_outcome(rows, random.normal(size=40))
     realigned = Monitor(aligned).update(draw_rows(100, random)).realigned()
     with pytest.raises(NotCalibratedError, match="calibrated again"):
@@ -284,7 +286,7 @@ def test_groups_of_data_frames_by_name():
         def predict(self, X):
             return -(X["z"] * X["x"]).to_numpy()
 
-    aligned = AlignedRegressor(Model(), {"x": 1}, random_state=0).calibrate(frame)
+    aligned = AlignedRegressor(Model(), {"x": 1}, random_state=0, confidence=None).calibrate(frame)
     y = random.normal(size=60) * np.tile([1.0, 10.0, 100.0], 20)
     aligned.calibrate_outcome(frame, aligned.predict(frame) + y, groups="site")
     width = np.ptp(aligned.predict_outcome_interval(frame), axis=1)

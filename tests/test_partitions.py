@@ -116,9 +116,9 @@ def same_certificate(one: Any, other: Any) -> None:
 @pytest.mark.parametrize("chunks", [400, 45, (1, 0, 398, 1), (0, 400)])
 def test_no_cut_changes_anything(chunks: Any) -> None:
     """A row each, rows in the thousands, partitions without any: the same bits."""
-    one = AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(ARRAY)
+    one = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(ARRAY)
     far = da.from_array(ARRAY, chunks=(chunks, 2))
-    many = AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(far)
+    many = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(far)
     same_calibration(one, many)
     np.testing.assert_array_equal(many.predict(far).compute(), one.predict(ARRAY))
     np.testing.assert_array_equal(many.predict_interval(far).compute(), one.predict_interval(ARRAY))
@@ -152,8 +152,8 @@ CHOICES: dict[str, tuple[Any, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", CHOICES)
 def test_every_promise_is_the_same(name: str) -> None:
     properties, chosen = CHOICES[name]
-    one = AlignedRegressor(MODEL, properties, random_state=3, **chosen).calibrate(X_CAL)
-    many = AlignedRegressor(MODEL, properties, random_state=3, **chosen).calibrate(FAR_CAL)
+    one = AlignedRegressor(MODEL, properties, random_state=3, **{"confidence": None, **chosen}).calibrate(X_CAL)
+    many = AlignedRegressor(MODEL, properties, random_state=3, **{"confidence": None, **chosen}).calibrate(FAR_CAL)
     same_calibration(one, many)
     same_certificate(one.certify(X_NEW, Y_NEW), many.certify(FAR_NEW, Y_FAR))
     np.testing.assert_array_equal(many.predict(FAR_NEW).compute(), one.predict(X_NEW))
@@ -161,8 +161,12 @@ def test_every_promise_is_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("column", ["region", "kind"])
 def test_labels_of_groups_lie_beside_the_rows(column: str) -> None:
-    one = AlignedRegressor(MODEL, {"a": 1}, random_state=3, alpha=0.2).calibrate(X_CAL, groups=X_CAL[column])
-    many = AlignedRegressor(MODEL, {"a": 1}, random_state=3, alpha=0.2).calibrate(FAR_CAL, groups=FAR_CAL[column])
+    one = AlignedRegressor(MODEL, {"a": 1}, random_state=3, alpha=0.2, confidence=None).calibrate(
+        X_CAL, groups=X_CAL[column]
+    )
+    many = AlignedRegressor(MODEL, {"a": 1}, random_state=3, alpha=0.2, confidence=None).calibrate(
+        FAR_CAL, groups=FAR_CAL[column]
+    )
     same_calibration(one, many)
     same_certificate(one.certify(X_NEW, groups=X_NEW[column]), many.certify(FAR_NEW, groups=FAR_NEW[column]))
     found = many.predict(FAR_NEW, groups=FAR_NEW[column]).compute()
@@ -173,15 +177,17 @@ def test_overlapping_groups_lie_beside_the_rows() -> None:
     def inside(table: Any) -> Any:
         return table.assign(north=(table["region"] == "north").astype(bool), all=True)[["north", "all"]]
 
-    one = AlignedRegressor(MODEL, {"a": 1}, random_state=3).calibrate(X_CAL, groups=inside(X_CAL))
-    many = AlignedRegressor(MODEL, {"a": 1}, random_state=3).calibrate(FAR_CAL, groups=inside(FAR_CAL))
+    one = AlignedRegressor(MODEL, {"a": 1}, random_state=3, confidence=None).calibrate(X_CAL, groups=inside(X_CAL))
+    many = AlignedRegressor(MODEL, {"a": 1}, random_state=3, confidence=None).calibrate(FAR_CAL, groups=inside(FAR_CAL))
     same_calibration(one, many)
     same_certificate(one.certify(X_NEW, groups=inside(X_NEW)), many.certify(FAR_NEW, groups=inside(FAR_NEW)))
 
 
 def test_several_queries_are_certified_in_the_same_order() -> None:
     """Bounds by betting depend on the order of the rows."""
-    one, many = (AlignedRegressor(MODEL, {"a": 1}, random_state=3).calibrate(X) for X in (X_CAL, FAR_CAL))
+    one, many = (
+        AlignedRegressor(MODEL, {"a": 1}, random_state=3, confidence=None).calibrate(X) for X in (X_CAL, FAR_CAL)
+    )
     same_certificate(one.certify(X_NEW, n_queries=5), many.certify(FAR_NEW, n_queries=5))
 
 
@@ -190,7 +196,7 @@ def test_a_generator_goes_on_where_one_machine_leaves_it() -> None:
     found = []
     for X, X_fresh in ((X_CAL, X_NEW), (FAR_CAL, FAR_NEW)):
         random = np.random.default_rng(5)
-        aligned = AlignedRegressor(MODEL, {"a": 1}, random_state=random).calibrate(X)
+        aligned = AlignedRegressor(MODEL, {"a": 1}, random_state=random, confidence=None).calibrate(X)
         audit = check(MODEL, X_fresh, {"a": 1}, random_state=random)
         found.append((aligned.lambda_, str(aligned.certify(X_fresh)), figures(audit), random.bit_generator.state))
     assert found[0] == found[1]
@@ -220,7 +226,9 @@ def test_classifiers_too(scale: str) -> None:
     forest = RandomForestClassifier(10, random_state=0).fit(X_TRAIN[["b", "c"]], labels)
     near, far = X_CAL[["b", "c"]], FAR_CAL[["b", "c"]]
     one, many = (
-        AlignedClassifier(forest, {"b": -1}, pos_label="yes", scale=scale, alpha=0.2, random_state=0).calibrate(X)
+        AlignedClassifier(
+            forest, {"b": -1}, pos_label="yes", scale=scale, alpha=0.2, random_state=0, confidence=None
+        ).calibrate(X)
         for X in (near, far)
     )
     same_calibration(one, many)
@@ -240,9 +248,9 @@ def test_classifiers_too(scale: str) -> None:
 
 def test_reference_rows_may_be_in_partitions_too() -> None:
     far = dd.from_pandas(X_TRAIN, npartitions=3, sort=False)
-    one = AlignedRegressor(MODEL, {"a": 1}, random_state=0).calibrate(X_CAL, X_reference=X_TRAIN)
+    one = AlignedRegressor(MODEL, {"a": 1}, random_state=0, confidence=None).calibrate(X_CAL, X_reference=X_TRAIN)
     for X, X_reference in ((FAR_CAL, X_TRAIN), (FAR_CAL, far), (X_CAL, far)):
-        many = AlignedRegressor(MODEL, {"a": 1}, random_state=0).calibrate(X, X_reference=X_reference)
+        many = AlignedRegressor(MODEL, {"a": 1}, random_state=0, confidence=None).calibrate(X, X_reference=X_reference)
         same_calibration(one, many)
     expected = check(MODEL, X_NEW, {"a": 1}, X_reference=X_TRAIN, random_state=0)
     assert figures(check(MODEL, FAR_NEW, {"a": 1}, X_reference=far, random_state=0)) == figures(expected)
@@ -260,13 +268,17 @@ def test_lengths_need_not_be_known() -> None:
     """After a filter neither frames nor arrays know how many rows they have."""
     far = da.from_array(ARRAY, chunks=(90, 3))
     kept, expected = far[far[:, 1] > 0.3], ARRAY[ARRAY[:, 1] > 0.3]
-    one, many = (AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(X) for X in (expected, kept))
+    one, many = (
+        AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(X) for X in (expected, kept)
+    )
     same_calibration(one, many)
     np.testing.assert_array_equal(many.predict(kept).compute(), one.predict(expected))
     same_certificate(one.certify(ARRAY[:50] + 0.001), many.certify(da.from_array(ARRAY[:50] + 0.001, chunks=(20, 3))))
     few = FAR_CAL[FAR_CAL["region"] == "north"]
     expected = X_CAL[X_CAL["region"] == "north"]
-    one, many = (AlignedRegressor(MODEL, {"a": 1}, random_state=0).calibrate(X) for X in (expected, few))
+    one, many = (
+        AlignedRegressor(MODEL, {"a": 1}, random_state=0, confidence=None).calibrate(X) for X in (expected, few)
+    )
     same_calibration(one, many)
 
 
@@ -282,7 +294,7 @@ def test_answers_are_plans_with_known_meta(scheduler: str) -> None:
 
     frame = pd.DataFrame(ARRAY, columns=list("uvw"), index=np.arange(400) * 3)
     far = dd.from_pandas(frame, npartitions=4)
-    aligned = AlignedRegressor(Counting(), {"u": 1}, random_state=0).calibrate(far)
+    aligned = AlignedRegressor(Counting(), {"u": 1}, random_state=0, confidence=None).calibrate(far)
     calls.clear()
     found, band = aligned.predict(far), aligned.predict_interval(far)
     assert calls == []
@@ -301,7 +313,7 @@ def test_answers_are_plans_with_known_meta(scheduler: str) -> None:
 
 def test_partitions_without_rows_are_answered_by_none() -> None:
     far = dd.from_pandas(X_NEW, npartitions=3, sort=False)
-    aligned = AlignedRegressor(MODEL, {"a": 1}, random_state=0).calibrate(FAR_CAL)
+    aligned = AlignedRegressor(MODEL, {"a": 1}, random_state=0, confidence=None).calibrate(FAR_CAL)
     empty = aligned.predict(far[far["b"] > 2]).compute()
     assert (empty.dtype, empty.size) == (np.float64, 0)
     assert aligned.predict_interval(da.from_array(np.empty((0, 6)), chunks=(5, 6))).compute().shape == (0, 2)
@@ -312,7 +324,9 @@ def test_what_is_kept_and_sent_is_small(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("alignconf.repeats.MOST", 100)
     random = np.random.default_rng(0)
     X = random.random((20_000, 3))
-    aligned = AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(da.from_array(X, chunks=(1000, 3)))
+    aligned = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(
+        da.from_array(X, chunks=(1000, 3))
+    )
     marks = dict(aligned.used_rows_.marks)["calibration"]
     # Binomial with mean 100 and variance below 100: outside of this with probability below 1e-7.
     assert 45 <= marks.size <= 155
@@ -329,7 +343,7 @@ def test_what_is_kept_and_sent_is_small(monkeypatch: pytest.MonkeyPatch) -> None
 # ---------------------------------------------------------------------------------------------------------------------
 @cache
 def calibrated() -> AlignedRegressor:
-    return AlignedRegressor(MODEL, {"a": 1}, random_state=0).calibrate(X_CAL)
+    return AlignedRegressor(MODEL, {"a": 1}, random_state=0, confidence=None).calibrate(X_CAL)
 
 
 @pytest.mark.parametrize(
@@ -347,7 +361,7 @@ def calibrated() -> AlignedRegressor:
 def test_what_is_no_table_is_refused(X: Any, message: str) -> None:
     assert is_partitioned(X)
     with pytest.raises(InputError, match=message):
-        AlignedRegressor(Wave(), {0: 1}).calibrate(X)
+        AlignedRegressor(Wave(), {0: 1}, confidence=None).calibrate(X)
     with pytest.raises(InputError, match=message):
         check(Wave(), X, {0: 1})
 
@@ -355,7 +369,7 @@ def test_what_is_no_table_is_refused(X: Any, message: str) -> None:
 @pytest.mark.parametrize("loss", [Magnitude(largest=2.0), BoundedLoss(np.tanh)], ids=lambda loss: loss.name)
 def test_losses_of_more_than_a_score_are_refused(loss: Any) -> None:
     with pytest.raises(InputError, match=f"loss='{loss.name}' needs more than one number of each row, which is not"):
-        AlignedRegressor(MODEL, {"a": 1}, loss=loss).calibrate(FAR_CAL)
+        AlignedRegressor(MODEL, {"a": 1}, loss=loss, confidence=None).calibrate(FAR_CAL)
 
 
 def test_what_is_not_supported_is_refused_before_any_work() -> None:
@@ -380,7 +394,7 @@ def test_what_is_not_supported_is_refused_before_any_work() -> None:
     )
     for chosen, given, message in cases:
         with pytest.raises(InputError, match=message):
-            AlignedRegressor(Untouched(), {"a": 1}, **chosen).calibrate(FAR_CAL, **given)
+            AlignedRegressor(Untouched(), {"a": 1}, **{"confidence": None, **chosen}).calibrate(FAR_CAL, **given)
 
 
 def test_too_many_reference_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -388,7 +402,7 @@ def test_too_many_reference_rows_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(
         InputError, match=r"X_reference has 300 rows in partitions.*at most 200 of them; give a sample, .*0\.33"
     ):
-        AlignedRegressor(MODEL, {"a": 1}).calibrate(FAR_CAL, X_reference=FAR_NEW)
+        AlignedRegressor(MODEL, {"a": 1}, confidence=None).calibrate(FAR_CAL, X_reference=FAR_NEW)
     with pytest.raises(InputError, match="X has 600 rows in partitions"):
         AlignedRegressor(MODEL, {"a": 1}, alpha=0).calibrate(FAR_CAL)
 
@@ -397,7 +411,7 @@ def test_too_few_rows_are_refused_with_the_same_words() -> None:
     few = X_CAL.head(30)
     for X in (few, dd.from_pandas(few, npartitions=3)):
         with pytest.raises(CalibrationError, match=r"30 rows cannot support alpha=0\.02: at least 49 calibration rows"):
-            AlignedRegressor(MODEL, {"a": 1}, alpha=0.02).calibrate(X)
+            AlignedRegressor(MODEL, {"a": 1}, alpha=0.02, confidence=None).calibrate(X)
 
 
 def test_values_without_a_place_are_refused_where_they_are() -> None:
@@ -407,7 +421,7 @@ def test_values_without_a_place_are_refused_where_they_are() -> None:
         pytest.raises(InputError, match="feature 'a' has values such as"),
         dask.config.set({"dataframe.convert-string": False}),
     ):
-        AlignedRegressor(MODEL, {"a": 1}).calibrate(dd.from_pandas(wrong, npartitions=4, sort=False))
+        AlignedRegressor(MODEL, {"a": 1}, confidence=None).calibrate(dd.from_pandas(wrong, npartitions=4, sort=False))
 
 
 def test_categories_that_are_not_looked_up_are_refused() -> None:
@@ -415,18 +429,20 @@ def test_categories_that_are_not_looked_up_are_refused() -> None:
     with pytest.raises(
         InputError, match=r"X has categories that Dask does not know yet, in \['region'\]: .*X.categorize"
     ):
-        AlignedRegressor(MODEL, {"a": 1}).calibrate(unknown)
-    AlignedRegressor(MODEL, {"a": 1}).calibrate(unknown.categorize(columns=["region"]))
+        AlignedRegressor(MODEL, {"a": 1}, confidence=None).calibrate(unknown)
+    AlignedRegressor(MODEL, {"a": 1}, confidence=None).calibrate(unknown.categorize(columns=["region"]))
 
 
 def test_groups_are_wanted_as_they_were_at_calibration() -> None:
-    grouped = AlignedRegressor(MODEL, {"a": 1}, random_state=0).calibrate(X_CAL, groups=X_CAL["region"])
+    grouped = AlignedRegressor(MODEL, {"a": 1}, random_state=0, confidence=None).calibrate(
+        X_CAL, groups=X_CAL["region"]
+    )
     for work in (grouped.predict, grouped.certify, grouped.predict_interval):
         with pytest.raises(InputError, match="groups is missing: calibration was by group"):
             work(FAR_NEW)
         with pytest.raises(InputError, match="groups is given, but calibration was not by group"):
             getattr(calibrated(), work.__name__)(FAR_NEW, groups=FAR_NEW["region"])
-    by_column = AlignedRegressor(MODEL, {"a": 1}, groups="region", random_state=0).calibrate(X_CAL)
+    by_column = AlignedRegressor(MODEL, {"a": 1}, groups="region", random_state=0, confidence=None).calibrate(X_CAL)
     with pytest.raises(InputError, match="groups is given twice"):
         by_column.predict(FAR_NEW, groups=FAR_NEW["region"])
 
@@ -438,7 +454,7 @@ def test_other_columns_and_no_calibration_are_refused_at_once() -> None:
             work(fewer)
     for method in ("predict", "predict_interval", "certify"):
         with pytest.raises(NotCalibratedError, match="has no lambda_ yet"):
-            getattr(AlignedRegressor(MODEL, {"a": 1}), method)(FAR_NEW)
+            getattr(AlignedRegressor(MODEL, {"a": 1}, confidence=None), method)(FAR_NEW)
 
 
 def test_rows_in_memory_are_asked_for_where_they_are_needed() -> None:
@@ -446,7 +462,7 @@ def test_rows_in_memory_are_asked_for_where_they_are_needed() -> None:
         calibrated().critical_half_widths,
         calibrated().predict_outcome_interval,
         lambda X: calibrated().calibrate_outcome(X, Y_NEW),
-        lambda X: AlignedRegressor(MODEL, {"a": 1}).fit(X, Y_FAR),
+        lambda X: AlignedRegressor(MODEL, {"a": 1}, confidence=None).fit(X, Y_FAR),
     ):
         with pytest.raises(
             (InputError, NotCalibratedError), match=r"X is a Dask object, .*DataFrame; .*with \.compute"
@@ -463,7 +479,7 @@ def test_rows_with_nothing_to_ask_are_refused() -> None:
 
 
 def test_rows_that_come_back_are_noticed() -> None:
-    many = AlignedRegressor(MODEL, {"a": 1}, random_state=0).calibrate(FAR_CAL)
+    many = AlignedRegressor(MODEL, {"a": 1}, random_state=0, confidence=None).calibrate(FAR_CAL)
     messages = []
     for X in (X_CAL, FAR_CAL):
         with pytest.raises(InputError, match="X repeats 480 of the 480 calibration rows in its 600 rows") as caught:
@@ -471,11 +487,11 @@ def test_rows_that_come_back_are_noticed() -> None:
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
     with pytest.warns(RepeatedRowsWarning, match="X repeats 600 of the 600 rows of X_reference"):
-        AlignedRegressor(MODEL, {"a": 1}, random_state=0).calibrate(FAR_CAL, X_reference=X_CAL)
+        AlignedRegressor(MODEL, {"a": 1}, random_state=0, confidence=None).calibrate(FAR_CAL, X_reference=X_CAL)
 
 
 def test_an_interrupted_calibration_leaves_the_earlier_one() -> None:
-    aligned = AlignedRegressor(MODEL, {"a": 1}, random_state=0).calibrate(FAR_CAL)
+    aligned = AlignedRegressor(MODEL, {"a": 1}, random_state=0, confidence=None).calibrate(FAR_CAL)
     before = dict(vars(aligned))
 
     class Interrupted(Trees):
@@ -495,7 +511,7 @@ def test_an_interrupted_calibration_leaves_the_earlier_one() -> None:
 def test_a_bar_counts_partitions_where_it_was_asked_for(
     verbose: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    aligned = AlignedRegressor(MODEL, {"a": 1}, random_state=0, verbose=verbose).calibrate(FAR_CAL)
+    aligned = AlignedRegressor(MODEL, {"a": 1}, random_state=0, verbose=verbose, confidence=None).calibrate(FAR_CAL)
     assert capfd.readouterr() == ("", "")
     monkeypatch.setattr("alignconf.progress.DELAY", 0.0)
     aligned.calibrate(FAR_CAL).certify(FAR_NEW)
@@ -574,9 +590,9 @@ def on_the_cluster(client: Any) -> Iterator[Any]:
 
 @pytest.mark.usefixtures("on_the_cluster")
 def test_two_worker_processes_find_the_same_numbers(capfd: pytest.CaptureFixture[str]) -> None:
-    one = AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(ARRAY)
+    one = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(ARRAY)
     far = da.from_array(ARRAY, chunks=(200, 3))
-    many = AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(far)
+    many = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(far)
     same_calibration(one, many)
     np.testing.assert_array_equal(many.predict(far).compute(), one.predict(ARRAY))
     assert capfd.readouterr() == ("", "")
@@ -587,11 +603,11 @@ def test_worker_processes_certify_and_audit_and_work_for_joblib(
     on_the_cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is sent is taken for large and goes beside the plan; joblib's Dask backend is for rows in memory."""
-    one = AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(ARRAY)
+    one = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(ARRAY)
     far, fresh = da.from_array(ARRAY, chunks=(100, 3)), ARRAY[:90] + 0.001
     far_fresh = da.from_array(fresh, chunks=(40, 3))
     monkeypatch.setattr("alignconf.partitions.LARGE", 0)
-    many = AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(far)
+    many = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(far)
     same_calibration(one, many)
     same_certificate(one.certify(fresh), many.certify(far_fresh))
     np.testing.assert_array_equal(many.predict(far_fresh).compute(), one.predict(fresh))
@@ -600,14 +616,16 @@ def test_worker_processes_certify_and_audit_and_work_for_joblib(
         many.certify(far)
     monkeypatch.setattr("alignconf.lines.BLOCK_ROWS", 3000)
     with parallel_config(backend="dask", n_jobs=2):
-        same_calibration(one, AlignedRegressor(Wave(), {0: 1}, random_state=0, verbose=True).calibrate(ARRAY))
+        same_calibration(
+            one, AlignedRegressor(Wave(), {0: 1}, random_state=0, verbose=True, confidence=None).calibrate(ARRAY)
+        )
     assert not any(on_the_cluster.processing().values())
 
 
 @pytest.mark.slow
 def test_a_killed_worker_changes_nothing(on_the_cluster: Any) -> None:
     """One of two workers is killed while it scores: partitions that were on it are asked again."""
-    one = AlignedRegressor(Slow(), {0: 1}, random_state=0).calibrate(ARRAY)
+    one = AlignedRegressor(Slow(), {0: 1}, random_state=0, confidence=None).calibrate(ARRAY)
     far = da.from_array(ARRAY, chunks=(10, 3))
 
     def kill() -> None:
@@ -617,7 +635,7 @@ def test_a_killed_worker_changes_nothing(on_the_cluster: Any) -> None:
     for method in (lambda aligned: aligned.lambda_, lambda aligned: aligned.predict(far).compute().tolist()):
         killer = threading.Thread(target=kill)
         killer.start()
-        many = AlignedRegressor(Slow(), {0: 1}, random_state=0).calibrate(far)
+        many = AlignedRegressor(Slow(), {0: 1}, random_state=0, confidence=None).calibrate(far)
         found = method(many)
         killer.join()
         same_calibration(one, many)
@@ -626,7 +644,7 @@ def test_a_killed_worker_changes_nothing(on_the_cluster: Any) -> None:
 
 @pytest.mark.slow
 def test_an_interruption_cancels_what_is_left(on_the_cluster: Any) -> None:
-    aligned = AlignedRegressor(Slow(), {0: 1}, random_state=0).calibrate(ARRAY)
+    aligned = AlignedRegressor(Slow(), {0: 1}, random_state=0, confidence=None).calibrate(ARRAY)
     before = dict(vars(aligned))
 
     def interrupt() -> None:

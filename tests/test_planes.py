@@ -178,7 +178,7 @@ def test_at_full_strength_every_rectangle_on_changed_planes_passes(lines: tuple,
 
 def test_a_model_with_diminishing_returns_is_left_alone() -> None:
     declared = DiminishingReturns(0, 1)
-    assert AlignedRegressor(Substitutes(), declared, random_state=0).calibrate(X[:500]).lambda_ == 0
+    assert AlignedRegressor(Substitutes(), declared, random_state=0, confidence=None).calibrate(X[:500]).lambda_ == 0
     full = AlignedRegressor(Substitutes(), declared, alpha=0).calibrate(X[:500])
     np.testing.assert_array_equal(full.predict(X[500:]), Substitutes().predict(X[500:]))
     assert check(Substitutes(), X, declared, random_state=0).violations.n_rejected == 0
@@ -190,7 +190,9 @@ def test_the_delivered_function_keeps_its_promise() -> None:
     rates = []
     for seed in range(40):
         rows = np.random.default_rng(seed + 10).random((600, 3))
-        aligned = AlignedRegressor(Wavy(), declared, alpha=0.1, random_state=seed, n_knots=16, n_queries=3)
+        aligned = AlignedRegressor(
+            Wavy(), declared, alpha=0.1, random_state=seed, n_knots=16, n_queries=3, confidence=None
+        )
         rates.append(aligned.calibrate(rows[:200], X_reference=X[:400]).certify(rows[200:]).delivered.rate)
     assert np.mean(rates) <= 0.1 + 3 * np.std(rates, ddof=1) / np.sqrt(40)
     assert np.mean(rates) >= 0.05
@@ -199,10 +201,14 @@ def test_the_delivered_function_keeps_its_promise() -> None:
 def test_losses_words_and_limits() -> None:
     declared = AllOf(DiminishingReturns(0, 1), Bounded(0.5, 1.2))
     for loss in ("line", "displacement", "existence"):
-        aligned = AlignedRegressor(Wavy(), declared, loss=loss, n_knots=16, random_state=0).calibrate(X[:500])
+        aligned = AlignedRegressor(Wavy(), declared, loss=loss, n_knots=16, random_state=0, confidence=None).calibrate(
+            X[:500]
+        )
         assert aligned.lambda_ > 0
     assert aligned.predict(X).min() + aligned.lambda_ >= 0.5
-    sentence = AlignedRegressor(Wavy(), declared, random_state=0).calibrate(X[:500]).certify(X[500:]).sentence
+    sentence = (
+        AlignedRegressor(Wavy(), declared, random_state=0, confidence=None).calibrate(X[:500]).certify(X[500:]).sentence
+    )
     assert "diminishing returns of 0 and 1 and between 0.5 and 1.2" in sentence
     assert "rectangles with iid sides" in sentence
     audit = check(Wavy(), X, DiminishingReturns(0, 1), random_state=0)
@@ -212,7 +218,9 @@ def test_losses_words_and_limits() -> None:
 
 
 def test_a_tolerance_leaves_small_violations() -> None:
-    loose = AlignedRegressor(Wavy(), DiminishingReturns(0, 1, tol=10), alpha=0.1, random_state=0).calibrate(X[:500])
+    loose = AlignedRegressor(
+        Wavy(), DiminishingReturns(0, 1, tol=10), alpha=0.1, random_state=0, confidence=None
+    ).calibrate(X[:500])
     assert loose.lambda_ == 0
     some = AlignedRegressor(Wavy(), DiminishingReturns(0, 1, tol=0.02), alpha=0).calibrate(X[:500])
     assert some.certify(X[500:]).full_strength.n_rejected == 0

@@ -46,7 +46,7 @@ def close_figures() -> Iterator[None]:
 
 
 def test_curves_are_the_functions(rows: np.ndarray) -> None:
-    aligned = AlignedRegressor(Wave(), {0: "increasing"}, alpha=0.1, random_state=0).calibrate(rows)
+    aligned = AlignedRegressor(Wave(), {0: "increasing"}, alpha=0.1, random_state=0, confidence=None).calibrate(rows)
     ax = plotting.line(aligned, rows, row=7)
     curves = {curve.get_label(): curve.get_xydata() for curve in ax.get_lines()}
     places, delivered = curves["delivered"].T
@@ -126,7 +126,7 @@ RULES = [Ordered("cut", ["Fair", "Good", "Ideal"]), Increasing("size ($)")]
 
 
 def test_a_line_over_categories_names_them() -> None:
-    aligned = AlignedRegressor(Cuts(), RULES, alpha=0.1, random_state=0).calibrate(frame(200))
+    aligned = AlignedRegressor(Cuts(), RULES, alpha=0.1, random_state=0, confidence=None).calibrate(frame(200))
     ax = plotting.line(aligned, frame(9, 1), "cut", row=2)
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["Fair", "Good", "Ideal"]
     (delivered,) = (curve for curve in ax.get_lines() if curve.get_label() == "delivered")
@@ -135,7 +135,7 @@ def test_a_line_over_categories_names_them() -> None:
 
 
 def test_units_and_dollars_are_drawn_as_they_are() -> None:
-    aligned = AlignedRegressor(Cuts(), RULES, alpha=0.1, random_state=0).calibrate(frame(200))
+    aligned = AlignedRegressor(Cuts(), RULES, alpha=0.1, random_state=0, confidence=None).calibrate(frame(200))
     ax = plotting.line(aligned, frame(9, 1), "size ($)")
     assert ax.get_xlabel().replace(r"\$", "$") == "size ($) ($/m²)"
     assert not any(label.get_text().count("$") > label.get_text().count(r"\$") for label in (ax.xaxis.label, ax.title))
@@ -143,7 +143,7 @@ def test_units_and_dollars_are_drawn_as_they_are() -> None:
 
 
 def test_a_line_of_a_class_says_whose_probability_it_is_and_its_band_is_one() -> None:
-    aligned = AlignedClassifier(LikelyCuts(), RULES, alpha=0.1, random_state=0).calibrate(frame(200))
+    aligned = AlignedClassifier(LikelyCuts(), RULES, alpha=0.1, random_state=0, confidence=None).calibrate(frame(200))
     ax = plotting.line(aligned, frame(9, 1), "size ($)")
     assert ax.get_ylabel().replace("\n", " ") == "the probability of class 'yes'"
     low, high = ax.collections[0].get_paths()[0].get_extents().get_points()[:, 1]
@@ -154,7 +154,9 @@ def test_a_line_of_a_class_says_whose_probability_it_is_and_its_band_is_one() ->
 def test_a_surrogate_has_lines_too() -> None:
     """Four features are too many for a grid: the line is that of the surrogate, still what ``predict`` delivers."""
     X = np.random.default_rng(0).uniform(-1, 1, (300, 4))
-    aligned = AlignedRegressor(Wave(), dict.fromkeys(range(4), 1), alpha=0.2, random_state=0).calibrate(X)
+    aligned = AlignedRegressor(
+        Wave(), dict.fromkeys(range(4), 1), alpha=0.2, random_state=0, confidence=None
+    ).calibrate(X)
     ax = plotting.line(aligned, X, 1, row=5, n_points=30)
     (delivered,) = (curve for curve in ax.get_lines() if curve.get_label() == "delivered")
     moved = np.repeat(X[[5]], delivered.get_xdata().size, axis=0)
@@ -163,7 +165,9 @@ def test_a_surrogate_has_lines_too() -> None:
 
 
 def test_a_row_of_a_group_has_the_band_of_its_group(rows: np.ndarray) -> None:
-    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.2, groups=lambda X: X[:, 2] > 0, random_state=0).calibrate(rows)
+    aligned = AlignedRegressor(
+        Wave(), {0: 1}, alpha=0.2, groups=lambda X: X[:, 2] > 0, random_state=0, confidence=None
+    ).calibrate(rows)
     widths = {
         bool(row[2] > 0): plotting.line(aligned, row[None]).get_legend().get_texts()[0].get_text() for row in rows[:20]
     }
@@ -172,14 +176,14 @@ def test_a_row_of_a_group_has_the_band_of_its_group(rows: np.ndarray) -> None:
 
 
 def test_what_has_no_lines_is_refused(rows: np.ndarray) -> None:
-    aligned = AlignedRegressor(Wave(), Bounded(0, 1), alpha=0.2, random_state=0).calibrate(rows)
+    aligned = AlignedRegressor(Wave(), Bounded(0, 1), alpha=0.2, random_state=0, confidence=None).calibrate(rows)
     with pytest.raises(InputError, match="nothing is asked along lines"):
         plotting.line(aligned, rows)
 
 
 # Scores ---------------------------------------------------------------------------------------------------------------
 def test_scores_fall_as_their_distribution_and_lambda_is_marked(rows: np.ndarray) -> None:
-    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, n_queries=1, random_state=0).calibrate(rows)
+    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, n_queries=1, random_state=0, confidence=None).calibrate(rows)
     ax = plotting.scores(aligned)
     steps, marks, alpha, marked = ax.get_lines()
     found = aligned.calibration_scores_
@@ -192,7 +196,7 @@ def test_scores_fall_as_their_distribution_and_lambda_is_marked(rows: np.ndarray
 
 
 def test_scores_that_nothing_repairs_are_counted(rows: np.ndarray) -> None:
-    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.2, random_state=0).calibrate(rows)
+    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.2, random_state=0, confidence=None).calibrate(rows)
     aligned.calibration_scores_ = np.append(aligned.calibration_scores_[:-2], [np.inf, np.inf])
     assert "160 scores, 2 of them infinite" in text_of(plotting.scores(aligned))
 
@@ -203,14 +207,17 @@ def test_without_scores_there_is_no_picture_of_them(rows: np.ndarray) -> None:
     with pytest.raises(InputError, match="aligned must be an AlignedRegressor or AlignedClassifier, got 3"):
         plotting.scores(3)
     with pytest.raises(NotCalibratedError, match="no lambda_ yet"):
-        plotting.scores(AlignedRegressor(Wave(), {0: 1}))
+        plotting.scores(AlignedRegressor(Wave(), {0: 1}, confidence=None))
 
 
 # The dial -------------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def certificates(rows: np.ndarray) -> list[Certificate]:
     fresh = np.random.default_rng(1).uniform(-1, 1, (150, 3))
-    aligned = (AlignedRegressor(Wave(), {0: 1}, alpha=a, random_state=0).calibrate(rows) for a in (0.05, 0.2, 0))
+    aligned = (
+        AlignedRegressor(Wave(), {0: 1}, alpha=a, random_state=0, confidence=None).calibrate(rows)
+        for a in (0.05, 0.2, 0)
+    )
     return [one.certify(fresh, Wave().predict(fresh)) for one in aligned]
 
 
@@ -239,7 +246,7 @@ def test_the_dial_shows_each_certificate_and_each_rival(certificates: list[Certi
 
 
 def test_the_dial_without_labels_has_violations_alone(rows: np.ndarray) -> None:
-    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0).calibrate(rows)
+    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0, confidence=None).calibrate(rows)
     ax = plotting.dial([aligned.certify(np.random.default_rng(1).uniform(-1, 1, (50, 3)))])
     assert ax.figure.axes == [ax]
 
@@ -358,7 +365,7 @@ def test_what_is_no_certificate_is_refused(certificates: list[Certificate]) -> N
 def test_every_picture_takes_axes_and_returns_them(certificates: list[Certificate], rows: np.ndarray) -> None:
     import matplotlib.pyplot as plt
 
-    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0).calibrate(rows)
+    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0, confidence=None).calibrate(rows)
     _, axes = plt.subplots(5)
     assert plotting.line(aligned, rows, ax=axes[0]) is axes[0]
     assert plotting.scores(aligned, ax=axes[1]) is axes[1]
@@ -381,8 +388,8 @@ def test_nothing_that_is_written_covers_anything_else_that_is(
     certificates: list[Certificate], rows: np.ndarray
 ) -> None:
     """The boxes of all texts of each picture, as matplotlib lays them out, do not overlap, and lie inside the figure."""
-    aligned = AlignedRegressor(Wave(), {0: 1, 1: 1}, alpha=0.1, random_state=0).calibrate(rows)
-    cuts = AlignedRegressor(Cuts(), RULES, alpha=0.1, random_state=0).calibrate(frame(200))
+    aligned = AlignedRegressor(Wave(), {0: 1, 1: 1}, alpha=0.1, random_state=0, confidence=None).calibrate(rows)
+    cuts = AlignedRegressor(Cuts(), RULES, alpha=0.1, random_state=0, confidence=None).calibrate(frame(200))
     rivals = {"retrained with a constraint": (0.01, 0.2), "an ICE loop by hand": (0.0, 0.3)}
     drawn = [
         plotting.line(aligned, rows), plotting.line(cuts, frame(9, 1), "cut"), plotting.scores(aligned),

@@ -43,13 +43,17 @@ class Wave(BaseEstimator):
 
 
 def calibrated(verbose: bool = False, **chosen: Any) -> AlignedRegressor:
-    aligned = AlignedRegressor(Wave(), {0: 1}, n_queries=2, random_state=0, verbose=verbose, **chosen)
+    aligned = AlignedRegressor(
+        Wave(), {0: 1}, n_queries=2, random_state=0, verbose=verbose, **{"confidence": None, **chosen}
+    )
     return aligned.calibrate(X, X_reference=REFERENCE)
 
 
 WORK: dict[str, Callable[[bool], Any]] = {
     "calibrate": lambda verbose: calibrated(verbose),
-    "fit": lambda verbose: AlignedRegressor(Wave(), {0: 1}, random_state=0, verbose=verbose).fit(X_NEW, Y_NEW),
+    "fit": lambda verbose: AlignedRegressor(Wave(), {0: 1}, random_state=0, verbose=verbose, confidence=None).fit(
+        X_NEW, Y_NEW
+    ),
     "certify": lambda verbose: calibrated(verbose).certify(X_NEW),
     "predict": lambda verbose: calibrated(verbose).predict(X_NEW),
     "critical_half_widths": lambda verbose: calibrated(verbose).critical_half_widths(X_NEW),

@@ -39,7 +39,7 @@ REFERENCE_ROWS = np.column_stack([REFERENCE, np.zeros(len(REFERENCE))])
 def by_group(random, confidence):
     """Return the estimator of one calibration and the exact violation rate that it has in each group."""
     settings = {"confidence": confidence, "groups": 2, "query_law": "line", "random_state": int(random.integers(2**31))}
-    aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=0.1, **settings)
+    aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=0.1, **{"confidence": None, **settings})
     aligned.calibrate(rows_of_groups(random, N_ROWS), X_reference=REFERENCE_ROWS)
     widths = {int(claim.group): claim.lambda_ for claim in aligned.calibration_.claims}
     return aligned, {group: np.exp(-width / (MEANS[group] * LIMIT)) for group, width in widths.items()}
@@ -176,7 +176,9 @@ def test_on_the_logit_scale_odds_are_multiplied_by_at_most_exp_lambda():
     random = np.random.default_rng(9)
     for steep in (1.0, 20.0):
         model, settings = Wavy(steep), {"scale": "logit", "alpha": 0.1, "confidence": None, "random_state": 0}
-        aligned = AlignedClassifier(model, {0: 1}, **settings).calibrate(random.random((500, 2)))
+        aligned = AlignedClassifier(model, {0: 1}, **{"confidence": None, **settings}).calibrate(
+            random.random((500, 2))
+        )
         fresh = random.random((3000, 2))
         before, after = (one.predict_proba(fresh)[:, 1] for one in (model, aligned))
         inner = (before > 1e-12) & (before < 1 - 1e-4)
@@ -217,7 +219,7 @@ def test_sequential_bounds_hold_at_all_times_on_either_side_and_are_no_wider_tha
     Clopper and Pearson for one look, on average, and no nearer than these; 2.1 and 2.3 times were measured.
     """
     settings = {"alpha": 0.3, "confidence": None, "query_law": "line", "random_state": 0}
-    aligned = AlignedRegressor(Scaled(), {0: 1}, **settings)
+    aligned = AlignedRegressor(Scaled(), {0: 1}, **{"confidence": None, **settings})
     aligned.calibrate(stream_rows(60, np.random.default_rng(11)), X_reference=REFERENCE)
     truth = np.exp(-aligned.lambda_ / LIMIT)
     wrong, widths = np.zeros(2, int), []
@@ -260,7 +262,7 @@ def test_with_confidence_the_alarm_for_violations_rings_hardly_more_often_than_s
     for draw in range(n_draws):
         random = np.random.default_rng([draw, 14])
         settings = {"alpha": 0.1, "confidence": 0.9, "query_law": "line", "random_state": draw}
-        aligned = AlignedRegressor(Scaled(), {0: 1}, **settings)
+        aligned = AlignedRegressor(Scaled(), {0: 1}, **{"confidence": None, **settings})
         aligned.calibrate(stream_rows(99, random), X_reference=REFERENCE)
         exceeded += np.exp(-aligned.lambda_ / LIMIT) > 0.1
         monitor = Monitor(aligned, window=200, false_alarm=0.2).update(stream_rows(400, random))
@@ -305,7 +307,7 @@ def test_a_refusal_after_scoring_leaves_a_calibrated_estimator_as_it_was():
     rows, fresh = stream_rows(200, random), stream_rows(50, random)
     model = Silent()
     settings = {"alpha": 0.2, "confidence": None, "query_law": "line", "n_knots": 12, "random_state": 0}
-    aligned = AlignedRegressor(model, {0: 1}, **settings).calibrate(rows, X_reference=REFERENCE)
+    aligned = AlignedRegressor(model, {0: 1}, **{"confidence": None, **settings}).calibrate(rows, X_reference=REFERENCE)
     before, answers = dict(vars(aligned)), aligned.predict(fresh)
 
     def unchanged():

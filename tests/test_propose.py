@@ -285,7 +285,7 @@ def test_nothing_is_enforced_without_a_person():
     accepted = review.accepted_by("Ada", indices=at)
     assert (accepted.name, accepted.properties, accepted.words) == ("Ada", (Increasing(0),), ("increasing in 0",))
     assert str(accepted) == "Accepted by Ada: increasing in 0."
-    aligned = AlignedRegressor(Wave(), accepted.properties, alpha=0.1, random_state=0)
+    aligned = AlignedRegressor(Wave(), accepted.properties, alpha=0.1, random_state=0, confidence=None)
     fresh, _ = labelled(400, seed=9)
     accepted.refuse_calibration_rows(fresh)
     assert aligned.calibrate(fresh).lambda_ > 0
@@ -308,7 +308,9 @@ def test_rows_that_calibrate_are_refused():
     message = "rows that calibrate are among the 400 rows that propose or filter properties"
     with pytest.raises(InputError, match=f"100 of the 100 {message}"):
         propose_properties(X, y, X_calibration=X[:100])
-    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0).calibrate(X[:200], X_reference=X[200:])
+    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0, confidence=None).calibrate(
+        X[:200], X_reference=X[200:]
+    )
     with pytest.raises(InputError, match=f"200 of the 200 {message}"):
         propose_properties(X, y, model=aligned)
     with pytest.raises(InputError, match=f"200 of the 200 {message}"):
@@ -320,7 +322,9 @@ def test_rows_that_calibrate_are_refused():
     review.refuse_calibration_rows(fresh)
     with pytest.raises(InputError, match=f"50 of the 50 {message}"):
         review.refuse_calibration_rows(X[:50])
-    other = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0).calibrate(fresh, X_reference=X[:200])
+    other = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0, confidence=None).calibrate(
+        fresh, X_reference=X[:200]
+    )
     assert review_specifications([], X, model=other).proposals == ()
 
 

@@ -404,7 +404,7 @@ class Reluctant(Increasing):
 )
 def test_what_a_law_cannot_ask_is_refused_by_name(declared, query_law, words) -> None:
     X = np.random.default_rng(0).random((60, 2))
-    aligned = AlignedRegressor(Sum(), declared, query_law=query_law)
+    aligned = AlignedRegressor(Sum(), declared, query_law=query_law, confidence=None)
     for call in (
         lambda: check_query_law(declared, query_law),
         lambda: aligned.calibrate(X),
@@ -417,7 +417,9 @@ def test_what_a_law_cannot_ask_is_refused_by_name(declared, query_law, words) ->
 
 
 def test_a_tolerance_is_allowed_along_paths_and_says_nothing_of_distances() -> None:
-    aligned = AlignedRegressor(Wave(), Increasing(0, tol=0.1), query_law="path", random_state=0).calibrate(X_MANY)
+    aligned = AlignedRegressor(
+        Wave(), Increasing(0, tol=0.1), query_law="path", random_state=0, confidence=None
+    ).calibrate(X_MANY)
     certificate = aligned.certify(X_NEW)
     assert certificate.hamming_bound is certificate.distance_bound is certificate.size_bound is None
 
@@ -429,7 +431,7 @@ def test_a_line_that_is_too_short_for_triples_is_refused() -> None:
 
 @pytest.mark.parametrize("query_law", ["path", "line"])
 def test_existence_is_refused_where_demands_share_points(query_law: str) -> None:
-    aligned = AlignedRegressor(Wave(), {0: 1}, query_law=query_law, loss="existence", random_state=0)
+    aligned = AlignedRegressor(Wave(), {0: 1}, query_law=query_law, loss="existence", random_state=0, confidence=None)
     with pytest.raises(InputError, match=f"share points with query_law='{query_law}'"):
         aligned.calibrate(X_MANY)
 
@@ -469,7 +471,7 @@ def test_full_strength_passes_and_calibration_keeps_its_rate(query_law: str, pro
     settings = {"confidence": None, "query_law": query_law, "n_knots": 12, "random_state": 0}
     full = AlignedRegressor(Wave(), properties, alpha=0, **settings).calibrate(X_MANY).certify(X_NEW)
     assert query_law == "iid" or full.full_strength.n_rejected == 0
-    aligned = AlignedRegressor(Wave(), properties, alpha=0.2, n_queries=1, **settings)
+    aligned = AlignedRegressor(Wave(), properties, alpha=0.2, n_queries=1, **{"confidence": None, **settings})
     aligned.calibrate(rows_of(1000, 7), X_reference=X_MANY)
     certificate = check_rate(aligned, rows_of(2000, 8), 1000, 0.2)
     assert str(aligned.alignment_.draw(X_NEW[:1], 1, np.random.default_rng(0))) == certificate.query_law
@@ -479,7 +481,9 @@ def test_full_strength_passes_and_calibration_keeps_its_rate(query_law: str, pro
 @pytest.mark.parametrize("query_law", ["path", "line"])
 def test_what_is_certified_is_what_predict_answers(query_law: str) -> None:
     """Count again, by plain loops over the answers of ``predict`` at all knots of each line."""
-    aligned = AlignedRegressor(Wave(), {0: -1}, alpha=0.3, query_law=query_law, n_knots=12, random_state=0)
+    aligned = AlignedRegressor(
+        Wave(), {0: -1}, alpha=0.3, query_law=query_law, n_knots=12, random_state=0, confidence=None
+    )
     certificate = aligned.calibrate(X_MANY).certify(X_NEW)
     knots = aligned.alignment_.laws[0].knots
     moved = np.repeat(X_NEW, len(knots), axis=0)
@@ -530,7 +534,9 @@ def test_classes_categories_surrogates_and_curvature(query_law: str) -> None:
             p = 0.5 + 0.4 * np.sin(9 * np.asarray(X)[:, 0])
             return np.column_stack([1 - p, p])
 
-    classifier = AlignedClassifier(Classes(), {0: 1}, query_law=query_law, random_state=0).calibrate(X_MANY)
+    classifier = AlignedClassifier(Classes(), {0: 1}, query_law=query_law, random_state=0, confidence=None).calibrate(
+        X_MANY
+    )
     assert classifier.certify(X_NEW).full_strength.n_rejected == 0
 
     class Grades:
@@ -540,7 +546,9 @@ def test_classes_categories_surrogates_and_curvature(query_law: str) -> None:
     frame, fresh = (
         pd.DataFrame({"grade": random.choice(["low", "mid", "high"], 300), "z": random.random(300)}) for _ in range(2)
     )
-    graded = AlignedRegressor(Grades(), Increasing("grade", order=["low", "mid", "high"]), query_law=query_law)
+    graded = AlignedRegressor(
+        Grades(), Increasing("grade", order=["low", "mid", "high"]), query_law=query_law, confidence=None
+    )
     certificate = graded.set_params(alpha=0).calibrate(frame).certify(fresh)
     assert certificate.n_rejected == 0 < certificate.before.n_rejected
     assert "all 3 distinct places" in certificate.query_law
@@ -609,7 +617,7 @@ def test_the_truth_is_the_rate_that_fresh_queries_show(query_law: str) -> None:
     random = np.random.default_rng(1)
     rows, fresh = draw_rows_of(300, random), draw_rows_of(20_000, random)
     for alpha in (0.3, 0.1, 0.05):
-        aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=alpha, query_law=query_law, random_state=0)
+        aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=alpha, query_law=query_law, random_state=0, confidence=None)
         aligned.calibrate(rows, X_reference=REFERENCE)
         p = exceed(aligned.lambda_, limits_of(query_law, aligned.alignment_.laws[0]))[0]
         count = aligned.certify(fresh).n_rejected

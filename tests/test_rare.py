@@ -369,7 +369,7 @@ def test_classes_and_aligned_models_are_models_too() -> None:
         function, {0: "increasing"}, both, X_reference=rows, n_runs=2, budget=60_000, random_state=0
     )
     assert 0.3 < found.probability / norm.sf(3.0) < 3
-    aligned = AlignedRegressor(function, {0: "increasing"}, alpha=0.1, random_state=0).calibrate(rows)
+    aligned = AlignedRegressor(function, {0: "increasing"}, alpha=0.1, random_state=0, confidence=None).calibrate(rows)
     same = violation_probability(
         aligned, {0: "increasing"}, both, X_reference=rows, n_runs=2, budget=60_000, random_state=0
     )

@@ -69,7 +69,9 @@ def audit() -> Any:
 
 @pytest.fixture(scope="module")
 def certificate() -> Any:
-    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, groups=lambda X: X[:, 1] > 0.5, random_state=0)
+    aligned = AlignedRegressor(
+        Wave(), {0: 1}, alpha=0.1, confidence=0.95, groups=lambda X: X[:, 1] > 0.5, random_state=0
+    )
     X = rows(300, 2)
     return aligned.calibrate(rows(300, 1)).certify(X, Wave().predict(X) + 0.1)
 
@@ -77,7 +79,7 @@ def certificate() -> Any:
 @pytest.fixture(scope="module")
 def of_class() -> Any:
     aligned = AlignedClassifier(
-        Yes(), HOSTILE_RULES, pos_label=HOSTILE, alpha=[0.1, 0.2, 0.1], n_knots=12, random_state=0
+        Yes(), HOSTILE_RULES, pos_label=HOSTILE, alpha=[0.1, 0.2, 0.1], n_knots=12, random_state=0, confidence=None
     )
     return aligned.calibrate(frame(300, 1)).certify(frame(200, 2), n_queries=2)
 
@@ -151,14 +153,16 @@ def test_a_certificate_says_all_that_its_words_say(certificate: Any, pages: list
     assert all(line in words for line in str(certificate).split("\n"))
     assert "delivered, group True" in words
     assert "The weakest of 3 verdicts, each by itself: " in words
-    assert "averaged over calibration draws" in words, "the promise is part of the settings"
+    assert "with probability at least 0.95 over the calibration draw" in words, "the promise is part of the settings"
     assert dict(certificate.evidence.settings)["Calibration rows"] == "240"
     assert words.count("Row of X") == 2 + words.count("Row of X:")
 
 
 def test_witnesses_of_a_certificate_can_be_asked_again() -> None:
     """The worst queries of the delivered function and of the model, put to ``predict`` by hand."""
-    aligned = AlignedRegressor(Wave(), {0: 1, 1: -1}, alpha=0.2, n_knots=12, random_state=0).calibrate(rows(300, 1))
+    aligned = AlignedRegressor(Wave(), {0: 1, 1: -1}, alpha=0.2, n_knots=12, random_state=0, confidence=None).calibrate(
+        rows(300, 1)
+    )
     X = rows(400, 2)
     for n_queries in (1, 4):
         found = aligned.certify(X, n_queries=n_queries).evidence
@@ -176,7 +180,7 @@ def test_witnesses_of_a_certificate_can_be_asked_again() -> None:
 
 def test_the_line_that_a_certificate_keeps_is_the_function() -> None:
     X = rows(200, 2)
-    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0).calibrate(rows(300, 1))
+    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0, confidence=None).calibrate(rows(300, 1))
     (line,) = aligned.certify(X).evidence.lines
     moved = np.repeat(X[[line.row]], len(line.places), axis=0)
     moved[:, 0] = line.places
@@ -195,12 +199,15 @@ def test_the_marked_points_of_an_audit_are_the_worst_query(audit: Any) -> None:
 
 
 def test_a_size_that_was_promised_has_no_verdict() -> None:
-    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.05, loss=Magnitude(largest=2), random_state=0).calibrate(
-        rows(300, 1)
-    )
+    aligned = AlignedRegressor(
+        Wave(), {0: 1}, alpha=0.05, loss=Magnitude(largest=2), random_state=0, confidence=None
+    ).calibrate(rows(300, 1))
     found = aligned.certify(rows(200, 2))
     assert found.promised is None
-    assert "No verdict" in found.to_html()
+    words = Reader(found.to_html()).words
+    assert f"{found.before.rate:.2%} of queries violated before, {found.delivered.rate:.2%} after" in words
+    assert "No verdict, as this function was asked to keep to no rate" in words
+    assert "Holds" in Reader(found.to_html(max_rate=0.9)).words
 
 
 @pytest.mark.parametrize(
@@ -218,7 +225,9 @@ def test_any_property_has_a_page(properties: Any) -> None:
     audit = check(Wave(), rows(60, 0), properties, random_state=0)
     assert audit.violations.n_rejected
     assert "Worst queries" in Reader(audit.to_html()).words
-    aligned = AlignedRegressor(Wave(), properties, alpha=0.3, n_knots=5, random_state=0).calibrate(rows(40, 1))
+    aligned = AlignedRegressor(Wave(), properties, alpha=0.3, n_knots=5, random_state=0, confidence=None).calibrate(
+        rows(40, 1)
+    )
     Reader(aligned.certify(rows(20, 2)).to_html())
 
 

@@ -43,7 +43,7 @@ def test_without_a_certificate_there_is_no_verdict():
 
 def test_a_certificate_gives_the_verdict_and_a_finding_does_not_change_it(tmp_path):
     rows = uniform_rows(1200)
-    aligned = AlignedRegressor(Falls(), {0: "increasing"}, alpha=0.1, random_state=0)
+    aligned = AlignedRegressor(Falls(), {0: "increasing"}, alpha=0.1, random_state=0, confidence=None)
     aligned.calibrate(rows[:600], X_reference=uniform_rows(200, 1))
     certificate = aligned.certify(rows[600:])
     alone = certificate.to_html()

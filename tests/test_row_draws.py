@@ -27,7 +27,9 @@ class Wave:
 
 def asked_by(properties: object, **chosen: object) -> tuple[PartQueries, ...]:
     """What a tester asks for a property, with laws from the reference rows."""
-    aligned = AlignedRegressor(Wave(), properties, alpha=0.5, random_state=0, n_knots=9, **chosen)
+    aligned = AlignedRegressor(
+        Wave(), properties, alpha=0.5, random_state=0, n_knots=9, **{"confidence": None, **chosen}
+    )
     return aligned.calibrate(TABLE, X_reference=REFERENCE).alignment_.asked
 
 

@@ -25,9 +25,9 @@ def rows(n_samples, seed):
 
 
 def align(**changes):
-    return AlignedRegressor(Wave(), {0: 1}, **{"alpha": 0.1, "random_state": 0, **changes}).calibrate(
-        rows(400, 1), X_reference=rows(200, 2)
-    )
+    return AlignedRegressor(
+        Wave(), {0: 1}, **{"confidence": None, **{"alpha": 0.1, "random_state": 0, **changes}}
+    ).calibrate(rows(400, 1), X_reference=rows(200, 2))
 
 
 # Averaged queries ----------------------------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def test_what_cannot_be_certified_at_any_time_is_refused() -> None:
     with pytest.raises(InputError, match="aligned must be an AlignedRegressor or AlignedClassifier"):
         SequentialCertificate(Wave())
     with pytest.raises(NotCalibratedError, match="has no lambda_ yet"):
-        SequentialCertificate(AlignedRegressor(Wave(), {0: 1}))
+        SequentialCertificate(AlignedRegressor(Wave(), {0: 1}, confidence=None))
     with pytest.raises(InputError, match=r"confidence must be above 0\.5"):
         SequentialCertificate(align(), confidence=0.4)
     sequence = SequentialCertificate(align()).update(rows(200, 4))
@@ -163,7 +163,7 @@ def test_rows_that_calibrated_or_gave_the_law_do_not_certify() -> None:
         with pytest.raises(InputError, match="row 300 being the first"):
             aligned.certify(np.concatenate([rows(300, 9), used]))
     frame = pd.DataFrame(rows(400, 1), columns=list("abc"))
-    framed = AlignedRegressor(Framed(), {"a": 1}, random_state=0).calibrate(frame)
+    framed = AlignedRegressor(Framed(), {"a": 1}, random_state=0, confidence=None).calibrate(frame)
     with pytest.raises(InputError, match="X repeats"):
         framed.certify(frame)
 
@@ -178,7 +178,7 @@ def test_calibration_rows_that_repeat_the_reference_rows_are_warned_about() -> N
     with pytest.warns(
         RepeatedRowsWarning, match="X repeats 200 of the 200 rows of X_reference: .* Calibrate on other rows"
     ):
-        AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(X, X_reference=X[:200])
+        AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(X, X_reference=X[:200])
 
 
 def test_coarse_data_that_repeats_itself_is_no_reuse() -> None:
@@ -188,5 +188,7 @@ def test_coarse_data_that_repeats_itself_is_no_reuse() -> None:
     def coarse(n_samples):
         return np.column_stack([random.integers(0, 5, n_samples) / 4, random.integers(1, 3, n_samples)]).astype(float)
 
-    aligned = AlignedRegressor(Wave(), {0: 1}, random_state=0).calibrate(coarse(400), X_reference=coarse(100))
+    aligned = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(
+        coarse(400), X_reference=coarse(100)
+    )
     assert aligned.certify(coarse(500)).n_queries == 500

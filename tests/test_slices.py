@@ -324,7 +324,7 @@ def test_a_model_s_slice_is_found_confirmed_and_calibrated(loss):
     assert figures["search"]["kind"] == "hypothesis"
     assert figures["slices"][0]["words"] == one.words
     assert str(found) == str(find_slices(Bent(), rows, {"age": 1}, loss=loss, n_queries=2, random_state=0))
-    aligned = AlignedRegressor(Bent(), {"age": 1}, alpha=0.1, groups=found.labels, random_state=0)
+    aligned = AlignedRegressor(Bent(), {"age": 1}, alpha=0.1, groups=found.labels, random_state=0, confidence=None)
     aligned.calibrate(mixed(2000, seed=9), X_reference=mixed(500, seed=8))
     widths = {claim.group: claim.lambda_ for claim in aligned.calibration_.claims}
     assert widths["elsewhere"] == 0 < widths[one.words]

@@ -71,7 +71,7 @@ def test_the_certificate_of_a_class_is_about_the_probabilities_that_users_get(de
 
 def test_the_scale_and_the_class_are_named() -> None:
     model = LogisticRegression().fit(X, X[:, 0] + np.sin(9 * X[:, 1]) > 0.8)
-    aligned = AlignedClassifier(model, {0: "concave"}, scale="logit", random_state=0).calibrate(X)
+    aligned = AlignedClassifier(model, {0: "concave"}, scale="logit", random_state=0, confidence=None).calibrate(X)
     assert "the logit of class True" in aligned.calibration_.statement
     assert "the logit of class True" in str(aligned.certify(X + 1e-6))
 
@@ -91,7 +91,9 @@ def test_probabilities_in_single_precision_sum_to_one() -> None:
 def test_rows_that_a_joint_repair_leaves_without_the_property_count_as_failures() -> None:
     wave = Given(lambda rows: np.sin(5 * rows[:, 0] * rows[:, 1]) + np.sin(7 * rows[:, 1]))
     declared = AllOf(Concave(0), Concave(1))
-    aligned = AlignedRegressor(wave, declared, alpha=0.1, loss="displacement", n_knots=9, random_state=0)
+    aligned = AlignedRegressor(
+        wave, declared, alpha=0.1, loss="displacement", n_knots=9, random_state=0, confidence=None
+    )
     with pytest.raises(CalibrationError, match="could not be repaired jointly"):
         aligned.calibrate(X[:300])
 
@@ -171,13 +173,13 @@ def test_three_points_on_a_feature_of_two_values(declared) -> None:
 
 def test_rows_that_calibrate_cannot_give_the_reference_law() -> None:
     with pytest.raises(InputError, match="X_reference is X itself"):
-        AlignedRegressor(Given(lambda rows: rows[:, 0]), {0: 1}).calibrate(X, X_reference=X)
+        AlignedRegressor(Given(lambda rows: rows[:, 0]), {0: 1}, confidence=None).calibrate(X, X_reference=X)
 
 
 def test_labels_are_not_predictions() -> None:
     classifier = LogisticRegression().fit(X, X[:, 0] > 0.5)
     with pytest.raises(InputError, match="AlignedClassifier"):
-        AlignedRegressor(classifier, {0: 1}).calibrate(X)
+        AlignedRegressor(classifier, {0: 1}, confidence=None).calibrate(X)
     with pytest.raises(InputError, match="AlignedClassifier"):
         check(classifier, X, {0: 1})
     assert check(ClassFunction(classifier, 1, "probability"), X, {0: 1}, random_state=0).violations.n_rejected == 0
@@ -193,17 +195,17 @@ def test_a_class_is_asked_for_before_training() -> None:
 
     labels = np.digitize(X[:, 0], [0.3, 0.6])
     with pytest.raises(InputError, match="pos_label must name the class"):
-        AlignedClassifier(Counting(), {0: 1}).fit(X, labels)
+        AlignedClassifier(Counting(), {0: 1}, confidence=None).fit(X, labels)
     assert Counting.fitted == 0
     with pytest.raises(InputError, match="n_jobs must be None or a whole number other than 0"):
-        AlignedClassifier(Counting(), {0: 1}, pos_label=2, n_jobs=0).fit(X, labels)
+        AlignedClassifier(Counting(), {0: 1}, pos_label=2, n_jobs=0, confidence=None).fit(X, labels)
 
 
 def test_missing_rows_are_mentioned() -> None:
     rows = X.copy()
     rows[::3, 0] = np.nan
     model = Given(lambda it: np.nan_to_num(np.sin(9 * it[:, 0])))
-    aligned = AlignedRegressor(model, {0: 1}, random_state=0).calibrate(rows, X_reference=X[:100])
+    aligned = AlignedRegressor(model, {0: 1}, random_state=0, confidence=None).calibrate(rows, X_reference=X[:100])
     assert "all with the constrained features present" in aligned.calibration_.statement
     assert "500 rows lacked a constrained feature" in str(aligned.calibration_)
     assert "500 rows" in str(check(model, rows, {0: 1}, X_reference=X[:100], random_state=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from decimal import ROUND_CEILING
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from alignconf import AlignedRegressor, CalibrationError, InputError, PredictionError, check
+from alignconf.printed import rounded
 from alignconf.properties import (
     AllOf,
     Bounded,
@@ -160,7 +162,7 @@ def test_delivered_within_the_band_and_as_promised(alpha: float) -> None:
 
 
 def test_deterministic_copied_and_sent() -> None:
-    one, other = (AlignedRegressor(WAVE, FIVE, random_state=1, n_jobs=n) for n in (1, 2))
+    one, other = (AlignedRegressor(WAVE, FIVE, random_state=1, n_jobs=n, confidence=None) for n in (1, 2))
     one.calibrate(X[:300])
     other.calibrate(X[:300])
     assert one.lambda_ == other.lambda_
@@ -168,7 +170,11 @@ def test_deterministic_copied_and_sent() -> None:
     assert np.concatenate([one.predict(row[None]) for row in X[:20]]).tobytes() == one.predict(X[:20]).tobytes()
     forest = RandomForestRegressor(5, random_state=0).fit(X[:100], WAVE.predict(X[:100]))
     sent = AlignedRegressor(
-        forest, FIVE, surrogate=HistGradientBoostingRegressor(monotonic_cst=[1, -1, 1, 1, -1, 0]), random_state=0
+        forest,
+        FIVE,
+        surrogate=HistGradientBoostingRegressor(monotonic_cst=[1, -1, 1, 1, -1, 0]),
+        random_state=0,
+        confidence=None,
     )
     sent = pickle.loads(pickle.dumps(sent.calibrate(X[100:400])))
     assert np.isfinite(sent.predict(X)).all()
@@ -194,7 +200,9 @@ def test_a_surrogate_that_keeps_its_word() -> None:
     assert aligned.certify(X[300:]).full_strength.n_rejected == 0
     fitted = clone(linear).fit(X[:300], WAVE.predict(X[:300]))
     np.testing.assert_allclose(aligned.predict(X), fitted.predict(X))
-    few = AlignedRegressor(WAVE, Concave(0), surrogate=linear, alpha=0.1, random_state=0).calibrate(X[:300])
+    few = AlignedRegressor(WAVE, Concave(0), surrogate=linear, alpha=0.1, random_state=0, confidence=None).calibrate(
+        X[:300]
+    )
     assert few.certify(X[300:]).full_strength.n_rejected == 0
 
 
@@ -204,7 +212,7 @@ def test_a_surrogate_that_does_not_is_counted_or_refused() -> None:
     certificate = aligned.certify(X[300:])
     assert certificate.delivered.rate == certificate.full_strength.rate > 0.3
     with pytest.raises(CalibrationError, match="stay violated at any half-width"):
-        AlignedRegressor(WAVE, FIVE, surrogate=forest, alpha=0.1, random_state=0).calibrate(X[:300])
+        AlignedRegressor(WAVE, FIVE, surrogate=forest, alpha=0.1, random_state=0, confidence=None).calibrate(X[:300])
 
 
 def test_a_surrogate_of_frames() -> None:
@@ -227,7 +235,7 @@ class NotANumber(RegressorMixin, BaseEstimator):
 def test_surrogates_that_are_none() -> None:
     for wrong in (HistGradientBoostingRegressor, Given(None), "boosting"):
         with pytest.raises(InputError, match="surrogate must be an unfitted scikit-learn regressor"):
-            AlignedRegressor(WAVE, FIVE, surrogate=wrong).calibrate(X)
+            AlignedRegressor(WAVE, FIVE, surrogate=wrong, confidence=None).calibrate(X)
     with pytest.raises(PredictionError, match=r"NotANumber\.predict returned nan"):
         AlignedRegressor(WAVE, FIVE, surrogate=NotANumber(), alpha=0).calibrate(X).predict(X)
 
@@ -237,17 +245,17 @@ def test_surrogates_that_are_none() -> None:
 )
 def test_a_surrogate_for_nothing_is_refused(declared) -> None:
     with pytest.raises(InputError, match="surrogate stands in for repairs along lines of single features"):
-        AlignedRegressor(WAVE, declared, surrogate=LinearRegression()).calibrate(X)
+        AlignedRegressor(WAVE, declared, surrogate=LinearRegression(), confidence=None).calibrate(X)
 
 
 @pytest.mark.parametrize("loss", ["line", "displacement"])
 def test_losses_that_need_a_smallest_band_are_refused(loss: str) -> None:
     with pytest.raises(InputError, match=f"loss='{loss}' needs to know on which points"):
-        AlignedRegressor(WAVE, FIVE, loss=loss).calibrate(X)
+        AlignedRegressor(WAVE, FIVE, loss=loss, confidence=None).calibrate(X)
 
 
 def test_existence_and_confidence() -> None:
-    aligned = AlignedRegressor(WAVE, FIVE, loss="existence", random_state=0).calibrate(X[:300])
+    aligned = AlignedRegressor(WAVE, FIVE, loss="existence", random_state=0, confidence=None).calibrate(X[:300])
     surer = AlignedRegressor(WAVE, FIVE, confidence=0.95, random_state=0).calibrate(X[:300])
     assert 0 < aligned.lambda_ < surer.lambda_ < np.inf
 
@@ -262,7 +270,7 @@ def test_next_to_limits_and_transforms() -> None:
 @pytest.mark.parametrize("part", [Concave(4), Unimodal(4)], ids=str)
 def test_what_no_booster_can_promise_is_named(part) -> None:
     with pytest.raises(InputError, match=r"constrains 5 features jointly .*give surrogate= a regressor") as refused:
-        AlignedRegressor(WAVE, [*(Increasing(i) for i in range(4)), part]).calibrate(X)
+        AlignedRegressor(WAVE, [*(Increasing(i) for i in range(4)), part], confidence=None).calibrate(X)
     assert f"which {part} is not" in str(refused.value)
 
 
@@ -289,19 +297,21 @@ def test_opposite_orders_leave_the_feature_out() -> None:
 
 @pytest.mark.parametrize("declared", [FIVE, {0: 1}, Bounded(1)], ids=str)
 def test_a_half_width_that_is_too_large_is_named(declared) -> None:
-    free = AlignedRegressor(WAVE, declared, random_state=0).calibrate(X[:300])
+    free = AlignedRegressor(WAVE, declared, random_state=0, confidence=None).calibrate(X[:300])
     enough = clone(free).set_params(max_half_width=free.lambda_).calibrate(X[:300])
     assert enough.lambda_ == free.lambda_
     with pytest.raises(CalibrationError) as refused:
         clone(free).set_params(max_half_width=0.9 * free.lambda_).calibrate(X[:300])
-    assert f"needs the half-width {free.lambda_:.6g}, which is more than max_half_width=" in str(refused.value)
+    assert f"needs the half-width {rounded(free.lambda_, ROUND_CEILING, 6)}, which is more than max_half_width=" in str(
+        refused.value
+    )
     assert "Raise alpha or max_half_width, or use a model that is closer to the property." in str(refused.value)
 
 
 @pytest.mark.parametrize("wrong", [-1, np.inf, "wide", True])
 def test_a_largest_half_width_that_is_none(wrong) -> None:
     with pytest.raises(InputError, match="max_half_width must be a finite number of at least 0"):
-        AlignedRegressor(WAVE, FIVE, max_half_width=wrong).calibrate(X)
+        AlignedRegressor(WAVE, FIVE, max_half_width=wrong, confidence=None).calibrate(X)
 
 
 def test_full_strength_has_no_largest_half_width() -> None:
@@ -313,7 +323,9 @@ def test_full_strength_has_no_largest_half_width() -> None:
 
 def test_a_model_that_obeys_needs_no_half_width() -> None:
     model = Given(lambda it: it[:, :5] @ [1.0, -1, 1, 1, -1])
-    aligned = AlignedRegressor(model, FIVE, alpha=0.1, max_half_width=0, random_state=0).calibrate(X[:300])
+    aligned = AlignedRegressor(model, FIVE, alpha=0.1, max_half_width=0, random_state=0, confidence=None).calibrate(
+        X[:300]
+    )
     assert aligned.lambda_ == 0
     assert aligned.predict(X).tobytes() == model.predict(X).tobytes()
     assert check(aligned, X, FIVE, random_state=0).violations.n_rejected == 0

@@ -61,7 +61,7 @@ def test_tallies_of_blocks_join_to_that_of_all_rows() -> None:
     X = np.random.default_rng(0).random((300, 3))
     X[::7, 0] = np.nan
     rows = np.nan_to_num(X)
-    aligned = AlignedRegressor(Wave(), {1: 1}, random_state=0).calibrate(rows[:100])
+    aligned = AlignedRegressor(Wave(), {1: 1}, random_state=0, confidence=None).calibrate(rows[:100])
     alignment, groups = aligned.alignment_, (rows[100:, 2] > 0.5).astype(int)
     y = np.random.default_rng(1).random(200)
 
@@ -191,7 +191,7 @@ def test_positive_scores_say_what_all_scores_say(n_rows: int, n_queries: int, al
     values = np.round(np.maximum(random.normal(size=(n_rows, n_queries)), 0), 1)
     values[random.random(values.shape) < 0.03] = np.inf
     order = random.permutation(int((values > 0).sum()))
-    few = PositiveScores(n_rows, n_queries, values[values > 0][order], np.nonzero(values > 0)[0][order])
+    few = PositiveScores(n_rows, n_queries, values[values > 0][order], *(at[order] for at in np.nonzero(values > 0)))
     chosen = random.random(n_rows) < 0.6
     twice = few.take(chosen).take(np.arange(chosen.sum()) % 2 == 0)
     pairs = (

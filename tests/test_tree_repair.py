@@ -152,7 +152,7 @@ def test_it_agrees_with_knots_at_every_threshold(name: str) -> None:
 )
 @pytest.mark.parametrize("loss", ["delivered", "line", "displacement"])
 def test_every_property_of_order_goes_through_trees(declared, loss: str) -> None:
-    aligned = AlignedRegressor(fitted("histogram"), declared, alpha=0.1, loss=loss, random_state=0)
+    aligned = AlignedRegressor(fitted("histogram"), declared, alpha=0.1, loss=loss, random_state=0, confidence=None)
     aligned.calibrate(CALIBRATE, X_reference=TRAIN)
     assert aligned.calibration_.repair.startswith("exact")
     assert 0 < aligned.lambda_ < np.inf
@@ -188,7 +188,7 @@ def test_every_property_of_order_goes_through_trees(declared, loss: str) -> None
     ids=["no trees", "curvature", "two", "three", "trade", "plane", "pipeline", "other missing", "linear leaves"],
 )
 def test_what_falls_back_to_knots_says_so(model, declared, reason: str) -> None:
-    aligned = AlignedRegressor(model, declared, n_knots=8, random_state=0).calibrate(CALIBRATE)
+    aligned = AlignedRegressor(model, declared, n_knots=8, random_state=0, confidence=None).calibrate(CALIBRATE)
     assert "knots, because" in aligned.calibration_.repair
     assert reason in aligned.calibration_.repair
     assert reason in str(aligned.calibration_)
@@ -227,7 +227,9 @@ def test_other_properties_walk_to_their_knots(declared, name: str) -> None:
     """The same as asking the model at the same knots, of lines and of grids of two features."""
     settings = {"n_knots": 16, "n_queries": 3, "random_state": 0}
     seen, hidden = (
-        AlignedRegressor(model, declared, alpha=0.2, **settings).calibrate(CALIBRATE, X_reference=TRAIN)
+        AlignedRegressor(model, declared, alpha=0.2, **{"confidence": None, **settings}).calibrate(
+            CALIBRATE, X_reference=TRAIN
+        )
         for model in (fitted(name), Hidden(fitted(name)))
     )
     assert "knots in the model's own trees" in seen.calibration_.repair
@@ -242,14 +244,14 @@ def test_trees_that_do_not_add_up_to_the_predictions_are_not_used() -> None:
 
     Shifted.__module__, Shifted.__name__ = HistGradientBoostingRegressor.__module__, "HistGradientBoostingRegressor"
     model = Shifted(max_iter=20, random_state=0).fit(TRAIN, Y[:600])
-    aligned = AlignedRegressor(model, {1: +1}, n_knots=8, random_state=0).calibrate(CALIBRATE)
+    aligned = AlignedRegressor(model, {1: +1}, n_knots=8, random_state=0, confidence=None).calibrate(CALIBRATE)
     assert "its trees do not add up to its predictions" in aligned.calibration_.repair
 
 
 @every_model
 def test_a_model_that_changed_since_is_refused(name: str) -> None:
     model = fitted(name)
-    aligned = AlignedRegressor(model, {1: +1}, alpha=0.1, random_state=0).calibrate(CALIBRATE)
+    aligned = AlignedRegressor(model, {1: +1}, alpha=0.1, random_state=0, confidence=None).calibrate(CALIBRATE)
     before = aligned.predict(FRESH)
     model.fit(TRAIN, Y[:600] ** 2)
     with pytest.raises(PredictionError, match=r"has changed since, for example by another fit\. Calibrate again"):
@@ -288,12 +290,18 @@ def test_frames_arrays_threads_and_copies_give_the_same_bits(name: str) -> None:
         key: pd.DataFrame(rows, columns=columns) for key, rows in (("cal", CALIBRATE), ("new", FRESH), ("ref", TRAIN))
     }
     on_frame = clone(MODELS[name]).fit(frame["ref"], Y[:600])
-    by_name = AlignedRegressor(on_frame, {"b": +1}, random_state=0).calibrate(frame["cal"], X_reference=frame["ref"])
-    by_position = AlignedRegressor(fitted(name), {1: +1}, random_state=0).calibrate(CALIBRATE, X_reference=TRAIN)
+    by_name = AlignedRegressor(on_frame, {"b": +1}, random_state=0, confidence=None).calibrate(
+        frame["cal"], X_reference=frame["ref"]
+    )
+    by_position = AlignedRegressor(fitted(name), {1: +1}, random_state=0, confidence=None).calibrate(
+        CALIBRATE, X_reference=TRAIN
+    )
     assert by_name.lambda_ == by_position.lambda_
     predicted = by_position.predict(FRESH)
     assert by_name.predict(frame["new"]).tobytes() == predicted.tobytes()
-    threads = AlignedRegressor(fitted(name), {1: +1}, random_state=0, n_jobs=2).calibrate(CALIBRATE, X_reference=TRAIN)
+    threads = AlignedRegressor(fitted(name), {1: +1}, random_state=0, n_jobs=2, confidence=None).calibrate(
+        CALIBRATE, X_reference=TRAIN
+    )
     assert threads.predict(FRESH).tobytes() == predicted.tobytes()
     alone = np.concatenate([by_position.predict(FRESH[i : i + 1]) for i in range(20)])
     np.testing.assert_allclose(alone, predicted[:20], rtol=1e-6 if name == "xgboost" else 1e-13)
@@ -345,6 +353,6 @@ def test_wrappers_that_hand_rows_on_unchanged_are_looked_through() -> None:
 
 def test_a_feature_that_no_tree_uses_needs_no_repair() -> None:
     model = HistGradientBoostingRegressor(max_iter=5, random_state=0).fit(TRAIN * [1, 1, 0, 1], Y[:600])
-    aligned = AlignedRegressor(model, {2: -1}, random_state=0).calibrate(CALIBRATE)
+    aligned = AlignedRegressor(model, {2: -1}, random_state=0, confidence=None).calibrate(CALIBRATE)
     assert aligned.lambda_ == 0
     np.testing.assert_array_equal(aligned.predict(FRESH), model.predict(FRESH))

@@ -167,7 +167,9 @@ def test_the_truth_is_the_rate_that_fresh_queries_show():
     assert np.mean(LIMITS > 0) == pytest.approx(exceed(0, LIMITS)[0])
     assert 0.4 < exceed(0, LIMITS)[0] < 0.6
     for alpha in (0.3, 0.1, 0.05, 0.02):
-        aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=alpha, random_state=0).calibrate(rows, X_reference=REFERENCE)
+        aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=alpha, random_state=0, confidence=None).calibrate(
+            rows, X_reference=REFERENCE
+        )
         count = aligned.certify(fresh).n_rejected
         p = exceed(aligned.lambda_, LIMITS)[0]
         assert binom.ppf(5e-6, 40_000, p) <= count <= binom.isf(5e-6, 40_000, p)
@@ -297,7 +299,7 @@ def test_displacement(alpha, n_draws):
 @pytest.mark.parametrize("alpha", [0.1, 0.2])
 def test_end_to_end_with_reference_rows(alpha, n_draws):
     random = np.random.default_rng(4)
-    aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=alpha, n_knots=12, n_queries=1)
+    aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=alpha, n_knots=12, n_queries=1, confidence=None)
     found = []
     for draw in range(n_draws):
         aligned.set_params(random_state=draw).calibrate(draw_rows(60, random), X_reference=REFERENCE)

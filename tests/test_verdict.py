@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from alignconf import InputError
+from alignconf import AlignedRegressor, InputError
 from alignconf.rates_seen import ViolationRate, rate_of
 from alignconf.verdict import HOLDS, UNDECIDED, UNSEEN, VIOLATED, Verdict, weakest
 
@@ -120,3 +120,56 @@ def test_verdicts_are_ordered_from_violated_to_holds() -> None:
 def test_rates_that_are_none_are_refused(value: Any) -> None:
     with pytest.raises(InputError, match=r"max_rate must be a number in \[0, 1\)"):
         Verdict(ViolationRate(0, 9, 0.95), value)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Certificates: a verdict against what was asked, and none where nothing was
+# ---------------------------------------------------------------------------------------------------------------------
+class Falling:
+    """``-z x``: column 0 is the place, column 1 the scale of the line."""
+
+    def predict(self, X):
+        return -X[:, 1] * X[:, 0]
+
+
+def certified(n_fresh=2000, **parameters):
+    random = np.random.default_rng(0)
+    rows = np.column_stack([random.integers(0, 2, 900 + n_fresh), random.uniform(0, 1, 900 + n_fresh)]).astype(float)
+    reference = np.column_stack([np.tile([0.0, 1.0], 20), np.ones(40)])
+    aligned = AlignedRegressor(
+        Falling(), {0: 1}, **{"confidence": None, **{"alpha": 0.1, "random_state": 0} | parameters}
+    )
+    return aligned.calibrate(rows[:900], X_reference=reference).certify(rows[900:])
+
+
+def test_a_certificate_is_judged_against_alpha_where_that_was_calibrated_with_confidence():
+    verdict = certified(confidence=0.95).verdict()
+    assert verdict is not None
+    assert (verdict.max_rate, verdict.named) == (0.1, "alpha")
+    assert "Give more rows, or ask more queries" in certified(300, confidence=0.95).to_html()
+    assert "or raise alpha" not in certified(300, confidence=0.95).to_html()
+
+
+def test_a_rate_that_was_kept_on_average_has_no_verdict_but_an_effect():
+    found = certified(confidence=None)
+    assert found.verdict() is None
+    assert found.effect in found.to_html()
+    assert f"{found.before.rate:.2%} of queries violated before, {found.delivered.rate:.2%} after" == found.effect
+    for word in ("Undecided", "undecided", "Holds", "more rows"):
+        assert word not in found.to_html()
+
+
+@pytest.mark.parametrize("confidence", [None, 0.95])
+def test_a_rate_to_keep_to_is_what_the_verdict_is_about(confidence):
+    found = certified(confidence=confidence)
+    assert found.verdict(0.9).word == HOLDS
+    assert found.verdict(0.001).word == VIOLATED
+    assert "within max_rate = 0.9" in found.to_html(max_rate=0.9)
+    near = certified(100, confidence=confidence).verdict(0.09)
+    assert near.word == UNDECIDED
+    assert "calibrated to alpha = 0.1, so its rate is near that, and more rows may never decide" in near.sentence
+    assert "Give more rows" not in near.sentence
+
+
+def test_at_full_strength_nothing_is_tolerated():
+    assert certified(alpha=0).verdict().max_rate == 0

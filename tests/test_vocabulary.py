@@ -178,7 +178,9 @@ def test_the_delivered_function_keeps_its_promise(declared, alpha) -> None:
     False alarm probability below 1e-4 for each case: the rate given the calibration exceeds alpha + 2 sd with
     probability 2 %, and the test then has level 1e-3; seeds are fixed.
     """
-    aligned = AlignedRegressor(Smooth(), declared, alpha=alpha, random_state=1).calibrate(rows(1500, 0))
+    aligned = AlignedRegressor(Smooth(), declared, alpha=alpha, random_state=1, confidence=None).calibrate(
+        rows(1500, 0)
+    )
     certificate = aligned.certify(rows(4000, 1))
     limit = alpha + 2 * np.sqrt(alpha * (1 - alpha) / 1200)
     assert binomtest(certificate.n_rejected, 4000, limit, alternative="greater").pvalue > 1e-3
@@ -191,9 +193,9 @@ def test_the_delivered_function_keeps_its_promise(declared, alpha) -> None:
 @pytest.mark.parametrize("alpha", [0.1, 0.05])
 def test_the_existence_band_breaks_it_on_triples(alpha) -> None:
     """The published construction, calibrated and then delivered: clearly above alpha (binomial test at 1e-6)."""
-    aligned = AlignedRegressor(Smooth(), Concave(0), alpha=alpha, loss="existence", random_state=1).calibrate(
-        rows(1500, 0)
-    )
+    aligned = AlignedRegressor(
+        Smooth(), Concave(0), alpha=alpha, loss="existence", random_state=1, confidence=None
+    ).calibrate(rows(1500, 0))
     certificate = aligned.certify(rows(4000, 1))
     assert binomtest(certificate.n_rejected, 4000, 1.5 * alpha, alternative="greater").pvalue < 1e-6
 
@@ -229,7 +231,7 @@ class Member:
 )
 def test_a_member_comes_back_unchanged(declared) -> None:
     X = rows(400, 4)
-    assert AlignedRegressor(Member(), declared, alpha=0.1, random_state=0).calibrate(X).lambda_ == 0
+    assert AlignedRegressor(Member(), declared, alpha=0.1, random_state=0, confidence=None).calibrate(X).lambda_ == 0
     full = AlignedRegressor(Member(), declared, alpha=0).calibrate(X)
     np.testing.assert_array_equal(full.predict(rows(500, 5)), Member().predict(rows(500, 5)))
 
@@ -251,7 +253,7 @@ def test_tolerance_leaves_small_violations_alone() -> None:
         line = full.predict(np.column_stack([places, np.zeros(300)]))
         drop = (np.maximum.accumulate(line) - line).max()
         assert tol * 0.8 < drop <= tol + 1e-9
-    loose = AlignedRegressor(Smooth(), Increasing(0, tol=10), alpha=0.1, random_state=0).calibrate(X)
+    loose = AlignedRegressor(Smooth(), Increasing(0, tol=10), alpha=0.1, random_state=0, confidence=None).calibrate(X)
     assert loose.lambda_ == 0
 
 

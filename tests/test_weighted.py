@@ -179,7 +179,9 @@ def by_scale(X):
 
 
 def align(shift, **changes):
-    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, shift=shift, random_state=0, **changes)
+    aligned = AlignedRegressor(
+        Wave(), {0: 1}, alpha=0.1, shift=shift, random_state=0, **{"confidence": None, **changes}
+    )
     return aligned.calibrate(rows(3000, 1), X_reference=rows(500, 2))
 
 
@@ -231,7 +233,7 @@ def test_text_and_missing_values_reach_the_classifier_as_codes() -> None:
     X = pd.DataFrame({"x": random.random(600), "kind": random.choice(["a", "b"], 600)})
     deployment = X[X["kind"] == "b"].reset_index(drop=True)
     aligned = AlignedRegressor(
-        ByName(), {"x": 1}, alpha=0.2, shift=EstimatedRatio(deployment), random_state=0
+        ByName(), {"x": 1}, alpha=0.2, shift=EstimatedRatio(deployment), random_state=0, confidence=None
     ).calibrate(X)
     weights = aligned.threshold_.ratio.weights(X)
     assert weights[X["kind"] == "b"].min() > 10 * weights[X["kind"] == "a"].max()
@@ -265,7 +267,7 @@ def first_column(X):
         ),
         ({"shift": LikelihoodRatio(first_column)}, ["shift changes between the points of a query at"], InputError),
         ({"shift": 3}, ["shift must be a LikelihoodRatio or an EstimatedRatio", "got 3"], InputError),
-        ({"shift": LikelihoodRatio(by_scale), "confidence": 0.9}, ["leave confidence out"], InputError),
+        ({"shift": LikelihoodRatio(by_scale), "confidence": 0.9}, ["pass confidence=None"], InputError),
         ({"shift": LikelihoodRatio(by_scale), "groups": 1}, ["groups and shift are both given"], InputError),
         (
             {"shift": EstimatedRatio(np.zeros((5, 3)))},
@@ -289,9 +291,9 @@ def test_bad_ratios_are_refused_at_once() -> None:
     with pytest.raises(InputError, match="classifier must have fit and predict_proba"):
         EstimatedRatio(np.zeros((5, 2)), classifier=3)
     with pytest.raises(InputError, match="queries move every column"):
-        AlignedRegressor(Wave(), {0: 1, 1: 1}, shift=EstimatedRatio(rows(50, 0)), random_state=0).calibrate(
-            rows(500, 0)
-        )
+        AlignedRegressor(
+            Wave(), {0: 1, 1: 1}, shift=EstimatedRatio(rows(50, 0)), random_state=0, confidence=None
+        ).calibrate(rows(500, 0))
 
 
 # Rows of too large a weight ------------------------------------------------------------------------------------------
@@ -322,7 +324,9 @@ def test_what_fails_at_full_strength_comes_on_top_and_is_said_to() -> None:
         return np.where(X[:, 1] > 0.9, 0.9 / 0.005, 0.1 / 0.995)
 
     X = crowded_rows(100, 0, 0.0)
-    aligned = AlignedRegressor(Crowded(), {0: 1}, alpha=0.1, n_knots=2, shift=LikelihoodRatio(odds), random_state=0)
+    aligned = AlignedRegressor(
+        Crowded(), {0: 1}, alpha=0.1, n_knots=2, shift=LikelihoodRatio(odds), random_state=0, confidence=None
+    )
     aligned.calibrate(X, X_reference=crowded_rows(100, 1, 0.005))
     fresh = crowded_rows(2000, 2, 0.9)
     heavy = fresh[:, 1] > 0.9

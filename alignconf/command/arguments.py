@@ -58,8 +58,19 @@ def parser() -> ArgumentParser:
     align.add_argument(
         "--alpha", type=float, required=True, help="tolerated violation rate of the aligned model; 0: full strength"
     )
-    align.add_argument(
-        "--confidence", type=float, help="keep alpha with this probability over the calibration rows, not on average"
+    promise = align.add_mutually_exclusive_group()
+    promise.add_argument(
+        "--confidence",
+        type=float,
+        default=0.95,
+        help="keep alpha with this probability over the calibration rows; default: 0.95",
+    )
+    promise.add_argument(
+        "--on-average",
+        dest="confidence",
+        action="store_const",
+        const=None,
+        help="keep alpha on average over calibrations only: fewer rows are needed, and one calibration may miss it",
     )
     align.add_argument("--projection", choices=("l2", "sup"), default="l2")
     align.add_argument("--n-knots", type=int, default=64)

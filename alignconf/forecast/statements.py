@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import Any, ClassVar
 
 import numpy as np
 
+from alignconf import printed
 from alignconf._typing import FloatArray
 from alignconf._validation import check_level
 from alignconf.errors import InputError
@@ -66,7 +68,8 @@ class Exceedances(Finding):
         """Return the bound in words."""
         return (
             f"[certified] {self.counted.n_rejected} of {self.counted.n_queries} scores are above {self.threshold:g}: the rate is "
-            f"at most {self.counted.upper_bound:.3g} with confidence {self.counted.confidence:g}, if the scores are "
+            f"at most {printed.rounded(self.counted.upper_bound, ROUND_CEILING, 3)} with confidence "
+            f"{printed.level(self.counted.confidence)}, if the scores are "
             "independent draws of the law in use."
         )
 
@@ -190,4 +193,5 @@ class Forecast(Finding):
     def _between(self, interval: tuple[float, float] | None) -> str:
         if interval is None:
             return ""
-        return f", between {interval[0]:.3g} and {interval[1]:.3g} (level {self.level:g} if the tail is of the fitted kind)"
+        low, high = printed.rounded(interval[0], ROUND_FLOOR, 3), printed.rounded(interval[1], ROUND_CEILING, 3)
+        return f", between {low} and {high} (level {printed.level(self.level)} if the tail is of the fitted kind)"

@@ -25,21 +25,18 @@ def certificate(found: Certificate | Audit, *, max_rate: float | None = None, ax
     ----------
     found : Certificate, or what :func:`alignconf.check` returns
     max_rate : float in [0, 1), optional
-        For an audit: the rate that it should keep to. A certificate knows its own, ``alpha``.
+        The rate to keep to. By default, for a certificate, the ``alpha`` that was calibrated with confidence.
     ax : matplotlib Axes, optional
 
     Returns
     -------
     matplotlib Axes
     """
+    limit = None if max_rate is None else check_max_rate(max_rate)
     if isinstance(found, Certificate):
-        if max_rate is not None:
-            raise InputError(
-                f"max_rate is for audits, and a certificate has its own limit, got {max_rate!r}; leave it out."
-            )
-        rows = certificate_rates(found)
+        rows = certificate_rates(found, limit)
     elif isinstance(found, Audit):
-        rows = audit_rates(found, None if max_rate is None else check_max_rate(max_rate))
+        rows = audit_rates(found, limit)
     else:
         raise InputError(
             f"found must be a Certificate or what check returns, got {found!r} of type {type(found).__name__}; "

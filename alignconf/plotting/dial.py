@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
+from alignconf import printed
 from alignconf._validation import check_number
 from alignconf.audit import Audit
 from alignconf.certificate import Certificate
@@ -53,7 +54,7 @@ def dial(
     ]
     errors = [before.error.before if before.error else None, *(one.error.after if one.error else None for one in found)]
     errors += [error for _, error in others.values()]
-    names = ["the model", *(f"{one.alpha:g}" for one in found), *others]
+    names = ["the model", *(printed.level(one.alpha) for one in found), *others]
 
     ax = new_axes(width=max(7.0, 0.85 * len(names) + 1.5)) if ax is None else ax
     largest = 0.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alignconf import _tables
+from alignconf import _tables, printed
 from alignconf._typing import Feature, Table
 from alignconf._validation import check_count, check_rows
 from alignconf.drawing import draw_line, title_above
@@ -70,6 +70,8 @@ def line(
     seen = of_alignment(alignment, half_width, single, 0, laws[axis], n_points=n_points)
     ax = new_axes() if ax is None else ax
     draw_line(seen, ax)
-    strength = "full strength" if aligned.calibration_.alpha == 0 else f"alpha = {aligned.calibration_.alpha:g}"
+    strength = (
+        "full strength" if aligned.calibration_.alpha == 0 else f"alpha = {printed.level(aligned.calibration_.alpha)}"
+    )
     title_above(ax, f"{alignment.declared} ({strength})")
     return ax

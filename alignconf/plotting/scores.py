@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alignconf import printed
 from alignconf.aligned import AlignedEstimator, check_calibrated
 from alignconf.drawing import DELIVERED, INK, LIMIT, MODEL, frame, legend_above, literal, title_above
 from alignconf.errors import InputError
@@ -63,7 +64,7 @@ def scores(aligned: AlignedEstimator, *, ax: Axes | None = None) -> Axes:
         label="scores, one for each row",
     )
     for level in calibration.promise.alphas:
-        ax.axhline(100 * level, color=LIMIT, lw=1.4, ls=(0, (2, 1)), label=f"alpha = {level:g}")
+        ax.axhline(100 * level, color=LIMIT, lw=1.4, ls=(0, (2, 1)), label=f"alpha = {printed.level(level)}")
     if np.isfinite(half_width):
         ax.axvline(half_width, color=DELIVERED, lw=2, label=f"lambda_ = {half_width:.4g}")
     ax.set_xlim(-0.02 * largest, largest)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from alignconf import printed
 from alignconf._typing import Table
 from alignconf._validation import check_count, check_rows
 from alignconf.certificate import ErrorChange
@@ -207,8 +208,9 @@ class Review(Finding):
         mined = (
             ""
             if self.alpha is None
-            else f" Of directions with evidence, and of bends, an expected share of at most {self.alpha:g} is about features "
-            "on which labels do not depend given the others (approximate: many rows, and the others well adjusted for)."
+            else f" Of directions with evidence, and of bends, an expected share of at most {printed.level(self.alpha)} is "
+            "about features on which labels do not depend given the others (approximate: many rows, and the others well adjusted "
+            "for)."
         )
         return (
             f"Hypotheses for a person to judge: {len(self.for_review)} of {self.n_candidates} candidates, from {self.n_rows} "

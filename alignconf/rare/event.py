@@ -10,11 +10,13 @@ then the answer is "undetermined", and never 0.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy.stats import t as student
 
+from alignconf import printed
 from alignconf._typing import FloatArray, RandomState
 from alignconf._validation import check_count, check_level, check_number, generator
 from alignconf.errors import InputError
@@ -116,7 +118,9 @@ class RareEvent(Finding):
             )
         words.append(
             f"Exact: {self.draws.n_rejected} of {self.draws.n_queries} independent draws, so at most "
-            f"{self.draws.upper_bound:.3g} with confidence {self.confidence:g}. Both are about this law and nothing else."
+            f"{printed.rounded(self.draws.upper_bound, ROUND_CEILING, 3)} with confidence {printed.level(self.confidence)}. "
+            "Both are "
+            "about this law and nothing else."
         )
         return " ".join(words)
 
@@ -136,8 +140,9 @@ class RareEvent(Finding):
         if self.interval is None:
             return f" ({self.status}, which count as 0; so there is no interval)."
         low, high = self.interval
-        means = f"{self.confidence:g} from the spread of {len(self.runs)} independent runs"
-        return f", between {low:.3g} and {high:.3g} ({means})."
+        means = f"{printed.level(self.confidence)} from the spread of {len(self.runs)} independent runs"
+        ends = printed.rounded(low, ROUND_FLOOR, 3), printed.rounded(high, ROUND_CEILING, 3)
+        return f", between {ends[0]} and {ends[1]} ({means})."
 
 
 def rare_event(

@@ -22,12 +22,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING
 from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import rel_entr
 
+from alignconf import printed
 from alignconf._typing import FloatArray, RandomState
 from alignconf._validation import check_level, check_number, generator
 from alignconf.errors import InputError
@@ -69,7 +71,11 @@ class Tilt:
     def __str__(self) -> str:
         """Return the tilt in words."""
         found = "undetermined" if self.probability is None else f"{self.probability:.3g}"
-        bound = "" if self.at_most is None else f" (no law gives more than {self.at_most:.3g})"
+        bound = (
+            ""
+            if self.at_most is None
+            else f" (no law gives more than {printed.rounded(self.at_most, ROUND_CEILING, 3)})"
+        )
         moves = "".join(f"; {name} {words}" for name, words in list(self.moved.items())[:3])
         return f"divergence {self.divergence:g}: {found}{bound}{moves}"
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from alignconf import printed
 from alignconf._typing import Model, RandomState, Table
 from alignconf._validation import check_level, check_model
 from alignconf.contract import Declaration
@@ -51,7 +52,7 @@ class BeforeAndAfter(Finding):
 
     def __str__(self) -> str:
         """Return the findings, one a line."""
-        after = [f"alpha={one.alpha:g} (half-width {one.lambda_:.4g}): {one.event}" for one in self.after]
+        after = [f"alpha={printed.level(one.alpha)} (half-width {one.lambda_:.4g}): {one.event}" for one in self.after]
         return "\n".join([f"as it is: {self.before}", *after])
 
 

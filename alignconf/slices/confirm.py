@@ -24,11 +24,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alignconf import printed
 from alignconf._typing import BoolArray, FloatArray, Table
 from alignconf._validation import check_level, check_number, check_rows
 from alignconf.betting import upper_bound
@@ -81,8 +83,9 @@ class SliceRate:
         low, high = self.interval
         test = "" if self.adjusted_p_value is None else f", adjusted p-value {self.adjusted_p_value:.2g}"
         return (
-            f"{self.words}: {self.mean_loss:.4g} [{low:.4g}, {high:.4g}] in {self.n_rows} rows, {self.mean_elsewhere:.4g} "
-            f"elsewhere{test}"
+            f"{self.words}: {self.mean_loss:.4g} [{printed.rounded(low, ROUND_FLOOR)}, "
+            f"{printed.rounded(high, ROUND_CEILING)}] in "
+            f"{self.n_rows} rows, {self.mean_elsewhere:.4g} elsewhere{test}"
         )
 
 
@@ -176,7 +179,8 @@ class ConfirmedSlices(Finding):
         lines = [summary]
         if confirmed:
             lines.append(
-                f"Certified with confidence {self.confidence:g}, if rows are independent draws of one law: the mean loss in "
+                f"Certified with confidence {printed.level(self.confidence)}, if rows are independent draws of one law: the mean "
+                "loss in "
                 "every slice named here is higher than outside it, and all intervals cover together."
             )
         lines.append("That other slices are not named does not say that there are none.")

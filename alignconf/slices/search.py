@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
+from alignconf import printed
 from alignconf._typing import BoolArray, Feature, FloatArray, Table
 from alignconf._validation import check_count, check_jobs, check_level
 from alignconf.errors import InputError
@@ -140,7 +141,8 @@ class SliceSearch(Finding):
             lines.append("Nothing was corrected for the number of tests: these are slices to ask other rows about.")
         else:
             lines.append(
-                f"If losses have nothing to do with the features, any slice is reported with probability at most {self.alpha:g} "
+                "If losses have nothing to do with the features, any slice is reported with probability at most "
+                f"{printed.level(self.alpha)} "
                 "(independent rows). The means below are of the rows that were searched, so they are too high."
             )
         return "\n".join([*lines, *(f"{i + 1}. {one}" for i, one in enumerate(self.slices))])

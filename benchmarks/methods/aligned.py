@@ -22,7 +22,9 @@ def align(
     **choices: Any,
 ) -> AlignedRegressor:
     """Align a fitted model; the training rows give the reference law, the calibration rows ``lambda_``."""
-    aligned = AlignedRegressor(model, properties, alpha=alpha, loss=loss, random_state=seed, n_jobs=1, **choices)
+    aligned = AlignedRegressor(
+        model, properties, alpha=alpha, loss=loss, random_state=seed, n_jobs=1, **{"confidence": None, **choices}
+    )
     return aligned.calibrate(parts.calibrate.X, X_reference=parts.train.X)
 
 
@@ -32,6 +34,13 @@ def align_class(
 ) -> AlignedClassifier:  # fmt: skip
     """Align the probability of one class of a fitted classifier in the same way."""
     aligned = AlignedClassifier(
-        model, properties, pos_label=label, alpha=alpha, loss=loss, random_state=seed, n_jobs=1, **choices
+        model,
+        properties,
+        pos_label=label,
+        alpha=alpha,
+        loss=loss,
+        random_state=seed,
+        n_jobs=1,
+        **{"confidence": None, **choices},
     )
     return aligned.calibrate(parts.calibrate.X, X_reference=parts.train.X)

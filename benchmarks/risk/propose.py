@@ -261,7 +261,9 @@ def _corpus() -> list[Check]:
 
 def _overlap() -> Check:
     X, y, _ = planted(400, 0)
-    aligned = AlignedRegressor(_Sum(), {0: 1}, alpha=0.1, random_state=0).calibrate(X[:200], X_reference=X[200:300])
+    aligned = AlignedRegressor(_Sum(), {0: 1}, alpha=0.1, random_state=0, confidence=None).calibrate(
+        X[:200], X_reference=X[200:300]
+    )
     attempts: Sequence[dict[str, Any]] = ({"X_calibration": X[:150]}, {"model": aligned})
     refused = 0
     for given in attempts:

@@ -12,8 +12,10 @@ import numpy as np
 from alignconf import AlignedRegressor
 from alignconf._typing import FloatArray
 from alignconf.alignment import Alignment
+from alignconf.averages import design_effect
 from alignconf.band import Scale
 from alignconf.contract import Property
+from alignconf.families import Scores
 from alignconf.preparation import prepare
 from alignconf.properties import Concave, Increasing
 from alignconf.rates import RATES
@@ -38,6 +40,9 @@ REFERENCE = np.column_stack([PLACES, np.ones(PLACES.size)])
 
 #: Rows of a small sample: the promise is about every size.
 N_ROWS = 99
+
+#: Rows of a population that calibration rows are drawn from with replacement, so that its rates are exact.
+POOL = 100_000
 
 PAIRS = "z h(x) at 12 places, z exponential; independent pairs of places"
 SIGMA = np.array([0.5, 1.0, 1.5, 2.0, 1.0, 0.7, 1.2, 0.4, 2.5, 1.0, 0.8, 1.6])
@@ -177,13 +182,24 @@ def _difficulty(X: FloatArray) -> FloatArray:
 
 def _from_the_model(n_draws: int, random: np.random.Generator, *, alpha: float) -> FloatArray:
     """The whole way, ``AlignedRegressor.calibrate`` for each draw."""
-    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=alpha, n_queries=1)
+    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=alpha, n_queries=1, confidence=None)
     found = np.empty(n_draws)
     for draw in range(n_draws):
         rows = wave_rows(random.exponential(size=N_ROWS), random)
         aligned.set_params(random_state=int(random.integers(2**31))).calibrate(rows, X_reference=REFERENCE)
         found[draw] = aligned.lambda_
     return _pairs().rate(found)
+
+
+def _by_default(n_draws: int, random: np.random.Generator, *, n_rows: int, n_queries: int) -> FloatArray:
+    """Return whether calibrations with the default confidence exceed ``alpha = 0.05``; averages where they are of use."""
+    alignment = alignment_of(Increasing(0))
+    pool = scores_of(alignment, wave_rows(random.exponential(size=POOL), random), n_queries, random)
+    effect = design_effect(pool[random.integers(POOL, size=300)], 0.05)
+    found = [Scores(pool[random.integers(POOL, size=n_rows)], effect).critical(0.05, 0.95)[0] for _ in range(n_draws)]
+    levels = np.sort(pool, axis=None)
+    rates = 1 - np.searchsorted(levels, found, side="right") / levels.size
+    return (rates > 0.05).astype(np.float64)
 
 
 def _mode(
@@ -206,6 +222,17 @@ MODES = (
     Mode("delivered, from model to lambda_", 0.1, N_ROWS, partial(_from_the_model, alpha=0.1), note=PAIRS),
     _mode("delivered, confidence 0.95, alpha 0.1", 0.1, _pairs, confidence=0.95, note=CONFIDENT),
     _mode("delivered, confidence 0.95, alpha 0.05", 0.05, _pairs, confidence=0.95, note=CONFIDENT),
+    *(
+        Mode(
+            f"the default, {n_rows} rows of {n_queries} queries, alpha 0.05",
+            0.05,
+            n_rows,
+            partial(_by_default, n_rows=n_rows, n_queries=n_queries),
+            note="z h(x) at 12 places; counted are calibrations whose rate exceeds alpha",
+        )
+        for n_rows in (59, 100, 500)
+        for n_queries in (1, 10)
+    ),
     _mode("delivered, triples", 0.1, _triples, alignment=_concave, note=TRIPLES),
     _mode("line", 0.1, _half_fall, loss="line", note="no increasing line within the band"),
     _mode("displacement", 0.1, _moves, loss="displacement", note="the projection leaves the band at a fresh row"),
