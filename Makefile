@@ -6,13 +6,17 @@ JOBS ?= 2
 # One thread for numerical libraries in each test process: more only fight each other for the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test docs figure mutants validity lint wheel-test clean
+.PHONY: demo test processors docs figure mutants validity lint wheel-test clean
 
 demo: $(VENV)/installed
 	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks demo --output results
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+# The tests of equal bits, on this processor and on the plainest one that numpy and numba can play.
+processors: $(VENV)/installed
+	$(BIN)/python tests/processors.py -n $(JOBS) -m "not slow"
 
 # The documentation, from docs/ and the docstrings, without network; open docs/_build/html/index.html.
 docs: $(VENV)/installed
