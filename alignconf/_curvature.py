@@ -13,8 +13,8 @@ References
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from alignconf._compiled import compiled
 from alignconf._typing import FloatArray, IntArray
 
 __all__ = ["concave_least_squares", "concave_upper"]
@@ -27,7 +27,7 @@ def concave_upper(lines: FloatArray, knots: FloatArray) -> FloatArray:
     return upper
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _concave_upper(lines: FloatArray, knots: FloatArray, upper: FloatArray) -> None:
     n_lines, n_knots = lines.shape
     corner = np.empty(n_knots, np.intp)
@@ -52,7 +52,7 @@ def _concave_upper(lines: FloatArray, knots: FloatArray, upper: FloatArray) -> N
         upper[i, n_knots - 1] = line[n_knots - 1]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _fit_spline(
     line: FloatArray, knots: FloatArray, weights: FloatArray, node: IntArray, n_nodes: int, fit: FloatArray
 ) -> None:
@@ -83,7 +83,7 @@ def _fit_spline(
     fit[node[n_nodes - 1]] = value[n_nodes - 1]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _is_concave(line: FloatArray, knots: FloatArray) -> bool:
     """Whether no point lies below the chord of its neighbours by more than rounding."""
     size = 0.0
@@ -118,7 +118,7 @@ def concave_least_squares(lines: FloatArray, knots: FloatArray, weights: FloatAr
     return projected
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _concave_least_squares(lines: FloatArray, knots: FloatArray, weights_of: FloatArray, projected: FloatArray) -> None:
     n_lines, n_knots = lines.shape
     own = 1 if weights_of.shape[0] > 1 else 0

@@ -15,8 +15,8 @@ References
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from alignconf._compiled import compiled
 from alignconf._typing import FloatArray, IntArray
 
 __all__ = [
@@ -59,7 +59,7 @@ def isotonic_least_squares(lines: FloatArray, weights: FloatArray) -> FloatArray
     return projected
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def pool(line: FloatArray, weights: FloatArray, mean: FloatArray, mass: FloatArray, first: IntArray) -> int:
     """Pool adjacent violators of one line; return how many blocks are left.
 
@@ -92,7 +92,7 @@ def pool(line: FloatArray, weights: FloatArray, mean: FloatArray, mass: FloatArr
     return top + 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _isotonic_least_squares(lines: FloatArray, weights: FloatArray, projected: FloatArray) -> None:
     n_lines, n_knots = lines.shape
     own = 1 if weights.shape[0] > 1 else 0
@@ -128,7 +128,7 @@ def isotonic_midpoint(lines: FloatArray) -> FloatArray:
     return projected
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def centre(line: FloatArray, centred: FloatArray) -> None:
     """Fill ``centred`` with the midpoint between the running maximum and minimum of one line, both (n_knots,)."""
     upper = -np.inf
@@ -142,7 +142,7 @@ def centre(line: FloatArray, centred: FloatArray) -> None:
         centred[k] = lower - (0.5 * lower - 0.5 * centred[k])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _isotonic_midpoint(lines: FloatArray, projected: FloatArray) -> None:
     for i in range(lines.shape[0]):
         centre(lines[i], projected[i])
@@ -174,7 +174,7 @@ def increments_least_squares(
     return projected
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _increments_least_squares(
     lines: FloatArray, lowest: FloatArray, highest: FloatArray, weights_of: FloatArray, projected: FloatArray
 ) -> None:
@@ -225,7 +225,7 @@ def _increments_least_squares(
             projected[i, k] = min(max(zeros[k], following - highest[k]), following - lowest[k])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _cross(
     direction: float, at: float, height: float, slope: float,
     ahead_at: FloatArray, ahead_change: FloatArray, n_ahead: int, offset_ahead: float,
@@ -259,7 +259,7 @@ def increments_upper(lines: FloatArray, lowest: FloatArray, highest: FloatArray)
     return upper
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _increments_upper(lines: FloatArray, lowest: FloatArray, highest: FloatArray, upper: FloatArray) -> None:
     n_lines, n_knots = lines.shape
     upper[:] = lines
@@ -270,7 +270,7 @@ def _increments_upper(lines: FloatArray, lowest: FloatArray, highest: FloatArray
             upper[i, k] = max(upper[i, k], upper[i, k + 1] - highest[k])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _prefix_errors(line: FloatArray, weights: FloatArray) -> FloatArray:
     """Least squared error of a non-decreasing fit to the first ``k`` values, for k = 0, ..., n_knots."""
     n_knots = line.size
@@ -301,7 +301,7 @@ def best_peaks(lines: FloatArray, weights: FloatArray) -> IntArray:
     return rising
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _best_peaks(lines: FloatArray, weights: FloatArray, rising: IntArray) -> None:
     own = 1 if weights.shape[0] > 1 else 0
     for i in range(lines.shape[0]):
@@ -312,7 +312,7 @@ def _best_peaks(lines: FloatArray, weights: FloatArray, rising: IntArray) -> Non
         rising[i] = np.argmin(errors)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def heaviest_subsequences(ranks: IntArray, weights: FloatArray) -> FloatArray:
     """The largest total weight of a non-decreasing subsequence of each line: (n_lines,).
 
@@ -345,7 +345,7 @@ def heaviest_subsequences(ranks: IntArray, weights: FloatArray) -> FloatArray:
     return heaviest
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def absolute_errors(lines: FloatArray, weights: FloatArray) -> FloatArray:
     """The least ``sum_k weights[k] |g[k] - line[k]|`` over non-decreasing ``g``, for each line: (n_lines,).
 

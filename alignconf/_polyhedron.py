@@ -16,9 +16,9 @@ References
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from scipy.optimize import linprog
 
+from alignconf._compiled import compiled
 from alignconf._sums import products, total
 from alignconf._typing import FloatArray, IntArray
 
@@ -65,7 +65,7 @@ def polyhedron_least_squares(
     return projected
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _dual(Q: FloatArray, excess: FloatArray, tolerance: FloatArray, multipliers: FloatArray) -> None:
     """Solve ``min y'Qy/2 - c'y, y >= 0`` for each row ``c`` of ``excess``, up to ``tolerance`` of the same shape."""
     n_vectors, n_demands = excess.shape
@@ -128,7 +128,7 @@ def _dual(Q: FloatArray, excess: FloatArray, tolerance: FloatArray, multipliers:
                     gradient[j] -= Q[k, j] * y[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _append(Q: FloatArray, active: IntArray, n_active: int, at: int, factor: FloatArray, column: FloatArray) -> bool:
     """Add an inequality to the Cholesky factor of the active ones; False if it depends on them linearly."""
     rest = Q[at, at]
@@ -147,7 +147,7 @@ def _append(Q: FloatArray, active: IntArray, n_active: int, at: int, factor: Flo
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _drop(Q: FloatArray, active: IntArray, n_active: int, dropped: int, factor: FloatArray, column: FloatArray) -> int:
     """Remove an active inequality and rebuild the factor from there; returns how many are left."""
     for s in range(dropped, n_active - 1):
@@ -156,7 +156,7 @@ def _drop(Q: FloatArray, active: IntArray, n_active: int, dropped: int, factor: 
     return n_active - 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _solve(factor: FloatArray, active: IntArray, n_active: int, c: FloatArray, wanted: FloatArray) -> None:
     for s in range(n_active):
         value = c[active[s]]

@@ -9,8 +9,8 @@ product rounded before it is added: what is computed for a row depends on this r
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from alignconf._compiled import compiled
 from alignconf._typing import FloatArray
 
 __all__ = ["inner", "products", "total"]
@@ -43,7 +43,7 @@ def products(rows: FloatArray, matrix: FloatArray) -> FloatArray:
     return result
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _add_products(rows: FloatArray, matrix: FloatArray, result: FloatArray) -> None:
     for i in range(rows.shape[0]):
         for k in range(rows.shape[1]):

@@ -18,9 +18,9 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from alignconf._compiled import compiled
 from alignconf._kernels import centre, pool
 from alignconf._typing import FloatArray, IntArray
 
@@ -59,7 +59,7 @@ Rule: TypeAlias = tuple[FloatArray, bool, float, float]
 StackArray: TypeAlias = NDArray[np.int32]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def depth_first(
     split: NDArray[np.int32], left: IntArray, right: IntArray, number: FloatArray, roots: IntArray, nodes: NDArray[Any]
 ) -> int:
@@ -87,7 +87,7 @@ def depth_first(
     return deepest
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def walk_lines(forest: Forest, rows: FloatArray, order: IntArray, lines: FloatArray) -> None:
     """Fill ``lines``, (n_rows, n_places), with the line of each row, (n_rows, n_features), taken in some order."""
     n_rows, depth, n_places = rows.shape[0], forest[2], lines.shape[1]
@@ -101,7 +101,7 @@ def walk_lines(forest: Forest, rows: FloatArray, order: IntArray, lines: FloatAr
             lines[members[m]] = block[m]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _walk_block(
     forest: Forest,
     rows: FloatArray,
@@ -127,14 +127,14 @@ def _walk_block(
         _follow_link(line, link)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _double(row: FloatArray, doubled: FloatArray) -> None:
     for j in range(row.size):
         doubled[2 * j] = row[j]
         doubled[2 * j + 1] = -np.inf if np.isnan(row[j]) else row[j]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _add_steps(
     nodes: NDArray[Any], root: int, row: FloatArray, steps: FloatArray, right: StackArray, end: StackArray
 ) -> None:
@@ -161,7 +161,7 @@ def _add_steps(
             i = i + next_one if cut > low else other
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled
 def _follow_link(line: FloatArray, link: int) -> None:
     if link == 1:
         for k in range(line.size):
@@ -171,7 +171,7 @@ def _follow_link(line: FloatArray, link: int) -> None:
             line[k] = 1.0 / (1.0 + np.exp(-line[k]))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def project_lines(
     forest: Forest,
     rows: FloatArray,
@@ -203,7 +203,7 @@ def project_lines(
             largest[i] = _look_up(block[m], fitted, rule, pieces[i], values[i], moves[i])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fit(
     line: FloatArray,
     weights: FloatArray,
@@ -226,7 +226,7 @@ def _fit(
         end = first[block]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _look_up(
     line: FloatArray, fitted: FloatArray, rule: Rule, pieces: IntArray, values: FloatArray, moves: FloatArray
 ) -> float:
@@ -245,7 +245,7 @@ def _look_up(
     return largest if largest > granted else 0.0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def walk_grids(forest: Forest, rows: FloatArray, grids: FloatArray) -> None:
     """Fill ``grids``, (n_rows, n_places_1, n_places_2), with the values of each row as two features vary."""
     nodes, roots, depth, base, scale, link = forest
@@ -268,7 +268,7 @@ def walk_grids(forest: Forest, rows: FloatArray, grids: FloatArray) -> None:
             _follow_link(grids[i, a], link)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _add_corners(nodes: NDArray[Any], root: int, row: FloatArray, steps: FloatArray, stack: StackArray) -> None:
     """Add a tree to the mixed differences of a doubled row's grid, (n_places_1 + 1, n_places_2 + 1): each leaf at its corners."""
     i, top = root, 0
@@ -305,7 +305,7 @@ def _add_corners(nodes: NDArray[Any], root: int, row: FloatArray, steps: FloatAr
             i = i + 1 if cut > low else right
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def find_leaves(forest: Forest, rows: FloatArray, order: IntArray, leaves: NDArray[np.int32]) -> None:
     """Fill ``leaves``, (n_rows, n_trees), with the values, whole numbers, of the leaves that rows reach, taken in some order."""
     nodes, roots, next_one = forest[0], forest[1], np.uintp(1)
@@ -326,7 +326,7 @@ def find_leaves(forest: Forest, rows: FloatArray, order: IntArray, leaves: NDArr
                 leaves[members[m], tree] = int(nodes[i]["number"])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def add_leaves(
     leaves: NDArray[np.int32],
     start: NDArray[np.int32],

@@ -20,8 +20,9 @@ ROOT = Path(__file__).parent.parent
 #: From the bottom up; modules of one rung do not import each other.
 LADDER = (
     {"_typing", "errors", "origin", "progress"},
-    {"_containers", "_sums"},
-    {"_tables", "_kernels", "_curvature", "_polyhedron", "_exact"},
+    {"_compiled", "_containers"},
+    {"_tables", "_kernels", "_curvature", "_sums", "_exact"},
+    {"_polyhedron"},
     {"_validation", "_walk", "_crepes", "encoding", "partitions"},
     {"contract", "ensemble", "groups", "margins", "ranks", "weighted", "band"},
     {"plane", "orbit", "trees", "shift"},

@@ -96,7 +96,7 @@ def take(X: Any, rows: Any) -> Any:
 
 def aligned_to(declared: Any, **chosen: Any) -> AlignedRegressor:
     n_features = max(len({part.feature for part in declared.lines}), 2 * len(declared.planes))
-    chosen = {"alpha": 0.35, "n_knots": {0: 8, 1: 12, 2: 5}.get(n_features, 4), "random_state": 3} | chosen
+    chosen = {"alpha": 0.35, "n_knots": {0: 8, 1: 12, 2: 4}.get(n_features, 3), "random_state": 3} | chosen
     return AlignedRegressor(RowByRow(), declared, **chosen)
 
 
@@ -111,6 +111,13 @@ def in_partitions(X: Any, sizes: list[int]) -> Any:
 
 def assert_same_bits(found: Any, expected: Any) -> None:
     assert np.asarray(found, dtype=np.float64).tobytes() == np.asarray(expected, dtype=np.float64).tobytes()
+
+
+def assert_same_certificate(found: Any, expected: Any) -> None:
+    """The same words, counts and largest displacement; means over rows may be added up in the order of the cuts."""
+    assert str(found) == str(expected)
+    for name in ("delivered", "before", "full_strength", "max_displacement"):
+        assert getattr(found, name) == getattr(expected, name)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -168,7 +175,7 @@ def test_blocks_and_threads_change_nothing(declared: Any, query_law: str, monkey
     assert_same_bits(cut.calibration_scores_, whole.calibration_scores_)
     assert cut.lambda_ == whole.lambda_
     assert_same_bits(cut.predict(fresh), predicted)
-    assert cut.certify(fresh) == certificate
+    assert_same_certificate(cut.certify(fresh), certificate)
 
 
 def partitions_change_nothing(declared: Any, query_law: str, sizes: list[int]) -> None:
@@ -181,8 +188,7 @@ def partitions_change_nothing(declared: Any, query_law: str, sizes: list[int]) -
         assert cut.lambda_ == whole.lambda_
         assert_same_bits(cut.predict(far_fresh).compute(), whole.predict(fresh))
         certificate, expected = cut.certify(far_fresh), whole.certify(fresh)
-    assert str(certificate) == str(expected)
-    assert (certificate.delivered, certificate.before) == (expected.delivered, expected.before)
+    assert_same_certificate(certificate, expected)
 
 
 @pytest.mark.parametrize(("declared", "query_law"), EVERY)
@@ -201,7 +207,10 @@ def test_partitions_of_one_row_change_nothing(declared: Any, query_law: str) -> 
 # ---------------------------------------------------------------------------------------------------------------------
 CHOICES: dict[str, dict[str, Any]] = {
     "magnitude": {"loss": Magnitude(largest=3.0), "alpha": 0.5, "n_queries": 9},
-    "bounded": {"loss": BoundedLoss(lambda sizes: sizes / (1.0 + sizes), bound=1.0), "n_queries": 9},
+    "bounded": {
+        "loss": BoundedLoss(lambda sizes: sizes / (1.0 + sizes), bound=1.0, monotone="envelope"),
+        "n_queries": 9,
+    },
     "line": {"loss": "line"},
     "displacement": {"loss": "displacement"},
     "existence in a scaled band": {"loss": "existence", "ray": (1.0, 2.0)},
