@@ -1,11 +1,11 @@
 """Run the mutants: ``python -m tests.mutation [area ...] [--results FILE]``, from the root of the sources.
 
-The tree is copied to a temporary folder and only the copy is changed. Each selection of tests must pass there before it judges;
-then each mutant is applied by itself, its tests run until one fails, and the file is put back. What was judged is appended to a
-file of results and not run again while mutant, file and tests stay the same, so a run that is interrupted goes on where it was.
-Libraries of others are imported once, and each run of tests is a fork of the process that has them. Kernels are compiled again
-only for mutants of files that hold some. The command fails if a part has a smaller share of killed
-mutants than :data:`~tests.mutation.mutants.LEAST_SHARES` asks for.
+The tree is copied to a temporary folder and only the copy is changed. Each mutant is applied by itself, its tests run until
+one fails, and the file is put back; the test that failed must pass then, or it judges nothing. What was judged is appended to
+a file of results and not run again while mutant, file and tests stay the same, so a run that is interrupted goes on where it
+was. Libraries of others are imported once, and each run of tests is a fork of the process that has them. Kernels are compiled
+again only for mutants of files that hold some. The command fails if a part has a smaller share of killed mutants than
+:data:`~tests.mutation.mutants.LEAST_SHARES` asks for.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import importlib
 import json
 import multiprocessing
 import os
+import resource
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -30,7 +30,7 @@ from typing import Any
 import numba
 import pytest
 
-from tests.mutation.mutants import LEAST_SHARES, Mutant, Selection, listed
+from tests.mutation.mutants import LEAST_SHARES, Mutant, listed
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = "alignconf"
@@ -43,8 +43,8 @@ LIBRARIES = (
 )
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "results", "build", "dist", "_build")
 
-#: Tests that take this many times as long as without the mutant, and so many seconds more, hang: the mutant is killed.
-PATIENCE, GRACE = 4, 60
+#: Tests that need more seconds of one core hang: the mutant is killed.
+SECONDS = 600
 PASSED, FAILED, NOT_COLLECTED = 0, 1, 2
 
 
@@ -54,28 +54,26 @@ class Copy:
 
     root: Path
 
-    def run(self, selection: Selection, *, seconds: float | None = None, caches: Path | None = None) -> int | None:
-        """Return pytest's exit code; None if the tests ran into the limit of time.
+    def run(self, arguments: Sequence[str], *, caches: Path | None = None) -> tuple[int, str]:
+        """Return pytest's exit code, negative if the tests were stopped, and the first test that failed, empty for none.
 
         Parameters
         ----------
-        selection : Selection
-        seconds : float, optional
+        arguments : sequence of str
+            Of pytest.
         caches : Path, optional
             Where kernels are kept that must not be found next to their files.
         """
-        child = multiprocessing.get_context("fork").Process(target=self._tests, args=(selection, caches))
+        first_failure = self.root.parent / "first_failure.txt"
+        first_failure.write_text("")
+        child = multiprocessing.get_context("fork").Process(target=self._tests, args=(arguments, first_failure, caches))
         child.start()
-        child.join(seconds)
-        if child.exitcode is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.join()
-            return None
-        return child.exitcode
+        child.join()
+        return child.exitcode, first_failure.read_text()
 
-    def _tests(self, selection: Selection, caches: Path | None) -> None:
+    def _tests(self, arguments: Sequence[str], first_failure: Path, caches: Path | None) -> None:
         """Run tests in a process of its own, which has the libraries of others but nothing of this one."""
-        os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
         os.chdir(self.root)
         os.environ["PYTHONPATH"] = str(self.root)
         printed = os.open(self.root.parent / "printed.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -87,25 +85,49 @@ class Copy:
         sys.dont_write_bytecode = True
         if caches is not None:
             numba.config.CACHE_DIR = str(caches)
-        quietly = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore:Module already imported"]
-        code = pytest.main([*quietly, "-m", "not slow", *selection.arguments])
+        quietly = ["-q", "-x", "-p", "no:cacheprovider", "-W", "ignore:Module already imported", "-m", "not slow"]
+        code = pytest.main([*quietly, *arguments], plugins=[_FirstFailure(first_failure)])
         os._exit(int(code))
 
-    def judge(self, mutant: Mutant, seconds: float) -> bool:
+    def judge(self, mutant: Mutant) -> bool:
         """Return whether the tests of a mutant notice it; the file is put back."""
         path = self.root / PACKAGE / mutant.path
         text, stamp = path.read_text(), path.stat()
         try:
             path.write_text(mutant.applied(text))
             with tempfile.TemporaryDirectory() as caches:
-                code = self.run(mutant.selection, seconds=seconds, caches=Path(caches) if "njit" in text else None)
+                code, test = self.run(mutant.selection.arguments, caches=Path(caches) if "njit" in text else None)
         finally:
             path.write_text(text)
             # Compiled kernels are found again by the time of their file.
             os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-        if code not in (None, PASSED, FAILED, NOT_COLLECTED):
+        if code == PASSED:
+            return False
+        if code not in (FAILED, NOT_COLLECTED) and code >= 0:
             raise SystemExit(f"pytest ended with {code} for {mutant}; its tests judged nothing.")
-        return code != PASSED
+        if code >= 0:
+            self._check_passes([test] if test else ["--collect-only", *mutant.selection.arguments])
+        return True
+
+    def _check_passes(self, arguments: Sequence[str]) -> None:
+        code, _ = self.run(arguments)
+        if code != PASSED:
+            printed = (self.root.parent / "printed.txt").read_text()[-3000:]
+            raise SystemExit(
+                f"{printed}\npytest {' '.join(arguments)} ended with {code} without any change; expected 0."
+            )
+
+
+@dataclass(frozen=True)
+class _FirstFailure:
+    """Writes down which test failed first."""
+
+    path: Path
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Called by pytest for each phase of each test."""
+        if report.failed and not self.path.read_text():
+            self.path.write_text(report.nodeid)
 
 
 class Results:
@@ -147,26 +169,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _is_killed(copy: Copy, mutant: Mutant, results: Results) -> bool:
     digest = mutant.digest((copy.root / PACKAGE / mutant.path).read_text())
     if digest not in results.figures:
-        seconds = _seconds(copy, mutant.selection, results)
         start = time.monotonic()
-        killed = copy.judge(mutant, PATIENCE * seconds + GRACE)
+        killed = copy.judge(mutant)
         took = time.monotonic() - start
         results.add(digest, mutant=str(mutant), killed=killed, seconds=round(took, 1))
         print(f"{'killed' if killed else 'LIVES '} {took:5.1f} s  {mutant}", flush=True)
     return bool(results.figures[digest]["killed"])
-
-
-def _seconds(copy: Copy, selection: Selection, results: Results) -> float:
-    """Return how long a selection of tests takes without a mutant; refuse one that does not pass."""
-    digest = f"{selection.digest()} unchanged"
-    if digest not in results.figures:
-        start = time.monotonic()
-        code = copy.run(selection)
-        if code != PASSED:
-            print((copy.root.parent / "printed.txt").read_text()[-3000:])
-            raise SystemExit(f"pytest {' '.join(selection.arguments)} ended with {code} before any change; expected 0.")
-        results.add(digest, seconds=time.monotonic() - start)
-    return float(results.figures[digest]["seconds"])
 
 
 def shares(mutants: Sequence[Mutant], killed: Sequence[bool]) -> dict[str, float]:
