@@ -96,7 +96,7 @@ class Copy:
         try:
             path.write_text(mutant.applied(text))
             with tempfile.TemporaryDirectory() as caches:
-                code, test = self.run(mutant.selection.arguments, caches=Path(caches) if "njit" in text else None)
+                code, test = self.run(mutant.selection.arguments, caches=Path(caches) if "@compiled" in text else None)
         finally:
             path.write_text(text)
             # Compiled kernels are found again by the time of their file.
