@@ -7,7 +7,7 @@ fitted on. Values come out as numpy arrays, so that everything computed from the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -49,6 +49,14 @@ class Container(Protocol):
         """Return a new table of the given rows in which some columns hold other values."""
         ...
 
+    def select(self, table: Table, positions: Sequence[int]) -> Table:
+        """Return a table of some columns, in the given order."""
+        ...
+
+    def copied(self, table: Table) -> Table:
+        """Return a table that shares no memory with this one that anybody could write to."""
+        ...
+
 
 class Arrays:
     """Two-dimensional numpy arrays."""
@@ -85,6 +93,14 @@ class Arrays:
         for position, values in columns.items():
             copy[:, position] = values
         return copy
+
+    def select(self, table: Table, positions: Sequence[int]) -> Table:
+        """Return an array of some columns."""
+        return np.take(table, positions, axis=1)
+
+    def copied(self, table: Table) -> Table:
+        """Return a copy with the same layout."""
+        return np.array(table, order="K")
 
 
 class PandasFrames:
@@ -123,6 +139,14 @@ class PandasFrames:
         for position, values in columns.items():
             copy.isetitem(position, _as_extension_array(table.iloc[:, position], values))
         return copy
+
+    def select(self, table: Table, positions: Sequence[int]) -> Table:
+        """Return a frame of some columns."""
+        return table.iloc[:, list(positions)]
+
+    def copied(self, table: Table) -> Table:
+        """Return a deep copy."""
+        return table.copy()
 
 
 class PolarsFrames:
@@ -177,6 +201,14 @@ class PolarsFrames:
         """Return a new frame; types are kept where they hold the values exactly."""
         copy = self.take(table, rows)
         return copy.with_columns(_as_series(table.to_series(position), values) for position, values in columns.items())
+
+    def select(self, table: Table, positions: Sequence[int]) -> Table:
+        """Return a frame of some columns."""
+        return table[:, list(positions)]
+
+    def copied(self, table: Table) -> Table:
+        """Return a clone: polars writes to no memory that others see, and hands none out to be written to."""
+        return table.clone()
 
 
 ARRAYS, PANDAS, POLARS = Arrays(), PandasFrames(), PolarsFrames()

@@ -22,14 +22,15 @@ __all__ = [
     "as_table",
     "category_order",
     "changed_columns",
-    "check_columns",
     "column",
     "column_names",
+    "copied",
     "is_missing",
     "is_numeric",
     "locate",
     "replicate",
     "same_rows",
+    "select",
     "take",
     "unit_of",
 ]
@@ -65,16 +66,19 @@ def column_names(table: Table) -> tuple[Any, ...] | None:
 
 
 def locate(table: Table, feature: Feature) -> int:
-    """Return the position of a feature given by name or position; refuse, listing what there is."""
+    """Return the position of a feature given by name or position; refuse, listing what there is.
+
+    A label of a frame's ``MultiIndex`` is a tuple. Where all labels are integers, an integer is a label, never a position.
+    """
     names = column_names(table)
     n_features = table.shape[1]
+    has_numbers = names is not None and all(isinstance(label, (int, np.integer)) for label in names)
     if names is not None and feature in names:
         if names.count(feature) > 1:
-            raise InputError(
-                f"X has {names.count(feature)} columns named {feature!r}; give the feature by its position."
-            )
+            remedy = "rename them" if has_numbers else "give the feature by its position"
+            raise InputError(f"X has {names.count(feature)} columns named {feature!r}; {remedy}.")
         return names.index(feature)
-    if isinstance(feature, (int, np.integer)) and 0 <= feature < n_features:
+    if isinstance(feature, (int, np.integer)) and 0 <= feature < n_features and not has_numbers:
         return int(feature)
     if names is None and isinstance(feature, str):
         known = f"X is an array without column names; give a position from 0 to {n_features - 1} or pass a data frame."
@@ -83,30 +87,6 @@ def locate(table: Table, feature: Feature) -> int:
     else:
         known = f"X has columns {', '.join(map(repr, names))}."
     raise InputError(f"feature {feature!r} is not in X: {known}")
-
-
-def check_columns(
-    table: Table, names: tuple[Any, ...] | None, n_features: int, *, name: str = "X", owner: str = "alignconf"
-) -> None:
-    """Refuse a table whose columns are not those seen at calibration (names are compared where both have them)."""
-    seen = column_names(table)
-    if names is not None and seen is not None and seen != names:
-        missing = [label for label in names if label not in seen]
-        unknown = [label for label in seen if label not in names]
-        difference = "; ".join(
-            [f"missing {missing}"] * bool(missing)
-            + [f"not seen before {unknown}"] * bool(unknown)
-            + ["the same columns in another order"] * (not missing and not unknown and len(seen) == len(names))
-            + ["repeated columns"] * (not missing and not unknown and len(seen) != len(names))
-        )
-        raise InputError(
-            f"{name} has other columns than at calibration ({difference}); expected {list(names)}. "
-            "Select the columns in that order."
-        )
-    if table.shape[1] != n_features:
-        raise InputError(
-            f"{name} has {table.shape[1]} features, but {owner} is expecting {n_features} features as input, as at calibration."
-        )
 
 
 def column(table: Table, position: int) -> NDArray[Any]:
@@ -182,6 +162,16 @@ def changed_columns(one: Table, other: Table) -> tuple[int, ...]:
         for position in range(one.shape[1])
         if not _same_values(column(one, position), column(other, position)).all()
     )
+
+
+def select(table: Table, positions: Sequence[int]) -> Table:
+    """Return a table of some columns, by position, in the given order."""
+    return _kind(table).select(table, positions)
+
+
+def copied(table: Table) -> Table:
+    """Return a table with the same values, names and types, of which nobody else holds the memory."""
+    return _kind(table).copied(table)
 
 
 def replicate(table: Table, rows: IntArray, replaced: Mapping[int, NDArray[Any]]) -> Table:

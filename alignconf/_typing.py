@@ -16,7 +16,7 @@ __all__ = ["BoolArray", "Feature", "FloatArray", "IntArray", "Model", "RandomSta
 BoolArray: TypeAlias = NDArray[np.bool_]
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.intp]
-Feature: TypeAlias = int | str
+Feature: TypeAlias = int | str | tuple[Any, ...]
 RandomState: TypeAlias = int | np.random.Generator | np.random.RandomState | None
 Table: TypeAlias = Any
 

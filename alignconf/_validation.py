@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alignconf._tables import as_table
+from alignconf._tables import as_table, copied
 from alignconf._typing import FloatArray, Model, RandomState, Table
 from alignconf.errors import InputError, PredictionError
 
@@ -28,6 +28,7 @@ __all__ = [
     "CONDITION",
     "SCORE",
     "SPLIT",
+    "answered_numbers",
     "as_answer",
     "as_fraction",
     "check_choice",
@@ -45,8 +46,11 @@ __all__ = [
     "check_targets",
     "generator",
     "is_finite",
+    "is_held",
     "is_row_function",
+    "not_held",
     "predictions",
+    "relative_rounding",
     "rounding",
     "row_answers",
     "warn",
@@ -241,25 +245,58 @@ def predictions(model: Model, table: Table) -> tuple[FloatArray, float]:
         # A function made from a model: its rounding is the model's, which its own type does not show.
         values, relative = model.with_rounding(table)
         return values, relative
-    n_samples = table.shape[0]
-    answer = as_answer(f"{type(model).__name__}.predict", model.predict(table))
+    return answered_numbers(f"{type(model).__name__}.predict", model.predict(table), int(table.shape[0]))
+
+
+def answered_numbers(name: str, answer: Any, n_samples: int) -> tuple[FloatArray, float]:
+    """Return what a model answered as numbers, (n_samples,), and the relative size of their rounding.
+
+    Raises
+    ------
+    PredictionError
+        If the answer is not one finite number for each row that a float holds exactly.
+    """
+    answer = as_answer(name, answer)
     if answer.shape != (n_samples,):
         raise PredictionError(
-            f"{type(model).__name__}.predict returned shape {answer.shape} for {n_samples} rows; "
+            f"{name} returned shape {answer.shape} for {n_samples} rows; "
             f"expected one number for each row, shape ({n_samples},)."
         )
     if answer.dtype.kind not in "biuf":
         raise PredictionError(
-            f"{type(model).__name__}.predict returned values of type {answer.dtype}; expected numbers. "
+            f"{name} returned values of type {answer.dtype}; expected numbers. "
             "A classifier is aligned by AlignedClassifier."
         )
     values = answer.astype(np.float64)
     if not np.isfinite(values).all():
         raise PredictionError(
-            f"{type(model).__name__}.predict returned {_first_not_finite(values)}; expected finite numbers. "
-            "Check the model on those rows."
+            f"{name} returned {_first_not_finite(values)}; expected finite numbers. Check the model on those rows."
         )
-    return values, _relative_rounding(answer.dtype)
+    inexact = not_held(answer)
+    if inexact.any():
+        row = int(np.flatnonzero(inexact)[0])
+        raise PredictionError(
+            f"{name} returned {answer[row]!s} in row {row}, of type {answer.dtype}, which no float holds "
+            "exactly; expected numbers of double precision, where whole ones are at most 2**53. Round or scale them in the model."
+        )
+    return values, relative_rounding(answer.dtype)
+
+
+def is_held(value: Any) -> bool:
+    """Whether a number of any type is itself as a float; whole ones beyond 2**53 are not, whatever their last digits."""
+    if isinstance(value, Integral):
+        return abs(int(value)) <= 2**53
+    return bool(float(value) == value) or bool(value != value)
+
+
+def not_held(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which numbers of an array are not themselves as floats: whole ones beyond 2**53, and those of longer types."""
+    if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
+        return np.asarray((values > 2**53) | (values < -(2**53)) if values.dtype.kind == "i" else values > 2**53)
+    if values.dtype.kind == "f" and values.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):
+            return np.asarray((values.astype(np.float64) != values) & ~np.isnan(values))
+    return np.zeros(values.shape, dtype=bool)
 
 
 def as_answer(name: str, answer: Any) -> NDArray[Any]:
@@ -275,11 +312,12 @@ def as_answer(name: str, answer: Any) -> NDArray[Any]:
 
 
 def row_answers(function: Any, table: Table) -> Any:
-    """Return what a user's function, or a fitted object with ``apply``, says of the rows of a table.
+    """Return what a user's function, or a fitted object with ``apply``, says of a copy of the rows of a table.
 
     Objects with ``apply`` are those of crepes, which break ties with numpy's global random numbers: they see a fixed state, so
     that the same rows get the same answer, and the global state is as it was afterwards.
     """
+    table = copied(table)
     if not hasattr(function, "apply"):
         return function(table)
     state = np.random.get_state()  # noqa: NPY002
@@ -296,7 +334,7 @@ def rounding(values: FloatArray, relative: float) -> FloatArray:
     return relative * largest
 
 
-def _relative_rounding(dtype: np.dtype[Any]) -> float:
+def relative_rounding(dtype: np.dtype[Any]) -> float:
     """Four units in the last place in single precision; 256 in double, where sums of many terms lose no more."""
     half_or_single = dtype.kind == "f" and dtype.itemsize < 8
     return 4 * float(np.finfo(dtype).eps) if half_or_single else 2.0**-44

@@ -37,6 +37,8 @@ from alignconf.conventions import ConventionalEstimator
 from alignconf.delivery import DeliveringEstimator
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.families import Scores
+from alignconf.fitted_columns import FittedColumns, selected
+from alignconf.fitted_model import declared_features
 from alignconf.groups import Membership
 from alignconf.levels import read_levels
 from alignconf.losses import read_loss
@@ -193,10 +195,10 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         if is_partitioned(X):
             return self._calibrate_partitions(X, groups, X_reference)
         table = check_rows(X, at_least=0)
+        table = selected(table, self._order(table))
         membership = self._membership(table, groups)
         if X_reference is not None:
-            reference = check_rows(X_reference, name="X_reference")
-            _tables.check_columns(reference, _tables.column_names(table), table.shape[1], name="X_reference")
+            reference = FittedColumns.of_table(table).arranged(self._ordered(X_reference), name="X_reference")
         else:
             set_apart = self._reference_rows(table.shape[0])
             rows = np.delete(np.arange(table.shape[0]), set_apart)
@@ -239,8 +241,15 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         return widths
 
     @abstractmethod
-    def _aligned_function(self, estimator: Any) -> Model:
-        """Return what is aligned of a fitted estimator: a function with one number for each row."""
+    def _aligned_function(self, estimator: Any) -> Any:
+        """Return what is aligned of a fitted estimator: a function with one number for each row, by way of a ``fitted_model``."""
+
+    def _order(self, table: Table, *, name: str = "X") -> tuple[int, ...]:
+        columns: FittedColumns = self._aligned_function(self.estimator).fitted_model.columns
+        columns.check_declared(declared_features(declare(self.properties)), table)
+        if self.groups is None and self.difficulty is None and self.shift is None:
+            return columns.positions(table, name=name)
+        return columns.leading_positions(table, name=name)
 
     @abstractmethod
     def _check_estimator(self) -> None:
@@ -319,6 +328,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         """Fix the rest of what calibration must not touch: what is learned from the fitted model at reference rows."""
         function = self._aligned_function(estimator)
         predictions(function, _tables.take(reference, np.arange(1)))
+        function.fitted_model.check_is_function(reference)
         alignment = prepared.fitted(function, self._subject(estimator), reference)
         return with_reference_ray(alignment, reference) if isinstance(self.ray, str) else alignment
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from alignconf import _tables, scores
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, RandomState, Table
-from alignconf._validation import check_choice, check_model, check_rows, generator, predictions, rounding
+from alignconf._validation import check_choice, check_model, generator, predictions, rounding
 from alignconf.contract import Declaration, Property
 from alignconf.errors import InputError
+from alignconf.fitted_model import FittedModel, function_of
 from alignconf.lines import over_blocks
 from alignconf.preparation import REFERENCES, place_queries
 from alignconf.properties import declare
@@ -32,6 +33,8 @@ class Answered:
 
     Parameters
     ----------
+    function : Model
+        What was asked: the model, or what is made from it.
     declared : Property
     table : Table of n_samples rows
         Those that were asked.
@@ -46,6 +49,7 @@ class Answered:
         How far each query is from being accepted, 0 if it is.
     """
 
+    function: Model
     declared: Property
     table: Table
     numbers: IntArray
@@ -69,10 +73,11 @@ def answer_queries(
     verbose: bool = False,
 ) -> Answered:
     """Ask a fitted model; parameters as for :func:`alignconf.check`, with ``n_queries`` of each part at each row."""
-    check_model("model", model)
+    function = function_of(check_model("model", model))
+    door: FittedModel = function.fitted_model
     check_choice("reference", reference, REFERENCES)
-    table = check_rows(X)
     declared = declare(properties)
+    table = door.rows(X, declared)
     check_query_law(declared, query_law)
     random = generator(random_state, 0)
     rows = np.arange(table.shape[0])
@@ -80,16 +85,19 @@ def answer_queries(
         rows, reference_rows = set_aside(rows.size, random, keep=1)
         referring = _tables.take(table, reference_rows)
     else:
-        referring = check_rows(X_reference, name="X_reference")
-        _tables.check_columns(referring, _tables.column_names(table), table.shape[1], name="X_reference")
+        referring = door.reference(X_reference, table)
     conditional = random if reference == "conditional" else None
-    parts = place_queries(declared, table, referring, query_law, conditional=conditional)
+    parts = place_queries(
+        declared, table, referring, query_law, conditional=conditional, codes=door.missing_codes(table)
+    )
     numbers = rows[complete_rows(parts, table)[rows]]
     check_some(numbers.size, rows.size)
+    door.check_is_function(table)
     asked = _tables.take(table, numbers)
     queries = draw_queries(parts, asked, n_queries, random)
-    values, sizes = answers_of(model, asked, queries, n_jobs=n_jobs, verbose=verbose)
+    values, sizes = answers_of(function, asked, queries, n_jobs=n_jobs, verbose=verbose)
     return Answered(
+        function=function,
         declared=declared,
         table=asked,
         numbers=numbers,

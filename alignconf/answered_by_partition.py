@@ -15,10 +15,12 @@ import numpy as np
 
 from alignconf import _tables
 from alignconf._typing import FloatArray, Model, RandomState, Table
-from alignconf._validation import check_choice, check_model, check_rows, generator
+from alignconf._validation import check_choice, check_model, generator
 from alignconf.answered import answers_of, check_some, complete_rows
-from alignconf.by_partition import PartitionedRows
+from alignconf.by_partition import PartitionedRows, select_partitions
 from alignconf.contract import Declaration, Property
+from alignconf.fitted_model import FittedModel, declared_features, function_of
+from alignconf.partitions import Partitions
 from alignconf.preparation import REFERENCES, place_queries
 from alignconf.properties import declare
 from alignconf.queries import PartQueries, Queries, draw_queries
@@ -66,26 +68,31 @@ def answer_partitions(
     verbose: bool = False,
 ) -> SpreadAnswers:
     """Ask a fitted model one query at each row; parameters as for :func:`alignconf.check`, ``X_reference`` in memory."""
-    check_model("model", model)
+    function = function_of(check_model("model", model))
+    door: FittedModel = function.fitted_model
     check_choice("reference", reference, REFERENCES)
     declared = declare(properties)
     check_query_law(declared, query_law)
     random = generator(random_state, 0)
-    rows = PartitionedRows.of(X, verbose=verbose)
+    meta = Partitions.of(X).meta
+    door.columns.check_declared(declared_features(declared), meta)
+    rows = PartitionedRows.of(select_partitions(X, meta, door.columns.positions(meta)), verbose=verbose)
     if X_reference is None:
         set_apart = reference_rows(rows.n_rows, random, keep=1)
         referring, rows = rows.take(set_apart), rows.without(set_apart)
     else:
-        referring = check_rows(X_reference, name="X_reference")
-        _tables.check_columns(referring, _tables.column_names(rows.meta), rows.meta.shape[1], name="X_reference")
+        referring = door.reference(X_reference, rows.meta)
     conditional = random if reference == "conditional" else None
-    parts = place_queries(declared, referring, referring, query_law, conditional=conditional)
+    parts = place_queries(
+        declared, referring, referring, query_law, conditional=conditional, codes=door.missing_codes(referring)
+    )
     counts = np.zeros(rows.sizes.size, dtype=np.intp)
     for i, complete in rows.run(partial(_count, parts), label="looking at rows"):
         counts[i] = complete
     check_some(int(counts.sum()), rows.n_rows)
+    door.check_is_function(referring)
     states = states_at(parts, _tables.take(referring, np.arange(1)), 1, random, counts.tolist())
-    found = dict(rows.run(partial(_inside, model, parts), states, only=counts > 0, label=str(declared)))
+    found = dict(rows.run(partial(_inside, function, parts), states, only=counts > 0, label=str(declared)))
     sizes = np.concatenate([found[i][0] for i in sorted(found)])
     witnesses = [replace(one, row=rows.position(i, one.row)) for i in sorted(found) for one in found[i][1]]
     witnesses.sort(key=lambda one: -(1.0 if one.excess is None else one.excess))

@@ -203,7 +203,7 @@ def check(
         sizes = found.sizes[:, :, 0]
         worst = sizes.max(axis=1)
         witnesses = found_at(found.queries.parts, found.table, found.values, found.sizes, found.numbers)
-        lines = lines_of_model(model, found.table, found.queries.parts, found.values, sizes, found.numbers)
+        lines = lines_of_model(found.function, found.table, found.queries.parts, found.values, sizes, found.numbers)
     violated = worst > 0
     return Audit(
         property=str(declared),

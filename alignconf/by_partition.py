@@ -32,7 +32,15 @@ from alignconf.repeats import Fingerprints, UsedRows, fingerprints, limit
 from alignconf.request import Request
 from alignconf.row_draws import RowDraws, states_at
 
-__all__ = ["MOST_REFERENCE", "PartitionedRows", "Survey", "check_partitioned", "in_memory", "membership_of"]
+__all__ = [
+    "MOST_REFERENCE",
+    "PartitionedRows",
+    "Survey",
+    "check_partitioned",
+    "in_memory",
+    "membership_of",
+    "select_partitions",
+]
 
 #: More rows than this are not fetched to give a reference law.
 MOST_REFERENCE = 100_000
@@ -218,6 +226,14 @@ class PartitionedRows:
             for of_family in zip(*found, strict=True)
         ]
         return list(families), first
+
+
+def select_partitions(X: Any, meta: Table, positions: tuple[int, ...]) -> Any:
+    """Return the columns of a Dask object at some positions of its table without rows; itself where these are all of them."""
+    if positions == tuple(range(meta.shape[1])):
+        return X
+    labels = _tables.column_names(meta) or ()
+    return X[[labels[position] for position in positions]]
 
 
 def in_memory(X: Any, *, name: str, verbose: bool = False) -> Table:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -17,16 +18,19 @@ from scipy.special import expit, logit
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import type_of_target
 
+from alignconf import _tables
 from alignconf._sums import total
 from alignconf._typing import FloatArray, IntArray, RandomState, Table
-from alignconf._validation import as_answer, check_choice, check_entries, check_level, check_rows
+from alignconf._validation import check_choice, check_entries, check_level
 from alignconf.aligned import AlignedEstimator
 from alignconf.certificate import Certificate
 from alignconf.contract import Declaration
 from alignconf.conventions import ENDS
+from alignconf.decisions import decided, own_labels, probabilities
 from alignconf.ensemble import Ensemble
 from alignconf.error_change import RowErrors
-from alignconf.errors import InputError, PredictionError
+from alignconf.errors import InputError
+from alignconf.fitted_model import FittedModel
 from alignconf.margins import LogOdds, Margins, OwnRange
 from alignconf.partitions import is_partitioned
 from alignconf.rates import Loss
@@ -58,9 +62,14 @@ class ClassFunction:
     column: int
     scale: str
 
+    @cached_property
+    def fitted_model(self) -> FittedModel:
+        """The door to the classifier."""
+        return FittedModel.of(self.estimator, method="predict_proba")
+
     def predict(self, X: Table) -> NDArray[Any]:
         """Return the values of the class, (n_samples,), on the scale."""
-        p = probabilities(self.estimator, X)[:, self.column]
+        p = probabilities(self.fitted_model, X)[:, self.column]
         if self.scale == "probability":
             return p
         edge = float(np.finfo(p.dtype).eps) if p.dtype.kind == "f" else EDGE
@@ -197,15 +206,26 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             planned: FloatArray = self._lazily("predict_proba", X, groups, names=self._known_classes().tolist())
             return planned
         table, f, delivered = self._delivered(X, groups)
-        return self._rescaled(probabilities(self.estimator_, table).astype(np.float64), f, delivered)
+        return self._rescaled(probabilities(self._function.fitted_model, table).astype(np.float64), f, delivered)
 
     def predict(self, X: Table, *, groups: Any = None) -> NDArray[Any]:
-        """Return the label of the largest delivered probability, (n_samples,). Rows of Dask are answered by a plan."""
+        """Return labels, (n_samples,): the classifier's own wherever its probabilities are delivered as they are.
+
+        Where they moved, the label of the largest delivered probability, or, where the classifier tells a threshold of its
+        own (``FixedThresholdClassifier``, ``TunedThresholdClassifierCV``), the one on its side of the threshold. Rows of Dask
+        are answered by a plan.
+        """
         if is_partitioned(X):
             planned: NDArray[Any] = self._lazily("predict", X, groups, dtype=self._known_classes().dtype)
             return planned
-        largest = self.predict_proba(X, groups=groups).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[largest]
+        table, f, delivered = self._delivered(X, groups)
+        door = self._function.fitted_model
+        labels = own_labels(door, table, self.classes_)
+        moved = np.flatnonzero(delivered != f)
+        if moved.size:
+            own = probabilities(door, _tables.take(table, moved)).astype(np.float64)
+            p = self._rescaled(own, f[moved], delivered[moved])
+            labels[moved] = self.classes_[decided(self.estimator_, p)]
         return labels
 
     def predict_interval(self, X: Table, *, groups: Any = None) -> Any:
@@ -218,7 +238,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         ends = self._band(X, groups)
         function = self._function
         band = function.to_probability(ends)
-        own = probabilities(function.estimator, X)[:, [function.column]]
+        own = probabilities(function.fitted_model, self._ready(X)[1])[:, [function.column]]
         within = np.column_stack([np.minimum(band[:, :1], own), np.maximum(band[:, 1:], own)])
         return self._contained(within, X, ENDS)
 
@@ -252,7 +272,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         return self.classes_
 
     def _errors(self, table: Table, y: Any) -> RowErrors:
-        own = probabilities(self.estimator_, table).astype(np.float64)
+        own = probabilities(self._function.fitted_model, table).astype(np.float64)
         columns = self._columns(y, table.shape[0])
         f, _ = self.alignment_.predict_model(table)
 
@@ -354,23 +374,6 @@ def class_function(estimator: Any, pos_label: Any = None, *, scale: str = "proba
     meant = AlignedClassifier(estimator, {}, pos_label=pos_label, scale=scale)
     meant._check_estimator()
     return meant._aligned_function(estimator)
-
-
-def probabilities(estimator: Any, X: Table) -> NDArray[Any]:
-    """Return the classifier's own probabilities, (n_samples, n_classes), in its own precision, checked."""
-    n_samples, n_classes = check_rows(X).shape[0], len(estimator.classes_)
-    own = as_answer(f"{type(estimator).__name__}.predict_proba", estimator.predict_proba(X))
-    if own.shape != (n_samples, n_classes) or own.dtype.kind not in "biuf":
-        raise PredictionError(
-            f"{type(estimator).__name__}.predict_proba returned shape {own.shape} of type {own.dtype} for {n_samples} "
-            f"rows and {n_classes} classes; expected numbers of shape ({n_samples}, {n_classes})."
-        )
-    if not np.isfinite(own).all() or (own < 0).any() or (own > 1 + 1e-6).any():
-        raise PredictionError(
-            f"{type(estimator).__name__}.predict_proba returned values outside [0, 1] or not finite; expected "
-            "probabilities. Calibrate the classifier first, or check it on those rows."
-        )
-    return own
 
 
 def _is_among(label: Any, known: Collection[Any]) -> bool:

@@ -316,13 +316,21 @@ class Cells:
 
 def check_feature(feature: Any) -> Feature:
     """Return the name or position of one feature."""
-    if isinstance(feature, bool) or not isinstance(feature, (str, int, np.integer)):
+    if isinstance(feature, bool) or not isinstance(feature, (str, int, np.integer, tuple)) or not _is_hashable(feature):
         raise InputError(
             f"feature must be a column name or a column position, got {feature!r} of type "
             f"{type(feature).__name__}; for several features combine one property each with AllOf."
         )
     named: Feature = _python_scalar(feature)
     return named
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def centred(lines: FloatArray, upper: FloatArray | None, lower: FloatArray | None) -> FloatArray:

@@ -6,11 +6,11 @@ Rows are in memory here; for those in partitions see :mod:`alignconf.partitioned
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from alignconf import _tables
 from alignconf._typing import FloatArray, Table
 from alignconf._validation import CERTIFY, check_count, check_rows, generator
 from alignconf.alignment import Alignment
@@ -18,6 +18,7 @@ from alignconf.calibration import Calibration
 from alignconf.certificate import Certificate, certify, check_asked
 from alignconf.error_change import RowErrors
 from alignconf.errors import NotCalibratedError
+from alignconf.fitted_columns import FittedColumns
 from alignconf.groups import Membership, read_groups
 from alignconf.levels import Level
 from alignconf.parameters import MOST
@@ -100,9 +101,7 @@ class DeliveringEstimator(PartitionedEstimator):
 
     def _ready(self, X: Table) -> tuple[Alignment, Table]:
         self._check_calibrated()
-        table = check_rows(X)
-        self._check_columns(table)
-        return self.alignment_, table
+        return self.alignment_, self._known_columns.arranged(check_rows(X))
 
     def _check_calibrated(self) -> None:
         if not hasattr(self, "calibration_"):
@@ -111,8 +110,12 @@ class DeliveringEstimator(PartitionedEstimator):
                 "fit(X, y)."
             )
 
-    def _check_columns(self, table: Table) -> None:
-        _tables.check_columns(table, self.column_names_, self.n_features_in_, owner=type(self).__name__)
+    @property
+    def _known_columns(self) -> FittedColumns:
+        """The columns of calibration; where its rows had no names, those that the model tells."""
+        function: Any = self.alignment_.model
+        told = function.fitted_model.columns if self.column_names_ is None else FittedColumns(self.column_names_)
+        return replace(told, n_features=self.n_features_in_, owner=type(self).__name__, origin="at calibration")
 
     def __sklearn_is_fitted__(self) -> bool:
         """Whether ``lambda_`` has been found."""

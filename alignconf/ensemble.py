@@ -35,10 +35,13 @@ from alignconf._walk import (
 )
 from alignconf.errors import InputError
 
-__all__ = ["LINKS", "Ensemble", "ProjectedAt", "Tree", "TreeGrids", "TreeLines"]
+__all__ = ["ALMOST_ZERO", "LINKS", "Ensemble", "ProjectedAt", "Tree", "TreeGrids", "TreeLines"]
 
 #: Fewer rows are walked as they come: putting them in order would take longer than it saves.
 FEW_ROWS = 64
+
+#: LightGBM takes values as small as this for zero; some of its thresholds are exactly this.
+ALMOST_ZERO = float(np.float32(1e-35))
 
 #: From the sum of leaves to the prediction.
 LINKS = ("identity", "exp", "expit")
@@ -93,6 +96,8 @@ class Ensemble:
     is_float32 : bool
         Whether the model rounds rows to single precision before it compares.
     n_features : int
+    missing_code : float or None
+        A value that the model takes for missing, besides NaN; 0 includes what is as small as :data:`ALMOST_ZERO`.
     """
 
     nodes: NDArray[Any]
@@ -103,6 +108,7 @@ class Ensemble:
     link: str
     is_float32: bool
     n_features: int
+    missing_code: float | None = None
 
     @classmethod
     def of_trees(
@@ -145,6 +151,9 @@ class Ensemble:
     def rows(self, X: ArrayLike) -> FloatArray:
         """Return rows (n_samples, n_features) as the model compares them; missing values are NaN."""
         rows = _rounded(np.asarray(X, dtype=np.float64), self.is_float32)
+        if self.missing_code is not None:
+            is_missing = np.abs(rows) <= ALMOST_ZERO if self.missing_code == 0 else rows == self.missing_code
+            rows = np.where(is_missing, np.nan, rows)
         if rows.ndim != 2 or rows.shape[1] != self.n_features:
             raise InputError(
                 f"X has shape {rows.shape}; expected rows of {self.n_features} features, as the trees have."

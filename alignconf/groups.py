@@ -154,7 +154,8 @@ def group_columns(source: Any, table: Table) -> tuple[int, ...]:
     """
     if source is None or is_row_function(source):
         return ()
-    named: list[Feature] = list(source) if isinstance(source, (list, tuple)) else [source]
+    is_label = isinstance(source, tuple) and source in (_tables.column_names(table) or ())
+    named: list[Feature] = list(source) if isinstance(source, (list, tuple)) and not is_label else [source]
     if not named or not all(isinstance(feature, Hashable) for feature in named):
         raise InputError(
             f"groups must be a column, a list of columns or a function of the rows, got {source!r} of type "

@@ -32,6 +32,7 @@ from alignconf._sums import products
 from alignconf._typing import BoolArray, Feature, FloatArray, RandomState, Table
 from alignconf._validation import check_choice, check_count, check_rows, generator
 from alignconf.errors import InputError
+from alignconf.fitted_columns import FittedColumns
 
 __all__ = ["Continuous", "Discrete", "InputLaw", "Marginal"]
 
@@ -230,7 +231,9 @@ class InputLaw:
                 )
             template = np.array([[one.ppf(np.array([0.5]))[0] for one in laws]])
         template = check_rows(template, name="template")
-        _tables.check_columns(template, names if _tables.column_names(template) else None, len(names), name="template")
+        template = FittedColumns(
+            names if _tables.column_names(template) else None, len(names), origin="in marginals"
+        ).arranged(template, name="template")
         factor = np.eye(len(names)) if correlation is None else _factor(correlation, len(names))
         first = _tables.take(template, np.zeros(1, dtype=np.intp))
         return cls(names, laws, factor, first, "as declared")

@@ -41,7 +41,6 @@ from alignconf._validation import (
     check_count,
     check_entries,
     check_level,
-    check_rows,
     check_targets,
     is_row_function,
     row_answers,
@@ -312,7 +311,7 @@ def neighbour_difficulty(
     InputError
         If there are fewer rows than neighbours, or columns are not numbers.
     """
-    table = check_rows(X)
+    _, table = aligned._ready(X)
     count = check_count("n_neighbours", n_neighbours, at_least=1)
     if count > table.shape[0]:
         raise InputError(

@@ -16,8 +16,9 @@ from alignconf import _tables
 from alignconf._typing import IntArray, Table
 from alignconf._validation import CALIBRATE, CERTIFY, check_rows, generator
 from alignconf.alignment import Alignment
-from alignconf.by_partition import PartitionedRows, check_partitioned, membership_of
+from alignconf.by_partition import PartitionedRows, check_partitioned, membership_of, select_partitions
 from alignconf.certificate import check_asked
+from alignconf.fitted_columns import FittedColumns, selected
 from alignconf.groups import read_groups
 from alignconf.partitions import Partitions
 from alignconf.repeats import UsedRows, warn_of_found
@@ -69,22 +70,33 @@ class PartitionedEstimator:
     def _check_calibrated(self) -> None:
         """Refuse to go on without a calibration."""
 
+    @property
     @abstractmethod
-    def _check_columns(self, table: Table) -> None:
-        """Refuse other columns than those of calibration."""
+    def _known_columns(self) -> FittedColumns:
+        """The columns of calibration."""
+
+    @abstractmethod
+    def _order(self, table: Table, *, name: str = "X") -> tuple[int, ...]:
+        """Return the positions of the columns that calibration takes, those of the estimator's fit first."""
+
+    def _ordered(self, X_reference: Any) -> Table:
+        """Return users' reference rows with the columns that calibration takes."""
+        reference = check_rows(X_reference, name="X_reference")
+        return selected(reference, self._order(reference, name="X_reference"))
 
     def _calibrate_partitions(self, X: Any, groups: Any, X_reference: Table | None) -> Self:
         """Calibrate; what gives the reference law is in memory."""
         request = self._request
         check_partitioned(request)
+        meta = Partitions.of(X).meta
+        X = select_partitions(X, meta, self._order(meta))
         rows = PartitionedRows.of(X, groups, verbose=self.verbose)
         known = UsedRows()
         if X_reference is None:
             set_apart = self._reference_rows(rows.n_rows)
             reference, rows = rows.take(set_apart), rows.without(set_apart)
         else:
-            reference = check_rows(X_reference, name="X_reference")
-            _tables.check_columns(reference, _tables.column_names(rows.meta), rows.meta.shape[1], name="X_reference")
+            reference = FittedColumns.of_table(rows.meta).arranged(self._ordered(X_reference), name="X_reference")
             known = UsedRows.of(reference=reference)
         prepared = self._prepare(self.estimator, reference, reference)
         is_grouped = self.groups is not None or groups is not None
@@ -111,8 +123,9 @@ class PartitionedEstimator:
         """Return what rows show of the delivered function."""
         self._check_calibrated()
         alignment = self.alignment_
+        meta = Partitions.of(X).meta
+        X = select_partitions(X, meta, self._known_columns.positions(meta))
         rows = PartitionedRows.of(X, groups, verbose=self.verbose)
-        self._check_columns(rows.meta)
         self._check_labels(rows.meta, groups)
         labels = rows.partitions.alongside(y, "y")
         surveys = rows.surveyed(alignment, self.used_rows_)
@@ -129,7 +142,7 @@ class PartitionedEstimator:
         """Return the plan of what a method says of rows: of each row one answer, or one for each name."""
         self._check_calibrated()
         partitions = Partitions.of(X)
-        self._check_columns(partitions.meta)
+        self._known_columns.positions(partitions.meta)
         self._check_labels(partitions.meta, groups)
         work = partial(_said, self._for_workers(), method)
         return partitions.lazily(work, partitions.alongside(groups, "groups"), names=names, dtype=dtype)

@@ -26,6 +26,7 @@ from alignconf.errors import InputError, PropertyWarning
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import Lines
 from alignconf.margins import Margins, Values
+from alignconf.missing_codes import NO_CODES, MissingCodes, missing_codes
 from alignconf.monotone_repair import MonotoneRepair
 from alignconf.orbit import OrbitProperty
 from alignconf.orbit_queries import OrbitQueries
@@ -63,9 +64,9 @@ ORBIT_ROWS = 10_000
 AUDIT_KNOTS = 255
 
 
-def place_axes(declared: Property, table: Table) -> list[Axis]:
+def place_axes(declared: Property, table: Table, codes: MissingCodes) -> list[Axis]:
     """Return the axis of each part that is about lines in a table; refuse what the table cannot carry."""
-    axes = [place_axis(part, table) for part in declared.lines]
+    axes = [place_axis(part, table, codes) for part in declared.lines]
     orders = {axis.key: axis.order for axis in axes}
     for axis in axes:
         if axis.order != orders[axis.key]:
@@ -83,14 +84,17 @@ def place_axes(declared: Property, table: Table) -> list[Axis]:
     return axes
 
 
-def place_planes(declared: Property, table: Table) -> list[tuple[PlaneProperty, tuple[Axis, Axis]]]:
+def place_planes(
+    declared: Property, table: Table, codes: MissingCodes
+) -> list[tuple[PlaneProperty, tuple[Axis, Axis]]]:
     """Return each part that is about planes with the axes of its two features in a table."""
     placed = []
     for plane in declared.planes:
         axes = []
         for feature in (plane.feature, plane.other):
             position = _tables.locate(table, feature)
-            axes.append(Axis(feature, position, _tables.category_order(table, position)))
+            order = _tables.category_order(table, position)
+            axes.append(Axis(feature, position, order, codes=codes.get(position, ())))
             axes[-1].places(table)
         if axes[0].position == axes[1].position:
             raise InputError(
@@ -113,6 +117,7 @@ def place_queries(
     query_law: str = "iid",
     *,
     conditional: np.random.Generator | None = None,
+    codes: MissingCodes = NO_CODES,
 ) -> tuple[PartQueries, ...]:
     """Return what a tester asks of each part, with the laws that reference rows give; for audits, which repair nothing."""
     check_query_law(declared, query_law)
@@ -120,9 +125,11 @@ def place_queries(
     def law(axis: Axis) -> ReferenceLaw:
         return ReferenceLaw.from_table(axis, reference, AUDIT_KNOTS)
 
-    axes = place_axes(declared, table)
+    axes = place_axes(declared, table, codes)
     lines = [along_line(part, law(axis), query_law) for part, axis in zip(declared.lines, axes, strict=True)]
-    planes = [PlaneQueries(plane, (law(one), law(other))) for plane, (one, other) in place_planes(declared, table)]
+    planes = [
+        PlaneQueries(plane, (law(one), law(other))) for plane, (one, other) in place_planes(declared, table, codes)
+    ]
     asked = (*lines, *planes, *place_orbits(declared, table))
     if conditional is None:
         return asked
@@ -162,9 +169,10 @@ def prepare(
         Seeds the forests that give reference laws given the features that are not constrained; without it laws are marginal.
     """
     check_query_law(declared, query_law)
-    axes = place_axes(declared, table)
+    codes = missing_codes(model, table)
+    axes = place_axes(declared, table, codes)
     placed = list(zip(declared.lines, axes, strict=True))
-    planes = place_planes(declared, table)
+    planes = place_planes(declared, table, codes)
     orbits = place_orbits(declared, reference)
     limits = _common_limits(declared, limits)
     repairs: list[Repair] = []

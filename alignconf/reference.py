@@ -9,8 +9,9 @@ for every row; :mod:`alignconf.conditional` has the law given the other features
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from alignconf import _tables
 from alignconf._typing import Feature, FloatArray, IntArray, Table
+from alignconf._validation import is_held, not_held
 from alignconf.contract import LineProperty
 from alignconf.errors import InputError, InputTypeError
 
@@ -45,11 +47,14 @@ class Axis:
         Column position in the table.
     order : tuple or None
         Categories from first to last; None for a numeric feature.
+    codes : tuple
+        Values that the model takes for missing, besides NaN and None: they have no place.
     """
 
     feature: Feature
     position: int
     order: tuple[Any, ...] | None
+    codes: tuple[Any, ...] = field(default=(), kw_only=True)
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -87,7 +92,7 @@ class Axis:
             If a value has no place: a category outside the order, or something that is not a number.
         """
         values = _tables.column(table, self.position)
-        return self._numbers(values) if self.order is None else self._ranks(values)
+        return self._numbers(values, self.codes) if self.order is None else self._ranks(values)
 
     def moved(self, table: Table, rows: IntArray, places: FloatArray) -> dict[int, NDArray[Any]]:  # noqa: ARG002
         """Return which columns change, by position, and to what values, when rows of a table move to given places.
@@ -111,8 +116,20 @@ class Axis:
         lookup = np.asarray(self.order) if of_one_type else categories
         return lookup[places.astype(np.intp)]
 
-    def _numbers(self, values: NDArray[Any]) -> FloatArray:
+    def _numbers(self, values: NDArray[Any], codes: tuple[Any, ...]) -> FloatArray:
+        numbers = self._held(values)
+        for code in codes:
+            if isinstance(code, Real):
+                # Boosters compare in single precision.
+                numbers[numbers.astype(np.float32) == np.float32(code)] = np.nan
+        return numbers
+
+    def _held(self, values: NDArray[Any]) -> FloatArray:
+        """Return values as floats, missing ones as NaN; refuse what floats do not hold exactly."""
         if values.dtype.kind in "biuf":
+            inexact = not_held(values)
+            if inexact.any():
+                raise InputError(self._inexact(values[inexact][0]))
             return values.astype(np.float64)
         if values.dtype.kind in "mM":
             raise InputError(
@@ -129,6 +146,7 @@ class Axis:
                 raise TypeError("text")
             numbers = np.full(values.shape, np.nan)
             numbers[~missing] = values[~missing].astype(np.float64)
+            not_exact = [value for value in values[~missing].tolist() if not is_held(value)]
         except (TypeError, ValueError, OverflowError) as error:
             texts = [value for value in values[~missing] if isinstance(value, (str, bytes))]
             if not texts:
@@ -141,12 +159,24 @@ class Axis:
                 f"feature {self.feature!r} has values such as {example!r}, which have no order; "
                 f"list the categories from first to last, order=[...], in the property."
             ) from error
+        if not_exact:
+            raise InputError(self._inexact(not_exact[0]))
         return numbers
+
+    def _inexact(self, value: Any) -> str:
+        return (
+            f"feature {self.feature!r} has the value {str(value)[:60]} of type {type(value).__name__}, which no float holds "
+            "exactly, so that different values could become one place; expected numbers of double precision, where whole ones "
+            "are at most 2**53. Convert, shift or scale the column for the model and here alike."
+        )
 
     def _ranks(self, values: NDArray[Any]) -> FloatArray:
         ranks = {category: float(rank) for rank, category in enumerate(self.order or ())}
         try:
-            places = np.array([np.nan if _tables.is_missing(value) else ranks[value] for value in values.tolist()])
+            gone = dict.fromkeys(code for code in self.codes if code not in ranks)
+            places = np.array(
+                [np.nan if _tables.is_missing(value) or value in gone else ranks[value] for value in values.tolist()]
+            )
         except KeyError as error:
             raise InputError(
                 f"feature {self.feature!r} has the category {error.args[0]!r}, which order={list(ranks)} does not "
@@ -171,6 +201,8 @@ class TradeAxis(Axis):
     units : (float, float)
     low, high : (float, float)
         Range of both features in the reference rows, in units.
+    other_codes : tuple
+        What the model takes for missing in the other feature.
     """
 
     other: int
@@ -178,6 +210,7 @@ class TradeAxis(Axis):
     units: tuple[float, float]
     low: tuple[float, float] = (-np.inf, -np.inf)
     high: tuple[float, float] = (np.inf, np.inf)
+    other_codes: tuple[Any, ...] = ()
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -240,8 +273,9 @@ class TradeAxis(Axis):
         return {self.position: self.units[0] * at, self.other: self.units[1] * (total - at)}
 
     def _in_units(self, table: Table) -> tuple[FloatArray, FloatArray]:
-        one = self._numbers(_tables.column(table, self.position)) / self.units[0]
-        other = replace(self, feature=self.other_feature)._numbers(_tables.column(table, self.other)) / self.units[1]
+        one = self._numbers(_tables.column(table, self.position), self.codes) / self.units[0]
+        gives_way = Axis(self.other_feature, self.other, None, codes=self.other_codes)
+        other = gives_way.places(table) / self.units[1]
         return one, other
 
     def _segment(self, total: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -365,14 +399,18 @@ def reference_rows(n_samples: int, random: np.random.Generator, *, keep: int) ->
     return chosen
 
 
-def place_axis(part: LineProperty, table: Table) -> Axis:
-    """Return the axis of a declared property in a table: its column, and the order of its categories."""
-    position = _tables.locate(table, part.feature)
+def place_axis(part: LineProperty, table: Table, codes: Mapping[int, tuple[Any, ...]] | None = None) -> Axis:
+    """Return the axis of a declared property in a table: its column, the order of its categories, codes for missing values."""
+    position, codes = _tables.locate(table, part.feature), codes or {}
+    own = codes.get(position, ())
     if part.trade is not None:
-        other, units = part.trade
-        return TradeAxis(part.feature, position, None, _tables.locate(table, other), other, units)
+        feature, units = part.trade
+        other = _tables.locate(table, feature)
+        return TradeAxis(
+            part.feature, position, None, other, feature, units, other_codes=codes.get(other, ()), codes=own
+        )
     declared = tuple(part.order) if part.order is not None else _tables.category_order(table, position)
-    return Axis(part.feature, position, declared)
+    return Axis(part.feature, position, declared, codes=own)
 
 
 def split_between_knots(sample: FloatArray, knots: FloatArray) -> tuple[IntArray, IntArray]:

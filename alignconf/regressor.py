@@ -12,11 +12,12 @@ from typing import Any
 
 from sklearn.base import RegressorMixin
 
-from alignconf._typing import FloatArray, IntArray, Model, Table
+from alignconf._typing import FloatArray, IntArray, Table
 from alignconf._validation import check_level, check_model, check_targets
 from alignconf.certificate import Certificate
 from alignconf.conventions import ENDS
 from alignconf.error_change import RowErrors
+from alignconf.fitted_model import FittedModel
 from alignconf.margins import Margins, Values
 from alignconf.outcome import OutcomeEstimator
 from alignconf.partitions import is_partitioned
@@ -197,8 +198,8 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         targets = check_targets(y, table.shape[0])
         return RowErrors("mean squared error", lambda values: (values - targets) ** 2)
 
-    def _aligned_function(self, estimator: Any) -> Model:
-        return check_model("estimator", estimator)
+    def _aligned_function(self, estimator: Any) -> FittedModel:
+        return FittedModel.of(check_model("estimator", estimator))
 
     def _check_estimator(self) -> None:
         check_model("estimator", self.estimator)

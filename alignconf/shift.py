@@ -29,12 +29,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from alignconf import _tables
 from alignconf._typing import FloatArray, Table
 from alignconf._validation import check_number, check_rows
 from alignconf.band import row_numbers
 from alignconf.encoding import Encoder
 from alignconf.errors import InputError
+from alignconf.fitted_columns import FittedColumns
 
 __all__ = ["EstimatedRatio", "LikelihoodRatio"]
 
@@ -148,15 +148,15 @@ class EstimatedRatio:
         InputError
             If the deployment rows have other columns, or queries move all of them.
         """
-        names, n_features = _tables.column_names(reference), reference.shape[1]
-        _tables.check_columns(self.X_deployment, names, n_features, name="X_deployment")
+        n_features = reference.shape[1]
+        deployment = FittedColumns.of_table(reference).arranged(self.X_deployment, name="X_deployment")
         kept = tuple(position for position in range(n_features) if position not in moved)
         if not kept:
             raise InputError(
                 "queries move every column of X, so no shift of the rows changes how often they fail; leave shift out."
             )
         encoder = Encoder.of_table(reference, kept)
-        rows = [encoder(table) for table in (reference, self.X_deployment)]
+        rows = [encoder(table) for table in (reference, deployment)]
         classifier = clone(_logistic(encoder) if self.classifier is None else self.classifier)
         classifier.fit(np.concatenate(rows), np.repeat([0, 1], [len(one) for one in rows]))
         ratio = _ClassifierRatio(encoder, classifier, len(rows[0]) / len(rows[1]), self.largest)

@@ -150,7 +150,8 @@ def check_classes(labels: NDArray[Any], train: IntArray, pos_label: Any) -> list
     InputError
         If they are fewer than two, or the aligned one is not among them but among the others.
     """
-    of_all, trained_on = np.unique(labels).tolist(), np.unique(labels[train]).tolist()
+    of_all: list[Any] = np.unique(labels).tolist()
+    trained_on: list[Any] = np.unique(labels[train]).tolist()
     if len(of_all) < 2:
         raise InputError(f"y has one class, {of_all[0]!r}, in all rows; expected two or more classes.")
     lacking = [label for label in of_all if label not in trained_on]

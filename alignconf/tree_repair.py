@@ -153,7 +153,11 @@ class TreeRepair(GridRepair):
         if first.compares_pairs and not others:
             weights = self.steps.laws[0].weights_at(table) if self.steps.norm == "l2" else None
             found = self.tree_lines.project(
-                _numbers(table), pieces, weights, increasing=first.direction == 1, rounding=SNAP * self.relative
+                _numbers(table, self.tree_lines.ensemble),
+                pieces,
+                weights,
+                increasing=first.direction == 1,
+                rounding=SNAP * self.relative,
             )
             return found.values, found.moves
         lines = self._walked(table)
@@ -161,7 +165,7 @@ class TreeRepair(GridRepair):
         return np.take_along_axis(lines.values, pieces, axis=1), np.take_along_axis(moves, pieces, axis=1)
 
     def _walked(self, table: Table) -> Lines:
-        values = self.tree_lines.values(_numbers(table))
+        values = self.tree_lines.values(_numbers(table, self.tree_lines.ensemble))
         return Lines(values, rounding(values, self.relative))
 
 
@@ -189,7 +193,7 @@ class WalkedGridRepair(GridRepair):
 
     def lines(self, function: Model, table: Table) -> Lines:
         """Return the trees' values at the knots of each row's line, or grid."""
-        values = self.walked.values(_numbers(table))
+        values = self.walked.values(_numbers(table, self.walked.ensemble))
         return Lines(values, rounding(values, self.relative))
 
     def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
@@ -201,19 +205,23 @@ class WalkedGridRepair(GridRepair):
             If the model does not answer, in the first rows, what its trees said at calibration.
         """
         few = _tables.take(table, np.arange(min(table.shape[0], N_CHECKED)))
-        _check_unchanged(self.walked.ensemble.predict(_numbers(few)), own[:N_CHECKED], self.relative)
+        _check_unchanged(
+            self.walked.ensemble.predict(_numbers(few, self.walked.ensemble)), own[:N_CHECKED], self.relative
+        )
         return super().apply(function, table, own)
 
 
 def through_trees(repair: GridRepair, function: Model, reference: Table) -> GridRepair:
     """Return the repair by way of the model's trees where they can be read, otherwise the same with the reason why not."""
-    reason = _why_unseen(repair, reference)
+    reason = _why_unseen(repair)
     ensemble = reason or trees_of(function)
     if not isinstance(ensemble, Ensemble):
         return replace(repair, reason=ensemble)
     few = _tables.take(reference, np.arange(min(reference.shape[0], N_COMPARED)))
     own, relative = predictions(function, few)
-    if ensemble.n_features != reference.shape[1] or not _agree(ensemble.predict(_numbers(few)), own, relative).all():
+    if ensemble.n_features > reference.shape[1] or not _tables.is_numeric(_of_fit(reference, ensemble)):
+        return replace(repair, reason="some columns are not numbers.")
+    if not _agree(ensemble.predict(_numbers(few, ensemble)), own, relative).all():
         return replace(repair, reason="its trees do not add up to its predictions.")
     laws = repair.projector.laws
     reason = _why_not_pieces(repair)
@@ -254,7 +262,7 @@ def _on_pieces(repair: GridRepair, ensemble: Ensemble, ends: FloatArray, relativ
     return TreeRepair(repair.projector, _on(repair.projector, steps), tree_lines, relative)
 
 
-def _why_unseen(repair: GridRepair, reference: Table) -> str:
+def _why_unseen(repair: GridRepair) -> str:
     """Return why a repair cannot go through trees, whatever the model; empty if it can."""
     axes: list[Axis] = [law.axis for law in repair.projector.laws]
     if type(repair) is not GridRepair:
@@ -263,7 +271,7 @@ def _why_unseen(repair: GridRepair, reference: Table) -> str:
         return f"{len(axes)} features share a grid."
     if any(axis.order is not None or isinstance(axis, TradeAxis) for axis in axes):
         return "the line is not along one numeric feature."
-    return "" if _tables.is_numeric(reference) else "some columns are not numbers."
+    return ""
 
 
 def _why_not_pieces(repair: GridRepair) -> str:
@@ -297,5 +305,10 @@ def _agree(walked: FloatArray, own: FloatArray, relative: float) -> BoolArray:
     return np.asarray(np.abs(walked - own) <= AGREEMENT * relative * size)
 
 
-def _numbers(table: Table) -> FloatArray:
-    return _tables.as_numbers(table)
+def _numbers(table: Table, ensemble: Ensemble) -> FloatArray:
+    return _tables.as_numbers(_of_fit(table, ensemble))
+
+
+def _of_fit(table: Table, ensemble: Ensemble) -> Table:
+    """Return the columns that the trees know; those behind them are not the model's."""
+    return table if table.shape[1] == ensemble.n_features else _tables.select(table, range(ensemble.n_features))

@@ -13,11 +13,14 @@ import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from alignconf.ensemble import Ensemble, Tree
+from alignconf.ensemble import ALMOST_ZERO, Ensemble, Tree
+from alignconf.fitted_columns import native_booster
+from alignconf.missing_codes import takes_zero_for_missing
 
 __all__ = ["read_ensemble", "trees_of", "unwrapped"]
 
@@ -50,7 +53,7 @@ def read_ensemble(model: Any, *, column: int = 1) -> Ensemble | str:
     ----------
     model : object
         A fitted regressor or classifier of scikit-learn (decision trees, forests, extra trees, gradient boosting, histogram
-        gradient boosting), XGBoost or LightGBM.
+        gradient boosting), XGBoost or LightGBM, or one of the latter two's own boosters.
     column : int
         Of a classifier, the class whose probability is read. Boosted classifiers must have two classes.
 
@@ -144,34 +147,50 @@ def _histogram_tree(nodes: Any) -> Tree:
 
 def _read_xgboost(model: Any, column: int) -> Ensemble | str:
     name = type(model).__name__
-    if not model.__sklearn_is_fitted__():
+    is_native = bool(native_booster(model))
+    if not is_native and not model.__sklearn_is_fitted__():
         return f"{name} is not fitted."
-    booster = model.get_booster()
+    booster = model if is_native else model.get_booster()
     kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
     if kind != "gbtree":
         return f"{name} has booster={kind!r}; trees of 'gbtree' can be read."
-    if model.missing is not None and not np.isnan(model.missing):
-        return f"{name} takes {model.missing!r} for missing; only NaN can be read."
+    missing = getattr(model, "missing", None)
+    code = None if missing is None or np.isnan(missing) else float(np.float32(missing))
     with suppress(AttributeError):
-        # As predict does, stop at the best round of early stopping, if there was any.
-        booster = booster[: model.best_iteration + 1]
-    return _read_treelite(model, column, "from_xgboost", booster)
+        # As predict does, stop at the best round of early stopping, if there was any; a booster by itself goes to the end.
+        booster = booster if is_native else booster[: model.best_iteration + 1]
+    found = _read_treelite(model, column, "from_xgboost", booster)
+    return found if isinstance(found, str) else replace(found, missing_code=code)
 
 
 def _read_lightgbm(model: Any, column: int) -> Ensemble | str:
     name = type(model).__name__
-    if not model.__sklearn_is_fitted__():
+    is_native = bool(native_booster(model))
+    if not is_native and not model.__sklearn_is_fitted__():
         return f"{name} is not fitted."
-    text = model.booster_.model_to_string()
+    booster = model if is_native else model.booster_
+    text = booster.model_to_string()
     if "\nis_linear=1" in text:
         return f"{name} has linear models in its leaves; its lines are no steps."
-    # Bits 2 and 3 tell what is missing: nothing, zero, NaN. treelite takes zeros for values.
-    kinds = " ".join(re.findall(r"^decision_type=(.*)$", text, re.MULTILINE)).split()
-    if any(int(kind) >> 2 & 3 == 1 for kind in kinds):
-        return f"{name} takes zeros for missing values (zero_as_missing)."
     # treelite holds the steepness of the sigmoid in single precision only.
-    steepness = float(model.booster_.params.get("sigmoid", 1.0))
-    return _read_treelite(model, column, "from_lightgbm", model.booster_, steepness)
+    steepness = float(booster.params.get("sigmoid", 1.0))
+    if not takes_zero_for_missing(model):
+        return _read_treelite(model, column, "from_lightgbm", booster, steepness)
+    found = _read_treelite(model, column, "from_lightgbm", _with_nan_for_zero(booster, text), steepness)
+    return found if isinstance(found, str) else replace(found, missing_code=0.0)
+
+
+def _with_nan_for_zero(booster: Any, text: str) -> Any:
+    """Return a booster of LightGBM that says of NaN what this one says of zero; treelite would take zeros for values."""
+
+    def changed(line: re.Match[str]) -> str:
+        # Bits 2 and 3 tell what is missing at a node: nothing, zero, NaN.
+        kinds = [int(kind) for kind in line[1].split()]
+        return "decision_type=" + " ".join(str((kind & ~12) | 8 if kind >> 2 & 3 == 1 else kind) for kind in kinds)
+
+    # The sizes of trees in bytes are no longer right, and read by nobody where they are not there.
+    text = re.sub(r"^tree_sizes=.*\n", "", text, flags=re.MULTILINE)
+    return type(booster)(model_str=re.sub(r"^decision_type=(.*)$", changed, text, flags=re.MULTILINE))
 
 
 def _read_treelite(model: Any, column: int, reader: str, booster: Any, steepness: float = 1.0) -> Ensemble | str:
@@ -250,9 +269,6 @@ def _categories(name: str) -> str:
 #: treelite's number for "goes left if less than the threshold".
 LESS = 2
 
-#: LightGBM takes values as small as this for zero; some of its thresholds are exactly this.
-ALMOST_ZERO = float(np.float32(1e-35))
-
 SKLEARN_LINKS = {"IdentityLink": "identity", "LogLink": "exp", "LogitLink": "expit"}
 TREELITE_LINKS = {"identity": "identity", "exponential": "exp", "sigmoid": "expit"}
 
@@ -271,4 +287,6 @@ READERS: dict[tuple[str, str], Callable[[Any, int], Ensemble | str]] = {
     },
     **{("xgboost", f"XGB{rf}{kind}"): _read_xgboost for rf in ("", "RF") for kind in ("Regressor", "Classifier")},
     **{("lightgbm", f"LGBM{kind}"): _read_lightgbm for kind in ("Regressor", "Classifier")},
+    ("xgboost", "Booster"): _read_xgboost,
+    ("lightgbm", "Booster"): _read_lightgbm,
 }

@@ -17,9 +17,10 @@ import numpy as np
 
 from alignconf import _tables, scores
 from alignconf._typing import FloatArray, IntArray, Model, Table
-from alignconf._validation import check_model, check_rows, predictions, rounding
+from alignconf._validation import check_model, predictions, rounding
 from alignconf.contract import Declaration, Property
 from alignconf.errors import InputError
+from alignconf.fitted_model import FittedModel, function_of
 from alignconf.line_queries import LineQueries
 from alignconf.lines import over_blocks
 from alignconf.plane_queries import PlaneQueries
@@ -45,9 +46,19 @@ class CountedModel:
     """
 
     def __init__(self, model: Model) -> None:
-        self.model = model
+        self.model = function_of(model)
         self.n_rows = 0
         self._lock = Lock()
+
+    @property
+    def fitted_model(self) -> FittedModel:
+        """The door to the model that is asked."""
+        door: FittedModel = self.model.fitted_model
+        return door
+
+    def check_is_function(self, table: Table) -> None:
+        """Refuse a model whose answers depend on chance or on other rows; count what it was asked for that."""
+        self.n_rows += self.fitted_model.check_is_function(table)
 
     def predict(self, X: Any, /) -> FloatArray:
         """Return the model's predictions, (n_samples,), and count the rows."""
@@ -99,9 +110,10 @@ class ViolationScore:
         n_jobs : int, optional
         """
         counted = model if isinstance(model, CountedModel) else CountedModel(check_model("model", model))
-        reference = check_rows(X_reference, name="X_reference")
         declared = declare(properties)
-        return cls(counted, declared, place_queries(declared, reference, reference), n_jobs)
+        reference = counted.fitted_model.rows(X_reference, declared, name="X_reference")
+        codes = counted.fitted_model.missing_codes(reference)
+        return cls(counted, declared, place_queries(declared, reference, reference, codes=codes), n_jobs)
 
     @property
     def is_opaque(self) -> bool:

@@ -198,7 +198,7 @@ def test_bad_confidence_of_certificates_and_audits(calibrated, value):
         ({0: Increasing(1)}, ["maps feature 0 to Increasing(1)", "about 1", "use the same feature"]),
         ([Increasing(0), "increasing"], ["AllOf takes properties", "'increasing' of type str"]),
         ([Increasing], ["AllOf takes properties"]),
-        ({(0, 1): 1}, ["feature must be a column name or a column position", "(0, 1) of type tuple"]),
+        ({frozenset("a"): 1}, ["feature must be a column name or a column position", "of type frozenset"]),
         ({True: 1}, ["feature must be a column name", "True of type bool"]),
         ({1.5: 1}, ["feature must be a column name", "1.5 of type float"]),
     ],
@@ -362,14 +362,15 @@ def test_infinite_reference_values(aligned):
 @pytest.mark.parametrize(
     ("table", "words"),
     [
-        (FRAME[list("abc")], ["missing ['d']", "expected ['a', 'b', 'c', 'd']", "Select the columns in that order"]),
-        (FRAME[list("abdc")], ["the same columns in another order"]),
+        (
+            FRAME[list("abc")],
+            ["missing ['d']", "expected ['a', 'b', 'c', 'd']", "Hand over these columns, in any order"],
+        ),
         (FRAME.rename(columns={"d": "e"}), ["missing ['d']", "not seen before ['e']"]),
-        (FRAME.assign(e=1.0), ["not seen before ['e']"]),
         (X[:, :3], ["3 features", "expecting 4"]),
         (np.c_[X, X], ["8 features", "expecting 4"]),
     ],
-    ids=["fewer", "order", "renamed", "more", "fewer, array", "more, array"],
+    ids=["fewer", "renamed", "fewer, array", "more, array"],
 )
 def test_other_columns_than_at_calibration(table, words):
     aligned = AlignedRegressor(Model(), {"a": 1}, random_state=0, confidence=None).calibrate(FRAME)

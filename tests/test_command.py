@@ -8,10 +8,12 @@ import pickle
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import joblib
+import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import pytest
@@ -251,6 +253,54 @@ def test_a_model_that_fails_is_bad_input_and_no_verdict(at: Path, capsys: Any) -
     pd.DataFrame({"v": ["a", "b", "c"], "dose": [1, 2, 3]}).to_csv(at / "words.csv", index=False)
     assert main(["check", "wave.joblib", str(at / "words.csv"), "--increasing", "dose"]) == 2
     assert "alignconf: could not go on: ValueError" in capsys.readouterr().err
+
+
+class Leaving(BaseException):
+    """What no except of Exception catches."""
+
+
+@dataclass
+class Quitting:
+    """Ends the program instead of answering."""
+
+    how: BaseException
+
+    def predict(self, X: Any) -> Any:  # noqa: ARG002
+        raise self.how
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (SystemExit(0), "ended the program with SystemExit(0)"),
+        (SystemExit("bye"), "ended the program with SystemExit(bye)"),
+        (Leaving("now"), "could not go on: Leaving: now"),
+    ],
+    ids=["exit 0", "exit with words", "another way out"],
+)
+@pytest.mark.parametrize("command", ["check", "align"])
+def test_a_model_that_leaves_is_bad_input_and_no_verdict(
+    at: Path, capsys: Any, command: str, how: Any, said: str
+) -> None:
+    joblib.dump(Quitting(how), "quitting.joblib")
+    output = ["-o", "aligned.joblib", "--alpha", "0.1"] if command == "align" else []
+    assert main([command, "quitting.joblib", "rows.csv", "--target", "y", "--increasing", "v", *output]) == 2
+    assert said in capsys.readouterr().err
+    assert not (at / "aligned.joblib").exists()
+
+
+@pytest.mark.usefixtures("at")
+def test_stored_boosters_are_handed_their_own_columns(capsys: Any) -> None:
+    train = rows(0)
+    settings = {"num_leaves": 8, "verbose": -1, "num_threads": 1}
+    booster = lgb.train(settings, lgb.Dataset(train[["v", "dose"]], train["y"]), 20)
+    joblib.dump(booster, "booster.joblib")
+    rows(1)[["dose", "y", "v"]].assign(id=1).to_csv("other.csv", index=False)
+    found = []
+    for data in ("rows.csv", "other.csv"):
+        assert main(["check", "booster.joblib", data, "--target", "y", "--increasing", "v", "--random-state", "0"]) == 1
+        found.append(capsys.readouterr().out)
+    assert found[0] == found[1]
 
 
 def test_argparse_ends_with_2_too(capsys: Any) -> None:

@@ -390,7 +390,7 @@ def test_what_is_not_supported_is_refused_before_any_work() -> None:
         ),
         ({}, {"groups": FAR_NEW["region"]}, "groups has 3 partitions and X has 4; expected the same partitions"),
         ({}, {"X_reference": FAR_CAL}, "X_reference is X itself"),
-        ({}, {"X_reference": X_TRAIN[["a", "b"]]}, "X_reference has other columns than at calibration"),
+        ({}, {"X_reference": X_TRAIN[["a", "b"]]}, "X_reference has other columns than in X"),
     )
     for chosen, given, message in cases:
         with pytest.raises(InputError, match=message):

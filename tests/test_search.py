@@ -467,7 +467,7 @@ def test_regression_to_the_isotonic_is_monotone_in_one_column():
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"max_rows": 20}, "max_rows must be at least 44, got 20: 22 rows are kept back"),
+        ({"max_rows": 20}, "max_rows must be at least 92, got 20: 46 rows are kept back"),
         ({"max_rows": 1.5}, "max_rows must be a whole number"),
         ({"n_witnesses": 0}, "n_witnesses must be a whole number of at least 1"),
         ({"naturalness": 1.0}, r"naturalness must be a number in \[0, 1\)"),

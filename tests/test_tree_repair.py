@@ -178,14 +178,13 @@ def test_every_property_of_order_goes_through_trees(declared, loss: str) -> None
             {1: +1},
             "Pipeline is no tree ensemble",
         ),
-        (XGBRegressor(missing=1.5, n_jobs=1).fit(TRAIN, Y[:600]), {1: +1}, "takes 1.5 for missing"),
         (
             LGBMRegressor(linear_tree=True, verbose=-1, n_jobs=1).fit(TRAIN, Y[:600]),
             {1: +1},
             "linear models in its leaves",
         ),
     ],
-    ids=["no trees", "curvature", "two", "three", "trade", "plane", "pipeline", "other missing", "linear leaves"],
+    ids=["no trees", "curvature", "two", "three", "trade", "plane", "pipeline", "linear leaves"],
 )
 def test_what_falls_back_to_knots_says_so(model, declared, reason: str) -> None:
     aligned = AlignedRegressor(model, declared, n_knots=8, random_state=0, confidence=None).calibrate(CALIBRATE)

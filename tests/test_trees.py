@@ -407,12 +407,10 @@ REFUSED = {
     "HistGradientBoostingRegressor splits on categories": lambda: categories("sklearn"),
     "LGBMRegressor splits on categories": lambda: categories("lightgbm"),
     "XGBRegressor splits on categories; only splits on numbers can be read.": lambda: categories("xgboost"),
-    "XGBRegressor takes 1.5 for missing; only NaN can be read.": lambda: fitted(xgb("Regressor", missing=1.5)),
     "XGBClassifier turns sums of leaves into predictions by 'hinge'": lambda: fitted(
         xgb("Classifier", objective="binary:hinge"), y=classes(2)
     ),
     "LGBMRegressor has linear models in its leaves": lambda: fitted(lgbm("Regressor", linear_tree=True)),
-    "LGBMRegressor takes zeros for missing values": lambda: fitted(lgbm("Regressor", zero_as_missing=True)),
     "LGBMRegressor turns sums of leaves into predictions by 'signed_square'": lambda: fitted(
         lgbm("Regressor", reg_sqrt=True)
     ),

@@ -50,7 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("alignconf: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except Exception as error:
+    except (SystemExit, GeneratorExit) as error:
+        said = f"{type(error).__name__}({error})"
+        print(
+            f"alignconf: the model, or loading it, ended the program with {said}; nothing was found out.",
+            file=sys.stderr,
+        )
+        return BAD_INPUT
+    except BaseException as error:
         print(f"alignconf: could not go on: {type(error).__name__}: {error}", file=sys.stderr)
         return BAD_INPUT
     return code

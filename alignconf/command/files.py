@@ -20,6 +20,7 @@ import joblib
 from alignconf._typing import Table
 from alignconf.command.declarations import Columns
 from alignconf.errors import InputError
+from alignconf.fitted_columns import columns_of_fit
 
 __all__ = ["Rows", "check_file", "check_output", "load_model", "load_rows", "save_model"]
 
@@ -116,17 +117,17 @@ def load_rows(path: str, model: Any, target: str | None, *, what: str = "data", 
     if target is not None and target not in frame.columns:
         raise InputError(f"{what} {path!r} has no column {target!r} for --target; it has {_listed(frame.columns)}.")
     y = None if target is None else frame[target].to_numpy()
-    names = getattr(model, "feature_names_in_", None)
+    columns = columns_of_fit(model)
     features = frame if target is None else frame.drop(columns=target)
-    if names is not None:
-        missing = [name for name in names if name not in features.columns]
+    if columns.labels is not None:
+        missing = columns.missing(features)
         if missing:
             raise InputError(
                 f"{what} {path!r} lacks {_listed(missing)}, which the model was fitted on; it has {_listed(features.columns)}."
             )
-        features = features[list(names)]
+        features = columns.arranged(features, name=f"{what} {path!r}")
         return Rows(Columns(features, tuple(map(str, features.columns))), y)
-    expected = getattr(model, "n_features_in_", None)
+    expected = columns.n_features
     if expected is not None and features.shape[1] != expected:
         raise InputError(
             f"{what} {path!r} has {features.shape[1]} columns of features ({_listed(features.columns)}), and the model, fitted "

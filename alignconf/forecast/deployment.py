@@ -8,10 +8,11 @@ import numpy as np
 
 from alignconf import _tables
 from alignconf._typing import Model, RandomState, Table
-from alignconf._validation import check_number, check_rows, generator
+from alignconf._validation import check_model, check_number, check_rows, generator
 from alignconf.aligned import check_calibrated
 from alignconf.contract import Declaration
 from alignconf.errors import CalibrationError, InputError
+from alignconf.fitted_model import FittedModel, function_of
 from alignconf.forecast.forecasting import SPLIT, forecast
 from alignconf.forecast.statements import Forecast, Region
 from alignconf.reference import set_aside
@@ -62,14 +63,15 @@ def forecast_violations(
     Forecast
     """
     check_number("size", size, at_least=0.0)
-    table = check_rows(X)
+    door: FittedModel = function_of(check_model("model", model)).fitted_model
+    table = door.arranged(check_rows(X))
     random = generator(random_state, SPLIT + 1)
     if X_reference is None:
         rows, reference_rows = set_aside(table.shape[0], random, keep=1)
         table, reference = _tables.take(table, rows), _tables.take(table, reference_rows)
     else:
-        reference = check_rows(X_reference, name="X_reference")
-        _tables.check_columns(reference, _tables.column_names(table), table.shape[1], name="X_reference")
+        reference = door.reference(X_reference, table)
+    door.check_is_function(reference)
     score = ViolationScore.of(model, properties, reference, n_jobs=n_jobs)
     complete = _tables.take(table, score.complete(table))
     if complete.shape[0] < 2:

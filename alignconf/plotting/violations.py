@@ -13,11 +13,12 @@ import numpy as np
 
 from alignconf import _tables
 from alignconf._typing import Feature, FloatArray, IntArray, Model, RandomState, Table
-from alignconf._validation import check_count, check_rows
+from alignconf._validation import check_count, check_model, check_rows
 from alignconf.answered import Answered, answer_queries
 from alignconf.contract import Declaration
 from alignconf.drawing import INK, category_ticks, frame, literal, title_above
 from alignconf.errors import InputError
+from alignconf.fitted_model import function_of
 from alignconf.plotting.axes import new_axes
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def violations(
     -----
     Cells are for looking: queries at one row are not independent, and the worst of many cells is bound to stand out.
     """
-    table = check_rows(X)
+    table = function_of(check_model("model", model)).fitted_model.arranged(check_rows(X))
     check_count("n_bins", n_bins, at_least=2)
     check_count("n_queries", n_queries, at_least=1)
     check_count("min_queries", min_queries, at_least=1)

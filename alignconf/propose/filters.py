@@ -13,12 +13,14 @@ import numpy as np
 
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Model, Table
-from alignconf._validation import predictions
+from alignconf._validation import check_model, check_rows, predictions
 from alignconf.aligned import AlignedEstimator
 from alignconf.certificate import ErrorChange, paired_change
 from alignconf.contract import Property
 from alignconf.errors import AlignConfError, CalibrationError
+from alignconf.fitted_model import function_of
 from alignconf.line_queries import LineQueries
+from alignconf.missing_codes import NO_CODES, MissingCodes
 from alignconf.preparation import place_queries
 from alignconf.propose.review import Proposal, refuse_calibration_rows, refuse_marks
 from alignconf.queries import draw_queries
@@ -27,7 +29,7 @@ from alignconf.regressor import AlignedRegressor
 from alignconf.repeats import Fingerprints
 from alignconf.violations import ViolationScore
 
-__all__ = ["Asked", "answerable", "refuse_overlap"]
+__all__ = ["Asked", "answerable", "arranged_alike", "codes_of", "refuse_overlap"]
 
 #: Fewest queries that must be about different places.
 LEAST_ANSWERABLE = 0.05
@@ -98,7 +100,7 @@ class Asked:
         """Return the change of the squared error if the property were enforced at full strength."""
         aligned = AlignedRegressor(self._model, declared, alpha=0, random_state=self.seed).calibrate(self._reference)
         fresh = _tables.take(self.table, np.flatnonzero(~self.half))
-        before, _ = predictions(self._model, fresh)
+        before, _ = predictions(function_of(self._model), fresh)
         wrong, repaired = ((values - labels[~self.half]) ** 2 for values in (before, aligned.predict(fresh)))
         return paired_change("mean squared error", wrong, repaired, CONFIDENCE)
 
@@ -113,7 +115,26 @@ class Asked:
         return _tables.take(self.table, np.flatnonzero(self.half))
 
 
-def answerable(declared: Property, table: Table, half: BoolArray, seed: int) -> float:
+def arranged_alike(model: Model | None, X: Table, X_calibration: Table | None) -> tuple[Table, Table | None]:
+    """Return rows, and those that calibrated, with the columns of the model's fit in its order."""
+    table = check_rows(X)
+    calibration = None if X_calibration is None else check_rows(X_calibration, name="X_calibration")
+    if model is None:
+        return table, calibration
+    door = function_of(check_model("model", model)).fitted_model
+    door.check_is_function(door.arranged(table))
+    return door.arranged(table), None if calibration is None else door.arranged(calibration, name="X_calibration")
+
+
+def codes_of(model: Model | None, table: Table) -> MissingCodes:
+    """Return what a model takes for missing in the columns of a table."""
+    if model is None:
+        return NO_CODES
+    codes: MissingCodes = function_of(model).fitted_model.missing_codes(table)
+    return codes
+
+
+def answerable(declared: Property, table: Table, half: BoolArray, seed: int, codes: MissingCodes = NO_CODES) -> float:
     """Return the share of queries whose places differ, so that a model could violate them.
 
     Raises
@@ -122,7 +143,7 @@ def answerable(declared: Property, table: Table, half: BoolArray, seed: int) -> 
         If nothing can be asked: a column is not there, does not vary, or holds what has no place.
     """
     reference, fresh = (_tables.take(table, np.flatnonzero(rows)) for rows in (half, ~half))
-    parts = place_queries(declared, fresh, reference)
+    parts = place_queries(declared, fresh, reference, codes=codes)
     complete = np.ones(fresh.shape[0], dtype=bool)
     for law in (law for part in parts for law in part.drawn_from):
         complete &= ~np.isnan(law.axis.places(fresh))

@@ -24,12 +24,13 @@ import numpy as np
 
 from alignconf import _tables
 from alignconf._typing import BoolArray, Feature, FloatArray, Model, RandomState, Table
-from alignconf._validation import check_model, check_number, check_rows, check_targets, generator, predictions
+from alignconf._validation import check_number, check_targets, generator, predictions
 from alignconf.contract import Property
 from alignconf.encoding import Encoder
 from alignconf.errors import AlignConfError, InputError
+from alignconf.fitted_model import function_of
 from alignconf.propose.evidence import Evidence, conditional_evidence
-from alignconf.propose.filters import LEAST_ANSWERABLE, Asked, answerable, refuse_overlap
+from alignconf.propose.filters import LEAST_ANSWERABLE, Asked, answerable, arranged_alike, codes_of, refuse_overlap
 from alignconf.propose.review import Proposal, Review
 from alignconf.propose.specifications import Malformed, Specification
 from alignconf.repeats import fingerprints
@@ -82,11 +83,9 @@ def review_specifications(
     >>> [one.status for one in review_specifications(given, rows).proposals]
     ['accepted for review', 'rejected']
     """
-    table = check_rows(X)
+    table, calibration = arranged_alike(model, X, X_calibration)
     labels = None if y is None else check_targets(y, table.shape[0])
     check_number("tolerance", tolerance, at_least=0)
-    if model is not None:
-        check_model("model", model)
     entries: list[Specification | Malformed] = list(specifications)
     wrong = [one for one in entries if not isinstance(one, (Specification, Malformed))]
     if wrong:
@@ -96,7 +95,7 @@ def review_specifications(
     if table.shape[0] < 2 * LEAST_ROWS:
         raise InputError(f"X has {table.shape[0]} rows; expected at least {2 * LEAST_ROWS} to judge specifications by.")
     used = np.sort(fingerprints(table))
-    refuse_overlap(used, model, None if X_calibration is None else check_rows(X_calibration, name="X_calibration"))
+    refuse_overlap(used, model, calibration)
     random = generator(random_state, STREAM)
     half = random.permutation(table.shape[0]) < table.shape[0] // 2
     bench = _Bench(table, labels, model, half, tolerance, int(random.integers(2**31)), {})
@@ -183,11 +182,11 @@ class _Bench:
         if min(counts) < LEAST_ROWS:
             return f"Vacuous: its region holds {sum(counts)} rows; expected at least {2 * LEAST_ROWS} to judge by."
         table = _tables.take(self.table, np.flatnonzero(rows))
-        share = answerable(entry.declared, table, self.half[rows], self.seed)
+        share = answerable(entry.declared, table, self.half[rows], self.seed, codes_of(self.model, table))
         if share < LEAST_ANSWERABLE:
             return f"Vacuous: only {share:.1%} of queries are about different places."
         slack = max((float(getattr(part, "tol", 0.0)) for part in entry.declared.parts), default=0.0)
-        values = self.labels if self.model is None else predictions(self.model, table)[0]
+        values = self.labels if self.model is None else predictions(function_of(self.model), table)[0]
         if slack and values is not None and slack >= np.ptp(values):
             return f"Vacuous: tol {slack:g} is at least the range of all values, {np.ptp(values):.4g}."
         return ""

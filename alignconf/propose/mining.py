@@ -40,9 +40,7 @@ from alignconf._typing import BoolArray, Feature, FloatArray, Model, RandomState
 from alignconf._validation import (
     check_jobs,
     check_level,
-    check_model,
     check_number,
-    check_rows,
     check_targets,
     generator,
 )
@@ -51,7 +49,7 @@ from alignconf.encoding import Encoder
 from alignconf.errors import InputError
 from alignconf.properties import Concave, Convex, Decreasing, Increasing, Ordered
 from alignconf.propose.evidence import Evidence, OrderEvidence, conditional_evidence, order_evidence
-from alignconf.propose.filters import LEAST_ANSWERABLE, Asked, answerable, refuse_overlap
+from alignconf.propose.filters import LEAST_ANSWERABLE, Asked, answerable, arranged_alike, refuse_overlap
 from alignconf.propose.review import Proposal, Review
 from alignconf.repeats import fingerprints
 
@@ -134,17 +132,14 @@ def propose_properties(
     >>> [one.words for one in propose_properties(X, y, random_state=0).for_review]
     ['increasing in 0']
     """
-    table = check_rows(X)
+    table, calibration = arranged_alike(model, X, X_calibration)
     labels = check_targets(y, table.shape[0])
     level = check_level("alpha", alpha)
     check_number("tolerance", tolerance, at_least=0)
-    if model is not None:
-        check_model("model", model)
     if n_jobs is not None:
         check_jobs(n_jobs)
     if table.shape[0] < LEAST_ROWS:
         raise InputError(f"X has {table.shape[0]} rows; expected at least {LEAST_ROWS} to propose anything from.")
-    calibration = None if X_calibration is None else check_rows(X_calibration, name="X_calibration")
     asked = range(table.shape[1]) if features is None else [_tables.locate(table, one) for one in features]
     used = np.sort(fingerprints(table))
     refuse_overlap(used, model, calibration)

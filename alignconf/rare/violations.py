@@ -19,6 +19,7 @@ from alignconf._typing import FloatArray, Model, RandomState, Table
 from alignconf._validation import check_number, check_rows, generator
 from alignconf.contract import Declaration
 from alignconf.errors import InputError
+from alignconf.fitted_columns import FittedColumns
 from alignconf.inputs import InputLaw
 from alignconf.line_queries import LineQueries
 from alignconf.plane_queries import PlaneQueries
@@ -67,10 +68,12 @@ class LatentMargin:
         if X_reference is None:
             reference = law.sample(REFERENCE_ROWS, random_state=generator(random_state, SIMULATE + 1))
         else:
-            reference = check_rows(X_reference, name="X_reference")
-            names = _tables.column_names(law.template)
-            _tables.check_columns(reference, names, law.n_features, name="X_reference")
-        return cls(ViolationScore.of(model, properties, reference, n_jobs=n_jobs), law, np.zeros(law.n_features))
+            reference = FittedColumns.of_table(law.template, origin="in the law").arranged(
+                check_rows(X_reference, name="X_reference"), name="X_reference"
+            )
+        score = ViolationScore.of(model, properties, reference, n_jobs=n_jobs)
+        score.model.fitted_model.check_is_function(score.model.fitted_model.arranged(reference))
+        return cls(score, law, np.zeros(law.n_features))
 
     @property
     def n_dimensions(self) -> int:
@@ -79,7 +82,9 @@ class LatentMargin:
 
     def rows(self, points: FloatArray) -> Table:
         """Return the rows that points stand for."""
-        return self.law.from_normal(points[:, : self.law.n_features] + self.shift)
+        return self.score.model.fitted_model.arranged(
+            self.law.from_normal(points[:, : self.law.n_features] + self.shift)
+        )
 
     def __call__(self, points: FloatArray) -> FloatArray:
         """Return the scores, (n,); minus infinity where a row lacks a constrained feature and cannot be asked."""

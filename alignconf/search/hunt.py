@@ -44,6 +44,9 @@ __all__ = ["search"]
 SCREENING = 0.3
 EVOLUTION = 0.15
 
+#: So few rows are asked again, to see whether the model answers alike.
+ASKED_AGAIN = 8
+
 #: For each witness asked for, so many finds are evaluated at most: one may be of rounding only.
 TRIES = 2
 
@@ -115,7 +118,7 @@ def search(
     ('lower bound', True)
     """
     counted = CountedModel(check_model("model", model))
-    table = check_rows(X)
+    table = counted.fitted_model.arranged(check_rows(X))
     check_count("n_witnesses", n_witnesses, at_least=1)
     level = check_level("naturalness", naturalness, zero=True)
     check_random_state(random_state)
@@ -125,8 +128,10 @@ def search(
     ensemble = _ensemble(model, law) if read_trees else "read_trees is False"
     targets, cells = _targets(score, law, plausibility, level, ensemble)
     kept_back = (TRIES * n_witnesses + 1) * max(one.n_sites for one in targets)
-    _check_budget(max_rows, kept_back)
-    hunt = _Hunt(targets, table, generator(random_state, 10), level, max_rows - kept_back)
+    few = _tables.take(table, np.arange(min(ASKED_AGAIN, table.shape[0])))
+    _check_budget(max_rows, kept_back + 3 * few.shape[0])
+    counted.check_is_function(few)
+    hunt = _Hunt(targets, table, generator(random_state, 10), level, max_rows - kept_back - counted.n_rows)
     archives, enumerated = hunt.run(cells, ensemble)
     finds = [(find, archive.target) for archive in archives for find in archive.finds.values()]
     chosen = _chosen(sorted(finds, key=lambda found: -found[0].margin), n_witnesses, plausibility, law)
@@ -234,8 +239,8 @@ def _check_budget(max_rows: int, kept_back: int) -> None:
     check_count("max_rows", max_rows, at_least=1)
     if max_rows < 2 * kept_back:
         raise InputError(
-            f"max_rows must be at least {2 * kept_back}, got {max_rows}: {kept_back} rows are kept back to evaluate witnesses "
-            "once more. Allow more rows, or ask for fewer witnesses."
+            f"max_rows must be at least {2 * kept_back}, got {max_rows}: {kept_back} rows are kept back to ask some of them "
+            "again and to evaluate witnesses once more. Allow more rows, or ask for fewer witnesses."
         )
 
 

@@ -9,6 +9,7 @@ from alignconf import _tables
 from alignconf._typing import Feature, Model, Table
 from alignconf._validation import predictions
 from alignconf.findings import Finding, Kind
+from alignconf.fitted_model import function_of
 
 __all__ = ["FoundQuery", "Witnesses"]
 
@@ -48,7 +49,7 @@ class FoundQuery:
 
     def holds_for(self, model: Model) -> bool:
         """Whether a model answers at the points exactly as it did, bit for bit."""
-        return tuple(predictions(model, self.points)[0].tolist()) == self.predictions
+        return tuple(predictions(function_of(model), self.points)[0].tolist()) == self.predictions
 
     @property
     def row(self) -> dict[Feature, Any]:

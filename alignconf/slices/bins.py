@@ -19,6 +19,7 @@ from alignconf import _tables
 from alignconf._typing import BoolArray, Feature, IntArray, Table
 from alignconf._validation import check_count, check_rows
 from alignconf.errors import InputError
+from alignconf.fitted_columns import FittedColumns
 
 __all__ = ["Bins", "Condition"]
 
@@ -198,7 +199,7 @@ class Bins:
 
     def codes(self, table: Table) -> NDArray[np.int64]:
         """Return the bin of each row in each feature, (n_samples, n_binned); -1 for none."""
-        _tables.check_columns(table, self.names, self.n_features)
+        table = FittedColumns(self.names, self.n_features, owner="alignconf", origin="at calibration").arranged(table)
         return np.stack([one.codes(table) for one in self.levels], axis=1)
 
     def conditions(self, key: Sequence[int]) -> tuple[Condition, ...]:

@@ -16,7 +16,7 @@ from alignconf.reference import TradeAxis, set_aside
 from alignconf.slices.bins import Bins
 from alignconf.slices.confirm import ConfirmedSlices, confirmed
 from alignconf.slices.search import search_slices
-from alignconf.violations import ViolationScore
+from alignconf.violations import CountedModel, ViolationScore
 
 __all__ = ["LOSSES", "find_slices"]
 
@@ -102,22 +102,23 @@ def find_slices(
     >>> [one.found.conditions[0].feature for one in found.confirmed]
     [1]
     """
-    check_model("model", model)
+    counted = CountedModel(check_model("model", model))
     check_choice("loss", loss, tuple(LOSSES))
     check_count("n_queries", n_queries, at_least=1)
     level = check_level("confidence", confidence)
     for name, value in (("max_depth", max_depth), ("min_support", min_support), ("max_slices", max_slices)):
         check_count(name, value, at_least=1)
-    table = check_rows(X)
+    table = counted.fitted_model.arranged(check_rows(X))
     random = generator(random_state, STREAM)
-    rows, referring = _rows_and_reference(table, X_reference, random)
-    score = ViolationScore.of(model, properties, referring, n_jobs=n_jobs)
+    rows, referring = _rows_and_reference(counted, table, X_reference, random)
+    score = ViolationScore.of(counted, properties, referring, n_jobs=n_jobs)
     sliced = _usable(score, table) if features is None else features
     complete = rows[np.isin(rows, score.complete(table))]
     if complete.size < 2:
         raise InputError(
             f"X has {complete.size} rows to ask besides the reference rows; expected at least two, for two halves."
         )
+    counted.fitted_model.check_is_function(referring)
     order = random.permutation(complete)
     searched, fresh = np.sort(order[: order.size // 2]), np.sort(order[order.size // 2 :])
     bins = Bins.from_rows(_tables.take(table, searched), n_bins=n_bins, features=sliced)
@@ -142,14 +143,14 @@ def find_slices(
     return replace(found, n_missing=int(rows.size - complete.size), n_model_rows=score.model.n_rows)
 
 
-def _rows_and_reference(table: Table, X_reference: Table | None, random: np.random.Generator) -> tuple[IntArray, Table]:
+def _rows_and_reference(
+    model: CountedModel, table: Table, X_reference: Table | None, random: np.random.Generator
+) -> tuple[IntArray, Table]:
     """Return the rows to ask, and those that give the reference law."""
     if X_reference is None:
         rows, reference = set_aside(table.shape[0], random, keep=2)
         return rows, _tables.take(table, reference)
-    referring = check_rows(X_reference, name="X_reference")
-    _tables.check_columns(referring, _tables.column_names(table), table.shape[1], name="X_reference")
-    return np.arange(table.shape[0]), referring
+    return np.arange(table.shape[0]), model.fitted_model.reference(X_reference, table)
 
 
 def _usable(score: ViolationScore, table: Table) -> list[Feature]:
