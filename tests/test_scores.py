@@ -11,7 +11,7 @@ from alignconf.band import Scale, clip_to_band
 from alignconf.contract import LineProperty
 from alignconf.line_queries import LineQueries
 from alignconf.orbit_queries import OrbitQueries
-from alignconf.properties import Decreasing, Increasing, LinearProperty
+from alignconf.properties import Decreasing, Increasing, Invariant, LinearProperty, Lipschitz
 from alignconf.reference import Axis, ReferenceLaw
 
 N_PAIRS = 10_000
@@ -188,19 +188,29 @@ def test_excesses_of_the_size_of_rounding_count_as_none(part: LineProperty) -> N
         assert scores.delivered(answers(queries, violated, violated, size)) == (np.inf if counts else 0)
 
 
-@pytest.mark.parametrize("part", [Increasing("a"), Decreasing("a"), Concave("a")], ids=lambda it: type(it).__name__)
+@pytest.mark.parametrize(
+    "part",
+    [Increasing("a"), Decreasing("a"), Concave("a"), Invariant("a", tol=0.3), Lipschitz("a", 2.0)],
+    ids=lambda it: type(it).__name__,
+)
 def test_existence_is_the_smallest_band_that_holds_passing_values(part: LineProperty) -> None:
-    """Against a linear programme: the smallest ``t`` with ``|z - f| <= t`` and the query's inequality on ``z``."""
+    """Against a linear programme: the smallest ``t`` with ``|z - f| <= t`` and the query's inequalities on ``z``."""
     queries, k = queries_of(part, 40), part.n_points
     f = np.random.default_rng(5).normal(size=(40, 1, k))
     found = scores.existence(answers(queries, f, f, np.zeros(40)))[:, 0]
     coefficients, bounds = queries.demands
-    cases = zip(f[:, 0], coefficients[:, 0, 0, 0], bounds[:, 0, 0, 0], found, strict=True)
-    for values, row, bound, score in cases:
+    cases = zip(
+        f[:, 0],
+        coefficients[:, 0, :, 0],
+        np.broadcast_to(bounds, coefficients.shape[:-1])[:, 0, :, 0],
+        found,
+        strict=True,
+    )
+    for values, demanded, bound, score in cases:
         identity, ones = np.eye(k), np.ones((k, 1))
-        A = np.vstack([np.hstack([identity, -ones]), np.hstack([-identity, -ones]), [[*row, 0.0]]])
+        A = np.vstack([np.hstack([identity, -ones]), np.hstack([-identity, -ones]), [[*row, 0.0] for row in demanded]])
         limits = [*[(None, None)] * k, (0, None)]
-        best = linprog(np.eye(k + 1)[k], A_ub=A, b_ub=[*values, *-values, bound], bounds=limits)
+        best = linprog(np.eye(k + 1)[k], A_ub=A, b_ub=[*values, *-values, *bound], bounds=limits)
         assert best.status == 0
         assert score == pytest.approx(best.fun, abs=1e-9)
     assert 5 < (found > 0).sum() < 35
