@@ -163,8 +163,10 @@ class PolarsFrames:
         series = table.to_series(position)
         if series.dtype in (pl.Categorical, pl.Enum):
             series = series.cast(pl.String)
-        elif series.dtype == pl.Decimal:
+        elif series.dtype == pl.Decimal and series.cast(pl.Float64).cast(series.dtype).equals(series):
             series = series.cast(pl.Float64)
+        if _loses_digits(series):
+            return np.array(series.to_list(), dtype=object)
         if series.dtype.is_numeric() or series.dtype.is_temporal() or series.dtype in (pl.String, pl.Boolean):
             return np.asarray(series.to_numpy())
         values = np.empty(len(series), dtype=object)
@@ -222,6 +224,13 @@ def container_of(table: Any) -> Container | None:
     if hasattr(kind, "iloc") and hasattr(table, "columns"):
         return PANDAS
     return POLARS if hasattr(kind, "get_columns") and hasattr(kind, "with_columns") else None
+
+
+def _loses_digits(series: Any) -> bool:
+    """Whether polars would make floats of whole numbers that no float holds, as it does where some are missing."""
+    if not series.dtype.is_integer() or not series.null_count():
+        return False
+    return bool(max(abs(series.min() or 0), abs(series.max() or 0)) > 2**53)
 
 
 def _as_extension_array(series: Any, values: NDArray[Any]) -> Any:

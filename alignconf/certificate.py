@@ -384,9 +384,9 @@ def _separately(
 
 
 def plain(value: Any) -> Any:
-    """Return nested figures as JSON can hold them: tuples as lists, infinities and NaN as null, others as text."""
+    """Return nested figures as JSON can hold them: tuples as lists, infinities and NaN as null, others as text, keys too."""
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key if isinstance(key, (str, int)) else str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, float):

@@ -24,7 +24,7 @@ from alignconf.errors import InputError
 __all__ = ["FittedColumns", "columns_of_fit", "native_booster", "selected"]
 
 #: Where meta-estimators keep the fitted model that is handed their own rows.
-INNER = ("best_estimator_", "estimator_", "estimator", "regressor_")
+INNER = ("best_estimator_", "estimator_", "estimator", "regressor_", "regressor")
 
 #: Labels that libraries invent for the columns of an array.
 INVENTED = {"lightgbm": "Column_{}", "interpret": "feature_{:04d}", "catboost": "{}"}
@@ -160,11 +160,12 @@ def columns_of_fit(model: Any) -> FittedColumns:
     if isinstance(steps, (list, tuple)):
         doing = [step for _, step in steps if step is not None and not isinstance(step, str)]
         return columns_of_fit(doing[0]) if doing else FittedColumns()
-    inner = next((getattr(model, name) for name in INNER if hasattr(model, name)), None)
-    if inner is not None and not isinstance(inner, (type, str)) and not _tells(model):
-        return columns_of_fit(inner)
     labels = getattr(model, "feature_names_in_", None)
-    return FittedColumns(None if labels is None else tuple(map(_plain, labels)), _count(model))
+    if labels is not None:
+        return FittedColumns(tuple(map(_plain, labels)), _count(model))
+    inner = next((getattr(model, name) for name in INNER if hasattr(model, name)), None)
+    found = FittedColumns() if inner is None or isinstance(inner, (type, str)) else columns_of_fit(inner)
+    return found if found.n_features is not None else FittedColumns(None, _count(model))
 
 
 def native_booster(model: Any) -> str:
@@ -205,10 +206,6 @@ def _of_catboost(model: Any) -> FittedColumns:
 
 def _is_invented(names: Sequence[str], library: str) -> bool:
     return all(name == INVENTED[library].format(position) for position, name in enumerate(names))
-
-
-def _tells(model: Any) -> bool:
-    return hasattr(model, "feature_names_in_")
 
 
 def _count(model: Any) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import lightgbm as lgb
@@ -19,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from alignconf import AlignedRegressor, check
 from alignconf.errors import InputError
 from alignconf.fitted_columns import FittedColumns, columns_of_fit
+from alignconf.search import search
 
 RANDOM = np.random.default_rng(3)
 NAMES = list("abcd")
@@ -146,6 +148,10 @@ def test_labels_of_a_multi_index_are_names_everywhere() -> None:
     expected = AlignedRegressor(plain, {1: "increasing"}, alpha=0.2, random_state=0).calibrate(ROWS[REST])
     assert aligned.lambda_ == pytest.approx(expected.lambda_, rel=1e-12)
     assert "increasing in ('u', 'b')" in str(aligned.certify(many[FIT]))
+    witnesses = json.loads(search(model, many[REST], {("u", "b"): 1}, max_rows=2000, random_state=0).to_json())[
+        "witnesses"
+    ]
+    assert {"('u', 'a')", "('v', 'b')"} <= set(witnesses[0]["points"][0])
     with pytest.raises(InputError, match=r"feature \('u', 'c'\) is not in X"):
         check(model, many, {("u", "c"): 1})
 

@@ -8,6 +8,7 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import xgboost as xgb
 from sklearn.compose import ColumnTransformer
@@ -328,6 +329,28 @@ def test_values_that_no_float_holds_are_refused(column: Any) -> None:
     with pytest.raises(InputError, match=r"feature 'a' has the value .* which no float holds exactly"):
         check(ByPosition(), frame, {"a": 1})
     check(ByPosition(), frame, {"b": 1})
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series([None, *(2**53 + np.arange(399)).tolist()]),
+        pl.Series([Decimal(2**53 + value) for value in range(400)]),
+    ],
+    ids=["with nulls", "decimals"],
+)
+def test_polars_hides_no_digits(column: Any) -> None:
+    frame = pl.DataFrame({"a": column, "b": ROWS[:400, 0]})
+    with pytest.raises(InputError, match=r"feature 'a' has the value .* which no float holds exactly"):
+        check(OfPolars(), frame, {"a": 1})
+    check(OfPolars(), frame, {"b": 1})
+    cents = frame.with_columns(a=pl.Series([Decimal(value) / 100 for value in range(400)]))
+    assert check(OfPolars(), cents, {"a": 1}).violations.n_rejected == 0
+
+
+class OfPolars:
+    def predict(self, X: Any) -> Any:
+        return X["b"].to_numpy()
 
 
 class ByPosition:
