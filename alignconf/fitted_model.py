@@ -4,7 +4,8 @@ Everything that asks a user's model asks it here, so that what is asked is alway
 
 * **columns**: rows come in the order of the fit (:mod:`alignconf.fitted_columns`); columns behind those of the fit, which
   groups may be read off, are not handed over;
-* **memory**: the model gets a copy of its own, so that one that writes to its rows changes nothing that anybody reads again;
+* **memory**: the model gets a copy of its own, so that one that writes to its rows changes nothing that anybody reads again, and
+  what it answers is copied too;
 * **missing values**: its own codes for them are known (:mod:`alignconf.missing_codes`);
 * **boosters** of XGBoost and LightGBM without scikit-learn's methods are asked in their own way;
 * **one function**: a model whose answer to a row depends on chance, or on the rows next to it, is no function of the row, and
@@ -92,7 +93,8 @@ class FittedModel:
 
     def answers(self, table: Table) -> NDArray[Any]:
         """Return what the model answers to arranged rows, as an array of any shape and type; the rows stay as they are."""
-        return as_answer(self.name, self._ask(self._own(table)))
+        # A copy: some models answer in the same memory every time.
+        return np.array(as_answer(self.name, self._ask(self._own(table))))
 
     def with_rounding(self, table: Table) -> tuple[FloatArray, float]:
         """Return one finite number for each row, (n_samples,), and the relative size of their rounding.
