@@ -190,6 +190,9 @@ def coincidences(points: Sequence[Table]) -> IntArray:
 def closure(table: Table, transforms: Sequence[Point]) -> list[Table]:
     """Return all points that transforms lead to from the rows, the rows themselves first.
 
+    Where fewer are distinct at a row than at others, these come first there, and the row itself stands for the rest: which point
+    is which does not depend on the other rows of the table.
+
     Raises
     ------
     InputError
@@ -207,7 +210,7 @@ def closure(table: Table, transforms: Sequence[Point]) -> list[Table]:
                     "without coming back; give transforms that return to where they started, such as a swap."
                 )
             points.append(reached)
-    return points
+    return _distinct_first(points)
 
 
 def at_home(points: Sequence[Table], table: Table) -> tuple[BoolArray, IntArray]:
@@ -215,6 +218,23 @@ def at_home(points: Sequence[Table], table: Table) -> tuple[BoolArray, IntArray]
     equal = np.stack([_tables.same_rows(point, table) for point in points], axis=1)
     home: BoolArray = np.asarray(equal.any(axis=1))
     return home, equal.argmax(axis=1)
+
+
+def _distinct_first(points: list[Table]) -> list[Table]:
+    repeated = coincidences(points) != np.arange(len(points))
+    order = np.argsort(repeated, axis=1, kind="stable")
+    order = np.where(np.take_along_axis(repeated, order, axis=1), 0, order)
+    return [_picked(points, order[:, k]) for k in range(len(points))]
+
+
+def _picked(points: list[Table], which: IntArray) -> Table:
+    """Return the table in which each row is that of one of the points, ``which`` (n_samples,)."""
+    if (which == which[0]).all():
+        return points[which[0]]
+    rows = np.arange(which.size)
+    columns = sorted({column for point in points[1:] for column in _tables.changed_columns(points[0], point)})
+    picked = {i: np.stack([_tables.column(point, i) for point in points], axis=1)[rows, which] for i in columns}
+    return _tables.replicate(points[0], rows, picked)
 
 
 def _filled(value: Any, n_samples: int) -> Any:

@@ -192,6 +192,21 @@ def test_different_declarations_differ() -> None:
     assert AllOf(*everything).orbits == tuple(everything)
 
 
+def test_which_point_is_which_does_not_depend_on_other_rows() -> None:
+    """A row that is one of its own settings has a point fewer; alone it shows the same points, and then only these."""
+    declared = InvariantUnder([{"plan": "basic"}, {"plan": "family"}, {"age": 30}])
+    together = declared.orbit(FRAME)
+    home = FRAME["plan"].isin(["basic", "family"]).to_numpy()
+    assert 0 < home.sum() < len(FRAME)
+    for row in (int(np.flatnonzero(home)[0]), int(np.flatnonzero(~home)[0])):
+        alone = declared.orbit(FRAME.iloc[[row]])
+        shown = [tuple(point.iloc[row]) for point in together]
+        assert shown[: len(alone)] == [tuple(point.iloc[0]) for point in alone]
+        assert set(shown[len(alone) :]) <= {tuple(FRAME.iloc[row])}
+        assert len(set(shown)) == len(alone)
+    assert all((point.dtypes == FRAME.dtypes).all() for point in together)
+
+
 def test_coincidences_name_the_first_equal_row() -> None:
     rows = np.array([[1.0, 1.0, 2.0], [1.0, 2.0, np.nan], [np.nan, np.nan, 1.0]])
     points = [rows, swap(rows), rows.copy(), rotate(rows)]

@@ -19,6 +19,7 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
+from alignconf._sums import inner
 from alignconf._typing import FloatArray, IntArray
 from alignconf.contract import LineProperty
 
@@ -82,7 +83,7 @@ def _worst_tuples(
     part: LineProperty, places: FloatArray, values: FloatArray, tuples: IntArray
 ) -> tuple[FloatArray, IntArray]:
     coefficients, bounds = part.demands(places[:, tuples])
-    demanded = (coefficients * values[:, tuples][:, :, None, None, :]).sum(axis=-1)
+    demanded = inner(coefficients, values[:, tuples][:, :, None, None, :])
     margins = (demanded - bounds - part.tol).min(axis=-1).max(axis=-1)
     worst = ranked(margins, places[:, tuples[:, -1]] - places[:, tuples[:, 0]]).argmax(axis=1)
     return margins[np.arange(len(values)), worst], tuples[worst]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from alignconf import _tables
+from alignconf._sums import total
 from alignconf._typing import Feature, FloatArray, IntArray, Model, RandomState, Table
 from alignconf._validation import check_choice, check_count, check_level, check_model, check_rows, generator
 from alignconf.contract import Declaration
@@ -24,7 +25,7 @@ __all__ = ["LOSSES", "find_slices"]
 LOSSES = {
     "violated": lambda sizes: (sizes > 0).any(axis=1).astype(np.float64),
     "rate": lambda sizes: (sizes > 0).mean(axis=1),
-    "size": lambda sizes: sizes.mean(axis=1),
+    "size": lambda sizes: total(sizes) / sizes.shape[1],
 }
 WORDS = {
     "violated": "1 if any of {n} queries at it is violated, else 0",
