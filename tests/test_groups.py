@@ -14,6 +14,7 @@ from alignconf import AlignedClassifier, AlignedRegressor
 from alignconf.errors import CalibrationError, InputError
 from alignconf.groups import read_groups
 from alignconf.ranks import critical_half_width
+from alignconf.thresholds import ByGroup
 
 
 class Wave:
@@ -217,11 +218,21 @@ def test_unseen_groups_is_one_of_two_words() -> None:
         align(unseen_groups="ignore")
 
 
-def test_confidence_holds_in_each_group() -> None:
+def test_with_confidence_each_group_needs_rows_of_its_own() -> None:
     aligned = align(groups=2, confidence=0.95)
     assert "for each of these bounds by itself" in aligned.calibration_.statement
     with pytest.raises(CalibrationError, match="each needs at least 29"):
         AlignedRegressor(Wave(), {0: 1}, confidence=0.95, groups=2, random_state=0).calibrate(rows(80, 1))
+
+
+def test_rows_of_no_group_have_the_largest_half_width_or_are_refused() -> None:
+    """Overlapping groups: in the first, in both, in the second, in none."""
+    labels = np.array([[True, False], [True, True], [False, True], [False, False]])
+    widths = {0: 1.0, 1: 3.0}
+    assert ByGroup(None, widths, lenient=True).of_rows(np.zeros((4, 1)), labels).tolist() == [1.0, 3.0, 3.0, 3.0]
+    assert ByGroup(None, {0: 3.0, 1: 1.0}, lenient=True).of_rows(np.zeros((4, 1)), labels).tolist() == [3.0, 3.0, 1.0, 3.0]
+    with pytest.raises(InputError, match="row 3, which is in no group, had no calibration rows"):
+        ByGroup(None, widths, lenient=False).of_rows(np.zeros((4, 1)), labels)
 
 
 def test_a_mondrian_categorizer_of_crepes_names_the_groups() -> None:
