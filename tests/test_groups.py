@@ -230,7 +230,12 @@ def test_rows_of_no_group_have_the_largest_half_width_or_are_refused() -> None:
     labels = np.array([[True, False], [True, True], [False, True], [False, False]])
     widths = {0: 1.0, 1: 3.0}
     assert ByGroup(None, widths, lenient=True).of_rows(np.zeros((4, 1)), labels).tolist() == [1.0, 3.0, 3.0, 3.0]
-    assert ByGroup(None, {0: 3.0, 1: 1.0}, lenient=True).of_rows(np.zeros((4, 1)), labels).tolist() == [3.0, 3.0, 1.0, 3.0]
+    assert ByGroup(None, {0: 3.0, 1: 1.0}, lenient=True).of_rows(np.zeros((4, 1)), labels).tolist() == [
+        3.0,
+        3.0,
+        1.0,
+        3.0,
+    ]
     with pytest.raises(InputError, match="row 3, which is in no group, had no calibration rows"):
         ByGroup(None, widths, lenient=False).of_rows(np.zeros((4, 1)), labels)
 
