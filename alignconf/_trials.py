@@ -16,11 +16,12 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from alignconf._typing import BoolArray, Feature, FloatArray, IntArray
+from alignconf.axes import Axis
 from alignconf.contract import LineProperty, Property
 from alignconf.line_queries import LineQueries
 from alignconf.lines import Lines
 from alignconf.projection import Part, Projector
-from alignconf.reference import Axis, ReferenceLaw
+from alignconf.reference import ReferenceLaw
 from alignconf.scores import excess
 
 __all__ = [

@@ -52,9 +52,10 @@ from alignconf.rates import Loss
 from alignconf.reference import reference_rows
 from alignconf.repeats import UsedRows, warn_of_repeats
 from alignconf.request import Request
+from alignconf.row_draws import RowDraws
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.thresholds import Threshold
-from alignconf.training import check_labels, count_held_out, fit_arguments, split_rows, trained
+from alignconf.training import check_labels, check_weights, count_held_out, fit_arguments, split_rows, trained
 
 __all__ = ["CALIBRATE", "CERTIFY", "CONDITION", "SCORE", "SPLIT", "AlignedEstimator", "check_calibrated"]
 
@@ -119,7 +120,8 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         X : (n_samples, n_features) array or data frame
         y : (n_samples,)
         sample_weight : (n_samples,), optional
-            Given to the estimator's ``fit``, for the rows that train. Calibration counts every row once.
+            Given to the estimator's ``fit``, for the rows that train, and what these count in the reference law: a row of
+            weight two is a row repeated. Calibration counts every row once.
         groups : as for :meth:`calibrate`
         **fit_params : dict
             Given to the estimator's ``fit``; those with an entry for each row are split like the rows. Where scikit-learn's
@@ -137,12 +139,13 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         if isinstance(self.estimator, FrozenEstimator):
             return self.calibrate(X, groups=groups)
         arguments = fit_arguments(self, self.estimator, sample_weight, fit_params)
+        weights = None if sample_weight is None else check_weights(sample_weight, n_samples).astype(np.float64)
         membership = self._membership(table, groups)
         n_held_out = count_held_out(self._request, n_samples)
         train, held_out = split_rows(n_samples, n_held_out, generator(self.random_state, SPLIT))
         self._check_training(labels, train)
         training, calibrating = _tables.take(table, train), _tables.take(table, held_out)
-        alignment = self._prepare(self.estimator, table, training)
+        alignment = self._prepare(self.estimator, table, training, None if weights is None else weights[train])
         with bar(total=2, label="fit, then calibrate", unit="stage", shown=self.verbose) as stages:
             fitted = trained(self.estimator, table, labels, train, arguments)
             stages.update()
@@ -234,8 +237,8 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         widths = np.full(table.shape[0], np.nan)
         rows = np.flatnonzero(alignment.complete(table))
         if rows.size:
-            inside = _tables.take(table, rows)
-            family = loss.family(loss.measure(alignment, inside, inside, 1, random))
+            inside, draws = _tables.take(table, rows), RowDraws.of(table, random).rows(rows)
+            family = loss.family(loss.measure(alignment, inside, inside, 1, draws))
             assert isinstance(family, Scores)
             widths[rows] = family.values[:, 0]
         return widths
@@ -298,12 +301,15 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             raise CalibrationError(self._request.too_few_rows(n_samples, n_reference=2))
         return rows
 
-    def _prepare(self, model: Model, table: Table, reference: Table) -> Alignment:
+    def _prepare(
+        self, model: Model, table: Table, reference: Table, sample_weight: FloatArray | None = None
+    ) -> Alignment:
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
         conditional = generator(self.random_state, CONDITION) if self.reference == "conditional" else None
         alignment = prepare(
             model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
             margins=self._margins(), surrogate=self.surrogate, query_law=self.query_law, conditional=conditional,
+            sample_weight=sample_weight,
             n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
         return replace(alignment, scale=scale_of(self.difficulty, self.ray))
@@ -318,7 +324,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             _tables.take(table, complete),
             reference,
             membership and membership.take(complete),
-            generator(self.random_state, CALIBRATE),
+            RowDraws.of(table, generator(self.random_state, CALIBRATE)).rows(complete),
             self._about(alignment, reference, table.shape[0] - complete.size),
         )
         used = UsedRows.of(calibration=table, reference=reference)

@@ -27,6 +27,7 @@ from alignconf.projection import Projector
 from alignconf.queries import PartQueries, Queries, draw_queries
 from alignconf.reference import ReferenceLaw
 from alignconf.repair import Repair, Repaired
+from alignconf.row_draws import RowDraws
 from alignconf.scores import Answers, check_by_construction
 from alignconf.tree_repair import through_trees
 
@@ -155,9 +156,9 @@ class Alignment:
             complete &= ~np.isnan(axis.places(table))
         return complete
 
-    def draw(self, table: Table, n_queries: int, random: np.random.Generator) -> Queries:
+    def draw(self, table: Table, n_queries: int, draws: RowDraws) -> Queries:
         """Draw the tester's queries; see :func:`alignconf.queries.draw_queries`."""
-        return draw_queries(self.asked, table, n_queries, random)
+        return draw_queries(self.asked, table, n_queries, draws)
 
     def law(self, parts: Sequence[int]) -> str:
         """Return the law of the queries of some parts, with what they are about, in words."""

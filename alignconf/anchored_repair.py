@@ -34,10 +34,10 @@ from numpy.typing import NDArray
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf._validation import predictions
+from alignconf.axes import Axis
 from alignconf.errors import InputError
 from alignconf.lines import evaluate_sites
 from alignconf.margins import Margins, Values
-from alignconf.reference import Axis
 from alignconf.repair import Repair
 from alignconf.surrogate_repair import MonotoneSurrogate, have_places
 

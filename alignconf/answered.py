@@ -23,6 +23,7 @@ from alignconf.properties import declare
 from alignconf.queries import PartQueries, Queries, draw_queries
 from alignconf.query_laws import check_query_law
 from alignconf.reference import set_aside
+from alignconf.row_draws import RowDraws
 
 __all__ = ["Answered", "answer_queries", "answers_of", "check_some", "complete_rows"]
 
@@ -94,7 +95,7 @@ def answer_queries(
     check_some(numbers.size, rows.size)
     door.check_is_function(table)
     asked = _tables.take(table, numbers)
-    queries = draw_queries(parts, asked, n_queries, random)
+    queries = draw_queries(parts, asked, n_queries, RowDraws.of(asked, random))
     values, sizes = answers_of(function, asked, queries, n_jobs=n_jobs, verbose=verbose)
     return Answered(
         function=function,

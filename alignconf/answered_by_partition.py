@@ -1,7 +1,7 @@
 """Queries put to a fitted model at rows that lie in partitions: the counts that one machine would find.
 
-Of each row only the size of its worst violation comes back, eight bytes, and of each partition its worst queries. Which rows give
-the reference law and what every row is asked is drawn as on one machine (:mod:`alignconf.by_partition`).
+Of each row its fingerprint and the size of its worst violation come back, sixteen bytes, and of each partition its worst
+queries. Which rows give the reference law and what every row is asked is drawn as on one machine (:mod:`alignconf.by_partition`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from alignconf.properties import declare
 from alignconf.queries import PartQueries, Queries, draw_queries
 from alignconf.query_laws import check_query_law
 from alignconf.reference import reference_rows
-from alignconf.row_draws import RowDraws, states_at
+from alignconf.repeats import Fingerprints, fingerprints
+from alignconf.row_draws import RowDraws
 from alignconf.witness import N_WITNESSES, Witness, found_at
 
 __all__ = ["SpreadAnswers", "answer_partitions"]
@@ -86,13 +87,14 @@ def answer_partitions(
     parts = place_queries(
         declared, referring, referring, query_law, conditional=conditional, codes=door.missing_codes(referring)
     )
-    counts = np.zeros(rows.sizes.size, dtype=np.intp)
-    for i, complete in rows.run(partial(_count, parts), label="looking at rows"):
-        counts[i] = complete
+    marks = [np.zeros(0, dtype=np.uint64)] * rows.sizes.size
+    for i, of_part in rows.run(partial(_marks, parts), label="looking at rows"):
+        marks[i] = of_part
+    counts = np.array([of_part.size for of_part in marks])
     check_some(int(counts.sum()), rows.n_rows)
     door.check_is_function(referring)
-    states = states_at(parts, _tables.take(referring, np.arange(1)), 1, random, counts.tolist())
-    found = dict(rows.run(partial(_inside, function, parts), states, only=counts > 0, label=str(declared)))
+    draws = RowDraws.of_marks(np.concatenate(marks), random).split(counts.tolist())
+    found = dict(rows.run(partial(_inside, function, parts), draws, only=counts > 0, label=str(declared)))
     sizes = np.concatenate([found[i][0] for i in sorted(found)])
     witnesses = [replace(one, row=rows.position(i, one.row)) for i in sorted(found) for one in found[i][1]]
     witnesses.sort(key=lambda one: -(1.0 if one.excess is None else one.excess))
@@ -100,17 +102,17 @@ def answer_partitions(
     return SpreadAnswers(declared, law, sizes, tuple(witnesses[:N_WITNESSES]), rows.n_rows - sizes.size)
 
 
-def _count(parts: Sequence[PartQueries], table: Table, _: Any) -> int:
-    return int(complete_rows(parts, table).sum())
+def _marks(parts: Sequence[PartQueries], table: Table, _: Any) -> Fingerprints:
+    """Return the fingerprints of the complete rows of a partition."""
+    return fingerprints(_tables.take(table, np.flatnonzero(complete_rows(parts, table))))
 
 
 def _inside(
-    model: Model, parts: Sequence[PartQueries], table: Table, _: Any, states: Sequence[np.random.Generator]
+    model: Model, parts: Sequence[PartQueries], table: Table, _: Any, draws: RowDraws
 ) -> tuple[FloatArray, tuple[Witness, ...]]:
     """Ask the complete rows of a partition; witnesses count all its rows."""
     numbers = np.flatnonzero(complete_rows(parts, table))
     inside = _tables.take(table, numbers)
-    draws: Any = RowDraws(states)
     queries = draw_queries(parts, inside, 1, draws)
     values, sizes = answers_of(model, inside, queries, n_jobs=1)
     return sizes[:, :, 0].max(axis=1), found_at(queries.parts, inside, values, sizes, numbers)

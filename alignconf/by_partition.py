@@ -4,8 +4,9 @@ Everything that is fixed before calibration needs few rows, in memory. What is a
 row, is asked where the rows are. Three things make the numbers those of one machine:
 
 * *which rows do what* is drawn from the number of rows, as on one machine (:func:`alignconf.reference.reference_rows`);
-* *what a row is asked* does not depend on its partition (:mod:`alignconf.row_draws`), so neither does its score, as far as
-  the model predicts a row the same whatever rows are next to it;
+* *what a row is asked* depends on the rows and not on their partitions (:mod:`alignconf.row_draws`), so neither does its
+  score, as far as the model predicts a row the same whatever rows are next to it; for this the fingerprints of all rows are
+  brought together, eight bytes for each row;
 * *ranks* are of all scores together, in memory: eight bytes for each row, and eight for each further positive score.
 
 Hence ``lambda_`` is the same, bit for bit, for any cut into partitions and any number of workers; so are counts and bounds. Means
@@ -28,15 +29,16 @@ from alignconf.errors import InputError
 from alignconf.families import LossFamily, PositiveScores, Scores
 from alignconf.groups import Membership, read_groups
 from alignconf.partitions import Partitions, by_partition
-from alignconf.repeats import Fingerprints, UsedRows, fingerprints, limit
+from alignconf.repeats import Fingerprints, UsedRows, fingerprints
 from alignconf.request import Request
-from alignconf.row_draws import RowDraws, states_at
+from alignconf.row_draws import RowDraws
 
 __all__ = [
     "MOST_REFERENCE",
     "PartitionedRows",
     "Survey",
     "check_partitioned",
+    "draws_of",
     "in_memory",
     "membership_of",
     "select_partitions",
@@ -56,7 +58,7 @@ class Survey:
         How many there are, and how many have all constrained features.
     repeats : tuple
         See :meth:`alignconf.repeats.UsedRows.repeats`.
-    marks : (n_marks,) fingerprints, as far as they are kept
+    marks : (n_rows,) fingerprints
     membership : Membership of the complete rows, where there are groups
     """
 
@@ -149,7 +151,6 @@ class PartitionedRows:
         alignment: Alignment,
         used: UsedRows,
         *,
-        with_marks: bool = False,
         groups: Any = None,
         is_grouped: bool = False,
     ) -> list[Survey]:
@@ -160,14 +161,11 @@ class PartitionedRows:
         alignment : Alignment
         used : UsedRows
             That rows are compared with.
-        with_marks : bool
-            Whether their fingerprints are wanted.
         groups : what groups are read off, as for :func:`alignconf.groups.read_groups`
         is_grouped : bool
             Whether there are groups.
         """
-        most = limit(self.n_rows) if with_marks else None
-        look = partial(_survey, alignment.for_workers(), used, most, (groups,) if is_grouped else None)
+        look = partial(_survey, alignment.for_workers(), used, (groups,) if is_grouped else None)
         none = Survey(0, 0, ((0, 0, 0),) * len(used.marks), np.zeros(0, dtype=np.uint64), None)
         found = [none] * self.sizes.size
         some = np.flatnonzero(self.sizes).tolist()
@@ -188,8 +186,7 @@ class PartitionedRows:
         self,
         request: Request,
         alignment: Alignment,
-        row: Table,
-        random: np.random.Generator,
+        draws: Sequence[RowDraws],
         surveys: Sequence[Survey],
         n_queries: int,
     ) -> tuple[list[LossFamily], FloatArray]:
@@ -199,20 +196,18 @@ class PartitionedRows:
         ----------
         request : Request
         alignment : Alignment
-        row : Table with one row, any
-        random : numpy.random.Generator
-            Draws the queries.
+        draws : (n_partitions,)
+            Those of the rows of each, see :func:`draws_of`.
         surveys : (n_partitions,)
         n_queries : int
             At each row.
         """
         counts = np.array([one.n_complete for one in surveys])
-        states = states_at(alignment.asked if request.loss.per_query else (), row, n_queries, random, counts.tolist())
         measure = partial(_measured, request, alignment.for_workers(), n_queries)
         starts, n_rows = np.cumsum(counts) - counts, int(counts.sum())
         first = np.empty(n_rows)
         found: list[list[tuple[FloatArray, IntArray, IntArray]]] = []
-        for i, (own, positive) in self.run(measure, states, only=counts > 0, label=str(alignment.declared)):
+        for i, (own, positive) in self.run(measure, draws, only=counts > 0, label=str(alignment.declared)):
             first[starts[i] : starts[i] + counts[i]] = own
             found.append([(values, rows + starts[i], queries) for values, rows, queries in positive])
         families = [
@@ -278,6 +273,12 @@ def membership_of(surveys: Sequence[Survey]) -> Membership | None:
     return Membership.joined(found) if found else None
 
 
+def draws_of(surveys: Sequence[Survey], random: np.random.Generator) -> list[RowDraws]:
+    """Return what is drawn for the rows of each partition, as if all were in one place."""
+    together = RowDraws.of_marks(np.concatenate([one.marks for one in surveys]), random)
+    return together.split([one.n_rows for one in surveys])
+
+
 def _n_rows(table: Table) -> int:
     return int(table.shape[0])
 
@@ -294,7 +295,6 @@ def _on_rows(function: Callable[..., Any], table: Table, left_out: IntArray, lab
 def _survey(
     alignment: Alignment,
     used: UsedRows,
-    most: np.uint64 | None,
     groups: tuple[Any] | None,
     table: Table,
     left_out: IntArray,
@@ -305,9 +305,8 @@ def _survey(
     rows = np.delete(np.arange(table.shape[0]), left_out)
     inside = _tables.take(table, rows)
     complete = np.flatnonzero(alignment.complete(inside))
-    marks = fingerprints(inside) if most is not None else np.zeros(0, dtype=np.uint64)
-    kept = marks if most is None else marks[marks <= most]
-    return Survey(rows.size, complete.size, used.repeats(inside), kept, membership and membership.take(rows[complete]))
+    of_complete = membership and membership.take(rows[complete])
+    return Survey(rows.size, complete.size, used.repeats(inside), fingerprints(inside), of_complete)
 
 
 def _measured(
@@ -316,12 +315,12 @@ def _measured(
     n_queries: int,
     table: Table,
     _: Any,
-    states: Sequence[np.random.Generator],
+    draws: RowDraws,
 ) -> tuple[FloatArray, list[tuple[FloatArray, IntArray, IntArray]]]:
     """Return one score of each complete row, and for each family the positive scores, with the rows and queries they are of."""
-    rows = _tables.take(table, np.flatnonzero(alignment.complete(table)))
-    draws: Any = RowDraws(states)
-    families = request.families(alignment, rows, rows, draws, n_queries)
+    complete = np.flatnonzero(alignment.complete(table))
+    rows = _tables.take(table, complete)
+    families = request.families(alignment, rows, rows, draws.rows(complete), n_queries)
     scores = [one.values for one in families if isinstance(one, Scores)]
     positive = [~(values <= 0) for values in scores]
     found = []

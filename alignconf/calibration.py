@@ -218,19 +218,21 @@ class Calibration:
         if self.shift:
             return (
                 f"If the calibration rows are independent draws of one law and {use}, {self.shift}, and all have the constrained "
-                f"features present, then, averaged over calibration draws, {self.promise.bounds}."
+                f"features present, then, averaged over calibration draws of rows and queries, {self.promise.bounds}."
             )
         if self.confidence is None:
             return (
                 f"If the calibration rows and the fresh row, all with the constrained features present, are exchangeable"
-                f"{' within their group' if groups else ''} and {use}, then, averaged over calibration draws, "
+                f"{' within their group' if groups else ''} and {use}, then, averaged over calibration draws of rows and "
+                f"queries, "
                 f"{within}{self.promise.bounds}."
             )
         each = "" if len(self.claims) == 1 else " (for each of these bounds by itself)"
         return (
             f"If the calibration rows and the fresh row, all with the constrained features present, are independent draws "
             f"of one law{' in their group' if groups else ''} and {use}, then with probability at least "
-            f"{printed.level(self.confidence)} over the calibration draw{each}, {within}{self.promise.bounds}."
+            f"{printed.level(self.confidence)} over the calibration draw of rows and queries{each}, "
+            f"{within}{self.promise.bounds}."
         )
 
     @property

@@ -195,8 +195,8 @@ class Certificate:
         if self.n_queries != self.n_rows:
             asked += f", {self.n_queries // self.n_rows} at each row"
         claim = (
-            f"With confidence at least {printed.level(self.confidence)} over the {self.n_rows} rows certified (independent rows, "
-            "used for nothing before), at most "
+            f"With confidence at least {printed.level(self.confidence)} over the {self.n_rows} rows certified and the queries "
+            "drawn at them (independent rows, used for nothing before), at most "
             f"{printed.percent(self.upper_bound, ROUND_CEILING)} of queries to the delivered model are violations of "
             f'"{self.property}" '
             f"({asked}; queries are {self.query_law})."

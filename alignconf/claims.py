@@ -1,12 +1,15 @@
 r"""From a rejection rate to a distance from the property: which claim each query law supports, and in which words.
 
-Let a line of the delivered function fail a query with probability :math:`p`, and let rows be averaged over.
+Let a line of the delivered function fail a query with probability :math:`p`, and let rows be averaged over. A query compares
+different places; independent draws are the same place with a probability :math:`\tau` that the reference law tells, and then
+cannot fail, so they fail with probability :math:`p (1 - \tau)`. For a path :math:`\tau` is the mass of its first pivot.
 
 * **path** (pairs that chain, one part, no tolerance): the mass of its values that must change for the line to have the
-  property is at most :math:`p`. For order properties the values can be changed within the range :math:`R` of the line, so it
-  is also within mean absolute distance :math:`R p` of a line that has it.
-* **iid** (order properties of one feature): mean absolute distance at most :math:`\sqrt{R \, E[\text{size}]} \le R \sqrt{p}`,
-  with the size :math:`(g(u) - g(u'))_+` of a violation, 0 where there is none; nothing about how many values must change.
+  property is at most :math:`p (1 - \tau)`. For order properties the values can be changed within the range :math:`R` of the
+  line, so it is also within mean absolute distance :math:`R p (1 - \tau)` of a line that has it.
+* **iid** (order properties of one feature): mean absolute distance at most
+  :math:`\sqrt{R \, S (1 - \tau)} \le R \sqrt{p (1 - \tau)}`, with the expected size :math:`S = E (g(u) - g(u'))_+` of a
+  violation, 0 where there is none; nothing about how many values must change.
 * **line** (order properties of one feature): both distances are computed exactly for each row
   (:mod:`alignconf.distance`), and the means over rows of these variables in [0, 1] are bounded from above.
 
@@ -48,6 +51,9 @@ __all__ = [
     "with_lines",
 ]
 
+#: Shares of coincidences are known up to this relative rounding.
+ROUNDING = 1e-12
+
 
 def hamming_bound(declared: Property, query_law: str, rate_bound: float) -> float | None:
     """Return a bound on the mass of values that must change, averaged over rows; None where there is no theorem.
@@ -57,7 +63,7 @@ def hamming_bound(declared: Property, query_law: str, rate_bound: float) -> floa
     declared : Property
     query_law : str
     rate_bound : float
-        Bound on the rate of rejected queries under this law.
+        Bound on the rate of rejected queries under this law, those that would compare a place with itself included: they pass.
     """
     part = _only_line(declared)
     if part is None or query_law != "path" or part.n_points != 2 or not part.is_local:
@@ -171,12 +177,15 @@ def distance_bounds(
     tester = _tester(queries)
     if tester == "line" and declared.is_order:
         return DistanceBounds(tester, *(upper_bound(values, confidence) for values in losses.T))
-    hamming_or_none, absolute_or_none = (
-        bound(declared, tester, rate_bound) for bound in (hamming_bound, absolute_bound)
-    )
+    if not tester:
+        return DistanceBounds(tester)
+    (asked,) = queries.parts
+    of_draws = _with_coincidences(asked, rate_bound)
+    hamming_or_none, absolute_or_none = (bound(declared, tester, of_draws) for bound in (hamming_bound, absolute_bound))
     if absolute_or_none is None or tester == "path":
         return DistanceBounds(tester, hamming_or_none, absolute_or_none)
-    return DistanceBounds(tester, None, absolute_or_none, sqrt(upper_bound(losses[:, 0], confidence)))
+    of_sizes = _with_coincidences(asked, upper_bound(losses[:, 0], confidence))
+    return DistanceBounds(tester, None, absolute_or_none, sqrt(of_sizes))
 
 
 def hamming_sentence(query_law: str, bound: float | None, absolute: float | None) -> str | None:
@@ -221,6 +230,11 @@ def size_sentence(bound: float | None) -> str | None:
 
 def _at_most(value: float) -> str:
     return percent(value, ROUND_CEILING)
+
+
+def _with_coincidences(asked: PartQueries, bound: float) -> float:
+    """Return a bound on the mean over all independent draws from one on the mean over those that compare different places."""
+    return min(bound, bound * (1 - asked.least_coincidence) * (1 + ROUNDING))
 
 
 def _tester(queries: Queries) -> str:

@@ -6,7 +6,7 @@ reference rows only. With :math:`\ell_t(x)` the leaf of tree ``t`` that a row ``
 
 .. math:: w_r(x) = \frac1T \sum_{t=1}^{T} \frac{1\{r \in \ell_t(x)\}}{|\ell_t(x)|},
 
-the weights of a quantile forest [1]_: a draw takes a tree at random, then a reference row at random in the leaf, and its place.
+the weights of a quantile forest [1]_. The places of a query are drawn with these weights given that they differ.
 Constrained columns, all of them, are left out of "the other columns". So the law is the same for all points of a line, or of a
 grid in several features, as queries and sequential projections need; with several constrained features it is given the
 unconstrained ones only.
@@ -34,10 +34,12 @@ from sklearn.ensemble import RandomForestRegressor
 from alignconf import _tables
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf._walk import add_leaves
+from alignconf.axes import TradeAxis
+from alignconf.distinct_draws import distinct_positions
 from alignconf.encoding import Encoder
 from alignconf.ensemble import Ensemble, Tree
 from alignconf.errors import InputError
-from alignconf.reference import ReferenceLaw, TradeAxis, split_between_knots
+from alignconf.reference import ReferenceLaw, split_between_knots
 
 __all__ = ["MARGINAL_SHARE", "ConditionalLaw", "conditional_laws"]
 
@@ -54,8 +56,8 @@ MARGINAL_SHARE = 0.05
 #: Forests are grown on, and laws made of, at most this many reference rows, chosen at random.
 MAX_ROWS = 20_000
 
-#: Draws find the leaves of this many rows at a time.
-N_AT_ONCE = 2**14
+#: Draws hold about this many masses of places at rows at a time.
+MASSES_AT_ONCE = 2**22
 
 #: Leaf ``l`` puts ``mass[e]`` on ``knot[e]`` for ``start[l] <= e < start[l + 1]``.
 Masses: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32], FloatArray]
@@ -73,21 +75,29 @@ class Leaves:
     start : (n_leaves + 1,)
     member : (n_trees * n_reference,)
         Leaf ``l`` holds the reference rows ``member[start[l]:start[l + 1]]``.
+    share : (n_trees * n_reference,)
+        What each of them weighs in its leaf; they add up to 1 there.
     """
 
     encoder: Encoder
     ensemble: Ensemble
     start: NDArray[np.int32]
     member: NDArray[np.int32]
+    share: FloatArray
 
     @classmethod
-    def grown(cls, table: Table, places: FloatArray, positions: tuple[int, ...], seed: int) -> Leaves:
-        """Return the leaves of a forest that predicts places (n_reference,) from columns of a table of as many rows."""
+    def grown(
+        cls, table: Table, places: FloatArray, positions: tuple[int, ...], seed: int, weights: FloatArray | None = None
+    ) -> Leaves:
+        """Return the leaves of a forest that predicts places (n_reference,) from columns of a table of as many rows.
+
+        ``weights`` (n_reference,) are positive: what each row counts; 1 by default.
+        """
         encoder = Encoder.of_table(table, positions)
         design = encoder(table)
         forests = (
             RandomForestRegressor(N_TREES, min_samples_leaf=least, random_state=seed, oob_score=True).fit(
-                design, places
+                design, places, weights
             )
             for least in MIN_SAMPLES_LEAF
         )
@@ -103,9 +113,12 @@ class Leaves:
             n_leaves += int(is_leaf.sum())
         ensemble = Ensemble.of_trees(trees, len(positions), is_float32=True)
         leaf = ensemble.leaves(design)
-        member = np.argsort(leaf, axis=None, kind="stable") // len(trees)
-        start = np.concatenate([[0], np.cumsum(np.bincount(leaf.ravel(), minlength=n_leaves))])
-        return cls(encoder, ensemble, start.astype(np.int32), member.astype(np.int32))
+        order = np.argsort(leaf, axis=None, kind="stable")
+        member, leaf_of = order // len(trees), leaf.ravel()[order]
+        start = np.concatenate([[0], np.cumsum(np.bincount(leaf_of, minlength=n_leaves))])
+        counted = np.ones(member.size) if weights is None else weights[member]
+        share = counted / np.bincount(leaf_of, counted, n_leaves)[leaf_of]
+        return cls(encoder, ensemble, start.astype(np.int32), member.astype(np.int32), share)
 
     @property
     def n_trees(self) -> int:
@@ -116,34 +129,20 @@ class Leaves:
         """Return the leaf of each tree that rows reach, (n_samples, n_trees)."""
         return self.ensemble.leaves(self.encoder(table))
 
-    def drawn(self, table: Table, n_draws: int, random: np.random.Generator) -> IntArray:
-        """Return reference rows: for each row of a table independent draws with its weights, (n_samples, n_draws)."""
-        chosen = np.empty((table.shape[0], n_draws), dtype=np.intp)
-        # One call for all rows, and as many numbers for each of them: what a row gets does not depend on the others.
-        uniform = random.random(size=(table.shape[0], n_draws, 2))
-        for begin in range(0, table.shape[0], N_AT_ONCE):
-            rows = np.arange(begin, min(begin + N_AT_ONCE, table.shape[0]))
-            leaf = self.at(_tables.take(table, rows))
-            tree = (uniform[rows, :, 0] * self.n_trees).astype(np.intp)
-            of_tree = np.take_along_axis(leaf, tree, axis=1)
-            first, size = self.start[of_tree], self.start[of_tree + 1] - self.start[of_tree]
-            chosen[rows] = self.member[first + (uniform[rows, :, 1] * size).astype(np.intp)]
-        return chosen
-
     def masses(self, cells: IntArray, n_knots: int) -> Masses:
         """Return what leaves put on knots, where reference row ``r`` shares its mass between the knots ``cells[r]``.
 
         Parameters
         ----------
-        cells : (n_sample, 1 or 2)
-            The knots that share the mass of each place.
+        cells : (n_reference, 1 or 2)
+            The knots that share the mass of each row's place.
         n_knots : int
         """
-        size = np.diff(self.start)
-        leaf = np.repeat(np.arange(size.size), size)
+        n_leaves = self.start.size - 1
+        leaf = np.repeat(np.arange(n_leaves), np.diff(self.start))
         on = cells[self.member]
-        mass = np.repeat(1.0 / (on.shape[1] * self.n_trees * size[leaf]), on.shape[1])
-        table = csr_array((mass, (np.repeat(leaf, on.shape[1]), on.ravel())), shape=(size.size, n_knots))
+        mass = np.repeat(self.share / (on.shape[1] * self.n_trees), on.shape[1])
+        table = csr_array((mass, (np.repeat(leaf, on.shape[1]), on.ravel())), shape=(n_leaves, n_knots))
         return table.indptr.astype(np.int32), table.indices.astype(np.int32), table.data
 
 
@@ -153,17 +152,19 @@ class ConditionalLaw(ReferenceLaw):
 
     Parameters
     ----------
-    axis, sample, knots, weights, n_reference
+    axis, places, counts, knots, weights, n_reference
         See :class:`~alignconf.reference.ReferenceLaw`; ``weights`` are those of the marginal law.
     leaves : Leaves
-        They hold positions in the sample.
+    index : (n_reference,)
+        The place, by its position, of each reference row that leaves hold.
     cells : (n_reference, 1 or 2)
-        The knots that share the mass of each place of the sample.
+        The knots that share the mass of each of them.
     given : str
         What the law is conditional on, in words.
     """
 
     leaves: Leaves
+    index: IntArray
     cells: IntArray
     given: str
 
@@ -172,14 +173,23 @@ class ConditionalLaw(ReferenceLaw):
         """Whether the law is the same for all rows."""
         return False
 
+    @property
+    def least_coincidence(self) -> float:
+        """Nothing that holds at every row is known but that it is no less than 0."""
+        return 0.0
+
+    def least_mass(self, knot: int) -> float:  # noqa: ARG002
+        """Return 0: nothing more is known that holds at every row."""
+        return 0.0
+
     def at_quantiles(self, n_knots: int) -> Self:
         """Return the same law with another number of knots."""
         law = super().at_quantiles(n_knots)
-        return replace(law, cells=np.stack(split_between_knots(law.sample, law.knots), axis=1))
+        return replace(law, cells=np.stack(split_between_knots(law.places, law.knots), axis=1)[self.index])
 
     def on_pieces(self, ends: FloatArray, pieces: IntArray) -> Self:
-        """Return the same law on pieces that end at ``ends`` (n_pieces,), where ``pieces`` (n_reference,) tells each place's."""
-        return replace(super().on_pieces(ends, pieces), cells=pieces[:, None])
+        """Return the same law on pieces that end at ``ends`` (n_pieces,), where ``pieces`` (n_places,) tells each place's."""
+        return replace(super().on_pieces(ends, pieces), cells=pieces[self.index][:, None])
 
     def weights_at(self, table: Table) -> FloatArray:
         """Return the weights of the knots on the lines of rows, all positive: (n_samples, n_knots)."""
@@ -187,10 +197,34 @@ class ConditionalLaw(ReferenceLaw):
         add_leaves(self.leaves.at(table), *self._masses, MARGINAL_SHARE * self.weights, weights)
         return weights
 
-    def draw(self, random: np.random.Generator, shape: tuple[int, ...], table: Table) -> FloatArray:
-        """Return independent draws, of the given shape, (n_samples, ...), each from the law at its row of a table."""
-        drawn: FloatArray = self.sample[self.leaves.drawn(table, int(np.prod(shape[1:])), random)].reshape(shape)
-        return drawn
+    def different_places(self, uniforms: FloatArray, table: Table) -> FloatArray:
+        """Return independent draws from the laws at rows given that those of one query differ: see the marginal law's.
+
+        A row next to which fewer different places occur than a query compares is asked from the marginal law.
+        """
+        return self.places[self._drawn(self._place_masses, self.counts, uniforms, table)]
+
+    def other_knots(self, uniforms: FloatArray, table: Table, knot: int) -> IntArray:
+        """Return knots drawn from the laws at rows given that they are not a certain one: see the marginal law's.
+
+        A row next to which no other knot has any mass is asked from the marginal law.
+        """
+        start, on, mass = self.leaves.masses(self.knot_of(self.places)[self.index][:, None], self.knots.size)
+        masses = start, on, np.where(on == knot, 0.0, mass)
+        return self._drawn(masses, self._counts_without(knot), uniforms[..., None], table)[..., 0]
+
+    def _drawn(self, masses: Masses, marginal: FloatArray, uniforms: FloatArray, table: Table) -> IntArray:
+        """Return different positions drawn with the masses that leaves put on them, or with marginal ones (n_positions,)."""
+        positions = np.empty(uniforms.shape, dtype=np.intp)
+        n_at_once = max(1, MASSES_AT_ONCE // marginal.size)
+        for begin in range(0, table.shape[0], n_at_once):
+            rows = np.arange(begin, min(begin + n_at_once, table.shape[0]))
+            of_rows = np.empty((rows.size, marginal.size))
+            leaves = self.leaves.at(_tables.take(table, rows))
+            add_leaves(leaves, *masses, np.zeros(marginal.size), of_rows)
+            of_rows[np.count_nonzero(of_rows, axis=1) < uniforms.shape[-1]] = marginal
+            positions[rows] = distinct_positions(of_rows, uniforms[rows])
+        return positions
 
     def __str__(self) -> str:
         """Return the law in words, as certificates print it."""
@@ -200,13 +234,21 @@ class ConditionalLaw(ReferenceLaw):
         )
 
     @cached_property
+    def _place_masses(self) -> Masses:
+        return self.leaves.masses(self.index[:, None], self.places.size)
+
+    @cached_property
     def _masses(self) -> Masses:
         start, knot, mass = self.leaves.masses(self.cells, self.knots.size)
         return start, knot, (1 - MARGINAL_SHARE) * mass
 
 
 def conditional_laws(
-    laws: tuple[ReferenceLaw, ...], reference: Table, constrained: frozenset[int], random: np.random.Generator
+    laws: tuple[ReferenceLaw, ...],
+    reference: Table,
+    constrained: frozenset[int],
+    random: np.random.Generator,
+    sample_weight: FloatArray | None = None,
 ) -> tuple[ConditionalLaw, ...]:
     """Return the laws given all columns that are not constrained, knots as they are.
 
@@ -219,6 +261,8 @@ def conditional_laws(
         Positions of all columns that the property constrains.
     random : numpy.random.Generator
         Seeds the forests and chooses rows where there are more than ``MAX_ROWS``.
+    sample_weight : (n_reference,), optional
+        What each reference row counts; 1 by default.
 
     Raises
     ------
@@ -238,20 +282,29 @@ def conditional_laws(
                 "reference='conditional' needs a column that is not constrained, and all of X's are; use "
                 "reference='marginal'."
             )
-        found.append(_conditional(law, reference, positions, len(constrained) > 1, random))
+        found.append(_conditional(law, reference, sample_weight, positions, len(constrained) > 1, random))
     return tuple(found)
 
 
 def _conditional(
-    law: ReferenceLaw, reference: Table, positions: tuple[int, ...], is_joint: bool, random: np.random.Generator
+    law: ReferenceLaw,
+    reference: Table,
+    weights: FloatArray | None,
+    positions: tuple[int, ...],
+    is_joint: bool,
+    random: np.random.Generator,
 ) -> ConditionalLaw:
     places = law.axis.places(reference)
-    rows = np.flatnonzero(~np.isnan(places))
+    rows = np.flatnonzero(~np.isnan(places) & (True if weights is None else weights > 0))
     if rows.size > MAX_ROWS:
         rows = np.sort(random.choice(rows, MAX_ROWS, replace=False))
     rows = rows[np.argsort(places[rows], kind="stable")]
-    sample = places[rows]
-    leaves = Leaves.grown(_tables.take(reference, rows), sample, positions, int(random.integers(2**31)))
+    sample, counted = places[rows], None if weights is None else weights[rows]
+    leaves = Leaves.grown(_tables.take(reference, rows), sample, positions, int(random.integers(2**31)), counted)
     given = "the features that are not constrained" if is_joint else "the other features"
-    cells = np.stack(split_between_knots(sample, law.knots), axis=1)
-    return ConditionalLaw(law.axis, sample, law.knots, law.weights, int(rows.size), leaves, cells, given)
+    distinct, index = np.unique(sample, return_inverse=True)
+    counts: FloatArray = np.bincount(index, counted, distinct.size).astype(np.float64)
+    cells = np.stack(split_between_knots(distinct, law.knots), axis=1)[index]
+    return ConditionalLaw(
+        law.axis, distinct, counts, law.knots, law.weights, int(rows.size), leaves, index, cells, given
+    )

@@ -21,6 +21,7 @@ from alignconf.band import Scale
 from alignconf.calibration import Calibration
 from alignconf.errors import CalibrationError, InputError
 from alignconf.groups import read_groups
+from alignconf.row_draws import RowDraws
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 
 __all__ = ["check_groups", "check_max_half_width", "fitted_ratio", "refuse_wider", "scale_of", "with_reference_ray"]
@@ -164,7 +165,7 @@ def _sites(alignment: Alignment, reference: Table) -> list[tuple[Table, NDArray[
     complete = _tables.take(reference, np.flatnonzero(alignment.complete(reference)))
     rows = _some(complete)
     n_rows = rows.shape[0]
-    queries = alignment.draw(rows, 1, np.random.default_rng(0))
+    queries = alignment.draw(rows, 1, RowDraws.of(rows, np.random.default_rng(0)))
     sites = [site for part in queries.parts for site in part.sites(rows)]
     return [(rows, np.arange(n_rows))] + [
         (site, np.repeat(np.arange(n_rows), site.shape[0] // n_rows)) for site in sites

@@ -9,8 +9,6 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from alignconf._typing import FloatArray, Table
 from alignconf._validation import CERTIFY, check_count, check_rows, generator
 from alignconf.alignment import Alignment
@@ -24,6 +22,7 @@ from alignconf.levels import Level
 from alignconf.parameters import MOST
 from alignconf.partitioned import PartitionedEstimator
 from alignconf.partitions import is_partitioned
+from alignconf.row_draws import RowDraws
 from alignconf.tally import Tally, tallied
 from alignconf.thresholds import ByGroup
 
@@ -52,7 +51,8 @@ class DeliveringEstimator(PartitionedEstimator):
             errors = None if y is None else self._errors(table, y)
             check_asked(int(alignment.complete(table).sum()))
             self.used_rows_.refuse(table)
-            tally = self._tally(n_queries, errors, table, groups, generator(self.random_state, CERTIFY), keep=True)
+            draws = RowDraws.of(table, generator(self.random_state, CERTIFY))
+            tally = self._tally(n_queries, errors, table, groups, draws, keep=True)
         return certify(self.alignment_, self.calibration_, tally, confidence, self.levels_)
 
     def _queries_of_each(self) -> int:
@@ -67,14 +67,14 @@ class DeliveringEstimator(PartitionedEstimator):
         errors: RowErrors | None,
         table: Table,
         groups: Any,
-        random: np.random.Generator,
+        draws: RowDraws,
         *,
         keep: bool = False,
     ) -> Tally:
         """Return what rows show of the delivered function."""
         membership = self._membership(table, groups) if isinstance(self.threshold_, ByGroup) else None
         half_widths = self.threshold_.of_rows(table, groups)
-        return tallied(self.alignment_, half_widths, table, random, errors, membership, n_queries, keep=keep)
+        return tallied(self.alignment_, half_widths, table, draws, errors, membership, n_queries, keep=keep)
 
     @abstractmethod
     def _errors(self, table: Table, y: Any) -> RowErrors:

@@ -1,9 +1,9 @@
-"""Queries along lines: independent places, a few at a time.
+"""Queries along lines: independent places, a few different ones at a time.
 
-A query of a line property is ``n_points`` places along the feature's axis, drawn independently from the reference law
-and sorted; the other features are the row's own. For an order property these are **iid pairs**, and how often they fail
-bounds the mean absolute distance of a line to a monotone one (:mod:`alignconf.claims`), but not how many of its values are
-out of place. What is common to every law of queries along a line is :class:`AlongLine`.
+A query of a line property is ``n_points`` places along the feature's axis, drawn independently from the reference law given
+that they all differ, and sorted; the other features are the row's own. For an order property these are **pairs**, and how
+often they fail bounds the mean absolute distance of a line to a monotone one (:mod:`alignconf.claims`), but not how many of
+its values are out of place. What is common to every law of queries along a line is :class:`AlongLine`.
 """
 
 from __future__ import annotations
@@ -104,12 +104,19 @@ class LineQueries(AlongLine):
         """The places."""
         return self.places[..., None]
 
-    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> LineQueries:
-        """Return queries with fresh places."""
-        return replace(
-            self,
-            places=np.sort(self.law.draw(random, (table.shape[0], n_queries, self.part.n_points), table), axis=-1),
-        )
+    @property
+    def n_uniforms(self) -> int:
+        """One for each place."""
+        return self.part.n_points
+
+    @property
+    def least_coincidence(self) -> float:
+        """For pairs, that of two draws from the law."""
+        return self.law.least_coincidence if self.part.n_points == 2 else 0.0
+
+    def placed(self, table: Table, uniforms: FloatArray) -> LineQueries:
+        """Return queries with the places that uniform numbers choose."""
+        return replace(self, places=self.law.different_places(uniforms, table))
 
     @cached_property
     def demands(self) -> tuple[FloatArray, FloatArray]:
@@ -123,5 +130,7 @@ class LineQueries(AlongLine):
 
     def __str__(self) -> str:
         """Return the query law in words."""
-        points = {1: "points", 2: "pairs", 3: "triples"}.get(self.part.n_points, f"{self.part.n_points}-tuples")
-        return f"iid {points} from {self.law}"
+        if self.part.n_points == 1:
+            return f"one place drawn from {self.law}"
+        number = {2: "two", 3: "three"}.get(self.part.n_points, str(self.part.n_points))
+        return f"{number} different places drawn independently, given that they differ, from {self.law}"

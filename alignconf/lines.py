@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from alignconf import _tables
 from alignconf._typing import FloatArray, Model, Table
 from alignconf._validation import predictions, rounding
+from alignconf.axes import Axis
 from alignconf.progress import bar
-from alignconf.reference import Axis, ReferenceLaw
+from alignconf.reference import ReferenceLaw
 
 __all__ = ["Lines", "evaluate_lines", "evaluate_sites", "over_blocks"]
 

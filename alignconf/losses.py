@@ -28,6 +28,7 @@ from alignconf.errors import InputError
 from alignconf.families import LossTable, Sizes
 from alignconf.magnitude import ViolationSizes, joined, largest
 from alignconf.rates import RATES, Loss
+from alignconf.row_draws import RowDraws
 from alignconf.scores import Answers
 from alignconf.size_bound import SizeBound
 
@@ -93,11 +94,11 @@ class Magnitude(Loss):
         table: Table,
         reference: Table,
         n_queries: int,
-        random: np.random.Generator,
+        draws: RowDraws,
     ) -> list[Sizes]:
         """Return the sizes of each part with their bounds."""
         _check_inequalities(alignment, self.name)
-        queries = alignment.draw(table, n_queries, random)
+        queries = alignment.draw(table, n_queries, draws)
         lengths = [np.abs(asked.demands[0]).sum(axis=-1) for asked in queries.parts]
         columns = alignment.at_queries(table, queries, cast(Any, _sizes_at_first_row))
         sizes = [joined([cell for cell in column.tolist() if cell is not None]) for column in columns]
@@ -174,7 +175,7 @@ class BoundedLoss(Loss):
         return f"loss, {named} of the size of the violation of a fresh query ({{law}}) by the delivered function,"
 
     def measure(
-        self, alignment: Alignment, table: Table, reference: Table, n_queries: int, random: np.random.Generator
+        self, alignment: Alignment, table: Table, reference: Table, n_queries: int, draws: RowDraws
     ) -> list[tuple[FloatArray, FloatArray]]:
         """Return for each part sizes (n_samples, n_queries, n_half_widths), and the half-widths."""
         _check_inequalities(alignment, self.name)
@@ -183,7 +184,7 @@ class BoundedLoss(Loss):
         def sizes(answers: Answers) -> FloatArray:
             return np.stack([answers.excess(answers.delivered(width)) for width in half_widths.tolist()], axis=-1)
 
-        found = alignment.at_queries(table, alignment.draw(table, n_queries, random), sizes)
+        found = alignment.at_queries(table, alignment.draw(table, n_queries, draws), sizes)
         return [(one, half_widths) for one in found]
 
     def family(self, measured: Sequence[tuple[FloatArray, FloatArray]]) -> LossTable:
@@ -207,7 +208,8 @@ class BoundedLoss(Loss):
     def _half_widths(self, alignment: Alignment, reference: Table) -> FloatArray:
         complete = np.flatnonzero(alignment.complete(reference))[:REFERENCE_ROWS]
         rows = _tables.take(reference, complete)
-        found = alignment.at_queries(rows, alignment.draw(rows, 1, np.random.default_rng(0)), _largest_displacement)
+        queries = alignment.draw(rows, 1, RowDraws.of(rows, np.random.default_rng(0)))
+        found = alignment.at_queries(rows, queries, _largest_displacement)
         moved = np.maximum.reduce(found)
         moved = moved[moved > 0]
         if not moved.size:

@@ -18,9 +18,9 @@ from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf._validation import predictions
 from alignconf.anchored_repair import AnchoredRepair
+from alignconf.axes import Axis
 from alignconf.errors import InputError
 from alignconf.margins import Margins, Values
-from alignconf.reference import Axis
 from alignconf.repair import Repair
 from alignconf.surrogate_repair import SurrogateRepair, have_places
 

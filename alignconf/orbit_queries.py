@@ -54,9 +54,9 @@ class OrbitQueries(PartQueries):
         coefficients, bounds = self.part.demands(self.n_points)
         return coefficients[None, None, :, None, :], bounds[None, None, :, None] + self.part.tol
 
-    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> OrbitQueries:
+    def placed(self, table: Table, uniforms: FloatArray) -> OrbitQueries:
         """Return the same orbits, asked another number of times."""
-        return replace(self, n_queries=n_queries)
+        return replace(self, n_queries=uniforms.shape[1])
 
     def rows(self, block: slice | IntArray) -> OrbitQueries:
         """Return the queries of a block of rows: they are the same for all rows."""

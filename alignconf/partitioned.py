@@ -12,18 +12,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from alignconf import _tables
 from alignconf._typing import IntArray, Table
 from alignconf._validation import CALIBRATE, CERTIFY, check_rows, generator
 from alignconf.alignment import Alignment
-from alignconf.by_partition import PartitionedRows, check_partitioned, membership_of, select_partitions
+from alignconf.by_partition import PartitionedRows, check_partitioned, draws_of, membership_of, select_partitions
 from alignconf.certificate import check_asked
 from alignconf.fitted_columns import FittedColumns, selected
 from alignconf.groups import read_groups
 from alignconf.partitions import Partitions
 from alignconf.repeats import UsedRows, warn_of_found
 from alignconf.request import Request
-from alignconf.row_draws import RowDraws, states_at
+from alignconf.row_draws import RowDraws
 from alignconf.tally import Tally
 from alignconf.thresholds import ByGroup, Threshold
 
@@ -100,7 +99,7 @@ class PartitionedEstimator:
             known = UsedRows.of(reference=reference)
         prepared = self._prepare(self.estimator, reference, reference)
         is_grouped = self.groups is not None or groups is not None
-        surveys = rows.surveyed(prepared, known, with_marks=True, groups=self.groups, is_grouped=is_grouped)
+        surveys = rows.surveyed(prepared, known, groups=self.groups, is_grouped=is_grouped)
         if X_reference is not None and not request.is_full:
             warn_of_found(known, rows.repeats(surveys))
         alignment = self._fixed(prepared, self.estimator, reference)
@@ -108,14 +107,13 @@ class PartitionedEstimator:
         about = self._about(alignment, reference, rows.n_rows - n_complete)
         used = UsedRows().with_marks("calibration", np.concatenate([one.marks for one in surveys]), rows.n_rows)
         used = used.joined("reference", reference)
-        random = generator(self.random_state, CALIBRATE)
+        draws = draws_of(surveys, generator(self.random_state, CALIBRATE))
         if request.is_full:
-            answer = request.answer(alignment, reference[:0], reference, None, random, about)
+            answer = request.answer(alignment, reference[:0], reference, None, draws[0], about)
             return self._adopt(self.estimator, alignment, *answer, used, rows.meta)
         request.check_rows(alignment, reference, n_complete, is_grouped=is_grouped)
-        one_row = _tables.take(reference, np.arange(1))
         sampling = request.sampling(alignment, reference, n_complete)
-        families, scores = rows.families(request, alignment, one_row, random, surveys, sampling.n_queries)
+        families, scores = rows.families(request, alignment, draws, surveys, sampling.n_queries)
         found = request.concluded(alignment, families, sampling, membership_of(surveys), about)
         return self._adopt(self.estimator, alignment, *found, scores, used, rows.meta)
 
@@ -129,13 +127,11 @@ class PartitionedEstimator:
         self._check_labels(rows.meta, groups)
         labels = rows.partitions.alongside(y, "y")
         surveys = rows.surveyed(alignment, self.used_rows_)
-        counts = [one.n_complete for one in surveys]
-        check_asked(sum(counts))
+        check_asked(sum(one.n_complete for one in surveys))
         self.used_rows_.refuse_found(rows.repeats(surveys))
-        first = rows.take(np.array([0]))
-        states = states_at(alignment.asked, first, n_queries, generator(self.random_state, CERTIFY), counts)
+        draws = draws_of(surveys, generator(self.random_state, CERTIFY))
         work = partial(_tallied, self._for_workers(), n_queries)
-        found = dict(rows.run(work, states, labels, label=str(alignment.declared)))
+        found = dict(rows.run(work, draws, labels, label=str(alignment.declared)))
         return Tally.joined([found[i] for i in sorted(found)])
 
     def _lazily(self, method: str, X: Any, groups: Any, names: Any = None, dtype: Any = np.float64) -> Any:
@@ -164,11 +160,9 @@ class PartitionedEstimator:
         return sent
 
 
-def _tallied(
-    aligned: Any, n_queries: int, table: Table, groups: Any, states: tuple[np.random.Generator, ...], y: Any
-) -> Tally:
+def _tallied(aligned: Any, n_queries: int, table: Table, groups: Any, draws: RowDraws, y: Any) -> Tally:
     errors = None if y is None else aligned._errors(table, y)
-    found: Tally = aligned._tally(n_queries, errors, table, groups, RowDraws(states))
+    found: Tally = aligned._tally(n_queries, errors, table, groups, draws)
     return found
 
 

@@ -1,18 +1,19 @@
 r"""Path queries: one place against the pivots of its binary search.
 
 Put the places :math:`u_1 < \dots < u_m` of a line into a balanced binary search tree. A query draws one place ``i`` from the
-reference law and compares its value with that of every **pivot** on the way from the root of the tree to ``i``, at most
-:math:`\lceil \log_2(m + 1) \rceil` values in all. It is failed if any of these pairs violates the property.
+reference law, given that it is not the root of the tree, which there is nothing to compare with. It compares the value at ``i``
+with that of every **pivot** on the way from the root to ``i``, at most :math:`\lceil \log_2(m + 1) \rceil` values in all. It
+is failed if any of these pairs violates the property.
 
 Two places that pass are in order. If ``i < j`` both pass, their lowest common ancestor ``c`` in the tree is on both paths and
 :math:`i \le c \le j`; so :math:`g(u_i) \le g(u_c) \le g(u_j)` for an increasing property, and likewise for any property of
 pairs that chains (:attr:`~alignconf.contract.LineProperty.is_local`). Hence the places that pass have the property
 together, the others can be filled in, and
 
-.. math:: P(\text{a query fails}) \ge \text{mass of the values that must change for the line to have the property},
+.. math:: P(\text{a query fails}) \, (1 - \tau) \ge \text{mass of the values that must change for the line to have the property},
 
-its distance in the sense of Hamming. No such statement follows from independent pairs: teeth that rise slowly and fall
-steeply fail few pairs, and almost every value is out of place.
+its distance in the sense of Hamming, where :math:`\tau` is the mass of the root. No such statement follows from independent
+pairs: teeth that rise slowly and fall steeply fail few pairs, and almost every value is out of place.
 
 References
 ----------
@@ -52,9 +53,19 @@ class PathQueries(AlongLine):
 
     own: IntArray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.intp))
 
-    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> PathQueries:
-        """Return queries with fresh places."""
-        return replace(self, own=self.law.knot_of(self.law.draw(random, (table.shape[0], n_queries), table)))
+    @property
+    def n_uniforms(self) -> int:
+        """One, for the place."""
+        return 1
+
+    @property
+    def least_coincidence(self) -> float:
+        """The mass of the root."""
+        return self.law.least_mass(root_of(self.law.knots.size))
+
+    def placed(self, table: Table, uniforms: FloatArray) -> PathQueries:
+        """Return queries with the places that uniform numbers choose."""
+        return replace(self, own=self.law.other_knots(uniforms[..., 0], table, root_of(self.law.knots.size)))
 
     @cached_property
     def places(self) -> FloatArray:
@@ -96,7 +107,15 @@ class PathQueries(AlongLine):
         """Return the query law in words."""
         among = self.law.knots_in_words
         moved = "" if among.startswith("all") else f", moved up to the next of {among}"
-        return f"one place from {self.law}{moved}, against each pivot of its binary search among {among}"
+        return (
+            f"one place from {self.law}{moved}, given that it is not the first pivot, against each pivot of its binary search "
+            f"among {among}"
+        )
+
+
+def root_of(n_places: int) -> int:
+    """Return the first pivot of every search among so many places."""
+    return n_places // 2
 
 
 @lru_cache(maxsize=64)

@@ -18,7 +18,7 @@ from alignconf._typing import FloatArray, IntArray, Model, Table
 from alignconf._validation import predictions
 from alignconf.alignment import Alignment
 from alignconf.queries import PartQueries
-from alignconf.reference import ReferenceLaw
+from alignconf.reference import ReferenceLaw, weighted_quantiles
 
 __all__ = ["PicturedLine", "lines_of_alignment", "lines_of_model", "of_alignment", "of_model"]
 
@@ -200,9 +200,9 @@ def _marked(asked: PartQueries, values: FloatArray, row: int) -> tuple[tuple[flo
 
 def _places(law: ReferenceLaw, n_points: int) -> FloatArray:
     """Return quantiles of the reference law, and the knots where they are not many: those of trees can be thousands."""
-    chosen = np.quantile(law.sample, np.linspace(0, 1, n_points), method="inverted_cdf")
+    chosen = weighted_quantiles(law.places, law.counts, np.linspace(0, 1, n_points))
     knots = law.knots if law.knots.size <= 2 * n_points else law.knots[:0]
-    return np.unique(np.concatenate([knots[(knots >= law.sample[0]) & (knots <= law.sample[-1])], chosen]))
+    return np.unique(np.concatenate([knots[(knots >= law.places[0]) & (knots <= law.places[-1])], chosen]))
 
 
 def _moved(table: Table, row: int, law: ReferenceLaw, places: FloatArray) -> Table:

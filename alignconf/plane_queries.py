@@ -1,4 +1,7 @@
-"""Queries of a plane property: rectangles with iid sides, on the plane of two features through each row."""
+"""Queries of a plane property: rectangles on the plane of two features through each row.
+
+The two ends of each side are different places, drawn independently given that they differ.
+"""
 
 from __future__ import annotations
 
@@ -63,9 +66,15 @@ class PlaneQueries(PartQueries):
         coefficients, bounds = self.part.demands()
         return coefficients[None, None, :, None, :], bounds[None, None, :, None] + self.part.tol
 
-    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> PlaneQueries:
-        """Return queries with fresh places."""
-        sides = [np.sort(law.draw(random, (table.shape[0], n_queries, 2), table), axis=-1) for law in self.laws]
+    @property
+    def n_uniforms(self) -> int:
+        """Two for each side."""
+        return 4
+
+    def placed(self, table: Table, uniforms: FloatArray) -> PlaneQueries:
+        """Return queries with the places that uniform numbers choose."""
+        of_sides = np.split(uniforms, 2, axis=-1)
+        sides = [law.different_places(own, table) for law, own in zip(self.laws, of_sides, strict=True)]
         return replace(self, places=np.stack(sides, axis=2))
 
     def rows(self, block: slice | IntArray) -> PlaneQueries:
@@ -91,4 +100,7 @@ class PlaneQueries(PartQueries):
 
     def __str__(self) -> str:
         """Return the query law in words."""
-        return f"rectangles with iid sides from {self.laws[0]} and {self.laws[1]}"
+        return (
+            "rectangles, the ends of each side two different places drawn independently, given that they differ, from "
+            f"{self.laws[0]} and {self.laws[1]}"
+        )

@@ -7,7 +7,7 @@ Everything here happens before a row calibrates, and what cannot be is refused b
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from itertools import combinations
 from math import prod
@@ -17,9 +17,10 @@ import numpy as np
 
 from alignconf import _tables
 from alignconf._polyhedron import colliding
-from alignconf._typing import Model, Table
+from alignconf._typing import FloatArray, Model, Table
 from alignconf._validation import warn
 from alignconf.alignment import Alignment
+from alignconf.axes import Axis, place_axis
 from alignconf.conditional import conditional_laws
 from alignconf.contract import LineProperty, Property
 from alignconf.errors import InputError, PropertyWarning
@@ -37,7 +38,7 @@ from alignconf.plane_repair import PlaneProjector, PlaneRepair, is_linear
 from alignconf.projection import Part, Projector
 from alignconf.queries import PartQueries
 from alignconf.query_laws import along_line, check_query_law
-from alignconf.reference import Axis, ReferenceLaw, place_axis
+from alignconf.reference import ReferenceLaw
 from alignconf.repair import Repair
 from alignconf.surrogate_repair import SurrogateRepair
 
@@ -48,6 +49,9 @@ REFERENCES = ("marginal", "conditional")
 
 #: A part that is about lines, and the axis of these lines in a table.
 Placed: TypeAlias = tuple[LineProperty, Axis]
+
+#: From an axis and a number of knots to the reference law along it.
+LawOf: TypeAlias = Callable[[Axis, int], ReferenceLaw]
 
 #: With several features their knots multiply: a grid has about this many times ``n_knots`` points, and no fewer than
 #: ``MIN_KNOTS`` knots along a numeric feature. A plane, all of whose demands are met by one projection, has fewer.
@@ -150,6 +154,7 @@ def prepare(
     margins: Margins | None = None,
     query_law: str = "iid",
     conditional: np.random.Generator | None = None,
+    sample_weight: FloatArray | None = None,
     n_jobs: int | None = None,
     verbose: bool = False,
 ) -> Alignment:
@@ -167,7 +172,13 @@ def prepare(
         What of the model's values a surrogate imitates; by default these themselves.
     conditional : numpy.random.Generator, optional
         Seeds the forests that give reference laws given the features that are not constrained; without it laws are marginal.
+    sample_weight : (n_reference,), optional
+        What each reference row counts; 1 by default.
     """
+
+    def law_of(axis: Axis, n_places: int) -> ReferenceLaw:
+        return ReferenceLaw.from_table(axis, reference, n_places, sample_weight)
+
     check_query_law(declared, query_law)
     codes = missing_codes(model, table)
     axes = place_axes(declared, table, codes)
@@ -177,7 +188,7 @@ def prepare(
     limits = _common_limits(declared, limits)
     repairs: list[Repair] = []
     asked: list[PartQueries] = []
-    on_planes = _planes(planes, placed, reference, norm, n_knots, limits)
+    on_planes = _planes(planes, placed, law_of, norm, n_knots, limits)
     joint = [part.declared for projector in on_planes for part in projector.parts]
     placed = [one for one in placed if one[0] not in joint]
     plain = {axis.position: axis for part, axis in placed if not part.trade}
@@ -188,13 +199,13 @@ def prepare(
         )
     if plain and (surrogate is not None or not _fits_a_grid(list(plain.values()))):
         queries, repair = _surrogate(
-            declared, [one for one in placed if not one[0].trade], reference, surrogate, n_knots, margins or Values()
+            declared, [one for one in placed if not one[0].trade], law_of, surrogate, n_knots, margins or Values()
         )
         asked += [along_line(part, law, query_law) for part, law in queries]
         repairs.append(repair)
         placed = [one for one in placed if one[0].trade]
     for group in _grids(placed):
-        projector = _projector(group, reference, norm, n_knots, limits)
+        projector = _projector(group, law_of, norm, n_knots, limits)
         asked += [along_line(part.declared, part.law, query_law) for part in projector.parts]
         repairs.append(GridRepair(projector))
     for on_plane in on_planes:
@@ -206,7 +217,7 @@ def prepare(
     if conditional is not None:
         on_grids = [law for repair in repairs if isinstance(repair, GridRepair) for law in repair.projector.laws]
         marginal = on_grids + [law for one in asked for law in one.drawn_from]
-        laws = _given_the_others(marginal, declared, axes, reference, conditional)
+        laws = _given_the_others(marginal, declared, axes, reference, conditional, sample_weight)
         asked = [one.drawn_along(laws) for one in asked]
         repairs = [repair.along_laws(laws) if isinstance(repair, GridRepair) else repair for repair in repairs]
     return Alignment(model, declared, tuple(asked), tuple(repairs), limits, n_jobs=n_jobs, verbose=verbose)
@@ -218,6 +229,7 @@ def _given_the_others(
     axes: Sequence[Axis],
     reference: Table,
     random: np.random.Generator,
+    sample_weight: FloatArray | None = None,
 ) -> tuple[ReferenceLaw, ...]:
     """Return the laws, one for each axis, given all columns that no part constrains along lines."""
     if declared.planes:
@@ -229,13 +241,13 @@ def _given_the_others(
     of_axes: dict[Hashable, ReferenceLaw] = {}
     for law in laws:
         of_axes.setdefault(law.axis.key, law)
-    return conditional_laws(tuple(of_axes.values()), reference, constrained, random)
+    return conditional_laws(tuple(of_axes.values()), reference, constrained, random, sample_weight)
 
 
 def _planes(
     planes: Sequence[tuple[PlaneProperty, tuple[Axis, Axis]]],
     placed: Sequence[Placed],
-    reference: Table,
+    law_of: LawOf,
     norm: str,
     n_knots: int,
     limits: tuple[float, float],
@@ -247,7 +259,7 @@ def _planes(
     projectors: list[PlaneProjector] = []
     for group in grouped.values():
         axes = group[0][1]
-        laws = _laws(axes, reference, n_knots, PLANE_FACTOR)
+        laws = _laws(axes, law_of, n_knots, PLANE_FACTOR)
         keys = [axis.key for axis in axes]
         served = {part for projector in projectors for part in (it.declared for it in projector.parts)}
         parts = [
@@ -328,14 +340,14 @@ def _grids(placed: Sequence[Placed]) -> list[list[Placed]]:
 def _surrogate(
     declared: Property,
     placed: Sequence[Placed],
-    reference: Table,
+    law_of: LawOf,
     surrogate: Any,
     n_knots: int,
     margins: Margins,
 ) -> tuple[list[tuple[LineProperty, ReferenceLaw]], Repair]:
     """Return the parts with their laws, and the repair by a surrogate: the given one, or the library's own."""
     distinct = {axis.key: axis for _, axis in placed}
-    laws = {key: ReferenceLaw.from_table(axis, reference, n_knots) for key, axis in distinct.items()}
+    laws = {key: law_of(axis, n_knots) for key, axis in distinct.items()}
     asked = [(part, laws[axis.key]) for part, axis in placed]
     if surrogate is not None and not isinstance(surrogate, str):
         return asked, SurrogateRepair(tuple(distinct.values()), surrogate, margins)
@@ -353,11 +365,11 @@ def _surrogate(
 
 
 def _projector(
-    placed: Sequence[Placed], reference: Table, norm: str, n_knots: int, limits: tuple[float, float]
+    placed: Sequence[Placed], law_of: LawOf, norm: str, n_knots: int, limits: tuple[float, float]
 ) -> Projector:
     """Return the projector of parts along their axes."""
     distinct = {axis.key: axis for _, axis in placed}
-    laws = _laws(list(distinct.values()), reference, n_knots)
+    laws = _laws(list(distinct.values()), law_of, n_knots)
     index = [list(distinct).index(axis.key) for _, axis in placed]
     located = [Part(part, i, laws[i]) for (part, _), i in zip(placed, index, strict=True)]
     # Demands on pairs first: curvature and unimodality keep order along the same axis, and undo less across axes.
@@ -379,7 +391,7 @@ def _check_compatible(one: Part, other: Part, laws: tuple[ReferenceLaw, ...], no
         )
 
 
-def _laws(axes: Sequence[Axis], reference: Table, n_knots: int, factor: int = GRID_FACTOR) -> tuple[ReferenceLaw, ...]:
+def _laws(axes: Sequence[Axis], law_of: LawOf, n_knots: int, factor: int = GRID_FACTOR) -> tuple[ReferenceLaw, ...]:
     """Return the reference laws of the axes, their knots shared out so that the grid stays small.
 
     An ordered category has all its categories as knots; numeric features share what remains of the grid equally.
@@ -389,6 +401,4 @@ def _laws(axes: Sequence[Axis], reference: Table, n_knots: int, factor: int = GR
     grid = n_knots if len(axes) == 1 else factor * n_knots
     share = max(MIN_KNOTS, int((grid / n_categories) ** (1 / len(numeric)) + 1e-9)) if numeric else 0
     per_axis = n_knots if len(axes) == 1 else share
-    return tuple(
-        ReferenceLaw.from_table(axis, reference, per_axis if axis.order is None else len(axis.order)) for axis in axes
-    )
+    return tuple(law_of(axis, per_axis if axis.order is None else len(axis.order)) for axis in axes)

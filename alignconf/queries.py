@@ -1,10 +1,11 @@
 """What a tester asks at each row: a few points, and what is demanded of the values there.
 
 A **query** of a line property is a few places along the feature's axis, the other features being the row's own
-(:mod:`alignconf.query_laws` tells which places); one of a plane property is a rectangle with iid sides
-(:mod:`alignconf.plane_queries`); one of an orbit property is the row's orbit, which leaves nothing to draw
-(:mod:`alignconf.orbit_queries`). Every row has its own private draw. A query of a conjunction is one query of each part, and is
-rejected if any of them is. Queries are the only place where a tester meets randomness.
+(:mod:`alignconf.query_laws` tells which places); one of a plane property is a rectangle (:mod:`alignconf.plane_queries`); one
+of an orbit property is the row's orbit, which leaves nothing to draw (:mod:`alignconf.orbit_queries`). A query compares
+different places: they are drawn given that they differ. Every row has its own private draw (:mod:`alignconf.row_draws`). A
+query of a conjunction is one query of each part, and is rejected if any of them is. Queries are the only place where a tester
+meets randomness.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from alignconf._sums import inner
 from alignconf._typing import BoolArray, FloatArray, IntArray, Table
 from alignconf.contract import Property
 from alignconf.reference import ReferenceLaw
+from alignconf.row_draws import RowDraws
 
-__all__ = ["PartQueries", "Queries", "draw_queries"]
+__all__ = ["PartQueries", "Queries", "draw_queries", "place_queries_at"]
 
 
 class PartQueries(ABC):
@@ -85,9 +87,27 @@ class PartQueries(ABC):
         """Places along each of these axes, (n_samples, n_queries, n_points, n_axes)."""
         raise TypeError(f"{self.declared} draws no places")
 
+    @property
+    def n_uniforms(self) -> int:
+        """How many uniform numbers choose a query; none where nothing is drawn."""
+        return 0
+
+    @property
+    def least_coincidence(self) -> float:
+        """A probability with which independent draws would compare a place with itself; those are left out."""
+        return 0.0
+
     @abstractmethod
-    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> PartQueries:
-        """Return queries of the same part at the rows of a table, freshly drawn."""
+    def placed(self, table: Table, uniforms: FloatArray) -> PartQueries:
+        """Return queries of the same part at the rows of a table, chosen by uniform numbers.
+
+        Independent uniform numbers give queries exactly from the law; equal ones at equal rows give equal queries.
+
+        Parameters
+        ----------
+        table : Table of n_samples rows
+        uniforms : (n_samples, n_queries, n_uniforms) in [0, 1)
+        """
 
     @property
     def is_opaque(self) -> bool:
@@ -162,7 +182,7 @@ class Queries:
         return " and ".join(asked) + (", failed if any of them is" if len(self.parts) > 1 else "")
 
 
-def draw_queries(asked: Sequence[PartQueries], table: Table, n_queries: int, random: np.random.Generator) -> Queries:
+def draw_queries(asked: Sequence[PartQueries], table: Table, n_queries: int, draws: RowDraws) -> Queries:
     """Draw ``n_queries`` queries for each row of a table, every one of its own.
 
     Parameters
@@ -171,6 +191,22 @@ def draw_queries(asked: Sequence[PartQueries], table: Table, n_queries: int, ran
         One for each part of a property; its places do not matter.
     table : Table of n_samples rows
     n_queries : int
-    random : numpy.random.Generator
+    draws : RowDraws of the rows
     """
-    return Queries(tuple(one.drawn(table, n_queries, random) for one in asked), table.shape[0], n_queries)
+    return place_queries_at(asked, table, draws.uniforms(n_queries, sum(part.n_uniforms for part in asked)))
+
+
+def place_queries_at(asked: Sequence[PartQueries], table: Table, uniforms: FloatArray) -> Queries:
+    """Return the queries that uniform numbers choose, each part by its own.
+
+    Parameters
+    ----------
+    asked : sequence of PartQueries
+    table : Table of n_samples rows
+    uniforms : (n_samples, n_queries, n_uniforms) in [0, 1)
+        As many as all parts together have.
+    """
+    ends = np.cumsum([part.n_uniforms for part in asked])
+    of_parts = np.split(uniforms, ends[:-1], axis=-1)
+    placed = tuple(part.placed(table, own) for part, own in zip(asked, of_parts, strict=True))
+    return Queries(placed, table.shape[0], uniforms.shape[1])

@@ -3,11 +3,13 @@
 ==========  =====================================================  ==============================================
 law         a query at a row                                       what its rejection rate bounds
 ==========  =====================================================  ==============================================
-``"iid"``   independent places, two for a property of pairs        the mean absolute distance, by a square root
+``"iid"``   different places, two for a property of pairs          the mean absolute distance, by a square root
 ``"path"``  one place against the pivots of its binary search      the share of values that must change
 ``"line"``  the whole line                                         the share of rows whose line lacks the property
 ==========  =====================================================  ==============================================
 
+A query compares different places: they are drawn independently given that they differ, or where one place is drawn, given that
+it is not the one it would be compared with.
 Proofs are in docs/guarantees.md.
 """
 
@@ -35,6 +37,12 @@ def along_line(part: LineProperty, law: ReferenceLaw, query_law: str) -> AlongLi
     InputError
         If the line has fewer places than the property compares.
     """
+    if law.places.size < part.n_points:
+        raise InputError(
+            f"{part} compares {part.n_points} different places, and feature {law.axis.feature!r} has only {law.places.size} in "
+            "the reference rows, so there is no query to ask. Give reference rows with more different values, or drop the "
+            "property."
+        )
     if query_law == "line" and law.knots.size < part.n_points:
         raise InputError(
             f"query_law='line' asks {part} of the whole line, which has only {law.knots.size} places in the reference rows; "

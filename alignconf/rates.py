@@ -24,6 +24,7 @@ from alignconf._typing import FloatArray, Table
 from alignconf.alignment import Alignment
 from alignconf.errors import InputError
 from alignconf.families import LossFamily, Scores
+from alignconf.row_draws import RowDraws
 
 __all__ = ["RATES", "Loss", "RateLoss"]
 
@@ -50,7 +51,7 @@ class Loss(ABC):
 
     @abstractmethod
     def measure(
-        self, alignment: Alignment, table: Table, reference: Table, n_queries: int, random: np.random.Generator
+        self, alignment: Alignment, table: Table, reference: Table, n_queries: int, draws: RowDraws
     ) -> list[Any]:
         """Return what rows lose, for each part, or once for all parts together.
 
@@ -60,8 +61,8 @@ class Loss(ABC):
         table : rows without missing constrained features
         reference : rows that never calibrate
         n_queries : int
-        random : numpy.random.Generator
-            Draws the queries.
+        draws : RowDraws of the rows of the table
+            Choose the queries.
         """
 
     @abstractmethod
@@ -81,7 +82,7 @@ class RateLoss(Loss):
         What happens with probability at most ``alpha``, in words; ``{law}`` stands for the query law, ``{where}`` for what
         the property is repaired on together.
     scores : callable
-        From the alignment, rows without missing constrained features, the number of queries and a generator to
+        From the alignment, rows without missing constrained features, the number of queries and the rows' draws to
         critical half-widths, (n_samples, n_queries): for each part, or once for all of them.
     per_query : bool
         Whether it has scores for each query of each part; otherwise one for each row, of all parts together.
@@ -89,7 +90,7 @@ class RateLoss(Loss):
 
     label: str
     happening: str
-    scores: Callable[[Alignment, Table, int, np.random.Generator], list[FloatArray]]
+    scores: Callable[[Alignment, Table, int, RowDraws], list[FloatArray]]
     per_query: bool = True
 
     quantity = "the probability that"
@@ -111,22 +112,22 @@ class RateLoss(Loss):
         table: Table,
         reference: Table,
         n_queries: int,
-        random: np.random.Generator,
+        draws: RowDraws,
     ) -> list[FloatArray]:
         """Return critical half-widths, (n_samples, n_queries) each."""
-        return self.scores(alignment, table, n_queries, random)
+        return self.scores(alignment, table, n_queries, draws)
 
     def family(self, measured: Sequence[FloatArray]) -> Scores:
         """Return the scores of a conjunction: the largest of any part."""
         return Scores(measured[0] if len(measured) == 1 else np.maximum.reduce(list(measured)))
 
 
-def _delivered(alignment: Alignment, table: Table, n_queries: int, random: np.random.Generator) -> list[FloatArray]:
-    queries = alignment.draw(table, n_queries, random)
+def _delivered(alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
+    queries = alignment.draw(table, n_queries, draws)
     return [alignment.rounded_up(found) for found in alignment.at_queries(table, queries, scores.delivered)]
 
 
-def _existence(alignment: Alignment, table: Table, n_queries: int, random: np.random.Generator) -> list[FloatArray]:
+def _existence(alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
     if alignment.is_opaque:
         raise InputError(
             f"loss='existence' asks which values within the band are accepted, and {alignment.declared} has a rule that only "
@@ -138,11 +139,11 @@ def _existence(alignment: Alignment, table: Table, n_queries: int, random: np.ra
                 f"loss='existence' is computed for each pair or triple by itself, and the demands of a query share points with "
                 f"query_law={asked.tester!r}: use query_law='iid', or the default loss, 'delivered'."
             )
-    queries = alignment.draw(table, n_queries, random)
+    queries = alignment.draw(table, n_queries, draws)
     return alignment.at_queries(table, queries, scores.existence)
 
 
-def _line(alignment: Alignment, table: Table, _: int, __: np.random.Generator) -> list[FloatArray]:
+def _line(alignment: Alignment, table: Table, _: int, __: RowDraws) -> list[FloatArray]:
     _check_together(alignment, "line")
     if alignment.scale.difficulty is not None:
         raise InputError(
@@ -152,7 +153,7 @@ def _line(alignment: Alignment, table: Table, _: int, __: np.random.Generator) -
     return [alignment.half_widths(table)[:, None] / min(alignment.scale.ray)]
 
 
-def _displacement(alignment: Alignment, table: Table, _: int, __: np.random.Generator) -> list[FloatArray]:
+def _displacement(alignment: Alignment, table: Table, _: int, __: RowDraws) -> list[FloatArray]:
     _check_together(alignment, "displacement")
     f, g = alignment.predict(table)
     size = np.abs(g - f) / alignment.scale.towards(g - f, alignment.scale.sigma(table))

@@ -1,287 +1,30 @@
-"""The axis of a feature and its reference law: where a line is looked at, and how often.
+"""The reference law of a feature: where its lines are looked at, and how often.
 
-An :class:`Axis` gives the values of one column their places on a line: a numeric feature is its own place, the
-categories of an ordered category are counted from 0. A :class:`ReferenceLaw` is the distribution of those places in a
-*reference sample*. It is part of every claim: queries are drawn from it, knots are its quantiles, and the projection
-weighs errors by it. The sample must not contain rows that calibrate or certify. The law here is the marginal one, the same
-for every row; :mod:`alignconf.conditional` has the law given the other features of the row.
+A :class:`ReferenceLaw` is the distribution of the places of one feature (:mod:`alignconf.axes`) in a *reference sample*. It is
+part of every claim: queries are drawn from it, knots are its quantiles, and the projection weighs errors by it. A query
+compares different places, so what is drawn are places given that they differ (:mod:`alignconf.distinct_draws`); how often
+independent draws would coincide is known. A reference row of weight two counts as two rows. The sample must not contain rows
+that calibrate or certify. The law here is the marginal one, the same for every row; :mod:`alignconf.conditional` has the law
+given the other features of the row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field, replace
-from numbers import Real
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from alignconf import _tables
-from alignconf._typing import Feature, FloatArray, IntArray, Table
-from alignconf._validation import is_held, not_held
-from alignconf.contract import LineProperty
-from alignconf.errors import InputError, InputTypeError
+from alignconf._typing import FloatArray, IntArray, Table
+from alignconf.axes import Axis
+from alignconf.distinct_draws import distinct_positions
+from alignconf.errors import InputError
 
-__all__ = ["Axis", "ReferenceLaw", "TradeAxis", "place_axis", "reference_rows", "set_aside", "split_between_knots"]
+__all__ = ["ReferenceLaw", "reference_rows", "set_aside", "split_between_knots", "weighted_quantiles"]
 
 REFERENCE_SHARE = 0.2
 MAX_REFERENCE = 2000
-
-#: Trade lines are drawn from at this many places.
-TRADE_PLACES = 1001
-
-#: Decimals of a place on a trade line, so that a row that was moved to a knot is found at it.
-TRADE_DIGITS = 12
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The places that the values of one column take along its lines.
-
-    Parameters
-    ----------
-    feature : str or int
-        As the user named it.
-    position : int
-        Column position in the table.
-    order : tuple or None
-        Categories from first to last; None for a numeric feature.
-    codes : tuple
-        Values that the model takes for missing, besides NaN and None: they have no place.
-    """
-
-    feature: Feature
-    position: int
-    order: tuple[Any, ...] | None
-    codes: tuple[Any, ...] = field(default=(), kw_only=True)
-
-    @property
-    def columns(self) -> tuple[int, ...]:
-        """The positions of the columns that change along the axis; no two axes of a grid share one."""
-        return (self.position,)
-
-    @property
-    def label(self) -> str:
-        """What the places are, for pictures."""
-        return str(self.feature)
-
-    @property
-    def key(self) -> Hashable:
-        """What makes two axes the same axis."""
-        return self.columns
-
-    def within(self, table: Table) -> Axis:  # noqa: ARG002
-        """Return the axis as reference rows bound it."""
-        return self
-
-    def reference_places(self, table: Table) -> FloatArray:
-        """Return the places whose law the reference rows of a table give, NaN where missing."""
-        return self.places(table)
-
-    def law_in_words(self, n_reference: int) -> str:
-        """Return the reference law in words."""
-        return f"the marginal law of {self.feature!r} in {n_reference} reference rows"
-
-    def places(self, table: Table) -> FloatArray:
-        """Return the place of every row, (n_samples,); NaN where the value is missing.
-
-        Raises
-        ------
-        InputError
-            If a value has no place: a category outside the order, or something that is not a number.
-        """
-        values = _tables.column(table, self.position)
-        return self._numbers(values, self.codes) if self.order is None else self._ranks(values)
-
-    def moved(self, table: Table, rows: IntArray, places: FloatArray) -> dict[int, NDArray[Any]]:  # noqa: ARG002
-        """Return which columns change, by position, and to what values, when rows of a table move to given places.
-
-        Parameters
-        ----------
-        table : Table
-        rows : (n_moved,)
-            Positions of rows in the table.
-        places : (n_moved,)
-        """
-        return {self.position: self.values(places)}
-
-    def values(self, places: FloatArray) -> NDArray[Any]:
-        """Return the column's values at given places, the inverse of :meth:`places`."""
-        if self.order is None:
-            return places
-        categories = np.empty(len(self.order), dtype=object)
-        categories[:] = self.order
-        of_one_type = {type(category) for category in self.order} in ({int}, {float}, {str})
-        lookup = np.asarray(self.order) if of_one_type else categories
-        return lookup[places.astype(np.intp)]
-
-    def _numbers(self, values: NDArray[Any], codes: tuple[Any, ...]) -> FloatArray:
-        numbers = self._held(values)
-        for code in codes:
-            if isinstance(code, Real):
-                # Boosters compare in single precision.
-                numbers[numbers.astype(np.float32) == np.float32(code)] = np.nan
-        return numbers
-
-    def _held(self, values: NDArray[Any]) -> FloatArray:
-        """Return values as floats, missing ones as NaN; refuse what floats do not hold exactly."""
-        if values.dtype.kind in "biuf":
-            inexact = not_held(values)
-            if inexact.any():
-                raise InputError(self._inexact(values[inexact][0]))
-            return values.astype(np.float64)
-        if values.dtype.kind in "mM":
-            raise InputError(
-                f"feature {self.feature!r} holds dates or durations ({values.dtype}); expected numbers. Turn them into "
-                "numbers first, for example days since a start."
-            )
-        if values.dtype.kind == "c":
-            raise InputError(
-                f"feature {self.feature!r} holds complex numbers; expected real ones. Take their real part."
-            )
-        missing = np.array([_tables.is_missing(value) for value in values], dtype=bool)
-        try:
-            if any(isinstance(value, (str, bytes)) for value in values[~missing]):
-                raise TypeError("text")
-            numbers = np.full(values.shape, np.nan)
-            numbers[~missing] = values[~missing].astype(np.float64)
-            not_exact = [value for value in values[~missing].tolist() if not is_held(value)]
-        except (TypeError, ValueError, OverflowError) as error:
-            texts = [value for value in values[~missing] if isinstance(value, (str, bytes))]
-            if not texts:
-                raise InputTypeError(
-                    f"feature {self.feature!r} holds values that are neither numbers nor categories ({error}); expected one "
-                    "number, or one text of an order=[...], in every row."
-                ) from error
-            example = texts[0]
-            raise InputError(
-                f"feature {self.feature!r} has values such as {example!r}, which have no order; "
-                f"list the categories from first to last, order=[...], in the property."
-            ) from error
-        if not_exact:
-            raise InputError(self._inexact(not_exact[0]))
-        return numbers
-
-    def _inexact(self, value: Any) -> str:
-        return (
-            f"feature {self.feature!r} has the value {str(value)[:60]} of type {type(value).__name__}, which no float holds "
-            "exactly, so that different values could become one place; expected numbers of double precision, where whole ones "
-            "are at most 2**53. Convert, shift or scale the column for the model and here alike."
-        )
-
-    def _ranks(self, values: NDArray[Any]) -> FloatArray:
-        ranks = {category: float(rank) for rank, category in enumerate(self.order or ())}
-        try:
-            gone = dict.fromkeys(code for code in self.codes if code not in ranks)
-            places = np.array(
-                [np.nan if _tables.is_missing(value) or value in gone else ranks[value] for value in values.tolist()]
-            )
-        except KeyError as error:
-            raise InputError(
-                f"feature {self.feature!r} has the category {error.args[0]!r}, which order={list(ranks)} does not "
-                "list; add it at its place."
-            ) from error
-        return places.astype(np.float64)
-
-
-@dataclass(frozen=True)
-class TradeAxis(Axis):
-    r"""The axis along which one feature grows at the expense of another.
-
-    With units :math:`s_j, s_k` the sum :math:`c = x_j / s_j + x_k / s_k` of a row stays, and with it the row's **trade line**.
-    The place of a row is where :math:`x_j / s_j` lies in the part of that line on which both features keep within the range
-    of the reference rows: 0 at its lower end, 1 at its upper end. A row whose line misses that range has no place.
-
-    Parameters
-    ----------
-    other : int
-        Column position of the feature that gives way.
-    other_feature : str or int
-    units : (float, float)
-    low, high : (float, float)
-        Range of both features in the reference rows, in units.
-    other_codes : tuple
-        What the model takes for missing in the other feature.
-    """
-
-    other: int
-    other_feature: Feature
-    units: tuple[float, float]
-    low: tuple[float, float] = (-np.inf, -np.inf)
-    high: tuple[float, float] = (np.inf, np.inf)
-    other_codes: tuple[Any, ...] = ()
-
-    @property
-    def columns(self) -> tuple[int, ...]:
-        """The positions of both features."""
-        return (self.position, self.other)
-
-    @property
-    def label(self) -> str:
-        """What the places are, for pictures."""
-        return f"share of the trade line, from {self.other_feature} to {self.feature}"
-
-    @property
-    def key(self) -> Hashable:
-        """The columns and their units."""
-        return (self.columns, self.units)
-
-    def within(self, table: Table) -> TradeAxis:
-        """Return the axis with the range that the rows of a table have."""
-        one, other = self._in_units(table)
-        complete = np.isfinite(one) & np.isfinite(other)
-        if not complete.any():
-            raise InputError(
-                f"features {self.feature!r} and {self.other_feature!r} have no finite value in the reference rows."
-            )
-        one, other = one[complete], other[complete]
-        low, high = (float(one.min()), float(other.min())), (float(one.max()), float(other.max()))
-        if low[0] == high[0] or low[1] == high[1]:
-            raise InputError(
-                f"features {self.feature!r} and {self.other_feature!r} must both vary in the reference rows to be traded "
-                "against each other; give reference rows in which they do, or drop the property."
-            )
-        return replace(self, low=low, high=high)
-
-    def reference_places(self, table: Table) -> FloatArray:  # noqa: ARG002
-        """Return evenly spaced places: the law is uniform on each line."""
-        return np.round(np.linspace(0.0, 1.0, TRADE_PLACES), TRADE_DIGITS)
-
-    def law_in_words(self, n_reference: int) -> str:
-        """Return the reference law in words."""
-        return (
-            f"the uniform law on the part of a trade line, {self.feature!r} against {self.other_feature!r} at "
-            f"{self.units[0]:g} : {self.units[1]:g}, within the range of {n_reference} reference rows"
-        )
-
-    def places(self, table: Table) -> FloatArray:
-        """Return the place of every row, (n_samples,); NaN where a value is missing or the line misses the range."""
-        one, other = self._in_units(table)
-        if not np.isfinite(self.low[0]):
-            return one + other
-        start, length = self._segment(one + other)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(length > 0, np.round((one - start) / length, TRADE_DIGITS), np.nan)
-
-    def moved(self, table: Table, rows: IntArray, places: FloatArray) -> dict[int, NDArray[Any]]:
-        """Return both columns when rows of a table move to given places on their trade lines."""
-        one, other = self._in_units(table)
-        total = (one + other)[rows]
-        start, length = self._segment(total)
-        at = start + places * length
-        return {self.position: self.units[0] * at, self.other: self.units[1] * (total - at)}
-
-    def _in_units(self, table: Table) -> tuple[FloatArray, FloatArray]:
-        one = self._numbers(_tables.column(table, self.position), self.codes) / self.units[0]
-        gives_way = Axis(self.other_feature, self.other, None, codes=self.other_codes)
-        other = gives_way.places(table) / self.units[1]
-        return one, other
-
-    def _segment(self, total: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return where on the lines with given sums the range begins, and how long it is there."""
-        start = np.maximum(self.low[0], total - self.high[1])
-        return start, np.minimum(self.high[0], total - self.low[1]) - start
 
 
 @dataclass(frozen=True)
@@ -291,8 +34,10 @@ class ReferenceLaw:
     Parameters
     ----------
     axis : Axis
-    sample : (n_reference,)
-        Places of the reference rows, sorted.
+    places : (n_places,)
+        The different places of the reference rows, increasing.
+    counts : (n_places,)
+        How many reference rows are at each place; a row of weight two counts as two.
     knots : (n_knots,)
         Increasing places, each of them in the sample: all distinct ones if there are at most ``n_knots``, otherwise
         quantiles that include the smallest and the largest.
@@ -303,41 +48,46 @@ class ReferenceLaw:
     """
 
     axis: Axis
-    sample: FloatArray
+    places: FloatArray
+    counts: FloatArray
     knots: FloatArray
     weights: FloatArray
     n_reference: int
 
     @classmethod
-    def from_table(cls, axis: Axis, table: Table, n_knots: int) -> ReferenceLaw:
-        """Read the law of the axis off the rows of a table, those with a missing value left out."""
+    def from_table(
+        cls, axis: Axis, table: Table, n_knots: int, sample_weight: FloatArray | None = None
+    ) -> ReferenceLaw:
+        """Read the law of the axis off the rows of a table, those with a missing value or without weight left out."""
+        weights = np.ones(table.shape[0]) if sample_weight is None else sample_weight
+        table, weights = _tables.take(table, np.flatnonzero(weights > 0)), weights[weights > 0]
         axis = axis.within(table)
-        places = axis.reference_places(table)
-        sample = np.sort(places[~np.isnan(places)])
-        distinct = np.unique(sample)
-        if not np.isfinite(sample).all():
+        drawn_from, weights = axis.reference_places(table, weights)
+        present = ~np.isnan(drawn_from)
+        distinct, index = np.unique(drawn_from[present], return_inverse=True)
+        if not np.isfinite(distinct).all():
             raise InputError(
                 f"feature {axis.feature!r} has infinite values in the reference rows; expected finite ones."
             )
         if distinct.size < 2:
             held = f"only the value {axis.values(distinct).tolist()[0]!r}" if distinct.size else "no value at all"
             raise InputError(
-                f"feature {axis.feature!r} has {held} in the {len(places)} reference rows: along a constant feature "
+                f"feature {axis.feature!r} has {held} in the {len(drawn_from)} reference rows: along a constant feature "
                 "there is nothing to ask. Give reference rows in which it varies, or drop the property."
             )
-        knots = _quantiles(sample, n_knots)
-        return cls(
-            axis, sample, knots, _knot_mass(sample, knots), int(table.shape[0] - np.isnan(axis.places(table)).sum())
-        )
+        counts = np.bincount(index, weights[present], distinct.size).astype(np.float64)
+        knots = _quantiles(distinct, counts, n_knots)
+        n_reference = int(table.shape[0] - np.isnan(axis.places(table)).sum())
+        return cls(axis, distinct, counts, knots, _knot_mass(distinct, counts, knots), n_reference)
 
     def at_quantiles(self, n_knots: int) -> Self:
         """Return the same law with another number of knots."""
-        knots = _quantiles(self.sample, n_knots)
-        return replace(self, knots=knots, weights=_knot_mass(self.sample, knots))
+        knots = _quantiles(self.places, self.counts, n_knots)
+        return replace(self, knots=knots, weights=_knot_mass(self.places, self.counts, knots))
 
     def on_pieces(self, ends: FloatArray, pieces: IntArray) -> Self:
-        """Return the same law on pieces that end at ``ends`` (n_pieces,), where ``pieces`` (n_reference,) tells each place's."""
-        mass = np.bincount(pieces, minlength=ends.size) / self.sample.size
+        """Return the same law on pieces that end at ``ends`` (n_pieces,), where ``pieces`` (n_places,) tells each place's."""
+        mass = np.bincount(pieces, self.counts, minlength=ends.size) / self.counts.sum()
         # Pieces without reference mass follow their neighbours.
         return replace(self, knots=ends, weights=np.maximum(mass, 1e-6 / mass.size))
 
@@ -354,14 +104,19 @@ class ReferenceLaw:
     @property
     def knots_in_words(self) -> str:
         """The knots in words: all the places that occur, or quantiles of them."""
-        n_knots, n_distinct = self.knots.size, np.unique(self.sample).size
-        return f"all {n_knots} distinct places" if n_knots == n_distinct else f"{n_knots} quantiles"
+        n_knots, n_places = self.knots.size, self.places.size
+        return f"all {n_knots} distinct places" if n_knots == n_places else f"{n_knots} quantiles"
+
+    @property
+    def knot_counts(self) -> FloatArray:
+        """How many reference rows count for each knot, (n_knots,): every place for the knot that :meth:`knot_of` gives it."""
+        return np.bincount(self.knot_of(self.places), self.counts, self.knots.size).astype(np.float64)
 
     @property
     def knot_masses(self) -> FloatArray:
         """Reference mass of each knot, (n_knots,), where every place counts for the knot that :meth:`knot_of` gives it."""
-        counts = np.bincount(self.knot_of(self.sample), minlength=self.knots.size)
-        return counts / self.sample.size
+        masses: FloatArray = self.knot_counts / self.counts.sum()
+        return masses
 
     def knot_of(self, places: FloatArray) -> IntArray:
         """Return for each place the smallest knot that is not below it (the last one beyond it), of the same shape."""
@@ -371,12 +126,50 @@ class ReferenceLaw:
         """Return the weights of the knots on the lines of rows: (n_knots,) if all share them, else (n_samples, n_knots)."""
         return self.weights
 
-    def draw(self, random: np.random.Generator, shape: tuple[int, ...], table: Table) -> FloatArray:  # noqa: ARG002
-        """Return independent draws from the law at the rows of a table, of the given shape, (n_samples, ...).
+    @property
+    def least_coincidence(self) -> float:
+        r"""A probability with which two independent draws are the same place: :math:`\tau = \sum_i p_i^2`."""
+        return float(((self.counts / self.counts.sum()) ** 2).sum())
 
-        The generator is asked once, for as many numbers for each row: see :mod:`alignconf.row_draws`.
+    def least_mass(self, knot: int) -> float:
+        """Return the reference mass of a knot, by its position."""
+        return float(self.knot_masses[knot])
+
+    def different_places(self, uniforms: FloatArray, table: Table) -> FloatArray:  # noqa: ARG002
+        """Return independent draws given that those of one query differ, chosen by uniform numbers.
+
+        Parameters
+        ----------
+        uniforms : (n_samples, n_queries, n_points) in [0, 1)
+        table : Table of n_samples rows
+
+        Returns
+        -------
+        array of the shape of ``uniforms``
+            Increasing along the last axis.
         """
-        return self.sample[random.integers(self.sample.size, size=shape)]
+        return self.places[distinct_positions(self.counts, uniforms)]
+
+    def other_knots(self, uniforms: FloatArray, table: Table, knot: int) -> IntArray:  # noqa: ARG002
+        """Return positions of knots, drawn with their masses given that they are not a certain one.
+
+        Parameters
+        ----------
+        uniforms : (n_samples, n_queries) in [0, 1)
+        table : Table of n_samples rows
+        knot : int
+
+        Returns
+        -------
+        array of the shape of ``uniforms``
+        """
+        return distinct_positions(self._counts_without(knot), uniforms[..., None])[..., 0]
+
+    def _counts_without(self, knot: int) -> FloatArray:
+        """Return the reference counts of the knots, (n_knots,), with 0 for one of them; equal ones if no other has any."""
+        others = np.arange(self.knots.size) != knot
+        counts = np.where(others, self.knot_counts, 0.0)
+        return counts if counts.any() else others.astype(np.float64)
 
     def __str__(self) -> str:
         """Return the law in words, as certificates print it."""
@@ -399,35 +192,28 @@ def reference_rows(n_samples: int, random: np.random.Generator, *, keep: int) ->
     return chosen
 
 
-def place_axis(part: LineProperty, table: Table, codes: Mapping[int, tuple[Any, ...]] | None = None) -> Axis:
-    """Return the axis of a declared property in a table: its column, the order of its categories, codes for missing values."""
-    position, codes = _tables.locate(table, part.feature), codes or {}
-    own = codes.get(position, ())
-    if part.trade is not None:
-        feature, units = part.trade
-        other = _tables.locate(table, feature)
-        return TradeAxis(
-            part.feature, position, None, other, feature, units, other_codes=codes.get(other, ()), codes=own
-        )
-    declared = tuple(part.order) if part.order is not None else _tables.category_order(table, position)
-    return Axis(part.feature, position, declared, codes=own)
-
-
-def split_between_knots(sample: FloatArray, knots: FloatArray) -> tuple[IntArray, IntArray]:
+def split_between_knots(places: FloatArray, knots: FloatArray) -> tuple[IntArray, IntArray]:
     """Return the two knots that share the mass of each place, both (n_places,): its neighbours, or twice the knot it is at."""
-    right = np.searchsorted(knots, sample)
-    return np.where(knots[right] == sample, right, right - 1), right
+    right = np.searchsorted(knots, places)
+    return np.where(knots[right] == places, right, right - 1), right
 
 
-def _quantiles(sample: FloatArray, n_knots: int) -> FloatArray:
-    """Return all distinct values of a sorted sample if there are at most ``n_knots``, else quantiles with both ends."""
-    distinct = np.unique(sample)
-    if distinct.size <= n_knots:
-        return distinct
-    return np.unique(np.quantile(sample, np.linspace(0, 1, n_knots), method="inverted_cdf"))
+def _quantiles(places: FloatArray, counts: FloatArray, n_knots: int) -> FloatArray:
+    """Return all places if there are at most ``n_knots``, else quantiles of the law with both ends: places that occur."""
+    if places.size <= n_knots:
+        return places
+    return weighted_quantiles(places, counts, np.linspace(0, 1, n_knots))
 
 
-def _knot_mass(sample: FloatArray, knots: FloatArray) -> FloatArray:
-    left, right = split_between_knots(sample, knots)
-    counts = np.bincount(left, minlength=knots.size) + np.bincount(right, minlength=knots.size)
-    return counts / (2.0 * sample.size)
+def weighted_quantiles(places: FloatArray, counts: FloatArray, levels: FloatArray) -> FloatArray:
+    """Return the smallest places up to which there is a share of the counts, for each level of one, without repetition."""
+    below = np.cumsum(counts)
+    at = np.searchsorted(below, levels * below[-1])
+    chosen: FloatArray = places[np.unique(np.minimum(at, places.size - 1))]
+    return chosen
+
+
+def _knot_mass(places: FloatArray, counts: FloatArray, knots: FloatArray) -> FloatArray:
+    left, right = split_between_knots(places, knots)
+    shared = np.bincount(left, counts, knots.size) + np.bincount(right, counts, knots.size)
+    return shared.astype(np.float64) / (2.0 * float(counts.sum()))

@@ -41,6 +41,7 @@ __all__ = [
     "fingerprints",
     "limit",
     "repeated",
+    "scatter",
     "surprising_repeats",
     "warn_of_found",
     "warn_of_repeats",
@@ -93,7 +94,7 @@ def fingerprints(table: Table) -> Fingerprints:
         for values, found in zip(columns, hashed, strict=True):
             state *= FIRST
             state += _of_numbers(values[block]) if found is None else found[block]
-            _mix(state)
+            scatter(state)
     return result
 
 
@@ -277,7 +278,7 @@ def _known(marks: Fingerprints, known: Fingerprints) -> IntArray:
     return np.flatnonzero(known[place] == marks)
 
 
-def _mix(state: Fingerprints) -> None:
+def scatter(state: Fingerprints) -> None:
     """Scatter the bits of numbers, in place: the finalizer of SplitMix64, which is one to one."""
     state += STEP
     state ^= state >> np.uint64(30)
@@ -301,7 +302,7 @@ def _of_numbers(values: NDArray[Any]) -> Fingerprints:
         with np.errstate(invalid="ignore"):
             inexact = (numbers >= np.float64(np.iinfo(values.dtype).max)) | (numbers.astype(values.dtype) != values)
         bits[inexact] = values[inexact].astype(np.uint64) * SECOND + INEXACT + (values[inexact] < 0)
-    _mix(bits)
+    scatter(bits)
     return bits
 
 
@@ -314,7 +315,7 @@ def _of_moments(values: NDArray[Any]) -> Fingerprints:
     rest = (known - days).astype("m8[ns]")
     bits: Fingerprints = days.view(np.uint64) * SECOND + rest.view(np.uint64) + (TIME if kind == "M" else DURATION)
     bits[missing] = MISSING
-    _mix(bits)
+    scatter(bits)
     return bits
 
 

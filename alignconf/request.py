@@ -26,6 +26,7 @@ from alignconf.levels import Level
 from alignconf.losses import Magnitude
 from alignconf.ranks import rows_needed, too_few_rows
 from alignconf.rates import Loss
+from alignconf.row_draws import RowDraws
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.thresholds import ByGroup, ByWeight, Fixed, Threshold
 from alignconf.weighted import WeightedScores
@@ -128,7 +129,7 @@ class Request:
         table: Table,
         reference: Table,
         membership: Membership | None,
-        random: np.random.Generator,
+        draws: RowDraws,
         about: dict[str, Any],
     ) -> tuple[Calibration, Threshold, FloatArray]:
         """Return the calibration that rows give, the half-widths that follow, and one score of each row, (n_rows,).
@@ -140,15 +141,15 @@ class Request:
         table : rows with all constrained features, independent of everything fixed before
         reference : rows that never calibrate
         membership : Membership of the rows of the table, optional
-        random : numpy.random.Generator
-            Draws the queries.
+        draws : RowDraws of the rows of the table
+            Choose the queries.
         about : fields of :class:`Calibration` that say where it comes from
         """
         if self.is_full:
             return calibrate([np.zeros((0, 1))], self.promise(alignment), **about), Fixed(np.inf), np.zeros(0)
         self.check_rows(alignment, reference, table.shape[0], is_grouped=membership is not None)
         sampling = self.sampling(alignment, reference, table.shape[0])
-        families = self.families(alignment, table, reference, random, sampling.n_queries)
+        families = self.families(alignment, table, reference, draws, sampling.n_queries)
         overall = families[0]
         one_each = overall.values[:, 0].copy() if isinstance(overall, Scores) else np.zeros(0)
         if self.shift is None:
@@ -221,10 +222,10 @@ class Request:
         return Sampling(self.n_queries, effects) if self._gains(n_rows, effects) else Sampling(1)
 
     def families(
-        self, alignment: Alignment, table: Table, reference: Table, random: np.random.Generator, n_queries: int
+        self, alignment: Alignment, table: Table, reference: Table, draws: RowDraws, n_queries: int
     ) -> list[LossFamily]:
         """Return what rows lose, over all levels together, and then at each level where there are several."""
-        of_parts = self.loss.measure(alignment, table, reference, n_queries, random)
+        of_parts = self.loss.measure(alignment, table, reference, n_queries, draws)
         families = [self.loss.family(of_parts)]
         if len(self.levels) > 1:
             families += [self.loss.family([of_parts[i] for i in chosen]) for chosen in self._parts(alignment)]
@@ -260,7 +261,8 @@ class Request:
         rows = _tables.take(reference, np.flatnonzero(alignment.complete(reference))[:EFFECT_ROWS])
         if not rows.shape[0]:
             return (USUAL_EFFECT,) * len(self.levels)
-        families = self.families(alignment, rows, rows, np.random.default_rng(0), self.n_queries)
+        draws = RowDraws.of(rows, np.random.default_rng(0))
+        families = self.families(alignment, rows, rows, draws, self.n_queries)
         pairs = zip(families[-len(self.levels) :], self.levels, strict=True)
         return tuple(design_effect(one.values, level.alpha) for one, level in pairs if isinstance(one, Scores))
 

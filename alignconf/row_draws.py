@@ -1,101 +1,110 @@
-"""What a generator would draw for some of the rows, without drawing for the others where they are.
+r"""Random numbers that belong to rows: the same rows asked again get the same queries, other rows get others.
 
-Every row has its own private draw: a reference law asks its generator once, for all rows together, and the numbers come row
-by row. So what a block of rows gets is fixed by the state of the generator at its first row, and does not depend on how rows
-are cut into blocks. :func:`states_at` walks a generator over rows that are elsewhere and notes these states; it needs to know
-how many rows each block has, and no row. :class:`RowDraws` hands the numbers out where the rows are.
+The probability in every claim is over the rows *and* over the queries drawn at them. Numbers handed out by position would be
+constants as soon as the seed is an integer: whatever rows come, the first one would be asked the first query. So numbers are
+computed from the rows themselves, by a counter-based generator [1]_:
 
-Walking costs what drawing costs, a few nanoseconds a number, and leaves the generator as drawing for all rows would.
+* the **key of a batch** mixes the seed with a digest of all rows asked together, the sum of their fingerprints
+  (:mod:`alignconf.repeats`), which does not depend on their order;
+* the **key of a row** mixes the key of the batch with the row's own fingerprint, and with how many equal rows came before it,
+  so that equal rows are asked different queries;
+* the ``c``-th **number** of a row is the ``c``-th output of SplitMix64 [2]_ started at its key, its first 53 bits as a fraction.
+
+Nothing depends on the order of the rows, on what lies next to them, on the machine that holds them or on the container they
+come in. Keys are treated as what they imitate, independent uniform numbers. They cost one look at each row, and eight bytes;
+where rows lie in partitions, the eight bytes of all rows are sorted in one place, as equal rows may be anywhere.
+
+References
+----------
+.. [1] Salmon, J. K., Moraes, M. A., Dror, R. O. and Shaw, D. E. (2011). Parallel random numbers: as easy as 1, 2, 3. SC11.
+   doi:10.1145/2063384.2063405
+.. [2] Steele, G. L., Lea, D. and Flood, C. H. (2014). Fast splittable pseudorandom number generators. OOPSLA 2014,
+   doi:10.1145/2660193.2660195
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field
-from math import prod
-from typing import cast
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from alignconf._typing import FloatArray, IntArray, Table
-from alignconf.queries import PartQueries
+from alignconf.repeats import FIRST, STEP, Fingerprints, fingerprints, scatter
 
-__all__ = ["RowDraws", "states_at"]
+__all__ = ["RowDraws"]
 
-#: Numbers that are walked over at a time.
-AT_ONCE = 2**20
+#: Bits of a number, and the size of the last one.
+BITS = np.uint64(11)
+UNIT = 2.0**-53
 
 
+@dataclass(frozen=True, eq=False)
 class RowDraws:
-    """A generator for the rows of one block: each call goes on where it was when the first row of the block came.
+    """Uniform random numbers for each row of a table.
 
     Parameters
     ----------
-    states : sequence of numpy.random.Generator
-        One for each call, as :func:`states_at` returns them; they are copied.
+    keys : (n_samples,) of uint64
     """
 
-    def __init__(self, states: Sequence[np.random.Generator]) -> None:
-        self._states = iter(deepcopy(list(states)))
+    keys: Fingerprints
 
-    def integers(self, high: int, *, size: tuple[int, ...]) -> NDArray[np.int64]:
-        """Return integers from 0 to below ``high``, of shape ``size``, whose first dimension are the rows of the block."""
-        return next(self._states).integers(high, size=size)
+    @classmethod
+    def of(cls, table: Table, random: np.random.Generator) -> RowDraws:
+        """Return the numbers of the rows of a table that are asked together.
 
-    def random(self, *, size: tuple[int, ...]) -> FloatArray:
-        """Return numbers in [0, 1), of shape ``size``, whose first dimension are the rows of the block."""
-        return next(self._states).random(size=size)
+        Parameters
+        ----------
+        table : Table of n_samples rows
+        random : numpy.random.Generator
+            Gives the seed of the batch: one number, whatever the rows.
+        """
+        return cls.of_marks(fingerprints(table), random)
 
+    @classmethod
+    def of_marks(cls, marks: Fingerprints, random: np.random.Generator) -> RowDraws:
+        """Return the numbers of rows given by their fingerprints, (n_samples,)."""
+        # The digest and the number of rows: batches with the same rows are the same batch.
+        batch = np.array([random.integers(2**64, dtype=np.uint64)])
+        for part in (marks.sum(dtype=np.uint64), np.uint64(marks.size)):
+            batch = _mixed(batch, part)
+        return cls(_mixed(_mixed(np.repeat(batch, marks.size), marks), _earlier_equals(marks)))
 
-@dataclass(frozen=True)
-class _Calls:
-    """What a generator is asked for one row: for integers below a number, or (0) for numbers in [0, 1), and how many."""
+    def rows(self, block: slice | IntArray) -> RowDraws:
+        """Return the numbers of a block of rows, or of rows given by their positions."""
+        return RowDraws(self.keys[block])
 
-    seen: list[tuple[int, int]] = field(default_factory=list)
+    def split(self, counts: Sequence[int]) -> list[RowDraws]:
+        """Return the numbers of consecutive blocks of rows, of so many rows each."""
+        ends = np.cumsum(np.asarray(counts, dtype=np.intp))
+        return [self.rows(slice(end - count, end)) for count, end in zip(counts, ends.tolist(), strict=True)]
 
-    def integers(self, high: int, *, size: tuple[int, ...]) -> IntArray:
-        self.seen.append((int(high), prod(size[1:])))
-        return np.zeros(size, dtype=np.intp)
+    def uniforms(self, n_queries: int, n_uniforms: int) -> FloatArray:
+        """Return independent uniform numbers in [0, 1), (n_samples, n_queries, n_uniforms).
 
-    def random(self, *, size: tuple[int, ...]) -> FloatArray:
-        self.seen.append((0, prod(size[1:])))
-        return np.zeros(size)
-
-
-def states_at(
-    asked: Sequence[PartQueries], row: Table, n_queries: int, random: np.random.Generator, counts: Sequence[int]
-) -> list[tuple[np.random.Generator, ...]]:
-    """Return for each block of rows the states in which a generator draws its queries, one for each call.
-
-    Parameters
-    ----------
-    asked : sequence of PartQueries
-        As for :func:`alignconf.queries.draw_queries`.
-    row : Table with a single row
-        Any row; nothing is drawn for it.
-    n_queries : int
-    random : numpy.random.Generator
-        It is left as if queries had been drawn for all rows.
-    counts : sequence of int
-        How many rows each block has, in order.
-    """
-    calls = _Calls()
-    for one in asked:
-        one.drawn(row, n_queries, cast(np.random.Generator, calls))
-    states: list[list[np.random.Generator]] = [[] for _ in counts]
-    for high, of_row in calls.seen:
-        for block, count in zip(states, counts, strict=True):
-            block.append(deepcopy(random))
-            _walk(random, high, count * of_row)
-    return [tuple(block) for block in states]
+        Those of the first queries are the same however many queries there are.
+        """
+        count = np.arange(1, n_queries * n_uniforms + 1, dtype=np.uint64)
+        state = self.keys[:, None] + STEP * count
+        scatter(state)
+        numbers: FloatArray = (state >> BITS).astype(np.float64) * UNIT
+        return numbers.reshape(self.keys.size, n_queries, n_uniforms)
 
 
-def _walk(random: np.random.Generator, high: int, n_numbers: int) -> None:
-    for start in range(0, n_numbers, AT_ONCE):
-        size = min(AT_ONCE, n_numbers - start)
-        if high:
-            random.integers(high, size=size)
-        else:
-            random.random(size=size)
+def _mixed(state: Fingerprints, part: Fingerprints | np.uint64) -> Fingerprints:
+    """Return keys that depend on a state (n,) and on one more number for all or each of them."""
+    mixed: Fingerprints = state * FIRST + part + STEP
+    scatter(mixed)
+    return mixed
+
+
+def _earlier_equals(marks: Fingerprints) -> Fingerprints:
+    """Return for each fingerprint how many equal ones come before it, (n_samples,)."""
+    order = np.argsort(marks, kind="stable")
+    ordered = marks[order]
+    is_first = np.append(True, ordered[1:] != ordered[:-1])[: marks.size]
+    position = np.arange(marks.size)
+    earlier = np.empty(marks.size, dtype=np.uint64)
+    earlier[order] = position - np.maximum.accumulate(np.where(is_first, position, 0))
+    return earlier

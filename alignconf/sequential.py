@@ -29,6 +29,7 @@ from alignconf.betting import BettingSequence
 from alignconf.errors import InputError
 from alignconf.parameters import MOST
 from alignconf.printed import percent
+from alignconf.row_draws import RowDraws
 
 __all__ = ["SequentialCertificate"]
 
@@ -136,8 +137,8 @@ class SequentialCertificate:
         if complete.size:
             rows = _tables.take(table, complete)
             widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
-            random = np.random.default_rng([self._entropy, self._n_batches])
-            queries = alignment.draw(rows, self.n_queries, random)
+            draws = RowDraws.of(table, np.random.default_rng([self._entropy, self._n_batches])).rows(complete)
+            queries = alignment.draw(rows, self.n_queries, draws)
             sizes = alignment.at_queries(rows, queries, lambda answers: answers.excess(answers.delivered(widths)))
             rejected = np.maximum.reduce(sizes) > 0
             following._sequence = self._sequence.update(rejected.mean(axis=1))

@@ -22,10 +22,10 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf._validation import predictions
+from alignconf.axes import Axis
 from alignconf.encoding import Encoder
 from alignconf.errors import InputError
 from alignconf.margins import Margins, Values
-from alignconf.reference import Axis
 from alignconf.repair import Repair
 
 __all__ = ["MonotoneSurrogate", "SurrogateRepair", "have_places"]

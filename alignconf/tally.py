@@ -23,6 +23,7 @@ from alignconf.claims import line_figures, line_losses, with_lines
 from alignconf.error_change import Mean, RowErrors
 from alignconf.groups import Membership
 from alignconf.queries import Queries
+from alignconf.row_draws import RowDraws
 from alignconf.scores import Answers
 
 __all__ = ["Seen", "Tally", "tallied"]
@@ -114,7 +115,7 @@ def tallied(
     alignment: Alignment,
     half_widths: float | FloatArray,
     table: Table,
-    random: np.random.Generator,
+    draws: RowDraws,
     errors: RowErrors | None = None,
     membership: Membership | None = None,
     n_queries: int = 1,
@@ -129,8 +130,8 @@ def tallied(
     half_widths : float or (n_samples,)
         The ``lambda_`` of the delivered function, or that of each row.
     table : Table of n_samples rows, at least one
-    random : numpy.random.Generator
-        Draws the queries.
+    draws : RowDraws of the rows
+        Choose the queries.
     errors : RowErrors, optional
         How values compare with labels, where there are labels.
     membership : Membership of the rows, optional
@@ -145,7 +146,7 @@ def tallied(
     sizes, figures, seen = np.zeros(complete.size), np.zeros((complete.size, 3)), None
     if complete.size:
         rows = _tables.take(table, complete)
-        queries = alignment.draw(rows, n_queries, random)
+        queries = alignment.draw(rows, n_queries, draws.rows(complete))
         widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
         found = alignment.at_queries(rows, with_lines(alignment.declared, queries), partial(_figures, widths))
         parts = [part[:, : 3 * n_queries].reshape(complete.size, 3, n_queries) for part in found[: len(queries.parts)]]

@@ -2,8 +2,8 @@
 
 A row that trained must not calibrate, so ``fit`` splits its rows at random: a quarter calibrates, or as many as ``alpha`` needs
 if that is more, up to a half; the others train, and give the reference law. Weights and other arguments of ``fit`` that have
-one entry for each row are split with the rows. Weights are the model's business alone: a promise is about rows, each of which
-counts once.
+one entry for each row are split with the rows. Weights also say what a row counts in the reference law: a training row of
+weight two is that row twice. A promise is about the rows that calibrate, each of which counts once.
 
 The split does not look at labels, and what ``fit`` refuses of them it reads off the rows that train: given these, the rows that
 calibrate and a fresh row are exchangeable, whatever was refused. A class that happens to have no row to train on is unknown to
@@ -29,7 +29,7 @@ from alignconf._validation import check_entries, warn
 from alignconf.errors import CalibrationError, InputError
 from alignconf.request import Request
 
-__all__ = ["check_classes", "check_labels", "count_held_out", "fit_arguments", "split_rows", "trained"]
+__all__ = ["check_classes", "check_labels", "check_weights", "count_held_out", "fit_arguments", "split_rows", "trained"]
 
 #: ``fit`` sets this share of the rows aside to calibrate, or more where ``alpha`` needs more, up to ``LARGEST_SHARE``.
 CALIBRATION_SHARE = 0.25
@@ -63,6 +63,36 @@ def check_labels(y: Any, n_samples: int, *, owner: str) -> NDArray[Any]:
             f"shape ({n_samples},)."
         )
     return labels
+
+
+def check_weights(value: Any, n_samples: int) -> NDArray[Any]:
+    """Return what rows count, (n_samples,), as numbers of the type that they were given in.
+
+    Raises
+    ------
+    InputError
+        If there is not one number of at least 0 for each row, some of them positive.
+    """
+    weights = check_entries("sample_weight", value)
+    if weights.dtype == object:
+        weights = _as_floats(weights)
+    if weights.shape != (n_samples,) or weights.dtype.kind not in "biuf":
+        raise InputError(
+            f"sample_weight has shape {weights.shape} and type {weights.dtype}; expected one number for each row of X, "
+            f"shape ({n_samples},)."
+        )
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        raise InputError(
+            f"sample_weight is {weights[wrong][0]} in row {int(wrong.argmax())}; expected finite numbers of at least 0. Leave "
+            "rows that should not count out, or give them the weight 0."
+        )
+    if not weights.any():
+        raise InputError(
+            f"sample_weight is zero for all {n_samples} rows; expected a positive weight for some. Leave sample_weight out to "
+            "count every row once."
+        )
+    return weights
 
 
 def fit_arguments(router: Any, estimator: Any, sample_weight: Any, others: dict[str, Any]) -> dict[str, Any]:
@@ -186,15 +216,8 @@ def trained(estimator: Any, table: Table, labels: NDArray[Any], rows: IntArray, 
 def _at(name: str, value: Any, n_samples: int, rows: IntArray) -> Any:
     """Return the entries of some rows, if there is one for each row; otherwise the value itself."""
     if name == "sample_weight":
-        weights = check_entries(name, value)
-        if weights.dtype == object:
-            weights = _as_floats(weights)
-        if weights.shape != (n_samples,) or weights.dtype.kind not in "biuf":
-            raise InputError(
-                f"sample_weight has shape {weights.shape} and type {weights.dtype}; expected one number for each row of X, "
-                f"shape ({n_samples},)."
-            )
-        return weights[rows]
+        weights: NDArray[Any] = check_weights(value, n_samples)[rows]
+        return weights
     if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != n_samples or isinstance(value, dict):
         return value
     if hasattr(value, "shape") and len(value.shape) == 2:

@@ -28,13 +28,14 @@ from alignconf import _tables
 from alignconf._sums import total
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf._validation import predictions, rounding
+from alignconf.axes import Axis, TradeAxis
 from alignconf.ensemble import Ensemble, TreeGrids, TreeLines
 from alignconf.errors import PredictionError
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import Lines
 from alignconf.projection import SNAP, Part, Projector
 from alignconf.queries import PartQueries
-from alignconf.reference import Axis, ReferenceLaw, TradeAxis
+from alignconf.reference import ReferenceLaw
 from alignconf.trees import trees_of
 
 __all__ = ["MAX_PIECES", "TreeRepair", "WalkedGridRepair", "through_trees"]
@@ -254,11 +255,11 @@ def _ends(repair: GridRepair, ensemble: Ensemble) -> FloatArray:
 def _on_pieces(repair: GridRepair, ensemble: Ensemble, ends: FloatArray, relative: float) -> TreeRepair:
     """Return the repair on pieces of a feature, all but the last of which end at ``ends`` (n_pieces - 1,)."""
     (law,) = repair.projector.laws
-    last = float(law.sample[-1])
+    last = float(law.places[-1])
     if ends.size:
         last = max(last, float(ends[-1]) + abs(float(ends[-1])) + 1.0)
     tree_lines = ensemble.along(law.axis.position, np.append(ends, last))
-    steps = law.on_pieces(tree_lines.places, tree_lines.piece_of(law.sample))
+    steps = law.on_pieces(tree_lines.places, tree_lines.piece_of(law.places))
     return TreeRepair(repair.projector, _on(repair.projector, steps), tree_lines, relative)
 
 

@@ -23,11 +23,10 @@ from alignconf.errors import InputError
 from alignconf.fitted_model import FittedModel, function_of
 from alignconf.line_queries import LineQueries
 from alignconf.lines import over_blocks
-from alignconf.plane_queries import PlaneQueries
 from alignconf.preparation import place_queries
 from alignconf.properties import declare
-from alignconf.queries import PartQueries, Queries, draw_queries
-from alignconf.reference import ReferenceLaw
+from alignconf.queries import PartQueries, Queries, draw_queries, place_queries_at
+from alignconf.row_draws import RowDraws
 
 __all__ = ["CountedModel", "ViolationScore", "at_places", "part_margins"]
 
@@ -123,12 +122,12 @@ class ViolationScore:
     @property
     def n_sites(self) -> int:
         """Model rows that one query at one row costs."""
-        return sum(part.n_sites if _n_uniforms(part) == 0 else _n_uniforms(part) for part in self.parts)
+        return sum(part.n_uniforms or part.n_sites for part in self.parts)
 
     @property
     def n_uniforms(self) -> int:
         """Uniform numbers that choose the places of one query; see :meth:`placed`."""
-        return sum(_n_uniforms(part) for part in self.parts)
+        return sum(part.n_uniforms for part in self.parts)
 
     def complete(self, table: Table) -> IntArray:
         """Return the positions of the rows that lack no constrained feature: only these can be asked."""
@@ -139,10 +138,10 @@ class ViolationScore:
 
     def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> Queries:
         """Return ``n_queries`` queries at each row of a table, with places from the reference laws."""
-        return draw_queries(self.parts, table, n_queries, random)
+        return draw_queries(self.parts, table, n_queries, RowDraws.of(table, random))
 
     def placed(self, uniforms: FloatArray, table: Table) -> Queries:
-        """Return one query at each row of a table, at the quantiles of the reference laws that uniform numbers choose.
+        """Return one query at each row of a table, at the places that uniform numbers choose from the reference laws.
 
         Independent uniform numbers in [0, 1) give exactly the law of :meth:`drawn`.
 
@@ -151,12 +150,7 @@ class ViolationScore:
         uniforms : (n_samples, n_uniforms) array in [0, 1)
         table : Table of n_samples rows
         """
-        parts, start = [], 0
-        for part in self.parts:
-            stop = start + _n_uniforms(part)
-            parts.append(_at_quantiles(part, uniforms[:, start:stop], table))
-            start = stop
-        return Queries(tuple(parts), table.shape[0], 1)
+        return place_queries_at(self.parts, table, uniforms[:, None])
 
     def margins(self, table: Table, queries: Queries) -> FloatArray:
         """Return the margin of every query, (n_samples, n_queries); positive exactly where the query is violated.
@@ -213,25 +207,3 @@ def part_margins(asked: PartQueries, values: FloatArray, size: FloatArray) -> Fl
         return excess
     margins = asked.excess(values).min(axis=-1).max(axis=-1)
     return np.where(excess > 0, excess, np.minimum(margins, 0.0))
-
-
-def _n_uniforms(part: PartQueries) -> int:
-    if isinstance(part, LineQueries):
-        return part.part.n_points
-    return 4 if isinstance(part, PlaneQueries) else 0
-
-
-def _at_quantiles(part: PartQueries, uniforms: FloatArray, table: Table) -> PartQueries:
-    """Return a part's queries, one at each row, at the quantiles of its reference laws given by uniform numbers."""
-    if isinstance(part, LineQueries):
-        return at_places(part, _quantiles(part.law, uniforms)[:, None])
-    if isinstance(part, PlaneQueries):
-        sides = [_quantiles(law, uniforms[:, 2 * i : 2 * i + 2]) for i, law in enumerate(part.laws)]
-        return replace(part, places=np.sort(np.stack(sides, axis=1), axis=-1)[:, None])
-    # An orbit leaves nothing to draw.
-    return part.drawn(table, 1, np.random.default_rng(0))
-
-
-def _quantiles(law: ReferenceLaw, uniforms: FloatArray) -> FloatArray:
-    at = np.minimum((uniforms * law.sample.size).astype(np.intp), law.sample.size - 1)
-    return law.sample[at]

@@ -39,9 +39,9 @@ class WholeLineQueries(AlongLine):
     n_samples: int = 0
     n_queries: int = 1
 
-    def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> WholeLineQueries:
+    def placed(self, table: Table, uniforms: FloatArray) -> WholeLineQueries:
         """Return the lines of other rows, asked another number of times."""
-        return replace(self, n_samples=table.shape[0], n_queries=n_queries)
+        return replace(self, n_samples=table.shape[0], n_queries=uniforms.shape[1])
 
     @property
     def coordinates(self) -> FloatArray:

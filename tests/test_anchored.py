@@ -11,7 +11,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from alignconf import AlignedRegressor, InputError, _tables
 from alignconf._validation import check_rows
 from alignconf.anchored_repair import AnchoredRepair, _midway
-from alignconf.reference import Axis
+from alignconf.axes import Axis
 
 X = np.random.default_rng(0).random((300, 5))
 AXES = tuple(Axis(i, i, None) for i in range(4))

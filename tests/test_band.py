@@ -8,13 +8,14 @@ from scipy.optimize import linprog
 from sklearn.tree import DecisionTreeRegressor
 
 from alignconf import AlignedClassifier, AlignedRegressor, scores
+from alignconf.axes import Axis
 from alignconf.band import Scale, clip_to_band
 from alignconf.errors import InputError
 from alignconf.line_queries import LineQueries
 from alignconf.orbit_queries import OrbitQueries
 from alignconf.plotting import line
 from alignconf.properties import AllOf, Bounded, Concave, Increasing, LinearProperty, Rule
-from alignconf.reference import Axis, ReferenceLaw
+from alignconf.reference import ReferenceLaw
 
 LAW = ReferenceLaw.from_table(Axis("a", 0, None), np.linspace(0, 1, 11)[:, None], 11)
 RAYS = pytest.mark.parametrize("ray", [(1.0, 1.0), (1.0, 0.3), (2.0, 5.0)], ids=str)

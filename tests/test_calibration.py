@@ -29,6 +29,7 @@ from alignconf.errors import CalibrationError
 from alignconf.line_queries import LineQueries
 from alignconf.properties import AllOf, Increasing
 from alignconf.ranks import allowed_above, critical_half_width, rows_needed, too_few_rows
+from alignconf.row_draws import RowDraws
 
 # id, recipe, seed, n_rows, n_half_widths, alpha, expected
 GRID = [
@@ -393,8 +394,9 @@ def test_the_figures_of_a_calibration() -> None:
     assert (calibration.alpha, calibration.confidence, calibration.loss) == (0.3, None, "delivered")
     assert calibration.statement == (
         "If the calibration rows and the fresh row, all with the constrained features present, are exchangeable and were "
-        "used neither to fit the model nor as reference, then, averaged over calibration draws, the probability that it "
-        "fails is at most 0.3. Calibration draws that need to leave more queries violated than alpha allows are refused, and "
+        "used neither to fit the model nor as reference, then, averaged over calibration draws of rows and queries, the "
+        "probability that it fails is at most 0.3. "
+        "Calibration draws that need to leave more queries violated than alpha allows are refused, and "
         "count in this average as free of violations: if a share a of the draws is accepted, the average over these alone is "
         "at most alpha / a."
     )
@@ -435,7 +437,7 @@ def test_positive_rate_counts_what_needs_a_band_or_fails_at_full_strength() -> N
     both = AllOf(Increasing(0), Increasing(1))
     aligned = AlignedRegressor(Wave(), both, alpha=0.3, n_knots=9, n_queries=10, random_state=0, confidence=None)
     aligned.calibrate(X, X_reference=reference)
-    queries = aligned.alignment_.draw(X, 10, generator(0, CALIBRATE))
+    queries = aligned.alignment_.draw(X, 10, RowDraws.of(X, generator(0, CALIBRATE)))
     needing = aligned.alignment_.at_queries(X, queries, scores.delivered)
     violated = aligned.alignment_.at_queries(X, queries, lambda found: found.excess(found.f))
     assert aligned.calibration_.positive_rate == pytest.approx((np.max(needing, axis=0) > 0).mean(), abs=1e-12)

@@ -31,6 +31,7 @@ from alignconf.properties import (
     Unimodal,
 )
 from alignconf.queries import Queries
+from alignconf.row_draws import RowDraws
 from tests.test_query_laws import X_MANY, X_NEW, Wave, draw_rows_of
 from tests.test_validity import REFERENCE, Scaled
 
@@ -108,7 +109,9 @@ def test_the_bounds_of_a_certificate_hold(query_law: str, direction: int, alpha:
     aligned = aligned_model(query_law, {0: direction}, alpha=alpha)
     certificate = aligned.certify(X_FRESH, confidence=0.9999)
     law, rows = aligned.alignment_.laws[0], np.random.default_rng(9).random((150, 3))
-    places, masses = (law.sample, np.ones(law.sample.size)) if query_law == "iid" else (law.knots, law.knot_masses)
+    places, masses = (law.places, law.counts) if query_law == "iid" else (law.knots, law.knot_masses)
+    mass = masses / masses.sum()
+    coincidences = {"iid": np.sum(mass**2), "path": mass[mass.size // 2]}.get(query_law)
     moved = np.repeat(rows, len(places), axis=0)
     moved[:, 0] = np.tile(places, len(rows))
     lines = direction * aligned.predict(moved).reshape(len(rows), -1).round(12)
@@ -118,12 +121,13 @@ def test_the_bounds_of_a_certificate_hold(query_law: str, direction: int, alpha:
     if query_law == "iid":
         assert certificate.hamming_bound is None
         assert shares <= certificate.size_bound
-        assert certificate.distance_bound == np.sqrt(certificate.upper_bound)
+        assert certificate.distance_bound == pytest.approx(np.sqrt(certificate.upper_bound * (1 - coincidences)))
     else:
         assert shares < hamming <= certificate.hamming_bound
         assert certificate.size_bound is None
     if query_law == "path":
-        assert certificate.hamming_bound == certificate.distance_bound == certificate.upper_bound
+        assert certificate.hamming_bound == certificate.distance_bound
+        assert certificate.hamming_bound == pytest.approx(certificate.upper_bound * (1 - coincidences))
     if query_law == "line":
         assert certificate.hamming_bound < hamming + 0.15
 
@@ -183,7 +187,7 @@ def test_sizes_are_shares_of_the_range_at_the_knots() -> None:
     """Again from ``predict`` at the pairs of the certificate and at the knots of each line."""
     aligned = aligned_model("iid")
     certificate = aligned.certify(X_FRESH)
-    (asked,) = aligned.alignment_.draw(X_FRESH, 1, generator(0, CERTIFY)).parts
+    (asked,) = aligned.alignment_.draw(X_FRESH, 1, RowDraws.of(X_FRESH, generator(0, CERTIFY))).parts
     knots = aligned.alignment_.laws[0].knots
 
     def lines(places: np.ndarray) -> np.ndarray:
@@ -195,7 +199,8 @@ def test_sizes_are_shares_of_the_range_at_the_knots() -> None:
     sizes = np.maximum(pairs[:, 0] - pairs[:, 1], 0)
     shares = sizes / np.maximum(np.ptp(at_knots, axis=1), sizes)
     assert np.sum(sizes > 1e-12) == certificate.n_rejected
-    assert certificate.size_bound == pytest.approx(np.sqrt(upper_bound(shares, 0.95)), abs=1e-9)
+    different = 1 - asked.least_coincidence
+    assert certificate.size_bound == pytest.approx(np.sqrt(different * upper_bound(shares, 0.95)), abs=1e-9)
 
 
 def test_sentences() -> None:

@@ -18,6 +18,7 @@ from sklearn.linear_model import LinearRegression
 from alignconf import AlignedClassifier, AlignedRegressor, InputError, check, conditional
 from alignconf._validation import generator
 from alignconf.aligned import CONDITION
+from alignconf.axes import Axis
 from alignconf.conditional import MARGINAL_SHARE, conditional_laws
 from alignconf.line_queries import LineQueries
 from alignconf.preparation import prepare
@@ -38,7 +39,8 @@ from alignconf.properties import (
 from alignconf.queries import draw_queries
 from alignconf.ranks import critical_half_width
 from alignconf.rates import RATES
-from alignconf.reference import Axis, ReferenceLaw
+from alignconf.reference import ReferenceLaw
+from alignconf.row_draws import RowDraws
 
 RANDOM = np.random.default_rng(0)
 Z = RANDOM.normal(size=(700, 3))
@@ -78,7 +80,7 @@ def by_hand(law, position, table=REFERENCE, fresh=FRESH, seed=0):
     others = np.delete(np.arange(table.shape[1]), position)
     forest_seed = int(np.random.default_rng(seed).integers(2**31))
     weights = weights_by_hand(table[rows][:, others], table[rows, position], fresh[:, others], forest_seed)
-    np.testing.assert_array_equal(law.sample, table[rows, position])
+    np.testing.assert_array_equal(law.places[law.index], table[rows, position])
     return table[rows, position], weights
 
 
@@ -106,11 +108,12 @@ def test_weights_are_shares_of_leaves_split_between_neighbouring_knots(position)
 def test_pieces_have_the_mass_of_the_places_in_them():
     law = law_of(0)
     ends = np.array([-1.5, -0.2, 0.1, 0.9, 7.0])
-    pieces = np.searchsorted(ends, law.sample)
+    pieces = np.searchsorted(ends, law.places)
     on_pieces = law.on_pieces(ends, pieces)
     _, weights = by_hand(law, 0)
-    mass = np.stack([weights[:, pieces == piece].sum(axis=1) for piece in range(5)], axis=1)
-    marginal = np.bincount(pieces, minlength=5) / 300
+    of_rows = pieces[law.index]
+    mass = np.stack([weights[:, of_rows == piece].sum(axis=1) for piece in range(5)], axis=1)
+    marginal = np.bincount(of_rows, minlength=5) / 300
     expected = (1 - MARGINAL_SHARE) * mass + MARGINAL_SHARE * marginal
     np.testing.assert_allclose(on_pieces.weights_at(FRESH), expected, atol=1e-8)
     assert np.array_equal(law.at_quantiles(12).knots, law_of(0, n_knots=12).knots)
@@ -121,8 +124,8 @@ def test_draws_have_the_weights_of_the_rows_they_are_for():
     """20,000 draws at each of three rows against the shares of leaves. False alarm: 1e-4 for each (chi-square)."""
     law = law_of(1)
     places, weights = by_hand(law, 1, fresh=FRESH[:3])
-    draws = law.draw(np.random.default_rng(1), (3, 10_000, 2), FRESH[:3])
-    assert draws.shape == (3, 10_000, 2)
+    draws = law.different_places(np.random.default_rng(1).random((3, 20_000, 1)), FRESH[:3])
+    assert draws.shape == (3, 20_000, 1)
     values = np.unique(places)
     for i in range(3):
         expected = np.array([weights[i, places == value].sum() for value in values])
@@ -136,13 +139,33 @@ def test_draws_have_the_weights_of_the_rows_they_are_for():
         assert np.abs(found / 20_000 - other).sum() > 0.3, "draws of other rows should not pass"
 
 
-def test_points_of_a_query_are_independent_and_rows_do_not_share_draws():
-    """Pairs of points, and pairs of rows alike, have the product law: not one tree for both. False alarm: 1e-4 for each."""
+def test_points_of_a_query_are_independent_given_that_they_differ():
+    """Pairs have the product law off its diagonal: not one tree for both. False alarm: 1e-4 (chi-square)."""
+    law = law_of(1)
+    places, weights = by_hand(law, 1, fresh=FRESH[:1])
+    pairs = law.different_places(np.random.default_rng(2).random((1, 40_000, 2)), FRESH[:1])[0]
+    assert (pairs[:, 0] < pairs[:, 1]).all()
+    shares = np.array([weights[0, places == value].sum() for value in law.places])
+    expected = np.triu(np.outer(shares, shares), 1)
+    expected *= 40_000 / expected.sum()
+    at = np.searchsorted(law.places, pairs)
+    found = np.zeros_like(expected)
+    np.add.at(found, tuple(at.T), 1)
+    often = expected > 5
+    rest = expected.sum() - expected[often].sum()
+    assert (
+        chisquare(np.append(found[often], 40_000 - found[often].sum()), np.append(expected[often], rest)).pvalue > 1e-4
+    )
+
+
+def test_rows_do_not_share_draws():
+    """Pairs of equal rows have the product law. False alarm: 1e-4."""
     law = law_of(1)
     twins = np.repeat(FRESH[:1], 20_000, axis=0)
-    draws = law.draw(np.random.default_rng(2), (20_000, 1, 2), twins)[:, 0]
-    middle = np.median(draws)
-    for first, second in ((draws[:, 0], draws[:, 1]), (draws[:-1, 0], draws[1:, 0])):
+    draws = draw_queries([LineQueries(Increasing(1), law)], twins, 1, RowDraws.of(twins, np.random.default_rng(2)))
+    first_places = draws.parts[0].places[:, 0, 0]
+    middle = np.median(first_places)
+    for first, second in ((first_places[:-1], first_places[1:]),):
         high, high_too = first > middle, second > middle
         p, q = high.mean(), high_too.mean()
         assert 0.1 < p < 0.9
@@ -154,17 +177,40 @@ def test_points_of_a_query_are_independent_and_rows_do_not_share_draws():
         ]
         product = len(first) * np.array([p * q, p * (1 - q), (1 - p) * q, (1 - p) * (1 - q)])
         assert chisquare(counts, product, ddof=2).pvalue > 1e-4
-    queries = draw_queries([LineQueries(Increasing(1), law)], FRESH, 4, np.random.default_rng(3)).parts[0]
+    draws = RowDraws.of(FRESH, np.random.default_rng(3))
+    queries = draw_queries([LineQueries(Increasing(1), law)], FRESH, 4, draws).parts[0]
     assert queries.places.shape == (150, 4, 2)
-    assert (np.diff(queries.places, axis=-1) >= 0).all()
+    assert (np.diff(queries.places, axis=-1) > 0).all()
+
+
+def test_a_row_next_to_which_one_place_occurs_is_asked_from_the_marginal_law():
+    """The first half of the rows is always at place 0; five places occur in the other half, equally often."""
+    z = np.repeat([0.0, 1.0], 300)
+    table = np.column_stack([np.where(z > 0, np.arange(600) % 5, 0.0), z])
+    law = law_of(0, table)
+    rows = np.array([[0.0, 0.0], [0.0, 1.0]])
+    pairs = law.different_places(np.random.default_rng(4).random((2, 20_000, 2)), rows)
+    shares = np.array([[360, 60, 60, 60, 60], [60, 60, 60, 60, 60]])
+    for found, share in zip(pairs, shares, strict=True):
+        expected = np.triu(np.outer(share, share), 1).astype(float)
+        counts = np.zeros((5, 5))
+        np.add.at(counts, tuple(found.astype(int).T), 1)
+        above = np.triu_indices(5, 1)
+        assert chisquare(counts[above], expected[above] * 20_000 / expected.sum()).pvalue > 1e-4
+    knots = law.other_knots(np.random.default_rng(5).random((2, 20_000)), rows, 0)
+    for found, share in zip(knots, ([0, 60, 60, 60, 60],) * 2, strict=True):
+        expected = 20_000 * np.array(share) / np.sum(share)
+        assert chisquare(np.bincount(found, minlength=5)[1:], expected[1:]).pvalue > 1e-4
 
 
 def test_draws_of_many_rows_are_found_block_by_block(monkeypatch):
     """Rows of any block have draws of their own: the mean of the place follows the row in the last block as in the first."""
     law = law_of(1)
-    monkeypatch.setattr(conditional, "N_AT_ONCE", 40)
-    draws = law.draw(np.random.default_rng(4), (150, 200), FRESH)
-    whole = law.weights_at(FRESH) @ law.knots
+    uniforms = np.random.default_rng(4).random((150, 200, 1))
+    together = law.different_places(uniforms, FRESH)
+    monkeypatch.setattr(conditional, "MASSES_AT_ONCE", 40 * law.places.size)
+    np.testing.assert_array_equal(law.different_places(uniforms, FRESH), together)
+    draws, whole = together[..., 0], law.weights_at(FRESH) @ law.knots
     assert np.corrcoef(draws.mean(axis=1), whole)[0, 1] > 0.97
     assert np.corrcoef(draws.mean(axis=1)[120:], whole[120:])[0, 1] > 0.95
 
@@ -174,7 +220,8 @@ def test_the_law_is_constant_along_the_line():
     moved = FRESH.copy()
     moved[:, 0] = np.random.default_rng(5).normal(size=150)
     assert law.weights_at(moved).tobytes() == law.weights_at(FRESH).tobytes()
-    one, other = (law.draw(np.random.default_rng(6), (150, 3, 2), table) for table in (FRESH, moved))
+    uniforms = np.random.default_rng(6).random((150, 3, 2))
+    one, other = (law.different_places(uniforms, table) for table in (FRESH, moved))
     np.testing.assert_array_equal(one, other)
     elsewhere = FRESH.copy()
     elsewhere[:, 1] = -elsewhere[:, 1]
@@ -351,7 +398,7 @@ def limits_of_pairs():
             right = LINE[None] + np.clip((g - LINE)[None], -middle, middle)
             low, high = np.where(left - right > 1e-9, middle, low), np.where(left - right > 1e-9, high, middle)
         limits = np.where(np.triu(LINE[:, None] > LINE[None], 1), high, 0.0)
-        found.append((limits, 2 * np.multiply.outer(share, share)))
+        found.append((limits, 2 * np.multiply.outer(share, share) / (1 - share @ share)))
     return found
 
 
@@ -379,7 +426,8 @@ def test_the_mean_rate_under_conditional_queries_is_what_the_rank_says(alpha, n_
         settings = {"conditional": np.random.default_rng(1)} if law == "conditional" else {}
         alignment = grouped_alignment(**settings)
         random = np.random.default_rng(2)
-        (scores,) = RATES["delivered"].scores(alignment, grouped_rows(99 * n_draws, random), 1, random)
+        rows = grouped_rows(99 * n_draws, random)
+        (scores,) = RATES["delivered"].scores(alignment, rows, 1, RowDraws.of(rows, random))
         rates = np.array([rate(critical_half_width(draw, alpha)[0]) for draw in scores.reshape(n_draws, 99, 1)])
         means[law] = rates.mean(), rates.std() / np.sqrt(n_draws)
     mean, error = means["conditional"]
@@ -395,7 +443,10 @@ def test_certificates_count_queries_of_the_conditional_law():
     certificate = aligned.certify(grouped_rows(20_000, np.random.default_rng(4)))
     words = "the law of 0 given the other features (forest of 100 trees on 660 reference rows)"
     assert certificate.reference_law == words
-    assert f"iid pairs from {words}, along the line of a fresh row" in certificate.sentence
+    assert (
+        f"two different places drawn independently, given that they differ, from {words}, along the line of a fresh row"
+        in certificate.sentence
+    )
     assert words in aligned.calibration_.statement
     expected = rate(0.0)
     assert abs(certificate.before.rate - expected) < 4 * np.sqrt(expected * (1 - expected) / 20_000)
@@ -520,10 +571,11 @@ def test_a_surrogate_is_asked_queries_of_the_conditional_law():
 def test_many_reference_rows_are_thinned(monkeypatch):
     monkeypatch.setattr(conditional, "MAX_ROWS", 100)
     law = law_of(0)
-    assert (law.sample.size, law.n_reference) == (100, 100)
+    assert (law.counts.sum(), law.n_reference) == (100, 100)
     assert "on 100 reference rows" in str(law)
     np.testing.assert_allclose(law.weights_at(FRESH).sum(axis=1), 1)
-    assert set(law.draw(np.random.default_rng(0), (150, 5), FRESH).ravel()) <= set(law.sample)
+    drawn = law.different_places(np.random.default_rng(0).random((150, 5, 2)), FRESH)
+    assert set(drawn.ravel()) <= set(law.places)
 
 
 @pytest.mark.parametrize(

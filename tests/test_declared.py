@@ -121,8 +121,9 @@ def test_declarations_belong_to_the_demands_they_are_about() -> None:
 
 
 def test_a_cell_search_takes_no_property_whose_cuts_it_does_not_know() -> None:
+    from alignconf.axes import Axis
     from alignconf.line_queries import LineQueries
-    from alignconf.reference import Axis, ReferenceLaw
+    from alignconf.reference import ReferenceLaw
 
     law = ReferenceLaw.from_table(Axis(0, 0, None), np.arange(10.0)[:, None], 5)
     for part in (Unimodal(0, peak=400.0), Anew(0), Concave(0)):
@@ -266,8 +267,9 @@ def test_a_true_declaration_is_kept_at_given_knots() -> None:
 # What is not declared is not used
 # ---------------------------------------------------------------------------------------------------------------------
 def test_a_tolerance_is_granted_only_where_the_size_of_demands_is_declared() -> None:
+    from alignconf.axes import Axis
     from alignconf.projection import Part
-    from alignconf.reference import Axis, ReferenceLaw
+    from alignconf.reference import ReferenceLaw
 
     law = ReferenceLaw.from_table(Axis(0, 0, None), np.arange(10.0)[:, None], 5)
     assert Part(Increasing(0, tol=0.3), 0, law).slack == 0.15

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from alignconf import AlignedRegressor, InputError, check
+from alignconf.axes import TradeAxis, place_axis
 from alignconf.properties import AllOf, Decreasing, Dominates, Increasing
-from alignconf.reference import ReferenceLaw, TradeAxis, place_axis
+from alignconf.reference import ReferenceLaw
 from tests.chance import check_rate
 
 X = np.random.default_rng(0).random((600, 4)) * [1.0, 20.0, 1.0, 1.0]
@@ -104,7 +105,7 @@ def test_features_that_cannot_be_traded_are_refused(change, words: str) -> None:
 
 def test_a_place_and_its_row_lead_to_each_other() -> None:
     law = law_of(PART, X)
-    axis, places = law.axis, law.sample
+    axis, places = law.axis, law.places
     assert ((axis.places(X) >= 0) & (axis.places(X) <= 1)).all()
     moved = at(axis, X[:100], places)
     total = moved[:, 0] + moved[:, 1] / 20

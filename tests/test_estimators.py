@@ -615,7 +615,7 @@ def test_fit_trains_a_clone_and_calibrates_on_rows_held_out():
     np.testing.assert_array_equal(aligned.estimator_.y_, Y_TRAIN[positions])
     assert aligned.calibration_.n_rows == 100
     assert aligned.calibration_.n_reference == 300
-    np.testing.assert_array_equal(aligned.alignment_.laws[0].sample, np.sort(trained[:, 0]))
+    np.testing.assert_array_equal(aligned.alignment_.laws[0].places, np.unique(trained[:, 0]))
 
 
 def test_fit_at_full_strength_trains_on_all_rows():
@@ -959,7 +959,7 @@ def test_reference_rows_give_the_law_and_do_not_calibrate():
         X_CAL, X_reference=X_TRAIN
     )
     law = aligned.alignment_.laws[0]
-    np.testing.assert_array_equal(law.sample, np.sort(X_TRAIN[:, 0]))
+    np.testing.assert_array_equal(law.places, np.unique(X_TRAIN[:, 0]))
     assert set(law.knots) <= set(X_TRAIN[:, 0])
     assert len(law.knots) <= 8
     assert (law.knots[0], law.knots[-1]) == (X_TRAIN[:, 0].min(), X_TRAIN[:, 0].max())
@@ -972,7 +972,7 @@ def test_reference_rows_give_the_law_and_do_not_calibrate():
 def test_without_reference_rows_a_fifth_is_set_aside_and_does_not_calibrate():
     aligned = AlignedRegressor(Swing(), {0: 1}, random_state=0, confidence=None).calibrate(X_CAL)
     assert (aligned.calibration_.n_rows, aligned.calibration_.n_reference) == (120, 30)
-    assert set(aligned.alignment_.laws[0].sample) < set(X_CAL[:, 0])
+    assert set(aligned.alignment_.laws[0].places) < set(X_CAL[:, 0])
 
 
 def test_at_most_two_thousand_rows_are_set_aside():
@@ -984,7 +984,7 @@ def test_at_most_two_thousand_rows_are_set_aside():
 
 def test_at_full_strength_all_rows_give_the_law():
     aligned = AlignedRegressor(Swing(), {0: 1}, alpha=0, random_state=0).calibrate(X_CAL)
-    np.testing.assert_array_equal(aligned.alignment_.laws[0].sample, np.sort(X_CAL[:, 0]))
+    np.testing.assert_array_equal(aligned.alignment_.laws[0].places, np.unique(X_CAL[:, 0]))
     assert aligned.calibration_.n_rows == 0
 
 

@@ -20,6 +20,7 @@ from alignconf.preparation import prepare
 from alignconf.projection import Projection
 from alignconf.properties import AllOf, Decreasing, Increasing
 from alignconf.reference import ReferenceLaw
+from alignconf.row_draws import RowDraws
 from alignconf.scores import delivered
 
 # Random functions of the first ``n_axes`` columns and of one more, which no property constrains. --------------------
@@ -230,7 +231,7 @@ def test_what_is_left_as_rounding_is_no_infinite_score_across_cells(n_axes: int,
         alignment, row = aligned(model, declared, n_axes, norm)
         table = np.repeat(row, 40, axis=0)
         table[:, :-1] = np.random.default_rng(0).random((40, n_axes))
-        queries = alignment.draw(table, 10, np.random.default_rng(1))
+        queries = alignment.draw(table, 10, RowDraws.of(table, np.random.default_rng(1)))
         found = alignment.at_queries(table, queries, delivered)
         for part, asked, score in zip(alignment.projector.parts, queries.parts, found, strict=True):
             apart = separated(part.law.knots, asked.places[..., 0], asked.places[..., 1])
@@ -358,7 +359,7 @@ def test_categories_that_are_all_knots_need_no_level_of_their_own(monkeypatch: p
     for norm in ("l2", "sup"):
         short = prepare(Steps(), declared, rows, rows, norm=norm, n_knots=16)
         f, g = short.predict(rows)
-        queries = short.draw(rows, 3, np.random.default_rng(5))
+        queries = short.draw(rows, 3, RowDraws.of(rows, np.random.default_rng(5)))
         scores_of = short.at_queries(rows, queries, delivered)
         with monkeypatch.context() as patch:
             patch.setattr(ReferenceLaw, "is_complete", False)

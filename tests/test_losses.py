@@ -114,8 +114,8 @@ def test_the_falling_bound_is_used_only_where_the_repair_is_exact() -> None:
 def test_statements_speak_of_sizes() -> None:
     calibration = align(0.1, Magnitude(RANGE)).calibration_
     assert (
-        "the expected size of the violation of a fresh query (iid pairs from the marginal law of 0"
-        in calibration.statement
+        "the expected size of the violation of a fresh query (two different places drawn independently, given "
+        "that they differ, from the marginal law of 0" in calibration.statement
     )
     assert calibration.statement.endswith("is at most 0.1.")
     assert "lose something without a band" in str(calibration)

@@ -13,9 +13,9 @@ from sklearn.linear_model import LinearRegression
 from alignconf import AlignedClassifier, InputError
 from alignconf._validation import check_rows
 from alignconf.anchored_repair import AnchoredRepair
+from alignconf.axes import Axis
 from alignconf.margins import LogOdds, OwnRange, Values
 from alignconf.monotone_repair import MonotoneRepair
-from alignconf.reference import Axis
 from alignconf.surrogate_repair import SurrogateRepair
 
 X = np.random.default_rng(0).random((800, 6))

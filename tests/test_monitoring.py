@@ -37,12 +37,25 @@ class Falling:
         return -X[:, 1] * X[:, 0]
 
 
+class Wavy:
+    """A line whose pairs need half-widths of their own, so that other queries have other scores."""
+
+    def predict(self, X):
+        return X[:, 1] * np.sin(9 * X[:, 0])
+
+
+def wavy():
+    places = np.random.default_rng(0).random((2, 300))
+    reference, rows = (np.column_stack([column, np.ones(300)]) for column in places)
+    return AlignedRegressor(Wavy(), {0: 1}, random_state=0).calibrate(rows, X_reference=reference)
+
+
 def draw_rows(n_samples, random, scale=1.0):
     return np.column_stack([random.integers(0, 2, n_samples), random.exponential(scale, n_samples)]).astype(float)
 
 
 def rate_at(half_width, scale=1.0):
-    return 0.5 * np.exp(-2 * half_width / scale)
+    return np.exp(-2 * half_width / scale)
 
 
 def calibrated(n_rows=500, seed=0, **parameters):
@@ -74,7 +87,7 @@ def test_a_row_is_violated_iff_lambda_is_smaller():
 
 
 def test_critical_half_widths_have_a_stream_of_their_own():
-    aligned = calibrated()
+    aligned = wavy()
     rows = draw_rows(200, np.random.default_rng(1))
     same = aligned.critical_half_widths(rows)
     np.testing.assert_array_equal(aligned.critical_half_widths(rows), same)
@@ -513,7 +526,7 @@ def test_rules_that_only_say_yes_or_no_are_steered_to_half_widths_at_which_they_
 def test_the_state_is_never_changed_and_the_same_seed_gives_the_same_numbers():
     random = np.random.default_rng(15)
     batches = [draw_rows(50, random) for _ in range(3)]
-    start = Monitor(calibrated(), random_state=3)
+    start = Monitor(wavy(), random_state=3)
     once, twice = start.update(batches[0]), start.update(batches[0])
     assert start.n_rows == start.window.n_rows == start.rate.n_rows == 0
     np.testing.assert_array_equal(once.window.scores, twice.window.scores)
@@ -521,7 +534,7 @@ def test_the_state_is_never_changed_and_the_same_seed_gives_the_same_numbers():
     # A batch that comes twice is asked other queries the second time.
     np.testing.assert_array_equal(once.update(batches[0]).window.scores[:50], once.window.scores)
     assert (once.update(batches[0]).window.scores[50:] != once.window.scores).any()
-    other = Monitor(calibrated(), random_state=4).update(batches[0])
+    other = Monitor(wavy(), random_state=4).update(batches[0])
     assert (other.window.scores != once.window.scores).any()
     assert repr(once) == "<Monitor of AlignedRegressor after 50 rows, alarm=False>"
     for copied in (pickle.loads(pickle.dumps(once)),):

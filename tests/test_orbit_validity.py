@@ -20,6 +20,7 @@ from alignconf.preparation import prepare
 from alignconf.properties import InvariantUnder, LinearProperty, Rule
 from alignconf.ranks import critical_half_width
 from alignconf.rates import RATES
+from alignconf.row_draws import RowDraws
 from tests.test_validity import draws, expected_rate, margin, standard_error
 
 #: Values at the three points for each kind of row; some kinds have each property.
@@ -118,7 +119,8 @@ def alignment_of(declared: OrbitProperty) -> Alignment:
 
 def scores_of(declared: OrbitProperty, n_draws: int, n_rows: int, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
-    (found,) = RATES["delivered"].scores(alignment_of(declared), draw_rows(n_draws * n_rows, random), 1, random)
+    rows = draw_rows(n_draws * n_rows, random)
+    (found,) = RATES["delivered"].scores(alignment_of(declared), rows, 1, RowDraws.of(rows, random))
     return found.reshape(n_draws, n_rows, 1)
 
 

@@ -14,6 +14,7 @@ from scipy.optimize import linprog, lsq_linear
 from sklearn.base import clone
 
 from alignconf import AlignedRegressor, InputError, check
+from alignconf.axes import Axis
 from alignconf.lines import Lines
 from alignconf.plane_repair import PlaneProjector
 from alignconf.projection import Part
@@ -29,7 +30,7 @@ from alignconf.properties import (
     SlopeAtLeast,
     Unimodal,
 )
-from alignconf.reference import Axis, ReferenceLaw
+from alignconf.reference import ReferenceLaw
 
 SIZES = (5, 4)
 #: What can share one projection with diminishing returns of features 0 and 1.
@@ -210,7 +211,7 @@ def test_losses_words_and_limits() -> None:
         AlignedRegressor(Wavy(), declared, random_state=0, confidence=None).calibrate(X[:500]).certify(X[500:]).sentence
     )
     assert "diminishing returns of 0 and 1 and between 0.5 and 1.2" in sentence
-    assert "rectangles with iid sides" in sentence
+    assert "rectangles, the ends of each side two different places" in sentence
     audit = check(Wavy(), X, DiminishingReturns(0, 1), random_state=0)
     assert audit.violations.n_rejected > 0
     assert audit.worst is not None

@@ -21,6 +21,7 @@ from sklearn.ensemble import RandomForestRegressor
 from alignconf import AlignedClassifier, AlignedRegressor, InputError, check
 from alignconf._validation import generator
 from alignconf.aligned import CERTIFY
+from alignconf.axes import Axis
 from alignconf.contract import LineProperty
 from alignconf.distance import absolute_distances, hamming_distances
 from alignconf.line_queries import LineQueries
@@ -43,7 +44,8 @@ from alignconf.properties import (
 )
 from alignconf.query_laws import QUERY_LAWS, along_line, check_query_law
 from alignconf.ranks import allowed_above
-from alignconf.reference import Axis, ReferenceLaw
+from alignconf.reference import ReferenceLaw
+from alignconf.row_draws import RowDraws
 from alignconf.whole_line_queries import WholeLineQueries
 from tests.catalogue import CASES
 from tests.chance import check_rate
@@ -56,6 +58,7 @@ from tests.test_validity import (
     half_widths,
     margin,
     projected,
+    sample_of,
     share_margin,
     thresholds,
 )
@@ -330,22 +333,25 @@ def test_a_place_on_its_own_path_is_never_rejected() -> None:
 def test_places_are_drawn_with_the_masses_of_the_knots(n_knots: int) -> None:
     """Chi-square at five standard deviations. False alarm: below 1e-5 for each case."""
     law = law_at(np.arange(9.0), [5, 1, 1, 3, 2, 7, 1, 1, 4], n_knots)
-    asked = PathQueries(Increasing(0), law).drawn(np.zeros((4000, 1)), 5, np.random.default_rng(1))
+    asked = PathQueries(Increasing(0), law).placed(np.zeros((4000, 1)), np.random.default_rng(1).random((4000, 5, 1)))
+    root = law.knots.size // 2
     counts = np.bincount(asked.own.ravel(), minlength=law.knots.size)
-    expected = 20_000 * law.knot_masses
+    assert counts[root] == 0
+    others = np.arange(law.knots.size) != root
+    expected = 20_000 * law.knot_masses[others] / (1 - asked.least_coincidence)
     assert expected.sum() == pytest.approx(20_000)
-    freedom = law.knots.size - 1
-    assert ((counts - expected) ** 2 / expected).sum() <= freedom + 5 * np.sqrt(2 * freedom) + 10
+    freedom = law.knots.size - 2
+    assert ((counts[others] - expected) ** 2 / expected).sum() <= freedom + 5 * np.sqrt(2 * freedom) + 10
     # A place between two knots counts for the upper one.
-    upper = [min(knot for knot in law.knots if knot >= place) for place in law.sample]
-    np.testing.assert_array_equal(law.knots[law.knot_of(law.sample)], upper)
+    upper = [min(knot for knot in law.knots if knot >= place) for place in law.places]
+    np.testing.assert_array_equal(law.knots[law.knot_of(law.places)], upper)
 
 
 def test_rows_labels_and_words() -> None:
     law = law_at(np.arange(6.0))
     table = np.zeros((7, 2))
-    path = PathQueries(Increasing(0), law).drawn(np.zeros((7, 1)), 3, np.random.default_rng(0))
-    line = WholeLineQueries(Increasing(0), law).drawn(np.zeros((7, 1)), 1, np.random.default_rng(0))
+    path = PathQueries(Increasing(0), law).placed(np.zeros((7, 1)), np.random.default_rng(0).random((7, 3, 1)))
+    line = WholeLineQueries(Increasing(0), law).placed(np.zeros((7, 1)), np.zeros((7, 1, 0)))
     for asked, n_points in ((path, 3), (line, 6)):
         block = asked.rows(slice(2, 5))
         np.testing.assert_array_equal(block.coordinates, asked.coordinates[2:5])
@@ -354,12 +360,14 @@ def test_rows_labels_and_words() -> None:
         assert asked.coordinates.shape[2] == n_points
         assert asked.labels(table, 4) == tuple(asked.coordinates[4, 0, :, 0].tolist())
     assert str(path) == (
-        "one place from the marginal law of 0 in 6 reference rows, against each pivot of its binary search among all 6 "
-        "distinct places"
+        "one place from the marginal law of 0 in 6 reference rows, given that it is not the first pivot, against each pivot of "
+        "its binary search among all 6 distinct places"
     )
     assert str(line) == "the values at all 6 distinct places of the marginal law of 0 in 6 reference rows, all together"
     few = law_at(np.arange(6.0), n_knots=3)
-    assert "moved up to the next of 3 quantiles, against each pivot" in str(PathQueries(Increasing(0), few))
+    assert "moved up to the next of 3 quantiles, given that it is not the first pivot, against each pivot" in str(
+        PathQueries(Increasing(0), few)
+    )
     assert "the values at 3 quantiles of the marginal" in str(WholeLineQueries(Increasing(0), few))
 
 
@@ -426,7 +434,7 @@ def test_a_tolerance_is_allowed_along_paths_and_says_nothing_of_distances() -> N
 
 def test_a_line_that_is_too_short_for_triples_is_refused() -> None:
     with pytest.raises(InputError, match=r"which has only 2 places in the reference rows; at least 3 are compared"):
-        along_line(Concave(0), law_at(np.arange(2.0)), "line")
+        along_line(Concave(0), law_at(np.arange(9.0), n_knots=2), "line")
 
 
 @pytest.mark.parametrize("query_law", ["path", "line"])
@@ -474,7 +482,8 @@ def test_full_strength_passes_and_calibration_keeps_its_rate(query_law: str, pro
     aligned = AlignedRegressor(Wave(), properties, alpha=0.2, n_queries=1, **{"confidence": None, **settings})
     aligned.calibrate(rows_of(1000, 7), X_reference=X_MANY)
     certificate = check_rate(aligned, rows_of(2000, 8), 1000, 0.2)
-    assert str(aligned.alignment_.draw(X_NEW[:1], 1, np.random.default_rng(0))) == certificate.query_law
+    draws = RowDraws.of(X_NEW[:1], np.random.default_rng(0))
+    assert str(aligned.alignment_.draw(X_NEW[:1], 1, draws)) == certificate.query_law
     assert certificate.query_law in aligned.calibration_.statement
 
 
@@ -488,7 +497,7 @@ def test_what_is_certified_is_what_predict_answers(query_law: str) -> None:
     knots = aligned.alignment_.laws[0].knots
     moved = np.repeat(X_NEW, len(knots), axis=0)
     moved[:, 0] = np.tile(knots, len(X_NEW))
-    (asked,) = aligned.alignment_.draw(X_NEW[:200], 1, generator(0, CERTIFY)).parts
+    (asked,) = aligned.alignment_.draw(X_NEW, 1, RowDraws.of(X_NEW, generator(0, CERTIFY))).parts
     for model, count in ((Wave(), certificate.before), (aligned, certificate.delivered)):
         lines = -model.predict(moved).reshape(200, -1)
         if query_law == "line":
@@ -572,7 +581,9 @@ def test_audits(query_law: str) -> None:
     row[:, 0] = found.worst.values
     np.testing.assert_allclose(Wave().predict(row), found.worst.predictions)
     assert found.worst.excess == pytest.approx(-np.diff(found.worst.predictions)[0])
-    assert {"iid": "iid pairs", "path": "binary search among all 40", "line": "all together"}[query_law] in str(found)
+    assert {"iid": "two different places", "path": "binary search among all 40", "line": "all together"}[
+        query_law
+    ] in str(found)
     assert check(Sum(), X_NEW, {0: 1}, query_law=query_law).violations.n_rejected == 0
 
 
@@ -589,20 +600,23 @@ def alignment_of(query_law: str, n_knots: int = 64):
 
 
 def limits_of(query_law: str, law: ReferenceLaw) -> np.ndarray:
-    """Return the half-width from which each query passes, one entry for each reference place, all equally likely.
+    """Return the half-width from which each query passes, one entry for each reference row, all equally likely.
+
+    Those at the first pivot of all paths are compared with nothing and are not asked.
 
     The thresholds of pairs are those of ``test_validity``, by bisection on the delivered function.
     """
     h, g = projected(law)
-    at = np.searchsorted(law.sample, law.knots)
+    places = sample_of(law)
+    at = np.searchsorted(places, law.knots)
     pairs = np.triu(thresholds(h[at], g[at]), 1)
     pairs = pairs + pairs.T
     m = len(at)
     if query_law == "line":
         return np.array([max(pairs[k, k + 1] for k in range(m - 1))])
     of_knots = np.array([max(pairs[i, c] for c in binary_search(i, m)) for i in range(m)])
-    moved_up = [next(k for k in range(m) if law.knots[k] >= place) for place in law.sample]
-    return of_knots[moved_up]
+    moved_up = np.array([next(k for k in range(m) if law.knots[k] >= place) for place in places])
+    return of_knots[moved_up[moved_up != m // 2]]
 
 
 def test_the_thresholds_of_neighbours_are_those_of_the_whole_line() -> None:

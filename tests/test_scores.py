@@ -7,12 +7,13 @@ import pytest
 from scipy.optimize import linprog
 
 from alignconf import scores
+from alignconf.axes import Axis
 from alignconf.band import Scale, clip_to_band
 from alignconf.contract import LineProperty
 from alignconf.line_queries import LineQueries
 from alignconf.orbit_queries import OrbitQueries
 from alignconf.properties import Decreasing, Increasing, Invariant, LinearProperty, Lipschitz
-from alignconf.reference import Axis, ReferenceLaw
+from alignconf.reference import ReferenceLaw
 
 N_PAIRS = 10_000
 LAW = ReferenceLaw.from_table(Axis("a", 0, None), np.linspace(0, 1, 11)[:, None], 11)

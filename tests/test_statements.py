@@ -10,6 +10,7 @@ from scipy.optimize import linprog
 from sklearn.linear_model import LogisticRegression
 
 from alignconf import AlignedClassifier, AlignedRegressor, CalibrationError, InputError, check
+from alignconf.axes import Axis
 from alignconf.band import Scale
 from alignconf.classifier import ClassFunction
 from alignconf.line_queries import LineQueries
@@ -26,7 +27,7 @@ from alignconf.properties import (
     SlopeAtMost,
     Unimodal,
 )
-from alignconf.reference import Axis, ReferenceLaw
+from alignconf.reference import ReferenceLaw
 from alignconf.scores import Answers, existence
 
 X = np.random.default_rng(0).random((1500, 2))

@@ -22,6 +22,7 @@ from alignconf.preparation import prepare
 from alignconf.properties import AllOf, Increasing
 from alignconf.ranks import allowed_above, critical_half_width
 from alignconf.rates import RATES
+from alignconf.row_draws import RowDraws
 
 PLACES = np.array([0.0, 0.7, 1.1, 2.0, 2.4, 3.5, 4.1, 5.2, 6.0, 6.6, 7.9, 9.0])
 LINE = np.array([3.0, 1.0, 4.0, 0.5, 2.0, 3.5, 1.5, 2.5, 0.0, 4.5, 3.2, 2.2])
@@ -65,11 +66,17 @@ def draw_grid_rows(n_samples, random):
 # ---------------------------------------------------------------------------------------------------------------------
 # The truth
 # ---------------------------------------------------------------------------------------------------------------------
+def sample_of(law):
+    """Return the places of the reference rows, as often as they occur."""
+    return np.repeat(law.places, law.counts.astype(int))
+
+
 def projected(law):
     """Return ``h`` and its projection at the places of a reference sample: isotonic at knots, clipped between them."""
-    h, at_knots = (LINE[np.searchsorted(PLACES, places)] for places in (law.sample, law.knots))
-    right = np.searchsorted(law.knots, law.sample)
-    left = np.where(law.knots[right] == law.sample, right, right - 1)
+    sample = sample_of(law)
+    h, at_knots = (LINE[np.searchsorted(PLACES, places)] for places in (sample, law.knots))
+    right = np.searchsorted(law.knots, sample)
+    left = np.where(law.knots[right] == sample, right, right - 1)
     # The mass of a place between two knots is split between them; that of a place at a knot is counted twice for it.
     g = isotonic_regression(at_knots, weights=np.bincount(np.concatenate([left, right])).astype(float)).x
     return h, np.clip(h, g[left], g[right])
@@ -101,10 +108,15 @@ def exceed(half_width, limits):
 
 
 def pair_limits(law):
-    """Return the thresholds of all pairs of reference places, those that are drawn twice included."""
+    """Return the thresholds of all pairs of reference rows that are at different places."""
     h, g = projected(law)
     limits = np.triu(thresholds(h, g), 1)
-    return limits + limits.T
+    return (limits + limits.T)[differ(sample_of(law))]
+
+
+def differ(places):
+    """Return which pairs of places are not the same, (n_places, n_places)."""
+    return places[:, None] != places[None, :]
 
 
 def grid_limits(laws):
@@ -114,7 +126,8 @@ def grid_limits(laws):
     along = []
     for h_lines, g_lines in ((GRID.T, g.T), (GRID, g)):
         limits = np.stack([np.triu(thresholds(h, p), 1) for h, p in zip(h_lines, g_lines, strict=True)])
-        along.append((limits + limits.transpose(0, 2, 1)).reshape(len(h_lines), -1))
+        both = limits + limits.transpose(0, 2, 1)
+        along.append(both[:, differ(np.arange(both.shape[1]))])
     first, second = along
     return np.maximum(first[None, :, :, None], second[:, None, None, :])
 
@@ -130,7 +143,8 @@ def half_widths(loss, n_draws, n_rows, alpha, *, confidence=None, n_queries=1, a
     """Return ``lambda_`` of many calibrations: the rows of all are scored at once, then calibrated draw by draw."""
     random = np.random.default_rng(seed)
     alignment = alignment or alignment_of()
-    scores = np.max(RATES[loss].scores(alignment, rows(n_draws * n_rows, random), n_queries, random), axis=0)
+    table = rows(n_draws * n_rows, random)
+    scores = np.max(RATES[loss].scores(alignment, table, n_queries, RowDraws.of(table, random)), axis=0)
     scores = scores.reshape(n_draws, n_rows, n_queries)
     return np.array([critical_half_width(draw, alpha, confidence)[0] for draw in scores])
 
@@ -265,7 +279,7 @@ def test_calibrating_existence_breaks_the_promise_of_the_delivered_function(alph
     found = half_widths("existence", n_draws, 60, alpha)
     h, _ = projected(alignment_of().laws[0])
     falls = np.triu(h[:, None] - h[None, :], 1).clip(0)
-    own = exceed(found, (falls + falls.T) / 2)
+    own = exceed(found, (falls + falls.T)[differ(PLACES)] / 2)
     assert abs(own.mean() - expected_rate(alpha, 60)) <= margin(own)
     delivered = exceed(found, LIMITS)
     assert delivered.mean() > alpha + 5 * standard_error(delivered)

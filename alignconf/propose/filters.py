@@ -1,6 +1,6 @@
 """Filters that ask a fitted model: can the property be asked, does the model break it, what would enforcing it cost.
 
-A property that nearly every query satisfies whatever the model says is **vacuous**: its places coincide. One that the model never
+A property about which hardly any row can be asked, because its features are missing, is **vacuous**. One that the model never
 breaks is a passing test. One that costs accuracy on rows kept for it is for a person to weigh: the property may be wrong, or the
 labels biased.
 """
@@ -15,15 +15,14 @@ from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf._validation import check_model, check_rows, predictions
 from alignconf.aligned import AlignedEstimator
+from alignconf.answered import complete_rows
 from alignconf.certificate import ErrorChange, paired_change
 from alignconf.contract import Property
 from alignconf.errors import AlignConfError, CalibrationError
 from alignconf.fitted_model import function_of
-from alignconf.line_queries import LineQueries
 from alignconf.missing_codes import NO_CODES, MissingCodes
 from alignconf.preparation import place_queries
 from alignconf.propose.review import Proposal, refuse_calibration_rows, refuse_marks
-from alignconf.queries import draw_queries
 from alignconf.rates_seen import ViolationRate, rate_of
 from alignconf.regressor import AlignedRegressor
 from alignconf.repeats import Fingerprints
@@ -31,7 +30,7 @@ from alignconf.violations import ViolationScore
 
 __all__ = ["Asked", "answerable", "arranged_alike", "codes_of", "refuse_overlap"]
 
-#: Fewest queries that must be about different places.
+#: The least share of rows that must have the features.
 LEAST_ANSWERABLE = 0.05
 CONFIDENCE = 0.95
 
@@ -134,8 +133,8 @@ def codes_of(model: Model | None, table: Table) -> MissingCodes:
     return codes
 
 
-def answerable(declared: Property, table: Table, half: BoolArray, seed: int, codes: MissingCodes = NO_CODES) -> float:
-    """Return the share of queries whose places differ, so that a model could violate them.
+def answerable(declared: Property, table: Table, half: BoolArray, codes: MissingCodes = NO_CODES) -> float:
+    """Return the share of fresh rows that have a place on every line that is asked, so that a model could be wrong there.
 
     Raises
     ------
@@ -143,21 +142,7 @@ def answerable(declared: Property, table: Table, half: BoolArray, seed: int, cod
         If nothing can be asked: a column is not there, does not vary, or holds what has no place.
     """
     reference, fresh = (_tables.take(table, np.flatnonzero(rows)) for rows in (half, ~half))
-    parts = place_queries(declared, fresh, reference, codes=codes)
-    complete = np.ones(fresh.shape[0], dtype=bool)
-    for law in (law for part in parts for law in part.drawn_from):
-        complete &= ~np.isnan(law.axis.places(fresh))
-    if not complete.any():
-        return 0.0
-    queries = draw_queries(parts, _tables.take(fresh, np.flatnonzero(complete)), 1, np.random.default_rng([seed, 2]))
-    shares = [1.0]
-    for part in queries.parts:
-        if part.drawn_from:
-            places = np.sort(part.coordinates, axis=2)
-            # All points of a line must differ; the corners of a rectangle share their sides.
-            gaps = np.diff(places, axis=2) if isinstance(part, LineQueries) else places[:, :, -1:] - places[:, :, :1]
-            shares.append(float((gaps > 0).all(axis=(1, 2, 3)).mean()))
-    return min(shares) * float(complete.mean())
+    return float(complete_rows(place_queries(declared, fresh, reference, codes=codes), fresh).mean())
 
 
 def refuse_overlap(used: Fingerprints, model: Model | None, X_calibration: Table | None) -> None:

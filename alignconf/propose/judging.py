@@ -182,9 +182,9 @@ class _Bench:
         if min(counts) < LEAST_ROWS:
             return f"Vacuous: its region holds {sum(counts)} rows; expected at least {2 * LEAST_ROWS} to judge by."
         table = _tables.take(self.table, np.flatnonzero(rows))
-        share = answerable(entry.declared, table, self.half[rows], self.seed, codes_of(self.model, table))
+        share = answerable(entry.declared, table, self.half[rows], codes_of(self.model, table))
         if share < LEAST_ANSWERABLE:
-            return f"Vacuous: only {share:.1%} of queries are about different places."
+            return f"Vacuous: only {share:.1%} of rows have the features that it is about."
         slack = max((float(getattr(part, "tol", 0.0)) for part in entry.declared.parts), default=0.0)
         values = self.labels if self.model is None else predictions(function_of(self.model), table)[0]
         if slack and values is not None and slack >= np.ptp(values):

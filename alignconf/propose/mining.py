@@ -154,7 +154,7 @@ def propose_properties(
     adjusted = _adjusted(candidates)
     judge = Asked(model, table, labels, half, tolerance, seed)
     proposals = [
-        judge.judged(_filtered(one, float(p_value), table, half, seed))
+        judge.judged(_filtered(one, float(p_value), table, half))
         for one, p_value in zip(candidates, adjusted, strict=True)
         if p_value <= level
     ]
@@ -238,10 +238,12 @@ def _of_categories(
     return [_Candidate(ordered, False, evidence.p_value, "", "")]
 
 
-def _filtered(candidate: _Candidate, adjusted: float, table: Table, half: BoolArray, seed: int) -> Proposal:
+def _filtered(candidate: _Candidate, adjusted: float, table: Table, half: BoolArray) -> Proposal:
     """Return a candidate with evidence as a proposal, or with the filter that stopped it."""
-    share = answerable(candidate.declared, table, half, seed)
-    vacuous = "" if share >= LEAST_ANSWERABLE else f"Vacuous: only {share:.1%} of queries are about different places."
+    share = answerable(candidate.declared, table, half)
+    vacuous = (
+        "" if share >= LEAST_ANSWERABLE else f"Vacuous: only {share:.1%} of rows have the features that it is about."
+    )
     stopped = candidate.stability or candidate.opposition or vacuous
     return Proposal(
         words=str(candidate.declared),

@@ -19,9 +19,9 @@ from scipy.stats import uniform
 
 from alignconf import _tables
 from alignconf._typing import FloatArray, IntArray, Table
+from alignconf.axes import Axis, TradeAxis
 from alignconf.ensemble import Ensemble
 from alignconf.inputs import Continuous, Discrete, InputLaw, Marginal
-from alignconf.reference import Axis, TradeAxis
 
 __all__ = ["Box", "Candidates", "Finite", "Smooth", "places_along"]
 

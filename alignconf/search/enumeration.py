@@ -17,11 +17,11 @@ from math import comb, prod
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray
+from alignconf.axes import TradeAxis
 from alignconf.ensemble import Ensemble
 from alignconf.line_queries import LineQueries
 from alignconf.orbit import OrbitProperty
 from alignconf.queries import PartQueries
-from alignconf.reference import TradeAxis
 from alignconf.search.box import Box, Finite, places_along
 from alignconf.search.profiles import worst_on_lines
 

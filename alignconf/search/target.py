@@ -19,11 +19,11 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, Table
 from alignconf._validation import rounding
+from alignconf.axes import TradeAxis
 from alignconf.line_queries import LineQueries
 from alignconf.plane_queries import PlaneQueries
 from alignconf.plausibility import Plausibility
 from alignconf.queries import PartQueries
-from alignconf.reference import TradeAxis
 from alignconf.search.box import Box, Candidates, places_along
 from alignconf.search.profiles import ranked, worst_on_lines
 from alignconf.violations import CountedModel, at_places, part_margins
@@ -118,7 +118,7 @@ class Target:
         if isinstance(self.part, PlaneQueries):
             sides = np.sort(np.stack(at, axis=-1).reshape(-1, 1, 2, 2), axis=-1)
             return table, replace(self.part, places=sides)
-        return table, self.part.drawn(table, 1, np.random.default_rng(0))
+        return table, self.part.placed(table, np.zeros((len(points), 1, 0)))
 
     def ask(self, points: FloatArray) -> Asked:
         """Ask the model one query at each point of the unit cube."""

@@ -11,9 +11,10 @@ from alignconf import _tables
 from alignconf._sums import total
 from alignconf._typing import Feature, FloatArray, IntArray, Model, RandomState, Table
 from alignconf._validation import check_choice, check_count, check_level, check_model, check_rows, generator
+from alignconf.axes import TradeAxis
 from alignconf.contract import Declaration
 from alignconf.errors import InputError
-from alignconf.reference import TradeAxis, set_aside
+from alignconf.reference import set_aside
 from alignconf.slices.bins import Bins
 from alignconf.slices.confirm import ConfirmedSlices, confirmed
 from alignconf.slices.search import search_slices

@@ -19,6 +19,7 @@ from alignconf.families import Scores
 from alignconf.preparation import prepare
 from alignconf.properties import Concave, Increasing
 from alignconf.rates import RATES
+from alignconf.row_draws import RowDraws
 from benchmarks.simulations.modes import BREAKS, Mode, critical
 from benchmarks.simulations.waves import (
     HEIGHTS,
@@ -44,7 +45,7 @@ N_ROWS = 99
 #: Rows of a population that calibration rows are drawn from with replacement, so that its rates are exact.
 POOL = 100_000
 
-PAIRS = "z h(x) at 12 places, z exponential; independent pairs of places"
+PAIRS = "z h(x) at 12 places, z exponential; pairs of different places"
 SIGMA = np.array([0.5, 1.0, 1.5, 2.0, 1.0, 0.7, 1.2, 0.4, 2.5, 1.0, 0.8, 1.6])
 RAY = (1.0, 2.5)
 
@@ -59,7 +60,7 @@ def scores_of(
     alignment: Alignment, rows: FloatArray, n_queries: int, random: np.random.Generator, loss: str = "delivered"
 ) -> FloatArray:
     """Return the library's scores of rows, (n_samples, n_queries): the largest of all parts."""
-    scores: FloatArray = np.maximum.reduce(RATES[loss].scores(alignment, rows, n_queries, random))
+    scores: FloatArray = np.maximum.reduce(RATES[loss].scores(alignment, rows, n_queries, RowDraws.of(rows, random)))
     return scores
 
 
@@ -110,7 +111,7 @@ def _triples() -> Pieces:
 def _own_existence() -> Pieces:
     """Half the fall of a pair: at a smaller half-width every choice of values fails."""
     falls = np.triu(HEIGHTS[:, None] - HEIGHTS[None, :], 1).clip(0)
-    return Pieces.until(np.concatenate([falls, falls]).ravel() / 2, 1 / PLACES.size**2)
+    return Pieces.until(falls.ravel() / 2, 2 / (PLACES.size * (PLACES.size - 1)))
 
 
 @cache
@@ -126,15 +127,15 @@ def thresholds() -> FloatArray:
 
 
 def _along_paths() -> Pieces:
-    """The worst pair of each place with the pivots that a binary search for it visits."""
+    """The worst pair of each place with the pivots that a binary search for it visits; the first pivot is no place of a query."""
     of_pairs, worst = thresholds(), []
-    for place in range(PLACES.size):
+    for place in set(range(PLACES.size)) - {PLACES.size // 2}:
         low, high, pivots = 0, PLACES.size, []
         while place not in pivots:
             pivots.append((low + high) // 2)
             low, high = (low, pivots[-1]) if place < pivots[-1] else (pivots[-1] + 1, high)
         worst.append(max(of_pairs[place, pivot] for pivot in pivots))
-    return Pieces.until(np.array(worst), 1 / PLACES.size)
+    return Pieces.until(np.array(worst), 1 / len(worst))
 
 
 def _along_lines() -> Pieces:
@@ -161,7 +162,7 @@ def _first_acceptance(n_draws: int, random: np.random.Generator, *, alpha: float
         for start, end in sorted(zip(piece.start, piece.end, strict=True)):
             reached = end if start <= reached + 1e-9 else reached
         first[tuple(at)] = reached
-    drawn = np.sort(random.integers(0, PLACES.size, (n_draws, N_ROWS, 3)), axis=2)
+    drawn = np.sort(random.random((n_draws, N_ROWS, PLACES.size)).argsort(axis=2)[:, :, :3], axis=2)
     scores = first[tuple(np.moveaxis(drawn, 2, 0))] * random.exponential(size=(n_draws, N_ROWS))
     return _triples().rate(critical(scores[:, :, None], alpha))
 
@@ -212,7 +213,7 @@ def _mode(
 
 
 CONFIDENT = f"{PAIRS}; counted are calibrations whose rate exceeds alpha"
-TRIPLES = "z h(x) concave, 12 places, z exponential; independent triples of places"
+TRIPLES = "z h(x) concave, 12 places, z exponential; triples of different places"
 
 MODES = (
     _mode("delivered, alpha 0.1", 0.1, _pairs),

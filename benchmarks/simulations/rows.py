@@ -16,6 +16,7 @@ from alignconf.groups import Membership
 from alignconf.preparation import prepare
 from alignconf.properties import AllOf, Increasing
 from alignconf.rates import RATES
+from alignconf.row_draws import RowDraws
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.weighted import WeightedScores
 from benchmarks.simulations.delivered import FIT, alignment_of, scores_of, thresholds
@@ -188,7 +189,9 @@ def _levels(n_draws: int, random: np.random.Generator, *, which: int) -> FloatAr
     alignment = prepare(Sum(), both, reference, reference, norm="l2", n_knots=64)
     n_rows = n_draws * N_LEVELLED
     rows = np.column_stack([*(random.integers(0, size, n_rows) for size in sizes), random.exponential(size=n_rows)])
-    parts = [one.reshape(n_draws, -1, 1) for one in RATES["delivered"].scores(alignment, rows, 1, random)]
+    parts = [
+        one.reshape(n_draws, -1, 1) for one in RATES["delivered"].scores(alignment, rows, 1, RowDraws.of(rows, random))
+    ]
     found = np.array([calibrate(list(each), Promise(LEVELS)).lambda_ for each in zip(*parts, strict=True)])
     # Fits along one axis commute with adding what depends on the other only.
     moves = [increasing_fit(line) - line for line in ALONG]

@@ -57,9 +57,9 @@ def wave_rows(scales: FloatArray, random: np.random.Generator) -> FloatArray:
     return np.column_stack([random.choice(PLACES, scales.size), scales])
 
 
-def increasing_fit(heights: FloatArray) -> FloatArray:
-    """Return the nearest increasing line."""
-    fit: FloatArray = isotonic_regression(heights).x
+def increasing_fit(heights: FloatArray, masses: FloatArray | None = None) -> FloatArray:
+    """Return the nearest increasing line, places weighing the same or by their masses."""
+    fit: FloatArray = isotonic_regression(heights, weights=masses).x
     return fit
 
 
@@ -94,9 +94,17 @@ class Pieces:
 
     @classmethod
     def of_queries(
-        cls, coefficients: FloatArray, f: FloatArray, g: FloatArray, share: float, scale: FloatArray | float = 1.0
+        cls,
+        coefficients: FloatArray,
+        f: FloatArray,
+        g: FloatArray,
+        share: FloatArray | float,
+        scale: FloatArray | float = 1.0,
     ) -> Pieces:
-        """Return the pieces of queries ``sum(coefficients * value) <= 0``, all arrays (n_queries, n_points)."""
+        """Return the pieces of queries ``sum(coefficients * value) <= 0``, all arrays (n_queries, n_points).
+
+        ``share`` is the probability of each query, (n_queries,), or of all.
+        """
         d = g - f
         scale = np.broadcast_to(scale, d.shape)
         reach = np.abs(d) / scale
@@ -115,10 +123,9 @@ class Pieces:
             end = np.where((v > ROUNDING) & (slope < 0), np.minimum(root, right), right)
             positive = (v > ROUNDING) | ((slope > 0) & (v + slope * (np.minimum(right, 1e9) - left) > ROUNDING))
             chosen = positive & (end > start + ROUNDING)
-            kept.append(np.stack([start, end, v - slope * left, slope], axis=1)[chosen])
-        found = np.concatenate(kept)
-        start, end, height, slope = found.T
-        return cls(start, end, height, slope, np.full(len(found), share))
+            shares = np.broadcast_to(share, v.shape)
+            kept.append(np.stack([start, end, v - slope * left, slope, shares], axis=1)[chosen])
+        return cls(*np.concatenate(kept).T)
 
     @classmethod
     def until(cls, thresholds: FloatArray, share: float) -> Pieces:
@@ -153,26 +160,35 @@ class Pieces:
         return total
 
 
-def pairs(f: FloatArray, g: FloatArray, below: FloatArray | float = 1.0, above: FloatArray | float = 1.0) -> Pieces:
-    """Return the pieces of ``h(x) <= h(x')`` for two even draws ``x < x'`` of the places; a place drawn twice passes.
+def pairs(
+    f: FloatArray,
+    g: FloatArray,
+    below: FloatArray | float = 1.0,
+    above: FloatArray | float = 1.0,
+    masses: FloatArray | None = None,
+) -> Pieces:
+    """Return the pieces of ``h(x) <= h(x')`` for two independent draws ``x < x'`` of the places, given that they differ.
 
     Parameters
     ----------
     f, g : (n_places,)
     below, above : broadcastable to (n_places,)
         Scale of the band on both sides.
+    masses : (n_places,), optional
+        How likely each place is, up to a factor; all the same by default.
     """
     scale = np.where(g < f, below, above) * np.ones(f.size)
     chosen = np.array(list(combinations(range(f.size), 2)))
     coefficients = np.broadcast_to([1.0, -1.0], chosen.shape)
-    return Pieces.of_queries(coefficients, f[chosen], g[chosen], 2 / f.size**2, scale[chosen])
+    likely = np.ones(f.size) if masses is None else np.asarray(masses, dtype=np.float64)
+    share = likely[chosen].prod(axis=1)
+    return Pieces.of_queries(coefficients, f[chosen], g[chosen], share / share.sum(), scale[chosen])
 
 
 def triples(f: FloatArray, g: FloatArray, places: FloatArray) -> Pieces:
-    """Return the pieces of concavity at three even draws of the places."""
+    """Return the pieces of concavity at three even draws of the places, given that they all differ."""
     coefficients, chosen = triple_coefficients(places)
-    share = 6 / f.size**3  # in any order
-    return Pieces.of_queries(coefficients, f[chosen], g[chosen], share)
+    return Pieces.of_queries(coefficients, f[chosen], g[chosen], 1 / len(chosen))
 
 
 def triple_coefficients(places: FloatArray) -> tuple[FloatArray, FloatArray]:
