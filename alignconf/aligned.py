@@ -50,12 +50,12 @@ from alignconf.progress import bar
 from alignconf.properties import declare
 from alignconf.rates import Loss
 from alignconf.reference import reference_rows
-from alignconf.repeats import UsedRows, warn_of_repeats
 from alignconf.request import Request
 from alignconf.row_draws import RowDraws
 from alignconf.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.thresholds import Threshold
 from alignconf.training import check_labels, check_weights, count_held_out, fit_arguments, split_rows, trained
+from alignconf.used_rows import UsedRows, warn_of_repeats
 
 __all__ = ["CALIBRATE", "CERTIFY", "CONDITION", "SCORE", "SPLIT", "AlignedEstimator", "check_calibrated"]
 

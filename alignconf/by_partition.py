@@ -29,9 +29,10 @@ from alignconf.errors import InputError
 from alignconf.families import LossFamily, PositiveScores, Scores
 from alignconf.groups import Membership, read_groups
 from alignconf.partitions import Partitions, by_partition
-from alignconf.repeats import Fingerprints, UsedRows, fingerprints
+from alignconf.repeats import Fingerprints, fingerprints
 from alignconf.request import Request
 from alignconf.row_draws import RowDraws
+from alignconf.used_rows import N_BITS, FreshRows, Marks, UsedRows, limit, marks_of
 
 __all__ = [
     "MOST_REFERENCE",
@@ -57,8 +58,9 @@ class Survey:
     n_rows, n_complete : int
         How many there are, and how many have all constrained features.
     repeats : tuple
-        See :meth:`alignconf.repeats.UsedRows.repeats`.
+        See :meth:`alignconf.used_rows.UsedRows.repeats`.
     marks : (n_rows,) fingerprints
+    rounded : fingerprints after each rounding, as far as they are kept
     membership : Membership of the complete rows, where there are groups
     """
 
@@ -66,6 +68,7 @@ class Survey:
     n_complete: int
     repeats: tuple[tuple[int, int, int], ...]
     marks: Fingerprints
+    rounded: Marks
     membership: Membership | None
 
 
@@ -165,8 +168,10 @@ class PartitionedRows:
         is_grouped : bool
             Whether there are groups.
         """
-        look = partial(_survey, alignment.for_workers(), used, (groups,) if is_grouped else None)
-        none = Survey(0, 0, ((0, 0, 0),) * len(used.marks), np.zeros(0, dtype=np.uint64), None)
+        most = limit(self.n_rows)
+        look = partial(_survey, alignment.for_workers(), used, most, (groups,) if is_grouped else None)
+        nothing = np.zeros(0, dtype=np.uint64)
+        none = Survey(0, 0, ((0, 0, 0),) * (len(used.marks) * N_BITS), nothing, nothing, None)
         found = [none] * self.sizes.size
         some = np.flatnonzero(self.sizes).tolist()
         each = self.left_out, self.labels
@@ -174,13 +179,13 @@ class PartitionedRows:
             found[i] = survey
         return found
 
-    def repeats(self, surveys: Sequence[Survey]) -> list[tuple[int, int, int]]:
-        """Return how rows repeat others, over all partitions: see :meth:`alignconf.repeats.UsedRows.repeats`."""
+    def compared(self, surveys: Sequence[Survey]) -> FreshRows:
+        """Return what is known of all rows when they are compared with used ones."""
         together = []
         for of_use in zip(*(one.repeats for one in surveys), strict=True):
             first = [self.position(i, row) for i, (_, n, row) in enumerate(of_use) if n]
             together.append((sum(n for n, _, _ in of_use), sum(n for _, n, _ in of_use), first[0] if first else 0))
-        return together
+        return FreshRows(self.n_rows, np.concatenate([one.rounded for one in surveys]), tuple(together))
 
     def families(
         self,
@@ -295,6 +300,7 @@ def _on_rows(function: Callable[..., Any], table: Table, left_out: IntArray, lab
 def _survey(
     alignment: Alignment,
     used: UsedRows,
+    most: np.uint64,
     groups: tuple[Any] | None,
     table: Table,
     left_out: IntArray,
@@ -306,7 +312,9 @@ def _survey(
     inside = _tables.take(table, rows)
     complete = np.flatnonzero(alignment.complete(inside))
     of_complete = membership and membership.take(rows[complete])
-    return Survey(rows.size, complete.size, used.repeats(inside), fingerprints(inside), of_complete)
+    rounded = marks_of(inside)
+    repeats, kept = used.repeats(rounded), rounded[rounded <= most]
+    return Survey(rows.size, complete.size, repeats, fingerprints(inside), kept, of_complete)
 
 
 def _measured(

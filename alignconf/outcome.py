@@ -87,7 +87,8 @@ class OutcomeEstimator(AlignedEstimator):
         Raises
         ------
         InputError
-            If an argument is not what it should be.
+            If an argument is not what it should be, or rows repeat rows that calibrated or gave the reference law, also after
+            rounding, or one another, beyond what duplicates in the data explain.
 
         Examples
         --------
@@ -101,6 +102,7 @@ class OutcomeEstimator(AlignedEstimator):
         """
         _, table = self._ready(X)
         targets = check_targets(y, table.shape[0])
+        self.used_rows_.refuse(table, purpose="an interval of outcomes")
         sizes, labels = _difficulty_of(table, difficulty), _labels_of(table, groups)
         residuals = (targets - self.predict(X)) / sizes
         members = {label: np.sort(residuals[rows]) for label, rows in _by_label(labels).items()}

@@ -20,11 +20,11 @@ from alignconf.certificate import check_asked
 from alignconf.fitted_columns import FittedColumns, selected
 from alignconf.groups import read_groups
 from alignconf.partitions import Partitions
-from alignconf.repeats import UsedRows, warn_of_found
 from alignconf.request import Request
 from alignconf.row_draws import RowDraws
 from alignconf.tally import Tally
 from alignconf.thresholds import ByGroup, Threshold
+from alignconf.used_rows import UsedRows, warn_of_found
 
 __all__ = ["PartitionedEstimator"]
 
@@ -96,16 +96,16 @@ class PartitionedEstimator:
             reference, rows = rows.take(set_apart), rows.without(set_apart)
         else:
             reference = FittedColumns.of_table(rows.meta).arranged(self._ordered(X_reference), name="X_reference")
-            known = UsedRows.of(reference=reference)
+            known = UsedRows.of(X_reference=reference)
         prepared = self._prepare(self.estimator, reference, reference)
         is_grouped = self.groups is not None or groups is not None
         surveys = rows.surveyed(prepared, known, groups=self.groups, is_grouped=is_grouped)
         if X_reference is not None and not request.is_full:
-            warn_of_found(known, rows.repeats(surveys))
+            warn_of_found(known, rows.compared(surveys))
         alignment = self._fixed(prepared, self.estimator, reference)
         n_complete = sum(one.n_complete for one in surveys)
         about = self._about(alignment, reference, rows.n_rows - n_complete)
-        used = UsedRows().with_marks("calibration", np.concatenate([one.marks for one in surveys]), rows.n_rows)
+        used = UsedRows().with_marks("calibration", rows.compared(surveys).marks, rows.n_rows)
         used = used.joined("reference", reference)
         draws = draws_of(surveys, generator(self.random_state, CALIBRATE))
         if request.is_full:
@@ -128,7 +128,7 @@ class PartitionedEstimator:
         labels = rows.partitions.alongside(y, "y")
         surveys = rows.surveyed(alignment, self.used_rows_)
         check_asked(sum(one.n_complete for one in surveys))
-        self.used_rows_.refuse_found(rows.repeats(surveys))
+        self.used_rows_.refuse_found(rows.compared(surveys))
         draws = draws_of(surveys, generator(self.random_state, CERTIFY))
         work = partial(_tallied, self._for_workers(), n_queries)
         found = dict(rows.run(work, draws, labels, label=str(alignment.declared)))

@@ -7,7 +7,8 @@ eight bytes for each row it has used, and notice them when they come back (:func
 
 But coarse data repeats itself. How often fresh rows coincide with known ones by chance can be told from how often the known
 rows coincide with one another: this is the missing mass that Good and Turing estimate, and
-:func:`surprising_repeats` tests against it.
+:func:`surprising_repeats` tests against it. How often fresh rows may coincide with one another is told in the same way
+(:func:`surprising_crowding`). What was used for what is kept in :mod:`alignconf.used_rows`.
 
 References
 ----------
@@ -19,8 +20,6 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, timedelta
 from hashlib import blake2b
 from math import lgamma, log, log1p
@@ -28,23 +27,22 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import hypergeom
 
 from alignconf import _tables
-from alignconf._typing import IntArray, Table
-from alignconf._validation import warn
-from alignconf.errors import InputError, RepeatedRowsWarning
+from alignconf._typing import FloatArray, IntArray, Table
 
 __all__ = [
+    "EXACT",
     "FALSE_ALARM",
-    "UsedRows",
+    "Fingerprints",
     "duplicates",
     "fingerprints",
-    "limit",
+    "positions",
     "repeated",
     "scatter",
+    "surprising_crowding",
     "surprising_repeats",
-    "warn_of_found",
-    "warn_of_repeats",
 ]
 
 Fingerprints: TypeAlias = NDArray[np.uint64]
@@ -52,8 +50,8 @@ Fingerprints: TypeAlias = NDArray[np.uint64]
 #: Independent rows are called surprising at most with this probability.
 FALSE_ALARM = 1e-3
 
-#: Of more rows than this only those with small fingerprints are kept, about as many.
-MOST = 2**20
+#: Significant bits of a float: no rounding.
+EXACT = 53
 
 #: Rows that are looked at together, so that what is in work stays in the processor's cache.
 BLOCK = 2**14
@@ -68,7 +66,7 @@ FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 MISSING, INEXACT, TIME, DURATION = (np.uint64(0x5851F42D4C957F2D * kind % 2**64) for kind in (1, 3, 5, 7))
 
 
-def fingerprints(table: Table) -> Fingerprints:
+def fingerprints(table: Table, *, bits: int = EXACT) -> Fingerprints:
     """Return a number for each row, equal for equal rows: (n_samples,) of uint64.
 
     Equal means: the same values in the same order of columns. Numbers are equal if they are equal as numbers, whatever their
@@ -79,6 +77,10 @@ def fingerprints(table: Table) -> Fingerprints:
     Parameters
     ----------
     table : array or data frame of n_samples rows
+    bits : int, default=53
+        Numbers are first rounded to so many significant bits, to even, and those smaller than ``2**-bits`` to 0; by default not
+        at all. So rows that differ by rounding have equal fingerprints, but for numbers near the middle between two rounded
+        ones; a row and the same row stored with so many bits always have.
 
     Notes
     -----
@@ -87,13 +89,13 @@ def fingerprints(table: Table) -> Fingerprints:
     n_samples, n_features = table.shape
     result = np.full(n_samples, n_features, dtype=np.uint64)
     columns = [_tables.column(table, position) for position in range(n_features)]
-    hashed = [None if values.dtype.kind in "biufMm" else _of_objects(values.tolist()) for values in columns]
+    hashed = [None if values.dtype.kind in "biufMm" else _of_objects(values.tolist(), bits) for values in columns]
     for start in range(0, n_samples, BLOCK):
         block = slice(start, start + BLOCK)
         state = result[block]
         for values, found in zip(columns, hashed, strict=True):
             state *= FIRST
-            state += _of_numbers(values[block]) if found is None else found[block]
+            state += _of_numbers(values[block], bits) if found is None else found[block]
             scatter(state)
     return result
 
@@ -107,7 +109,7 @@ def repeated(table: Table, known: Fingerprints) -> IntArray:
     known : (n_known,) of uint64, sorted
         As ``numpy.sort(fingerprints(rows))``; rows that are known twice may be in it twice.
     """
-    return _known(fingerprints(table), known)
+    return positions(fingerprints(table), known)
 
 
 def duplicates(known: Fingerprints) -> int:
@@ -116,7 +118,9 @@ def duplicates(known: Fingerprints) -> int:
     return int(np.count_nonzero(np.append(same, False) | np.insert(same, 0, False)))
 
 
-def surprising_repeats(n_repeated: int, n_rows: int, n_duplicates: int, n_known: int) -> bool:
+def surprising_repeats(
+    n_repeated: int, n_rows: int, n_duplicates: int, n_known: int, *, false_alarm: float = FALSE_ALARM
+) -> bool:
     r"""Return whether more rows are known already than chance explains, given the duplicates among the known rows.
 
     Of :math:`m` fresh rows :math:`R` equal one of the :math:`n` known rows, :math:`D` of which equal another one of them. For
@@ -125,7 +129,7 @@ def surprising_repeats(n_repeated: int, n_rows: int, n_duplicates: int, n_known:
     .. math:: \sum_q w_q\, z_q^R\, q^D \ge \frac{1}{\epsilon} \, n! \, (e/n)^n, \qquad z_q = 1 + \frac{n (1 - q^2)}{2 m} .
 
     **Guarantee.** If all rows, known and fresh, are independent draws of one law, any law, the answer is yes with probability
-    at most :math:`\epsilon` = ``FALSE_ALARM``. Where the data has few distinct rows, :math:`D` is large and so may be :math:`R`;
+    at most :math:`\epsilon` = ``false_alarm``. Where the data has few distinct rows, :math:`D` is large and so may be :math:`R`;
     where it has no duplicates, about :math:`(\log \frac{1}{\epsilon} + \frac12 \log n + 2) / \log z_0` repeats surprise.
 
     *Proof.* Let :math:`x` have probability :math:`p_x` and be among the known rows :math:`N_x` times. Given these, :math:`R` is
@@ -145,10 +149,11 @@ def surprising_repeats(n_repeated: int, n_rows: int, n_duplicates: int, n_known:
         How many of how many fresh rows are known.
     n_duplicates, n_known : int
         How many of how many known rows equal another known row (:func:`duplicates`).
+    false_alarm : float in (0, 1), default=0.001
     """
     if n_repeated == 0 or n_known == 0:
         return False
-    least = -log(FALSE_ALARM) + lgamma(n_known + 1) + n_known - n_known * log(n_known)
+    least = -log(false_alarm) + lgamma(n_known + 1) + n_known - n_known * log(n_known)
     wagers = [
         log(share)
         + n_repeated * log1p(n_known * (1 - q * q) / (2 * n_rows))
@@ -159,118 +164,33 @@ def surprising_repeats(n_repeated: int, n_rows: int, n_duplicates: int, n_known:
     return bool(np.logaddexp.reduce(wagers) >= least)
 
 
-@dataclass(frozen=True)
-class UsedRows:
-    """Rows that a certificate must not be made from, eight bytes each, and eight megabytes or so at most for each use.
+def surprising_crowding(fresh: Fingerprints, known: Fingerprints, *, false_alarm: float = FALSE_ALARM) -> bool:
+    r"""Return whether fresh rows equal one another more often than the known rows make plausible.
 
-    Of more than ``MOST`` rows only the fingerprints up to :func:`limit` are kept, and compared with those of fresh rows up to
-    the same limit. The limit depends on how many rows there are and on nothing else, so known and fresh rows below it are
-    independent draws of one law if all rows are, and :func:`surprising_repeats` keeps its guarantee.
+    Of all :math:`N = n + m` rows let :math:`C` be crowded: equal to another one, known or fresh. Of the :math:`n` known rows
+    :math:`U` are. The answer is yes if a hypergeometric count, :math:`n` draws of :math:`N` of which :math:`C` count, is at most
+    :math:`U` with probability at most :math:`\epsilon`.
+
+    **Guarantee.** If all rows are exchangeable, the answer is yes with probability at most :math:`\epsilon` = ``false_alarm``,
+    however often their law repeats itself. *Proof.* Which rows are known is then a uniform choice of :math:`n` among :math:`N`,
+    given the rows without order, and :math:`C` does not depend on it; so :math:`U` has that hypergeometric law. ∎
 
     Parameters
     ----------
-    marks : tuple of (str, Fingerprints)
-        What the rows were used for, and their sorted fingerprints.
-    counts : tuple of (str, int)
-        How many rows there were, where fingerprints are left out.
+    fresh : (n_fresh,) of uint64
+    known : (n_known,) of uint64
+    false_alarm : float in (0, 1), default=0.001
     """
-
-    marks: tuple[tuple[str, Fingerprints], ...] = ()
-    counts: tuple[tuple[str, int], ...] = ()
-
-    @classmethod
-    def of(cls, **tables: Table) -> UsedRows:
-        """Return the rows of tables, by what they were used for."""
-        used = cls()
-        for use, table in tables.items():
-            used = used.joined(use, table)
-        return used
-
-    def joined(self, use: str, table: Table) -> UsedRows:
-        """Return these rows and those of another table."""
-        return self.with_marks(use, fingerprints(table), table.shape[0])
-
-    def with_marks(self, use: str, new: Fingerprints, n_rows: int) -> UsedRows:
-        """Return these rows and others, given by those of their fingerprints that are below the limit, or by all.
-
-        Parameters
-        ----------
-        use : str
-        new : (n_new,) of uint64
-        n_rows : int
-            How many other rows there are.
-        """
-        known, counts = dict(self.marks), dict(self.counts)
-        together = np.concatenate([known[use], new]) if use in known else new
-        n_all = n_rows + (counts.get(use, known[use].size) if use in known else 0)
-        known[use] = np.sort(together[together <= limit(n_all)])
-        if n_all > MOST:
-            counts[use] = n_all
-        return UsedRows(tuple(known.items()), tuple(counts.items()))
-
-    def repeats(self, table: Table) -> tuple[tuple[int, int, int], ...]:
-        """Return for each use how many rows of a table are comparable, how many repeat, and the first that does (0 if none)."""
-        if not self.marks:
-            return ()
-        marks, counts, found = fingerprints(table), dict(self.counts), []
-        for use, known in self.marks:
-            comparable = marks <= limit(counts.get(use, known.size))
-            rows = np.flatnonzero(comparable)[_known(marks[comparable], known)]
-            found.append((int(comparable.sum()), rows.size, int(rows[0]) if rows.size else 0))
-        return tuple(found)
-
-    def refuse(self, table: Table) -> None:
-        """Refuse rows that were used before, beyond what duplicates in the data explain.
-
-        Raises
-        ------
-        InputError
-            Naming the first repeated row, and what it was used for.
-        """
-        self.refuse_found(self.repeats(table))
-
-    def refuse_found(self, repeats: Sequence[tuple[int, int, int]]) -> None:
-        """Refuse what :meth:`repeats` found, in the same way.
-
-        Raises
-        ------
-        InputError
-            As :meth:`refuse`.
-        """
-        for (use, known), (n_rows, n_repeated, first) in zip(self.marks, repeats, strict=True):
-            if surprising_repeats(n_repeated, n_rows, duplicates(known), known.size):
-                compared = " that are compared" if use in dict(self.counts) else ""
-                raise InputError(
-                    f"X repeats {n_repeated} of the {known.size} {use} rows{compared} in its {n_rows} rows{compared}, row "
-                    f"{first} being the first; a certificate needs rows that were used for nothing before. Give fresh rows."
-                )
+    together, counts = np.unique(np.concatenate([known, fresh]), return_counts=True)
+    crowded = together[counts > 1]
+    if not crowded.size or not known.size:
+        return False
+    n_crowded = int(counts[counts > 1].sum())
+    found = hypergeom.cdf(positions(known, crowded).size, known.size + fresh.size, n_crowded, known.size)
+    return bool(found <= false_alarm)
 
 
-def limit(n_rows: int) -> np.uint64:
-    """Return the largest fingerprint that is kept of so many rows: all of them, or a share that leaves about ``MOST``."""
-    return np.uint64(2**64 - 1 if n_rows <= MOST else 2**64 * MOST // n_rows)
-
-
-def warn_of_repeats(table: Table, reference: Table) -> None:
-    """Warn if rows that are to calibrate repeat given reference rows, beyond what duplicates in the data explain."""
-    used = UsedRows.of(reference=reference)
-    warn_of_found(used, used.repeats(table))
-
-
-def warn_of_found(used: UsedRows, repeats: Sequence[tuple[int, int, int]]) -> None:
-    """Warn of what :meth:`UsedRows.repeats` found at rows that are to calibrate, the used ones being given reference rows."""
-    ((_, known),), ((n_rows, n_repeated, _),) = used.marks, repeats
-    if surprising_repeats(n_repeated, n_rows, duplicates(known), known.size):
-        warn(
-            f"X repeats {n_repeated} of the {known.size} rows of X_reference: rows that gave the reference law, or on which "
-            "the model "
-            "was trained, look better than fresh ones, or worse, and the promise does not hold for them. Calibrate on other "
-            "rows.",
-            RepeatedRowsWarning,
-        )
-
-
-def _known(marks: Fingerprints, known: Fingerprints) -> IntArray:
+def positions(marks: Fingerprints, known: Fingerprints) -> IntArray:
     """Return the positions of the fingerprints that are among known ones, which are sorted."""
     if known.size == 0:
         return np.flatnonzero(np.zeros(marks.size, dtype=bool))
@@ -288,22 +208,39 @@ def scatter(state: Fingerprints) -> None:
     state ^= state >> np.uint64(31)
 
 
-def _of_numbers(values: NDArray[Any]) -> Fingerprints:
-    """Return scattered bits of numbers, truth values, moments or durations: (n,)."""
+def _of_numbers(values: NDArray[Any], bits: int) -> Fingerprints:
+    """Return scattered bits of rounded numbers, or of truth values, moments or durations: (n,)."""
     if values.dtype.kind in "Mm":
         return _of_moments(values)
     # Adding 0 makes one zero of the two.
-    numbers = values.astype(np.float64) + 0.0
-    bits = numbers.view(np.uint64)
+    numbers = _rounded(values.astype(np.float64), bits) + 0.0
+    marks = numbers.view(np.uint64)
     if values.dtype.kind == "f":
-        bits[np.isnan(numbers)] = MISSING
-    elif values.dtype.itemsize == 8 and values.size and max(-int(values.min()), int(values.max())) > 2**53:
+        marks[np.isnan(numbers)] = MISSING
+    elif (
+        bits == EXACT
+        and values.dtype.itemsize == 8
+        and values.size
+        and max(-int(values.min()), int(values.max())) > 2**53
+    ):
         # Integers that no float holds are themselves.
         with np.errstate(invalid="ignore"):
             inexact = (numbers >= np.float64(np.iinfo(values.dtype).max)) | (numbers.astype(values.dtype) != values)
-        bits[inexact] = values[inexact].astype(np.uint64) * SECOND + INEXACT + (values[inexact] < 0)
-    scatter(bits)
-    return bits
+        marks[inexact] = values[inexact].astype(np.uint64) * SECOND + INEXACT + (values[inexact] < 0)
+    scatter(marks)
+    return marks
+
+
+def _rounded(numbers: FloatArray, bits: int) -> FloatArray:
+    """Return numbers rounded to so many significant bits, to even, and tiny ones to 0."""
+    if bits == EXACT:
+        return numbers
+    cut = np.uint64(EXACT - bits)
+    raw = numbers.view(np.uint64)
+    raw = raw + ((np.uint64(1) << (cut - np.uint64(1))) - np.uint64(1)) + ((raw >> cut) & np.uint64(1))
+    rounded: FloatArray = ((raw >> cut) << cut).view(np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isnan(numbers), np.nan, np.where(np.abs(rounded) < 2.0**-bits, 0.0, rounded))
 
 
 def _of_moments(values: NDArray[Any]) -> Fingerprints:
@@ -319,25 +256,26 @@ def _of_moments(values: NDArray[Any]) -> Fingerprints:
     return bits
 
 
-def _of_objects(values: list[Any]) -> Fingerprints:
+def _of_objects(values: list[Any], bits: int) -> Fingerprints:
     """Return scattered bits of any values; each distinct one is looked at once."""
     try:
         distinct = list(dict.fromkeys(values))
     except TypeError:
         # Some value, a list for example, cannot be a key.
-        return _of_distinct(values)
-    found = dict(zip(distinct, _of_distinct(distinct), strict=True))
+        return _of_distinct(values, bits)
+    found = dict(zip(distinct, _of_distinct(distinct, bits), strict=True))
     return np.fromiter(map(found.__getitem__, values), dtype=np.uint64, count=len(values))
 
 
-def _of_distinct(values: list[Any]) -> Fingerprints:
+def _of_distinct(values: list[Any], bits: int) -> Fingerprints:
     """Return scattered bits of values one by one, of plain numbers and texts quickly."""
     result = np.empty(len(values), dtype=np.uint64)
     plain = [type(value) is float or (type(value) is int and abs(value) <= 2**53) for value in values]
-    result[plain] = _of_numbers(np.array([value for value, one in zip(values, plain, strict=True) if one], np.float64))
+    numbers = np.array([value for value, is_plain in zip(values, plain, strict=True) if is_plain], np.float64)
+    result[plain] = _of_numbers(numbers, bits)
     for place, (value, one) in enumerate(zip(values, plain, strict=True)):
         if not one:
-            result[place] = _of_text(value) if type(value) is str else _of_one(value)
+            result[place] = _of_text(value) if type(value) is str else _of_one(value, bits)
     return result
 
 
@@ -345,7 +283,7 @@ def _of_text(text: str) -> int:
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
-def _of_one(value: Any) -> int:
+def _of_one(value: Any, bits: int) -> int:
     """Return scattered bits of a single value of any type."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         value = np.float64(np.nan)
@@ -354,7 +292,7 @@ def _of_one(value: Any) -> int:
     if not isinstance(value, np.generic):
         value = _as_scalar(value)
     if isinstance(value, np.generic) and value.dtype.kind in "biufMm":
-        return int(_of_numbers(np.array([value]))[0])
+        return int(_of_numbers(np.array([value]), bits)[0])
     return _of_text(f"{type(value).__name__} {value!r}")
 
 

@@ -38,7 +38,7 @@ LADDER = (
         "size_bound",
         "error_change",
     },
-    {"conditional", "decisions", "row_draws"},
+    {"conditional", "decisions", "row_draws", "used_rows"},
     {"queries", "lines", "loss_tables", "magnitude", "averages"},
     {"families"},
     {"calibration"},

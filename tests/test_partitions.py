@@ -27,8 +27,8 @@ from alignconf.errors import RepeatedRowsWarning
 from alignconf.losses import BoundedLoss, Magnitude
 from alignconf.partitions import Partitions, is_partitioned
 from alignconf.properties import Bounded, Concave, DiminishingReturns, Increasing, Ordered
-from alignconf.repeats import UsedRows
 from alignconf.shift import LikelihoodRatio
+from alignconf.used_rows import UsedRows
 
 NUMBERS = list("abc")
 
@@ -320,16 +320,16 @@ def test_partitions_without_rows_are_answered_by_none() -> None:
 
 
 def test_what_is_kept_and_sent_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight bytes of each row on the client, fingerprints of at most so many; nothing of the rows goes to predict."""
-    monkeypatch.setattr("alignconf.repeats.MOST", 100)
+    """Few bytes of each row on the client, fingerprints of at most so many; nothing of the rows goes to predict."""
+    monkeypatch.setattr("alignconf.used_rows.MOST", 100)
     random = np.random.default_rng(0)
     X = random.random((20_000, 3))
     aligned = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(
         da.from_array(X, chunks=(1000, 3))
     )
     marks = dict(aligned.used_rows_.marks)["calibration"]
-    # Binomial with mean 100 and variance below 100: outside of this with probability below 1e-7.
-    assert 45 <= marks.size <= 155
+    # Binomial for each of three roundings, with mean 300 and variance below 300: outside with probability below 1e-7.
+    assert 205 <= marks.size <= 395
     kept = aligned.calibration_scores_.nbytes
     assert kept == 8 * aligned.calibration_.n_rows
     assert len(pickle.dumps(aligned)) < 1.2 * kept + 100_000
@@ -486,7 +486,7 @@ def test_rows_that_come_back_are_noticed() -> None:
             many.certify(X)
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
-    with pytest.warns(RepeatedRowsWarning, match="X repeats 600 of the 600 rows of X_reference"):
+    with pytest.warns(RepeatedRowsWarning, match="X repeats 600 of the 600 X_reference rows"):
         AlignedRegressor(MODEL, {"a": 1}, random_state=0, confidence=None).calibrate(FAR_CAL, X_reference=X_CAL)
 
 
@@ -545,11 +545,11 @@ def test_only_dask_objects_are_partitioned() -> None:
 
 def test_few_fingerprints_of_many_rows_tell_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether rows are used at once, one after the other, or by their marks: the same ones are kept."""
-    monkeypatch.setattr("alignconf.repeats.MOST", 200)
+    monkeypatch.setattr("alignconf.used_rows.MOST", 200)
     rows = np.random.default_rng(0).random((5000, 2))
     used = UsedRows.of(calibration=rows)
     ((_, marks),) = used.marks
-    assert 130 <= marks.size <= 270  # binomial, mean 200: outside with probability below 1e-6
+    assert 480 <= marks.size <= 720  # binomial, mean 600: outside with probability below 1e-6
     again = UsedRows.of(calibration=rows[:4000]).joined("calibration", rows[4000:])
     np.testing.assert_array_equal(dict(again.marks)["calibration"], marks)
     assert again.counts == used.counts == (("calibration", 5000),)

@@ -18,10 +18,10 @@ from alignconf import _tables
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf._validation import check_rows
 from alignconf.errors import InputError
-from alignconf.repeats import Fingerprints, UsedRows, fingerprints
 from alignconf.slices.bins import Bins
 from alignconf.slices.lattice import Part, SliceCounts
 from alignconf.slices.significance import N_LEVELS, Population
+from alignconf.used_rows import Marks, UsedRows, marks_of
 
 __all__ = ["Partitions", "checked_losses"]
 
@@ -69,10 +69,10 @@ class Partitions:
         n_levels = 1 if is_binary else N_LEVELS
         unit = 1.0 if is_binary else largest / N_LEVELS
 
-        def prepared(pair: tuple[Any, Any]) -> tuple[Part, Fingerprints]:
+        def prepared(pair: tuple[Any, Any]) -> tuple[Part, Marks]:
             table = check_rows(pair[0], at_least=0)
             counted = np.round(np.asarray(pair[1], dtype=np.float64) / unit).astype(np.int64)
-            return Part.of(read, table, counted), fingerprints(table)
+            return Part.of(read, table, counted), marks_of(table)
 
         return cls(read, unit, n_levels, tuple(_mapped(pairs, prepared, n_jobs, stay=True)), n_jobs)
 

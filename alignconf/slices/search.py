@@ -35,12 +35,12 @@ from alignconf._typing import BoolArray, Feature, FloatArray, Table
 from alignconf._validation import check_count, check_jobs, check_level
 from alignconf.errors import InputError
 from alignconf.findings import Finding, Kind
-from alignconf.repeats import UsedRows
 from alignconf.slices.bins import Bins, Condition
 from alignconf.slices.enumeration import SCREEN, Enumeration, found_alone
 from alignconf.slices.lattice import SliceCounts
 from alignconf.slices.partitions import Partitions
 from alignconf.slices.significance import Population
+from alignconf.used_rows import UsedRows
 
 __all__ = ["FoundSlice", "SliceSearch", "search_slices"]
 
