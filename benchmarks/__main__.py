@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.declarations import SHAPES
-from benchmarks.probabilities import RULES
+from benchmarks.probabilities import METHODS, RULES
 from benchmarks.problems import PROBLEMS
 from benchmarks.risk.command import PARTS as RISKS
 from benchmarks.tabular.command import add_arguments
@@ -29,7 +29,7 @@ TAKES = {
     "pitfalls": ("output",),
     "referees": ("cases",),
     "bias": ("output", "features", "rows", "seeds", "drawn"),
-    "probabilities": ("data", "cases", "seeds", "output"),
+    "probabilities": ("data", "cases", "methods", "seeds", "output"),
     "published": ("data", "tasks", "seeds", "output"),
     "paper": ("data", "dataset", "model", "seeds", "output"),
     "sizes": ("data", "dataset", "seeds", "output"),
@@ -113,6 +113,9 @@ def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:
     probabilities = commands.add_parser("probabilities", help="many rules on classifiers: log-loss, and the range kept")
     probabilities.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
     probabilities.add_argument("--cases", nargs="+", choices=list(RULES), default=list(RULES), help="default: all")
+    probabilities.add_argument(
+        "--methods", nargs="+", choices=list(METHODS), default=list(METHODS), help="default: both"
+    )
     probabilities.add_argument("--seeds", type=int, default=3, help="number of seeds")
     published = commands.add_parser("published", help="published splits: tuned on train, aligned, against networks")
     published.add_argument("--data", type=Path, help="directory with the data sets as CSV files, and splits/")

@@ -63,7 +63,7 @@ def aligned_falling():
 def around_zero(residuals, columns=None, **arguments):
     """Return an aligned regressor that delivers 0, with given residuals at labelled rows; columns start with a place."""
     rows = np.column_stack([np.linspace(0, 1, len(residuals)), *(columns or [])])
-    aligned = AlignedRegressor(Zero(), {0: 1}, alpha=0, random_state=0).calibrate(rows)
+    aligned = AlignedRegressor(Zero(), {0: 1}, alpha=0, random_state=0).calibrate(np.sqrt(2) + rows)
     return aligned.calibrate_outcome(rows, residuals, **arguments)
 
 
@@ -286,7 +286,8 @@ def test_groups_of_data_frames_by_name():
         def predict(self, X):
             return -(X["z"] * X["x"]).to_numpy()
 
-    aligned = AlignedRegressor(Model(), {"x": 1}, random_state=0, confidence=None).calibrate(frame)
+    other = frame.assign(x=random.random(60))
+    aligned = AlignedRegressor(Model(), {"x": 1}, random_state=0, confidence=None).calibrate(other)
     y = random.normal(size=60) * np.tile([1.0, 10.0, 100.0], 20)
     aligned.calibrate_outcome(frame, aligned.predict(frame) + y, groups="site")
     width = np.ptp(aligned.predict_outcome_interval(frame), axis=1)
@@ -446,7 +447,7 @@ def test_crepes_leaves_no_trace_in_the_process(tmp_path):
         "class Zero:\n"
         "    def predict(self, X): return np.zeros(len(X))\n"
         "X = np.random.default_rng(0).random((60, 1))\n"
-        "aligned = AlignedRegressor(Zero(), {0: 1}, random_state=0).calibrate(X)\n"
+        "aligned = AlignedRegressor(Zero(), {0: 1}, random_state=0).calibrate(np.sqrt(2) + X)\n"
         "import sys; assert 'crepes' not in sys.modules\n"
         "before = (list(warnings.filters), np.random.get_state()[1].tobytes())\n"
         "difficulty = neighbour_difficulty(aligned, X, X[:, 0])\n"
