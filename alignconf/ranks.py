@@ -9,6 +9,7 @@ arithmetic: no floating-point rank, no grid of half-widths.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, comb, floor, isclose, log, log1p
 
 import numpy as np
@@ -33,6 +34,7 @@ __all__ = [
 EXACT_ROWS = 10_000
 
 
+@lru_cache(maxsize=256)
 def rows_needed(alpha: float, confidence: float | None) -> int:
     """Return the smallest number of calibration rows that can support a promise: 9, 19, 99 for .1, .05, .01.
 
@@ -57,6 +59,7 @@ def rows_needed(alpha: float, confidence: float | None) -> int:
     return n_rows
 
 
+@lru_cache(maxsize=256)
 def allowed_above(n_rows: int, n_queries: int, alpha: float, confidence: float | None) -> int:
     """Return how many of the ``n_rows * n_queries`` scores may lie above ``lambda_``; negative if none may.
 
