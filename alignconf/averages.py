@@ -43,7 +43,7 @@ from alignconf._validation import as_fraction
 from alignconf.errors import CalibrationError
 from alignconf.ranks import allowed_above, left_violated, rows_needed, too_few_rows
 
-__all__ = ["best_stake", "critical_of_averages", "design_effect", "is_averaged"]
+__all__ = ["best_stake", "critical_of_averages", "design_effect", "is_averaged", "refuses_mean"]
 
 #: What is taken for the design effect where there are no reference rows, and for how many of them that counts.
 USUAL_EFFECT, USUAL_ROWS = 0.5, 50
@@ -176,6 +176,23 @@ def critical_of_averages(
             left_violated(int(np.isinf(values).sum()), n_rows * n_queries, "more than may be", alpha)
         )
     return half_width, int((values > half_width).sum())
+
+
+def refuses_mean(losses: FloatArray, candidate: float, confidence: float, stake: float) -> bool:
+    """Return whether the capital of losses at one half-width refuses all means from ``candidate`` on, whatever their order.
+
+    If the mean is ``candidate`` or more, this happens with probability at most ``1 - confidence``.
+
+    Parameters
+    ----------
+    losses : (n_rows,) in [0, 1]
+    candidate, confidence : float in (0, 1)
+    stake : float in [0, 1 / (1 - candidate))
+    """
+    terms = np.log1p(stake * (candidate - losses))
+    needed = -log(float(1 - as_fraction(confidence)))
+    slack = 8 * EPSILON * (fsum(np.abs(terms)) + terms.size + needed)
+    return fsum(terms) - slack >= needed
 
 
 def _by_rank(values: FloatArray, rows: IntArray, n_queries: int) -> list[FloatArray]:

@@ -29,7 +29,7 @@ from alignconf import printed
 from alignconf._exact import exact_sum
 from alignconf._typing import BoolArray, FloatArray
 from alignconf._validation import as_fraction, check_choice, check_level, check_number, check_numbers, is_finite
-from alignconf.betting import refuses
+from alignconf.averages import USUAL_EFFECT, best_stake, refuses_mean
 from alignconf.errors import CalibrationError, InputError
 from alignconf.ranks import allowed_above, rows_needed
 
@@ -65,7 +65,7 @@ def critical_of_table(
     draws of one law and losses lie between 0 and* ``bound``, *then with probability at least* ``confidence`` *over the rows
     the expected loss at the half-width is at most* :math:`\alpha`; *losses need not be monotone.* *Proof.* It is not only
     if the first half-width in this order whose expected loss exceeds :math:`\alpha` passed its test. ∎ Losses 0 and 1 are
-    tested by the exact binomial count, others by :func:`alignconf.betting.refuses`.
+    tested by the exact binomial count, others by :func:`alignconf.averages.refuses_mean`, in any order of the rows.
 
     Parameters
     ----------
@@ -238,14 +238,16 @@ def _passes(column: FloatArray, bound: float, alpha: float, confidence: float) -
         return True
     if bound == 1.0 and np.isin(column, (0.0, 1.0)).all():
         return int(column.sum()) <= allowed_above(column.size, 1, alpha, confidence)
-    return _passes_bets(column, bound, alpha, confidence)
+    return _passes_stakes(column, bound, alpha, confidence)
 
 
-def _passes_bets(column: FloatArray, bound: float, alpha: float, confidence: float) -> bool:
+def _passes_stakes(column: FloatArray, bound: float, alpha: float, confidence: float) -> bool:
     """Return the same for losses of any size between 0 and the bound."""
     # Rounded against the claim: shares of the bound up, the candidate mean down.
     shares = np.where(column > 0, np.minimum(np.nextafter(column / bound, inf), 1.0), 0.0)
-    return refuses(shares, nextafter(float(as_fraction(alpha) / Fraction(bound)), 0.0), confidence)
+    candidate = nextafter(float(as_fraction(alpha) / Fraction(bound)), 0.0)
+    stake, _ = best_stake(column.size, candidate, confidence, USUAL_EFFECT)
+    return refuses_mean(shares, candidate, confidence, stake)
 
 
 def _not_controlled(table: FloatArray, widths: FloatArray, bound: float, alpha: float, confidence: float | None) -> str:
@@ -272,7 +274,7 @@ def _rows_without_loss(column: FloatArray, bound: float, alpha: float, confidenc
     """Return how many rows without any loss pass the test that a column like this is put to."""
     if bound == 1.0 and np.isin(column, (0.0, 1.0)).all():
         return rows_needed(alpha, confidence)
-    needed = max(1, ceil(-log(1 - confidence) / log1p(alpha / bound)))
-    while not _passes_bets(np.zeros(needed), bound, alpha, confidence):
+    needed = max(1, ceil(log(1 - confidence) / log1p(-alpha / bound)) - 1)
+    while not _passes_stakes(np.zeros(needed), bound, alpha, confidence):
         needed += 1
     return needed

@@ -320,3 +320,13 @@ def test_rays_are_checked() -> None:
     for direction in [(0, 0), (-1, 1), (1, np.inf), (1,)]:
         with pytest.raises(InputError, match="direction must be two finite numbers, neither negative nor both 0"):
             scores_on_ray([1.0], [1.0], direction)
+
+
+def test_with_confidence_the_order_of_rows_does_not_matter() -> None:
+    random = np.random.default_rng(5)
+    losses = np.sort(random.beta(0.5, 3, size=(400, 6)), axis=1)[:, ::-1]
+    widths = np.arange(6.0)
+    found = critical_of_table(losses, widths, 0.2, confidence=0.95)
+    assert 0 < found[1] < 5
+    for _ in range(20):
+        assert critical_of_table(losses[random.permutation(400)], widths, 0.2, confidence=0.95) == found
