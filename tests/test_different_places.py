@@ -88,7 +88,7 @@ def test_a_rule_on_a_tied_feature_that_is_broken_everywhere_is_violated_everywhe
     audit = check(Falling(), rows, RULE, query_law=query_law, X_reference=reference, random_state=0)
     assert audit.violations.rate == 1
     assert audit.verdict(0.1).word == VIOLATED
-    aligned = AlignedRegressor(Falling(), RULE, alpha=0.1, query_law=query_law, random_state=0)
+    aligned = AlignedRegressor(Falling(), RULE, alpha=0.1, query_law=query_law, random_state=0, confidence=None)
     aligned.calibrate(rows, X_reference=reference)
     assert 10 <= aligned.lambda_ < np.inf
     certificate = aligned.certify(offenders(300, 3))
@@ -103,7 +103,9 @@ def test_a_rule_on_a_tied_feature_that_is_broken_everywhere_is_violated_everywhe
 def test_the_rest_of_the_library_asks_the_same_queries() -> None:
     """Certificates of streams, monitors, scores for search and slices, and simulations all find the rule broken everywhere."""
     rows, reference = offenders(200, 4), offenders(1000, 5)
-    aligned = AlignedRegressor(Falling(), RULE, alpha=0.1, random_state=0).calibrate(rows, X_reference=reference)
+    aligned = AlignedRegressor(Falling(), RULE, alpha=0.1, random_state=0, confidence=None).calibrate(
+        rows, X_reference=reference
+    )
     score = ViolationScore.of(Falling(), RULE, reference)
     assert (score.row_sizes(rows, 3, np.random.default_rng(0)) > 0).all()
     placed = score.placed(np.random.default_rng(1).random((50, score.n_uniforms)), rows.iloc[:50]).parts[0]
@@ -175,7 +177,7 @@ def test_three_places_of_a_feature_with_two_are_refused(declared: object, query_
     with pytest.raises(InputError, match=message):
         check(Model(), table, declared, query_law=query_law)
     with pytest.raises(InputError, match=message):
-        AlignedRegressor(Model(), declared, query_law=query_law).calibrate(table)
+        AlignedRegressor(Model(), declared, query_law=query_law, confidence=None).calibrate(table)
 
 
 def test_trade_lines_and_categories_compare_different_places() -> None:

@@ -97,7 +97,7 @@ def take(X: Any, rows: Any) -> Any:
 def aligned_to(declared: Any, **chosen: Any) -> AlignedRegressor:
     n_features = max(len({part.feature for part in declared.lines}), 2 * len(declared.planes))
     chosen = {"alpha": 0.35, "n_knots": {0: 8, 1: 12, 2: 4}.get(n_features, 3), "random_state": 3} | chosen
-    return AlignedRegressor(RowByRow(), declared, **chosen)
+    return AlignedRegressor(RowByRow(), declared, **{"confidence": None, **chosen})
 
 
 def in_partitions(X: Any, sizes: list[int]) -> Any:

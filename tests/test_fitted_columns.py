@@ -64,7 +64,9 @@ def test_any_order_and_more_columns_change_nothing(name: str) -> None:
     right, found = (check(model, X, rule, random_state=0) for X in (rows, other))
     assert right.violations.n_rejected > 100
     assert (found.violations, found.mean_excess) == (right.violations, right.mean_excess)
-    aligned, again = (AlignedRegressor(model, rule, random_state=0).calibrate(X) for X in (rows, other))
+    aligned, again = (
+        AlignedRegressor(model, rule, random_state=0, confidence=None).calibrate(X) for X in (rows, other)
+    )
     assert again.lambda_ == aligned.lambda_ > 0
     assert np.array_equal(again.predict(rows), aligned.predict(other))
     assert np.array_equal(aligned.predict(rows[::-1])[::-1], aligned.predict(rows))
@@ -78,7 +80,9 @@ def test_reference_rows_are_matched_too() -> None:
     ]
     assert found[0] == found[1] > 50
     lambdas = [
-        AlignedRegressor(FITTED["lightgbm"], {"b": 1}, random_state=0).calibrate(rows, X_reference=X).lambda_
+        AlignedRegressor(FITTED["lightgbm"], {"b": 1}, random_state=0, confidence=None)
+        .calibrate(rows, X_reference=X)
+        .lambda_
         for X in (reference, reference[["d", "c", "b", "a"]])
     ]
     assert lambdas[0] == lambdas[1]
@@ -87,10 +91,12 @@ def test_reference_rows_are_matched_too() -> None:
 def test_polars_and_groups_by_a_column_that_the_model_does_not_take() -> None:
     region = np.repeat(["n", "s"], 125)
     rows = pl.DataFrame(FRAME[REST].to_dict("list")).with_columns(region=pl.Series(region))
-    aligned = AlignedRegressor(FITTED["lightgbm"], {"b": 1}, groups="region", random_state=0)
+    aligned = AlignedRegressor(FITTED["lightgbm"], {"b": 1}, groups="region", random_state=0, confidence=None)
     aligned.calibrate(rows.select("region", "d", "c", "b", "a"))
     named = FRAME[REST].assign(region=region)
-    pandas = AlignedRegressor(FITTED["lightgbm"], {"b": 1}, groups="region", random_state=0).calibrate(named)
+    pandas = AlignedRegressor(FITTED["lightgbm"], {"b": 1}, groups="region", random_state=0, confidence=None).calibrate(
+        named
+    )
     assert aligned.lambda_ == pandas.lambda_ > 0
     assert np.array_equal(pandas.predict(named[["c", "region", "a", "b", "d"]]), aligned.predict(rows))
     with pytest.raises(InputError, match=r"missing \['region'\]"):
@@ -109,15 +115,15 @@ def test_missing_repeated_and_unused_columns_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="feature 'e' is a column of X, but none that the model was fitted on"):
         check(model, more, {"e": 1})
     with pytest.raises(InputError, match="feature 0 is a position, and X has its columns in another order"):
-        AlignedRegressor(model, {0: 1}).calibrate(FRAME[REST][["b", "a", "c", "d"]])
+        AlignedRegressor(model, {0: 1}, confidence=None).calibrate(FRAME[REST][["b", "a", "c", "d"]])
 
 
 @pytest.mark.parametrize("fit", [lightgbm, xgboost, lambda X: Ridge().fit(X[FIT], Y[FIT])])
 def test_fitted_on_an_array_goes_by_position(fit: Any) -> None:
     model = fit(ROWS)
     assert columns_of_fit(model) == FittedColumns(None, 4, columns_of_fit(model).library)
-    by_name = AlignedRegressor(model, {"b": 1}, random_state=0)
-    by_position = AlignedRegressor(model, {1: 1}, random_state=0).calibrate(ROWS[REST])
+    by_name = AlignedRegressor(model, {"b": 1}, random_state=0, confidence=None)
+    by_position = AlignedRegressor(model, {1: 1}, random_state=0, confidence=None).calibrate(ROWS[REST])
     if not isinstance(model, Ridge):  # which warns of names that it does not know
         assert by_name.calibrate(FRAME[REST]).lambda_ == by_position.lambda_ > 0
     numbered = FRAME[REST].rename(columns=dict(zip(NAMES, ["x1", "x0", "x2", "x3"], strict=True)))
@@ -143,9 +149,13 @@ def test_labels_of_a_multi_index_are_names_everywhere() -> None:
     many = pd.DataFrame(ROWS, columns=pairs)
     model = Ridge().fit(many[FIT], Y[FIT])
     plain = Ridge().fit(ROWS[FIT], Y[FIT])
-    aligned = AlignedRegressor(model, {("u", "b"): "increasing"}, alpha={("u", "b"): 0.2}, random_state=0)
+    aligned = AlignedRegressor(
+        model, {("u", "b"): "increasing"}, alpha={("u", "b"): 0.2}, random_state=0, confidence=None
+    )
     aligned.calibrate(many[REST])
-    expected = AlignedRegressor(plain, {1: "increasing"}, alpha=0.2, random_state=0).calibrate(ROWS[REST])
+    expected = AlignedRegressor(plain, {1: "increasing"}, alpha=0.2, random_state=0, confidence=None).calibrate(
+        ROWS[REST]
+    )
     assert aligned.lambda_ == pytest.approx(expected.lambda_, rel=1e-12)
     assert "increasing in ('u', 'b')" in str(aligned.certify(many[FIT]))
     witnesses = json.loads(search(model, many[REST], {("u", "b"): 1}, max_rows=2000, random_state=0).to_json())[

@@ -53,14 +53,14 @@ class Overwriting:
 @pytest.mark.parametrize("kind", [np.array, pd.DataFrame], ids=["array", "frame"])
 def test_a_model_that_overwrites_its_rows_changes_nothing(kind: Any) -> None:
     rows, reference = kind(ROWS[CALIBRATE].copy()), kind(ROWS[FIT].copy())
-    aligned = AlignedRegressor(Overwriting(), {1: "increasing"}, n_knots=8, random_state=0)
+    aligned = AlignedRegressor(Overwriting(), {1: "increasing"}, n_knots=8, random_state=0, confidence=None)
     aligned.calibrate(rows, X_reference=reference)
     delivered = aligned.predict(rows)
     assert np.array_equal(rows, ROWS[CALIBRATE])
     assert np.array_equal(reference, ROWS[FIT])
     plain = LinearRegression().fit(ROWS, ROWS[:, 0] - ROWS[:, 1])
     plain.coef_, plain.intercept_ = np.array([1.0, -1.0, 0.0]), 0.0
-    right = AlignedRegressor(plain, {1: "increasing"}, n_knots=8, random_state=0)
+    right = AlignedRegressor(plain, {1: "increasing"}, n_knots=8, random_state=0, confidence=None)
     right.calibrate(ROWS[CALIBRATE], X_reference=ROWS[FIT])
     assert delivered == pytest.approx(right.predict(ROWS[CALIBRATE]), abs=1e-12)
     assert check(Overwriting(), rows, {1: 1}, random_state=0).violations.rate > 0.9
@@ -72,7 +72,9 @@ def test_a_scaler_that_works_in_place_changes_nothing() -> None:
     copying = make_pipeline(StandardScaler(), network).fit(ROWS[FIT], Y[FIT])
     rows = ROWS[NEW].copy()
     found, right = (
-        AlignedRegressor(model, {1: "decreasing"}, random_state=0).calibrate(ROWS[CALIBRATE].copy()).predict(rows)
+        AlignedRegressor(model, {1: "decreasing"}, random_state=0, confidence=None)
+        .calibrate(ROWS[CALIBRATE].copy())
+        .predict(rows)
         for model in (in_place, copying)
     )
     assert found == pytest.approx(right, abs=1e-9)
@@ -100,7 +102,9 @@ def test_the_code_of_xgboost_is_as_good_as_nan(declared: Any, alpha: float) -> N
     coded, plain = xgboost(WITH_CODE, missing=-999), xgboost(WITH_NAN)
     assert np.array_equal(coded.predict(WITH_CODE), plain.predict(WITH_NAN))
     found, right = (
-        AlignedRegressor(model, declared, alpha=alpha, n_knots=8, random_state=0).calibrate(X[CALIBRATE])
+        AlignedRegressor(model, declared, alpha=alpha, n_knots=8, random_state=0, confidence=None).calibrate(
+            X[CALIBRATE]
+        )
         for model, X in ((coded, WITH_CODE), (plain, WITH_NAN))
     )
     assert found.calibration_.repair == right.calibration_.repair
@@ -136,7 +140,7 @@ def test_what_imputers_fill_is_missing() -> None:
     imputed = make_pipeline(SimpleImputer(missing_values=-999), Ridge()).fit(WITH_CODE[FIT], Y[FIT])
     plain = make_pipeline(SimpleImputer(), Ridge()).fit(WITH_NAN[FIT], Y[FIT])
     found, right = (
-        AlignedRegressor(model, {0: -1}, n_knots=8, random_state=0).calibrate(X[CALIBRATE])
+        AlignedRegressor(model, {0: -1}, n_knots=8, random_state=0, confidence=None).calibrate(X[CALIBRATE])
         for model, X in ((imputed, WITH_CODE), (plain, WITH_NAN))
     )
     assert found.lambda_ == right.lambda_ > 0
@@ -190,7 +194,7 @@ def test_a_native_booster_of_probabilities() -> None:
     booster = xgb.train(
         {"objective": "binary:logistic", "max_depth": 3, "nthread": 1}, xgb.DMatrix(ROWS[FIT], labels[FIT]), 20
     )
-    aligned = AlignedRegressor(booster, {0: 1}, alpha=0.1, random_state=0).calibrate(ROWS[CALIBRATE])
+    aligned = AlignedRegressor(booster, {0: 1}, alpha=0.1, random_state=0, confidence=None).calibrate(ROWS[CALIBRATE])
     assert "exact" in aligned.calibration_.repair
     delivered = aligned.predict(ROWS[NEW])
     assert ((delivered > 0) & (delivered < 1)).all()
@@ -261,7 +265,7 @@ def test_what_depends_on_chance_or_other_rows_is_refused(model: Any) -> None:
     said = r"depends on chance or on the rows next to it.*Fix its random state"
     with pytest.raises(PredictionError, match=said):
         check(model, ROWS, {1: 1})
-    aligned = AlignedRegressor(model, {1: 1}, random_state=0)
+    aligned = AlignedRegressor(model, {1: 1}, random_state=0, confidence=None)
     with pytest.raises(PredictionError, match=said):
         aligned.calibrate(ROWS)
     assert not hasattr(aligned, "lambda_")
@@ -313,7 +317,7 @@ class Chancy:
 
 def test_classifiers_are_asked_again_too() -> None:
     with pytest.raises(PredictionError, match=r"Chancy\.predict_proba says"):
-        AlignedClassifier(Chancy(), {0: 1}).calibrate(ROWS)
+        AlignedClassifier(Chancy(), {0: 1}, confidence=None).calibrate(ROWS)
 
 
 # Numbers that floats do not hold -------------------------------------------------------------------------------------
@@ -378,7 +382,7 @@ def test_predictions_that_no_float_holds_are_refused(dtype: Any) -> None:
             )
 
     with pytest.raises(PredictionError, match=r"Long.predict returned .*, which no float holds exactly"):
-        AlignedRegressor(Long(), {0: 1}).calibrate(ROWS)
+        AlignedRegressor(Long(), {0: 1}, confidence=None).calibrate(ROWS)
 
 
 # Decisions -----------------------------------------------------------------------------------------------------------
@@ -392,7 +396,7 @@ def test_probabilities_that_do_not_add_up_are_refused() -> None:
             return np.full((len(X), 2), 0.4)
 
     with pytest.raises(PredictionError, match=r"probabilities that add up to 0.8 in row 0; expected 1"):
-        AlignedClassifier(Unnormalized(), {0: 1}).calibrate(ROWS)
+        AlignedClassifier(Unnormalized(), {0: 1}, confidence=None).calibrate(ROWS)
 
 
 @pytest.mark.parametrize("threshold", [0.2, 0.8])
@@ -400,7 +404,9 @@ def test_decisions_are_the_models_own_where_nothing_moved(threshold: float) -> N
     labels = (Y > 0.3).astype(int)
     forest = RandomForestClassifier(20, min_samples_leaf=5, random_state=0)
     fixed = FixedThresholdClassifier(forest, threshold=threshold).fit(ROWS[FIT], labels[FIT])
-    aligned = AlignedClassifier(fixed, {1: "increasing"}, alpha=0.02, random_state=0).calibrate(ROWS[CALIBRATE])
+    aligned = AlignedClassifier(fixed, {1: "increasing"}, alpha=0.02, random_state=0, confidence=None).calibrate(
+        ROWS[CALIBRATE]
+    )
     p, decided = aligned.predict_proba(ROWS[NEW])[:, 1], aligned.predict(ROWS[NEW])
     moved = p != fixed.predict_proba(ROWS[NEW])[:, 1]
     assert 10 < moved.sum() < moved.size - 10
@@ -416,5 +422,5 @@ def test_a_predict_of_its_own_is_kept() -> None:
 
     labels = np.where(ROWS[:, 0] > 0, "a", "b")
     model = Contrary().fit(ROWS[FIT], labels[FIT])
-    aligned = AlignedClassifier(model, {0: "decreasing"}, random_state=0).calibrate(ROWS[CALIBRATE])
+    aligned = AlignedClassifier(model, {0: "decreasing"}, random_state=0, confidence=None).calibrate(ROWS[CALIBRATE])
     assert np.array_equal(aligned.predict(ROWS[NEW]), model.predict(ROWS[NEW]))

@@ -151,7 +151,7 @@ def test_the_same_rows_are_asked_the_same_and_other_rows_something_else() -> Non
     order = np.random.default_rng(22).permutation(150)
     found = []
     for one, other, n_jobs in ((rows, fresh, None), (rows[order], fresh[order], 2), (fresh, rows, None)):
-        aligned = AlignedRegressor(Additive(), {0: 1}, random_state=0, n_queries=1, n_jobs=n_jobs)
+        aligned = AlignedRegressor(Additive(), {0: 1}, random_state=0, n_queries=1, n_jobs=n_jobs, confidence=None)
         aligned.calibrate(one, X_reference=ADDITIVE)
         widths = np.sort(aligned.critical_half_widths(other))
         audit = check(Additive(), one, {0: 1}, X_reference=ADDITIVE, random_state=0, n_jobs=n_jobs)
@@ -163,7 +163,7 @@ def test_the_same_rows_are_asked_the_same_and_other_rows_something_else() -> Non
 
 def test_bounds_with_an_integer_seed_are_wrong_as_often_as_they_may_be() -> None:
     """A model without interactions, 200 fresh rows each time, the same seed: the bound misses in 5 of 100, not in all or none."""
-    aligned = AlignedRegressor(Additive(), {0: 1}, alpha=0.1, random_state=0)
+    aligned = AlignedRegressor(Additive(), {0: 1}, alpha=0.1, random_state=0, confidence=None)
     aligned.calibrate(np.random.default_rng(23).random((200, 2)), X_reference=ADDITIVE)
     rate, random, n_draws = exact_rate(aligned), np.random.default_rng(24), 300
     assert 0.03 < rate < 0.2
