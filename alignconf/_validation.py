@@ -1,9 +1,4 @@
-"""The door: arguments are checked here, before any work, with messages that say what to do.
-
-Also the one place that says when two predictions count as equal. A model's own sums are rounded, and some models
-(forests on several threads, networks on batches of another size) round differently from call to call; differences below
-:func:`rounding` of the values involved are never violations and are never repaired.
-"""
+"""The door: arguments are checked here, before any work, with messages that say what to do."""
 
 from __future__ import annotations
 
@@ -21,6 +16,7 @@ from numpy.typing import NDArray
 from alignconf._tables import as_table, copied
 from alignconf._typing import FloatArray, Model, RandomState, Table
 from alignconf.errors import InputError, PredictionError
+from alignconf.rounding import Rounding
 
 __all__ = [
     "CALIBRATE",
@@ -50,8 +46,6 @@ __all__ = [
     "is_row_function",
     "not_held",
     "predictions",
-    "relative_rounding",
-    "rounding",
     "row_answers",
     "warn",
 ]
@@ -233,8 +227,8 @@ def as_fraction(level: float) -> Fraction:
     return Fraction(repr(float(level)))
 
 
-def predictions(model: Model, table: Table) -> tuple[FloatArray, float]:
-    """Return the model's own predictions, (n_samples,), and the relative size of their rounding.
+def predictions(model: Model, table: Table) -> tuple[FloatArray, Rounding]:
+    """Return the model's own predictions, (n_samples,), and what of them is rounding.
 
     Raises
     ------
@@ -243,13 +237,13 @@ def predictions(model: Model, table: Table) -> tuple[FloatArray, float]:
     """
     if hasattr(model, "with_rounding"):
         # A function made from a model: its rounding is the model's, which its own type does not show.
-        values, relative = model.with_rounding(table)
-        return values, relative
+        values, rounding = model.with_rounding(table)
+        return values, rounding
     return answered_numbers(f"{type(model).__name__}.predict", model.predict(table), int(table.shape[0]))
 
 
-def answered_numbers(name: str, answer: Any, n_samples: int) -> tuple[FloatArray, float]:
-    """Return what a model answered as numbers, (n_samples,), and the relative size of their rounding.
+def answered_numbers(name: str, answer: Any, n_samples: int) -> tuple[FloatArray, Rounding]:
+    """Return what a model answered as numbers, (n_samples,), and what of them is rounding.
 
     Raises
     ------
@@ -279,7 +273,7 @@ def answered_numbers(name: str, answer: Any, n_samples: int) -> tuple[FloatArray
             f"{name} returned {answer[row]!s} in row {row}, of type {answer.dtype}, which no float holds "
             "exactly; expected numbers of double precision, where whole ones are at most 2**53. Round or scale them in the model."
         )
-    return values, relative_rounding(answer.dtype)
+    return values, Rounding.of_type(answer.dtype)
 
 
 def is_held(value: Any) -> bool:
@@ -326,18 +320,6 @@ def row_answers(function: Any, table: Table) -> Any:
         return function.apply(table)
     finally:
         np.random.set_state(state)  # noqa: NPY002
-
-
-def rounding(values: FloatArray, relative: float) -> FloatArray:
-    """Return, per row of ``values`` (n_samples, ...), the size below which differences are rounding: (n_samples,)."""
-    largest: FloatArray = np.abs(values.reshape(values.shape[0], -1)).max(axis=1, initial=0.0)
-    return relative * largest
-
-
-def relative_rounding(dtype: np.dtype[Any]) -> float:
-    """Four units in the last place in single precision; 256 in double, where sums of many terms lose no more."""
-    half_or_single = dtype.kind == "f" and dtype.itemsize < 8
-    return 4 * float(np.finfo(dtype).eps) if half_or_single else 2.0**-44
 
 
 def _first_not_finite(values: FloatArray) -> str:

@@ -5,6 +5,11 @@ range of places that can reach the node: where the feature is split the range is
 visited, at any other node the row chooses. Leaves are reached from left to right, so each adds the step from the leaf
 before it to a difference array; after all trees one running sum gives the line. Cost: the nodes visited, and O(n_places).
 
+Steps are exact enough to say in which order neighbouring places lie, unless a step is as small as the rounding of sums. A line
+with such a step, and every line of a model that adds in single precision, is summed as the model sums: base first, then leaf
+after leaf, in its own precision, at every place. Cost: O(n_trees * n_places). A step that no leaf touched stays -0.0: the
+same leaves are reached on both of its sides.
+
 Nodes are records of 16 bytes in depth-first order: a left child follows its parent. A row is doubled: ``split`` is a position
 in the doubled row, whose even numbers hold the features and whose odd ones hold them with minus infinity for what is
 missing, so that one comparison sends every value where it goes, a missing one to either side. The rows of a block walk a
@@ -48,13 +53,17 @@ LEAF, ALONG, ALONG_SECOND = -1, -2, -3
 N_BLOCK = 256
 N_BLOCK_PLACES = 2**17
 
-#: Nodes, roots, depth; base and scale of the sum of leaves; whether the prediction is its exponential (1), or 1 / (1 + exp)
-#: of its negative (2), or itself (0).
-Forest: TypeAlias = tuple[NDArray[Any], IntArray, int, float, float, int]
+#: Nodes, roots, depth; what the sum of leaves starts from and is divided by; whether the prediction is its exponential (1), or
+#: 1 / (1 + exp) of its negative (2), or itself (0); whether sums are of single precision; the size up to which a step of the
+#: sum may be rounding.
+Forest: TypeAlias = tuple[NDArray[Any], IntArray, int, float, float, int, bool, float]
 
 #: Weights of the places, (1, n_places) for all rows or (n_rows, n_places); whether to project by least squares or to the
-#: midpoint; 1 for increasing, -1 for decreasing; the share of a line's largest value up to which a move is rounding.
-Rule: TypeAlias = tuple[FloatArray, bool, float, float]
+#: midpoint; 1 for increasing, -1 for decreasing.
+Rule: TypeAlias = tuple[FloatArray, bool, float]
+
+#: The line, its projection, and the nearest values below and above to which places on the left and right are moved.
+LookedUp: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
 StackArray: TypeAlias = NDArray[np.int32]
 
@@ -92,11 +101,12 @@ def walk_lines(forest: Forest, rows: FloatArray, order: IntArray, lines: FloatAr
     """Fill ``lines``, (n_rows, n_places), with the line of each row, (n_rows, n_features), taken in some order."""
     n_rows, depth, n_places = rows.shape[0], forest[2], lines.shape[1]
     n_block = max(1, min(N_BLOCK, n_rows, N_BLOCK_PLACES // n_places))
-    right, end = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
+    stack = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
     doubled, block = np.empty((n_block, 2 * rows.shape[1])), np.empty((n_block, n_places))
+    single = np.empty((n_block if forest[6] else 0, n_places), np.float32)
     for start in range(0, n_rows, n_block):
         members = order[start : start + n_block]
-        _walk_block(forest, rows, members, block, doubled, right, end)
+        _walk_block(forest, rows, members, block, single, doubled, stack)
         for m in range(members.size):
             lines[members[m]] = block[m]
 
@@ -107,24 +117,64 @@ def _walk_block(
     rows: FloatArray,
     members: IntArray,
     lines: FloatArray,
+    single: NDArray[np.float32],
     doubled: FloatArray,
-    right: StackArray,
-    end: StackArray,
+    stack: tuple[StackArray, StackArray],
 ) -> None:
-    """Fill the first lines with those of some rows."""
-    nodes, roots, _, base, scale, link = forest
-    lines[: members.size] = 0.0
+    """Fill the first lines with those of some rows; ``single`` has as many where sums are of single precision."""
+    _, _, _, _, divisor, link, is_single, _ = forest
     for m in range(members.size):
         _double(rows[members[m]], doubled[m])
-    for tree in range(roots.size):
-        for m in range(members.size):
-            _add_steps(nodes, roots[tree], doubled[m], lines[m], right, end)
+    if is_single:
+        _sum_as_the_model(forest, doubled[: members.size], single[: members.size], stack)
+        lines[: members.size] = single[: members.size]
+    else:
+        _sum_steps(forest, doubled[: members.size], lines[: members.size], stack)
     for m in range(members.size):
-        line, total = lines[m], 0.0
-        for k in range(line.size):
-            total += line[k]
-            line[k] = base + scale * total
-        _follow_link(line, link)
+        if divisor != 1.0:
+            for k in range(lines.shape[1]):
+                lines[m, k] /= divisor
+        _follow_link(lines[m], link)
+
+
+@compiled
+def _sum_steps(forest: Forest, rows: FloatArray, lines: FloatArray, stack: tuple[StackArray, StackArray]) -> None:
+    """Fill lines with sums of leaves by their steps, as the model itself sums where a step may be rounding."""
+    nodes, roots, _, base, _, _, _, tie = forest
+    lines[:] = -0.0
+    lines[:, 0] = base
+    for tree in range(roots.size):
+        for m in range(len(rows)):
+            _add_steps(nodes, roots[tree], rows[m], lines[m], stack[0], stack[1])
+    for m in range(len(rows)):
+        line = lines[m]
+        if _may_be_rounding(line, tie):
+            _sum_as_the_model(forest, rows[m : m + 1], lines[m : m + 1], stack)
+        else:
+            for k in range(1, line.size):
+                line[k] += line[k - 1]
+
+
+@compiled
+def _may_be_rounding(steps: FloatArray, tie: float) -> bool:
+    """Whether any step, after the first entry, is touched and as small as rounding."""
+    n_doubtful = 0
+    for k in range(1, steps.size):
+        is_untouched = steps[k] == 0.0 and np.copysign(1.0, steps[k]) < 0.0
+        n_doubtful += abs(steps[k]) <= tie and not is_untouched
+    return n_doubtful > 0
+
+
+@compiled
+def _sum_as_the_model(
+    forest: Forest, rows: FloatArray, lines: NDArray[Any], stack: tuple[StackArray, StackArray]
+) -> None:
+    """Fill lines, in the precision of their type, with base plus leaf after leaf at every place."""
+    nodes, roots, base = forest[0], forest[1], forest[3]
+    lines[:] = base
+    for tree in range(roots.size):
+        for m in range(len(rows)):
+            _add_ranges(nodes, roots[tree], rows[m], lines[m], stack[0], stack[1])
 
 
 @compiled
@@ -162,6 +212,34 @@ def _add_steps(
 
 
 @compiled
+def _add_ranges(
+    nodes: NDArray[Any], root: int, row: FloatArray, line: NDArray[Any], right: StackArray, end: StackArray
+) -> None:
+    """Add a tree to a doubled row's line, (n_places,): each leaf to the range of places that reach it."""
+    i, next_one = np.uintp(root), np.uintp(1)
+    low, high, top = 0, line.size, 0
+    while True:
+        split, number, other = nodes[i]["split"], nodes[i]["number"], np.uintp(nodes[i]["right"])
+        if split >= 0:
+            i = i + next_one if row[np.uintp(split)] <= number else other
+        elif split == LEAF:
+            leaf = line.dtype.type(number)
+            for k in range(low, high):
+                line[np.uintp(k)] += leaf
+            if top == 0:
+                return
+            top -= 1
+            low, high, i = high, end[np.uintp(top)], np.uintp(right[np.uintp(top)])
+        else:
+            cut = int(number)
+            if cut > low and cut < high:
+                right[np.uintp(top)], end[np.uintp(top)] = other, high
+                top += 1
+                high = cut
+            i = i + next_one if cut > low else other
+
+
+@compiled
 def _follow_link(line: FloatArray, link: int) -> None:
     if link == 1:
         for k in range(line.size):
@@ -178,29 +256,31 @@ def project_lines(
     order: IntArray,
     rule: Rule,
     pieces: IntArray,
-    values: FloatArray,
-    moves: FloatArray,
+    found: LookedUp,
     largest: FloatArray,
 ) -> None:
     """Project the line of each row, taken in some order, and look it up, in O(n_places) memory.
 
-    Fills ``values`` with the line and ``moves`` with what the projection adds to it at the given ``pieces``, all
-    (n_rows, n_lookups), and ``largest`` with the largest move on the line, (n_rows,). Pieces below 0 get NaN and 0.
+    Fills ``found``, each (n_rows, n_lookups), with the line, its projection and the nearest values below and above to which
+    places on the left and right are moved, at the given ``pieces``; ``largest``, (n_rows,), with the largest move on the line.
+    Pieces below 0 get NaN, and no limits.
     """
     n_rows, depth, n_places = rows.shape[0], forest[2], rule[0].shape[1]
     n_block = max(1, min(N_BLOCK, n_rows, N_BLOCK_PLACES // n_places))
-    right, end = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
+    stack = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
     doubled, block = np.empty((n_block, 2 * rows.shape[1])), np.empty((n_block, n_places))
+    single = np.empty((n_block if forest[6] else 0, n_places), np.float32)
     fitted, mean, mass = np.empty(n_places), np.empty(n_places), np.empty(n_places)
     first = np.empty(n_places, np.intp)
     own = 1 if rule[0].shape[0] > 1 else 0
     for start in range(0, n_rows, n_block):
         members = order[start : start + n_block]
-        _walk_block(forest, rows, members, block, doubled, right, end)
+        _walk_block(forest, rows, members, block, single, doubled, stack)
         for m in range(members.size):
             i = members[m]
             _fit(block[m], rule[0][own * i], rule, fitted, mean, mass, first)
-            largest[i] = _look_up(block[m], fitted, rule, pieces[i], values[i], moves[i])
+            looked_up = found[0][i], found[1][i], found[2][i], found[3][i]
+            largest[i] = _look_up(block[m], fitted, rule[2], pieces[i], looked_up)
 
 
 @compiled
@@ -214,7 +294,7 @@ def _fit(
     first: IntArray,
 ) -> None:
     """Fill ``fitted`` with the projection of a line; both are negated if the rule is to decrease."""
-    _, is_least_squares, sign, _ = rule
+    _, is_least_squares, sign = rule
     for k in range(line.size):
         line[k] *= sign
     if not is_least_squares:
@@ -227,28 +307,34 @@ def _fit(
 
 
 @compiled
-def _look_up(
-    line: FloatArray, fitted: FloatArray, rule: Rule, pieces: IntArray, values: FloatArray, moves: FloatArray
-) -> float:
-    _, _, sign, rounding = rule
-    size, largest = 0.0, 0.0
+def _look_up(line: FloatArray, fitted: FloatArray, sign: float, pieces: IntArray, found: LookedUp) -> float:
+    """Look a line up, both as signed by the rule; return its largest move."""
+    values, repaired, below, above = found
+    largest = 0.0
     for k in range(line.size):
-        size = max(size, abs(line[k]))
         largest = max(largest, abs(fitted[k] - line[k]))
-    granted = rounding * size
     for m in range(pieces.size):
-        values[m], moves[m] = np.nan, 0.0
-        if pieces[m] >= 0:
-            values[m] = sign * line[pieces[m]]
-            move = fitted[pieces[m]] - line[pieces[m]]
-            moves[m] = sign * move if abs(move) > granted else 0.0
-    return largest if largest > granted else 0.0
+        values[m], repaired[m], below[m], above[m] = np.nan, np.nan, -np.inf, np.inf
+        if pieces[m] < 0:
+            continue
+        at = pieces[m]
+        values[m], repaired[m] = sign * line[at], sign * fitted[at]
+        if largest > 0.0:
+            low, high = at - 1, at + 1
+            while low >= 0 and fitted[low] == line[low]:
+                low -= 1
+            while high < line.size and fitted[high] == line[high]:
+                high += 1
+            before = sign * fitted[low] if low >= 0 else -sign * np.inf
+            after = sign * fitted[high] if high < line.size else sign * np.inf
+            below[m], above[m] = min(before, after), max(before, after)
+    return largest
 
 
 @compiled
 def walk_grids(forest: Forest, rows: FloatArray, grids: FloatArray) -> None:
     """Fill ``grids``, (n_rows, n_places_1, n_places_2), with the values of each row as two features vary."""
-    nodes, roots, depth, base, scale, link = forest
+    nodes, roots, depth, base, divisor, link, _, _ = forest
     n_rows, n_first, n_second = grids.shape
     stack, doubled = np.empty((depth + 1, 5), np.int32), np.empty(2 * rows.shape[1])
     steps = np.empty((n_first + 1, n_second + 1))
@@ -264,7 +350,7 @@ def walk_grids(forest: Forest, rows: FloatArray, grids: FloatArray) -> None:
                 grids[i, a, b] = total + (grids[i, a - 1, b] if a > 0 else 0.0)
         for a in range(n_first):
             for b in range(n_second):
-                grids[i, a, b] = base + scale * grids[i, a, b]
+                grids[i, a, b] = (base + grids[i, a, b]) / divisor
             _follow_link(grids[i, a], link)
 
 

@@ -233,6 +233,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
                 f"loss={loss.name!r} has no critical half-widths: sizes shrink as the band widens, and do not "
                 "stop at one half-width. Calibrate a rate of violations, such as the default loss, 'delivered'."
             )
+        alignment.check_unchanged(table.shape[0])
         random = generator(self.random_state if random_state is None else random_state, SCORE)
         widths = np.full(table.shape[0], np.nan)
         rows = np.flatnonzero(alignment.complete(table))

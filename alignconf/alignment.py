@@ -16,7 +16,7 @@ import numpy as np
 
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Model, Table
-from alignconf._validation import predictions, rounding
+from alignconf._validation import predictions
 from alignconf.anchored_repair import AnchoredRepair
 from alignconf.band import Scale, clip_to_band
 from alignconf.contract import Property
@@ -26,10 +26,12 @@ from alignconf.lines import over_blocks
 from alignconf.projection import Projector
 from alignconf.queries import PartQueries, Queries, draw_queries
 from alignconf.reference import ReferenceLaw
-from alignconf.repair import Repair, Repaired
+from alignconf.repair import Repair, Repaired, WithRounding
+from alignconf.rounding import Rounding
 from alignconf.row_draws import RowDraws
 from alignconf.scores import Answers, check_by_construction
 from alignconf.tree_repair import through_trees
+from alignconf.unchanged import Watch
 
 __all__ = ["Alignment"]
 
@@ -60,6 +62,8 @@ class Alignment:
         What of the model is aligned, where it is not its prediction, e.g. ``the probability of class 'yes'``.
     scale : Scale
         Half-width of the band at ``lambda_ = 1``.
+    watch : Watch or None
+        What tells whether the model is still the one that was fitted; None before there is one.
     n_jobs, verbose
         How to work, without effect on results.
     """
@@ -71,25 +75,44 @@ class Alignment:
     limits: tuple[float, float] = (-np.inf, np.inf)
     subject: str = ""
     scale: Scale = field(default_factory=Scale)
+    watch: Watch | None = None
     n_jobs: int | None = None
     verbose: bool = False
 
     def fitted(self, model: Model, subject: str, reference: Table) -> Alignment:
         """Return the alignment of a fitted model, with what repairs and opaque properties learn at reference rows."""
+        complete = np.flatnonzero(self.complete(reference))
+        watch = Watch(model, _tables.take(reference, complete)) if complete.size else None
         repairs: tuple[Repair, ...] = ()
-        function, asked = model, self.asked
-        for repair in self.repairs:
+        function: Model = model if watch is None else WithRounding(model, watch.rounding)
+        asked = self.asked
+        for i, repair in enumerate(self.repairs):
             fitted = repair.fitted(function, reference)
-            if function is model and isinstance(fitted, GridRepair):
+            if i == 0 and isinstance(fitted, GridRepair):
                 fitted = through_trees(fitted, model, reference)
                 asked = tuple(one.drawn_along(fitted.projector.laws) for one in asked)
             repairs += (fitted,)
             function = Repaired(function, fitted)
-        alignment = replace(self, model=model, subject=subject, repairs=repairs, asked=asked)
+        alignment = replace(self, model=model, subject=subject, repairs=repairs, asked=asked, watch=watch)
         if not self.is_opaque:
             return alignment
         levels = alignment._opaque_half_widths(reference)
         return replace(alignment, asked=tuple(one.with_levels(levels) for one in self.asked))
+
+    @property
+    def function(self) -> Model:
+        """The model with the account of its rounding."""
+        return self.model if self.watch is None else WithRounding(self.model, self.watch.rounding)
+
+    def check_unchanged(self, n_rows: int | None = None) -> None:
+        """Refuse to answer about so many rows, or to certify, for another model than the one that was calibrated.
+
+        Raises
+        ------
+        PredictionError
+        """
+        if self.watch is not None:
+            self.watch.check(n_rows)
 
     def for_workers(self) -> Alignment:
         """Return the alignment for a worker that has other work beside it: one job, and no bar."""
@@ -165,16 +188,22 @@ class Alignment:
         asked = Queries(tuple(self.asked[i] for i in parts), 1, 1)
         return f"{asked}, about {self.subject}" if self.subject else str(asked)
 
-    def predict_model(self, table: Table) -> tuple[FloatArray, float]:
-        """Return the model's own predictions, (n_samples,), and their relative rounding."""
-        return predictions(self.model, table)
+    def predict_model(self, table: Table) -> tuple[FloatArray, Rounding]:
+        """Return the model's own predictions, (n_samples,), and what of them is rounding."""
+        return predictions(self.function, table)
 
     def predict(self, table: Table) -> tuple[FloatArray, FloatArray]:
         """Return ``f`` and ``g`` at the rows themselves, two arrays of shape (n_samples,).
 
         A row with a missing constrained feature has no place on a line and keeps ``g = f``.
+
+        Raises
+        ------
+        PredictionError
+            If the model is another than at calibration.
         """
         f, _ = self.predict_model(table)
+        self.check_unchanged(table.shape[0])
 
         def stage(block: slice) -> FloatArray:
             return self._repaired(_tables.take(table, np.arange(block.start, block.stop)), f[block])
@@ -205,7 +234,7 @@ class Alignment:
         def stage(block: slice) -> FloatArray:
             inside = _tables.take(table, np.arange(block.start, block.stop))
             if self.repairs:
-                return self.repairs[0].half_widths(self.model, inside, self.limits)
+                return self.repairs[0].half_widths(self.function, inside, self.limits)
             f, _ = self.predict_model(inside)
             outside: FloatArray = np.abs(np.clip(f, *self.limits) - f)
             return outside
@@ -219,7 +248,7 @@ class Alignment:
 
         def stage(block: slice) -> BoolArray:
             inside = _tables.take(table, np.arange(block.start, block.stop))
-            return self.repairs[0].repairs_exactly(self.model, inside, self.limits)
+            return self.repairs[0].repairs_exactly(self.function, inside, self.limits)
 
         return np.concatenate([member for _, member in self._over(stage, table.shape, 1)])
 
@@ -253,7 +282,7 @@ class Alignment:
             inside = _tables.take(table, np.arange(block.start, block.stop))
             parts = queries.rows(block).parts
             drawn = [asked for asked in parts if grid is not None and asked.drawn_from]
-            together = iter(grid.at_queries(self.model, inside, drawn) if grid is not None and drawn else ())
+            together = iter(grid.at_queries(self.function, inside, drawn) if grid is not None and drawn else ())
             reduced = []
             for asked in parts:
                 f, g, size = next(together) if grid is not None and asked.drawn_from else self._anywhere(asked, inside)
@@ -277,7 +306,7 @@ class Alignment:
 
     def along(self, row: Table, axis: int, at: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return ``f`` and ``g`` along one axis of a single row, at places (n_places,): two arrays of that shape."""
-        f, g = self._only_grid.along(self.model, row, axis, at[None, :])
+        f, g = self._only_grid.along(self.function, row, axis, at[None, :])
         return f[0], g[0]
 
     def _repaired(self, table: Table, own: FloatArray) -> FloatArray:
@@ -285,7 +314,7 @@ class Alignment:
 
         A row with a missing constrained feature keeps it, also where it is a point of another row's orbit.
         """
-        function = self.model
+        function = self.function
         values = own
         for repair in self.repairs:
             after = Repaired(function, repair)
@@ -297,13 +326,13 @@ class Alignment:
 
     def _anywhere(self, asked: PartQueries, table: Table) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return ``f`` and ``g`` at the points of queries, row by row, and the size of rounding per row."""
-        f, g, relative = [], [], 0.0
+        f, g, rounding = [], [], Rounding(0.0)
         for sites in asked.sites(table):
-            values, relative = self.predict_model(sites)
+            values, rounding = self.predict_model(sites)
             f.append(values)
             g.append(self._repaired(sites, values))
         at_points = asked.arrange(f)
-        return at_points, asked.arrange(g), rounding(at_points, relative)
+        return at_points, asked.arrange(g), rounding.of(at_points)
 
     def _difficulty(self, asked: PartQueries, table: Table) -> FloatArray | None:
         """Return the difficulty at the points of queries, (n_samples, n_queries, n_points); None where it is 1."""

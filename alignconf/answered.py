@@ -13,7 +13,7 @@ import numpy as np
 
 from alignconf import _tables, scores
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, RandomState, Table
-from alignconf._validation import check_choice, check_model, generator, predictions, rounding
+from alignconf._validation import check_choice, check_model, generator, predictions
 from alignconf.contract import Declaration, Property
 from alignconf.errors import InputError
 from alignconf.fitted_model import FittedModel, function_of
@@ -141,7 +141,7 @@ def _ask(
         asked = part.rows(block)
         answers = [predictions(model, sites) for sites in asked.sites(inside)]
         values = asked.arrange([values for values, _ in answers])
-        return values, scores.excess(asked, values, rounding(values, answers[0][1]))
+        return values, scores.excess(asked, values, answers[0][1].of(values))
 
     predictions(model, _tables.take(table, np.arange(1)))
     label = str(part.declared)

@@ -48,6 +48,7 @@ class DeliveringEstimator(PartitionedEstimator):
             tally = self._tally_partitions(X, y, groups, n_queries)
         else:
             alignment, table = self._ready(X)
+            alignment.check_unchanged()
             errors = None if y is None else self._errors(table, y)
             check_asked(int(alignment.complete(table).sum()))
             self.used_rows_.refuse(table)
@@ -93,6 +94,7 @@ class DeliveringEstimator(PartitionedEstimator):
         half_widths = self.threshold_.of_rows(table, groups)
         alignment.complete(table)  # refuses rows that have no place on their lines, as predict does
         f, _ = alignment.predict_model(table)
+        alignment.check_unchanged(table.shape[0])
         return alignment.band(table, f, half_widths)
 
     def _membership(self, table: Table, labels: Any) -> Membership | None:

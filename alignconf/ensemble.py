@@ -1,9 +1,10 @@
 r"""A tree ensemble as flat arrays, and its lines, exactly.
 
-A prediction is :math:`f(x) = h(base + scale \sum_t v_t(x))` with the value :math:`v_t` of the leaf that ``x`` reaches in tree
-``t`` and a link ``h``: the identity, ``exp`` or ``expit``. Along a feature it is a step function whose *pieces* are cut by the
-ensemble's own thresholds: piece ``p`` holds the values above threshold ``p - 1`` and up to threshold ``p``. One *place* in each
-piece tells the whole line; :meth:`Ensemble.along` looks at all places in one walk of each tree.
+A prediction is :math:`f(x) = h((base + \sum_t v_t(x)) / n)` with the value :math:`v_t` of the leaf that ``x`` reaches in
+tree ``t``, the divisor :math:`n` (of a forest, its number of trees) and a link ``h``: the identity, ``exp`` or ``expit``. Along
+a feature it is a step function whose *pieces* are cut by the ensemble's own thresholds: piece ``p`` holds the values above
+threshold ``p - 1`` and up to threshold ``p``. One *place* in each piece tells the whole line; :meth:`Ensemble.along` looks at all
+places in one walk of each tree.
 
 Every node sends values *up to* its threshold left. Where a model asks ``x < t``, in single precision, the largest number
 below ``t`` is stored, which asks the same.
@@ -34,6 +35,7 @@ from alignconf._walk import (
     walk_lines,
 )
 from alignconf.errors import InputError
+from alignconf.rounding import Rounding
 
 __all__ = ["ALMOST_ZERO", "LINKS", "Ensemble", "ProjectedAt", "Tree", "TreeGrids", "TreeLines"]
 
@@ -45,6 +47,12 @@ ALMOST_ZERO = float(np.float32(1e-35))
 
 #: From the sum of leaves to the prediction.
 LINKS = ("identity", "exp", "expit")
+
+#: Unit roundoffs of double and of single precision.
+UNIT, UNIT_SINGLE = 2.0**-53, 2.0**-24
+
+#: Links err by fewer units in the last place.
+LINK_UNITS = 8
 
 #: Rows are ordered by so many features, two bits each, told from so many nodes.
 N_LANDMARKS = 8
@@ -89,12 +97,14 @@ class Ensemble:
     roots : (n_trees,)
     depth : int
         Of the deepest tree.
-    base, scale : float
-        The margin is ``base + scale * sum of leaves``; a forest's scale is one over the number of trees.
+    base, divisor : float
+        The margin is ``(base + sum of leaves) / divisor``; a forest's divisor is its number of trees.
     link : {"identity", "exp", "expit"}
         From the margin to the prediction.
     is_float32 : bool
         Whether the model rounds rows to single precision before it compares.
+    is_single : bool
+        Whether it adds leaves in single precision.
     n_features : int
     missing_code : float or None
         A value that the model takes for missing, besides NaN; 0 includes what is as small as :data:`ALMOST_ZERO`.
@@ -104,9 +114,10 @@ class Ensemble:
     roots: IntArray
     depth: int
     base: float
-    scale: float
+    divisor: float
     link: str
     is_float32: bool
+    is_single: bool
     n_features: int
     missing_code: float | None = None
 
@@ -118,10 +129,12 @@ class Ensemble:
         *,
         base: float = 0.0,
         scale: float = 1.0,
+        divisor: float = 1.0,
         link: str = "identity",
         is_float32: bool = False,
+        is_single: bool = False,
     ) -> Ensemble:
-        """Return the ensemble of some trees."""
+        """Return the ensemble of some trees, the values of whose leaves are multiplied by ``scale``."""
         sizes = np.array([tree.feature.size for tree in trees], np.intp)
         roots = np.append(0, np.cumsum(sizes))[:-1].astype(np.intp)
         at = np.repeat(roots, sizes)
@@ -134,19 +147,42 @@ class Ensemble:
             threshold = _at_most_float32(threshold)
         is_leaf = feature < 0
         split = np.where(is_leaf, LEAF, 2 * feature + joined("missing_left").astype(np.int32)).astype(np.int32)
-        number = np.where(is_leaf, joined("value").astype(np.float64), threshold)
+        number = np.where(is_leaf, float(scale) * joined("value").astype(np.float64), threshold)
         left, right = joined("left").astype(np.intp) + at, joined("right").astype(np.intp) + at
         nodes = np.empty(feature.size, NODE)
         depth = depth_first(split, left, right, number, roots, nodes)
-        return cls(nodes, roots, depth, float(base), float(scale), link, is_float32, n_features)
+        return cls(nodes, roots, depth, float(base), float(divisor), link, is_float32, is_single, n_features)
 
     @cached_property
-    def largest(self) -> float:
-        """Largest absolute value that base and leaves can add up to; for a prediction through a link, that of the link."""
-        if self.link != "identity":
-            return 1.0
-        leaves = np.where(self.nodes["split"] == LEAF, np.abs(self.nodes["number"]), 0.0)
-        return abs(self.base) + abs(self.scale) * float(np.maximum.reduceat(leaves, self.roots).sum())
+    def rounding(self) -> Rounding:
+        """What of a prediction, the model's own or a walk's, may be rounding; fixed by the sizes of base and leaves."""
+        error = self._sum_error / self.divisor
+        unit = UNIT_SINGLE if self.is_single else UNIT
+        if self.link == "exp":
+            return Rounding(float(np.expm1(error)) + LINK_UNITS * unit)
+        if self.link == "expit":
+            return Rounding(0.0, error / 4 + LINK_UNITS * unit)
+        return Rounding(unit, error)
+
+    @cached_property
+    def _sum_error(self) -> float:
+        r"""How far sums of leaves, the model's own or a walk's, can be from exact ones.
+
+        A sum of terms one after the other errs by at most :math:`u \sum_k |s_k|`, with the partial sums :math:`s_k` and the unit
+        roundoff ``u``; a partial sum lies between those of the smallest and of the largest leaves. A walk adds at most two terms
+        for each tree and for each split on the feature, none of whose sums exceeds twice the largest leaves together.
+        """
+        is_leaf = self.nodes["split"] == LEAF
+        leaves, starts = self.nodes["number"][is_leaf], np.append(0, np.cumsum(is_leaf))[self.roots]
+        low = self.base + np.cumsum(np.minimum.reduceat(leaves, starts))
+        high = self.base + np.cumsum(np.maximum.reduceat(leaves, starts))
+        partial = np.maximum(np.abs(low), np.abs(high))
+        # The last sum once more, for a division.
+        sums = abs(self.base) + float(partial.sum()) + float(partial[-1])
+        model = (UNIT_SINGLE if self.is_single else UNIT) * sums
+        largest = abs(self.base) + float(np.maximum.reduceat(np.abs(leaves), starts).sum())
+        n_splits = int(np.bincount(self.nodes["split"][~is_leaf] >> 1, minlength=1).max())
+        return model + 2 * UNIT * (self.roots.size + n_splits) * 2 * largest
 
     def rows(self, X: ArrayLike) -> FloatArray:
         """Return rows (n_samples, n_features) as the model compares them; missing values are NaN."""
@@ -225,7 +261,8 @@ class Ensemble:
         return at, nodes
 
     def _forest(self, nodes: NDArray[Any]) -> Forest:
-        return nodes, self.roots, self.depth, self.base, self.scale, LINKS.index(self.link)
+        link, tie = LINKS.index(self.link), 4 * self._sum_error
+        return nodes, self.roots, self.depth, self.base, self.divisor, link, self.is_single, tie
 
 
 @dataclass(frozen=True)
@@ -234,16 +271,18 @@ class ProjectedAt:
 
     Parameters
     ----------
-    values : (n_samples, n_lookups)
-        The line; NaN where the feature is missing.
-    moves : (n_samples, n_lookups)
-        Projection minus line; 0 where it is rounding or the feature is missing.
+    values, fitted : (n_samples, n_lookups)
+        The line and its projection; NaN where the feature is missing.
+    below, above : (n_samples, n_lookups)
+        The nearest values to which the projection moves places on either side; infinite where there are none.
     largest : (n_samples,)
-        The largest distance between projection and line, wherever on the line; 0 where it is rounding.
+        The largest distance between projection and line, wherever on the line.
     """
 
     values: FloatArray
-    moves: FloatArray
+    fitted: FloatArray
+    below: FloatArray
+    above: FloatArray
     largest: FloatArray
 
 
@@ -295,7 +334,6 @@ class TreeLines:
         weights: FloatArray | None,
         *,
         increasing: bool = True,
-        rounding: float = 0.0,
     ) -> ProjectedAt:
         """Project the line of each row onto the monotone lines and look it up; no line is stored.
 
@@ -308,18 +346,16 @@ class TreeLines:
             Positive weights of the least-squares projection; None for the midpoint, the nearest in largest distance.
         increasing : bool
             False for decreasing lines.
-        rounding : float
-            Share of the largest absolute value of a line up to which moves are rounding.
         """
         rows, at = self.ensemble.rows(X), np.ascontiguousarray(pieces, dtype=np.intp)
         rule = (
             per_line(np.ones(self.places.size) if weights is None else weights),
             weights is not None,
             1.0 if increasing else -1.0,
-            float(rounding),
         )
-        found = ProjectedAt(np.empty(at.shape), np.empty(at.shape), np.empty(len(rows)))
-        project_lines(self.forest, rows, self.order(rows), rule, at, found.values, found.moves, found.largest)
+        values, fitted, below, above = (np.empty(at.shape) for _ in range(4))
+        found = ProjectedAt(values, fitted, below, above, np.empty(len(rows)))
+        project_lines(self.forest, rows, self.order(rows), rule, at, (values, fitted, below, above), found.largest)
         return found
 
 

@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from alignconf import _tables
 from alignconf._typing import Feature, FloatArray, Model, Table
-from alignconf._validation import answered_numbers, as_answer, check_rows, relative_rounding
+from alignconf._validation import answered_numbers, as_answer, check_rows
 from alignconf.contract import Property
 from alignconf.ensemble import Ensemble
 from alignconf.errors import PredictionError
 from alignconf.fitted_columns import FittedColumns, columns_of_fit, native_booster
 from alignconf.missing_codes import MissingCodes, missing_codes
+from alignconf.rounding import Rounding
 from alignconf.trees import read_ensemble, unwrapped
 
 __all__ = ["FittedModel", "declared_features", "function_of"]
@@ -96,8 +97,8 @@ class FittedModel:
         # A copy: some models answer in the same memory every time.
         return np.array(as_answer(self.name, self._ask(self._own(table))))
 
-    def with_rounding(self, table: Table) -> tuple[FloatArray, float]:
-        """Return one finite number for each row, (n_samples,), and the relative size of their rounding.
+    def with_rounding(self, table: Table) -> tuple[FloatArray, Rounding]:
+        """Return one finite number for each row, (n_samples,), and what of them is rounding.
 
         Raises
         ------
@@ -134,7 +135,7 @@ class FittedModel:
         first, again = self.answers(some), self.answers(some)
         if not _are_numbers(first, rows.size):
             return 2 * rows.size  # refused, with its reason, by whoever asks for numbers
-        relative = relative_rounding(first.dtype)
+        relative = Rounding.of_type(first.dtype).relative
         finite = np.where(np.isfinite(first), first, 0).astype(np.float64)
         size = ROUNDINGS * relative * float(np.abs(finite).max())
         self._compare(first, again, size, rows, "asked a second time")

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from alignconf import _tables
 from alignconf._typing import FloatArray, Model, Table
-from alignconf._validation import predictions, rounding
+from alignconf._validation import predictions
 from alignconf.axes import Axis
 from alignconf.progress import bar
 from alignconf.reference import ReferenceLaw
+from alignconf.rounding import Rounding
 
 __all__ = ["Lines", "evaluate_lines", "evaluate_sites", "over_blocks"]
 
@@ -49,8 +50,8 @@ class Lines:
     rounding: FloatArray
 
 
-def evaluate_sites(model: Model, table: Table, axes: Sequence[Axis], places: FloatArray) -> tuple[FloatArray, float]:
-    """Return the model's values at sites, (n_samples, n_sites), and their relative rounding.
+def evaluate_sites(model: Model, table: Table, axes: Sequence[Axis], places: FloatArray) -> tuple[FloatArray, Rounding]:
+    """Return the model's values at sites, (n_samples, n_sites), and what of them is rounding.
 
     Parameters
     ----------
@@ -66,16 +67,16 @@ def evaluate_sites(model: Model, table: Table, axes: Sequence[Axis], places: Flo
     replaced: dict[int, NDArray[Any]] = {}
     for i, axis in enumerate(axes):
         replaced |= axis.moved(table, rows, moved[:, i])
-    values, relative = predictions(model, _tables.replicate(table, rows, replaced))
-    return values.reshape(n_samples, n_sites), relative
+    values, rounding = predictions(model, _tables.replicate(table, rows, replaced))
+    return values.reshape(n_samples, n_sites), rounding
 
 
 def evaluate_lines(model: Model, table: Table, laws: Sequence[ReferenceLaw]) -> Lines:
     """Return the model's values at every combination of the knots of the constrained features."""
     grid = np.meshgrid(*(law.knots for law in laws), indexing="ij")
     places = np.stack([axis.ravel() for axis in grid], axis=-1)[None]
-    values, relative = evaluate_sites(model, table, [law.axis for law in laws], places)
-    return Lines(values.reshape(-1, *grid[0].shape), rounding(values, relative))
+    values, rounding = evaluate_sites(model, table, [law.axis for law in laws], places)
+    return Lines(values.reshape(-1, *grid[0].shape), rounding.of(values))
 
 
 def over_blocks(

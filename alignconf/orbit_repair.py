@@ -9,11 +9,12 @@ import numpy as np
 from alignconf import _tables
 from alignconf._sums import products
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
-from alignconf._validation import predictions, rounding
+from alignconf._validation import predictions
 from alignconf.errors import PredictionError
 from alignconf.orbit import OrbitProperty, at_home, coincidences
 from alignconf.projection import SNAP
 from alignconf.repair import Repair, Repaired
+from alignconf.rounding import Rounding
 
 __all__ = ["OrbitRepair"]
 
@@ -58,28 +59,28 @@ class OrbitRepair(Repair):
         rows = np.flatnonzero(home)
         if rows.size:
             inside = _tables.take(table, rows)
-            values, relative, same = self._orbits(function, inside)
-            size = SNAP * rounding(values, relative)
+            values, rounding, same = self._orbits(function, inside)
+            size = SNAP * rounding.of(values)
             moved = self._nearest(values, same, self.norm)[np.arange(rows.size), position[rows]]
             repaired[rows] = np.where(np.abs(moved - own[rows]) > size, moved, own[rows])
         return repaired
 
     def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
         """Return the half-width within which the orbit has accepted values, per row."""
-        values, relative, same = self._orbits(function, table)
+        values, rounding, same = self._orbits(function, table)
         moved = np.clip(self._nearest(values, same, "sup"), *limits)
         largest: FloatArray = np.abs(moved - values).max(axis=1)
-        width = np.where(2 * largest > rounding(values, relative), largest, 0.0)
-        return np.where(self._accepted(moved, rounding(values, relative)), width, np.inf)
+        width = np.where(2 * largest > rounding.of(values), largest, 0.0)
+        return np.where(self._accepted(moved, rounding.of(values)), width, np.inf)
 
     def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
         """Return, per row, whether the repaired function, clipped, is accepted on the orbit."""
         after = Repaired(function, self)
         answers = [after.with_rounding(point) for point in self.declared.orbit(table)]
         values = np.clip(np.stack([values for values, _ in answers], axis=1), *limits)
-        return self._accepted(values, rounding(values, answers[0][1]))
+        return self._accepted(values, answers[0][1].of(values))
 
-    def _orbits(self, function: Model, table: Table) -> tuple[FloatArray, float, IntArray]:
+    def _orbits(self, function: Model, table: Table) -> tuple[FloatArray, Rounding, IntArray]:
         """Return the function on the orbits, (n_samples, n_points), its rounding, and which points are the same row."""
         points = self.declared.orbit(table)
         answers = [predictions(function, point) for point in points]

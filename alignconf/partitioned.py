@@ -128,6 +128,7 @@ class PartitionedEstimator:
         labels = rows.partitions.alongside(y, "y")
         surveys = rows.surveyed(alignment, self.used_rows_)
         check_asked(sum(one.n_complete for one in surveys))
+        alignment.check_unchanged()
         self.used_rows_.refuse_found(rows.compared(surveys))
         draws = draws_of(surveys, generator(self.random_state, CERTIFY))
         work = partial(_tallied, self._for_workers(), n_queries)

@@ -17,8 +17,9 @@ import numpy as np
 from alignconf import _tables
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf._validation import predictions
+from alignconf.rounding import Rounding
 
-__all__ = ["Repair", "Repaired"]
+__all__ = ["Repair", "Repaired", "WithRounding"]
 
 
 class Repair(ABC):
@@ -77,10 +78,10 @@ class Repaired:
     before: Model
     repair: Repair
 
-    def with_rounding(self, table: Table) -> tuple[FloatArray, float]:
-        """Return repaired values, (n_samples,), and the relative rounding of the function before the repair."""
-        own, relative = predictions(self.before, table)
-        return self.from_own(table, own), relative
+    def with_rounding(self, table: Table) -> tuple[FloatArray, Rounding]:
+        """Return repaired values, (n_samples,), and the rounding of the function before the repair."""
+        own, rounding = predictions(self.before, table)
+        return self.from_own(table, own), rounding
 
     def from_own(self, table: Table, own: FloatArray) -> FloatArray:
         """Return repaired values, (n_samples,), where the function before the repair has the values ``own``."""
@@ -96,3 +97,25 @@ class Repaired:
     def predict(self, table: Table) -> FloatArray:
         """Return repaired values, (n_samples,)."""
         return self.with_rounding(table)[0]
+
+
+@dataclass(frozen=True)
+class WithRounding:
+    """A model with the account of its rounding that is fixed at calibration.
+
+    Parameters
+    ----------
+    model : Model
+    rounding : Rounding
+    """
+
+    model: Model
+    rounding: Rounding
+
+    def with_rounding(self, table: Table) -> tuple[FloatArray, Rounding]:
+        """Return the model's predictions, (n_samples,), and their rounding."""
+        return predictions(self.model, table)[0], self.rounding
+
+    def predict(self, table: Table) -> FloatArray:
+        """Return the model's predictions, (n_samples,)."""
+        return predictions(self.model, table)[0]

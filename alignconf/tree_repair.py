@@ -3,14 +3,18 @@ r"""Repair on a tree ensemble's own pieces: exact, and at about the cost of a pr
 Along a feature a tree ensemble is a step function cut by its own thresholds, and one walk of each tree tells the whole line
 (:mod:`alignconf.ensemble`). The line is projected on its pieces, weighted by the reference mass of each; at any value in
 piece ``p`` the repaired function is the projection :math:`G_p`, and the model's own prediction, bit for bit, where the
-projection leaves the piece alone. As all values in a piece are alike, a pair can nowhere be violated by more than the rounding
-of the model's sums. It works for properties that declare that they compare nothing but order
-(:attr:`~alignconf.contract.LineProperty.cuts`), such as order, invariance and unimodality; a known peak cuts the pieces too.
+projection leaves the piece alone. All values in a piece are alike. It works for properties that declare that they compare
+nothing but order (:attr:`~alignconf.contract.LineProperty.cuts`), such as order, invariance and unimodality; a known peak cuts
+the pieces too.
 
 **Exactness.** A step function has such a property iff the values of its pieces have, cut at the thresholds of the trees and
 right before and at each of the property's own cuts: two values of one piece are equal, which every comparison allows. One
 part alone, or several that demand order or constancy, are projected onto a member. Where several others leave a demand unmet,
 the line becomes constant, which every comparison allows. Cutting off at limits keeps the order of values.
+
+**Rounding.** An increasing or decreasing function is delivered in order to the last bit if the model adds leaf after leaf in its
+own precision, as the walk does: lines with steps of rounding size are summed like that, and a prediction that is kept stays
+between the pieces that are moved. Other properties hold up to rounding (:attr:`alignconf.ensemble.Ensemble.rounding`).
 
 :func:`through_trees` decides: models whose trees can be read get this repair. Where a feature has more than ``MAX_PIECES``
 pieces, as in a forest, its lines are walked at knots, quantiles of the reference law; so are lines and grids of two features of
@@ -27,15 +31,16 @@ import numpy as np
 from alignconf import _tables
 from alignconf._sums import total
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
-from alignconf._validation import predictions, rounding
+from alignconf._validation import predictions
 from alignconf.axes import Axis, TradeAxis
 from alignconf.ensemble import Ensemble, TreeGrids, TreeLines
 from alignconf.errors import PredictionError
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import Lines
-from alignconf.projection import SNAP, Part, Projector
+from alignconf.projection import Part, Projector
 from alignconf.queries import PartQueries
 from alignconf.reference import ReferenceLaw
+from alignconf.rounding import Rounding
 from alignconf.trees import trees_of
 
 __all__ = ["MAX_PIECES", "TreeRepair", "WalkedGridRepair", "through_trees"]
@@ -50,11 +55,11 @@ N_COMPARED = 200
 #: Where lines are walked at knots only, that many rows of a block are compared again.
 N_CHECKED = 16
 
-#: Above this relative rounding a model's sums are of single precision: knots from a walk would differ from its predictions.
-SUMS_IN_DOUBLE = 1e-10
+#: The model's sums and the walk's may both be rounded.
+AGREEMENT = 2.0
 
-#: The walk's sums agree with the model's to this share of the values, many times its rounding.
-AGREEMENT = 2.0**14
+#: What the arithmetic of a projection alone changes is no repair.
+ARITHMETIC = Rounding(2.0**-44)
 
 
 @dataclass(frozen=True)
@@ -68,13 +73,15 @@ class TreeRepair(GridRepair):
     steps : Projector
         The same on the pieces.
     tree_lines : TreeLines
-    relative : float
-        Rounding of the model's sums.
     """
 
     steps: Projector
     tree_lines: TreeLines
-    relative: float
+
+    @property
+    def rounding(self) -> Rounding:
+        """Rounding of the model's sums."""
+        return self.tree_lines.ensemble.rounding
 
     def count_sites(self, n_points: int) -> int:
         """What is looked up for a row, and its line: blocks are then small enough to be spread over threads."""
@@ -103,9 +110,9 @@ class TreeRepair(GridRepair):
         PredictionError
             If the model does not answer what its trees said at calibration.
         """
-        values, moves = self._look_up(table, self.places(table)[:, :1])
-        _check_unchanged(values[:, 0], own, self.relative)
-        return np.where(moves[:, 0] != 0, values[:, 0] + moves[:, 0], own)
+        values, fitted, below, above = (it[:, 0] for it in self._look_up(table, self.places(table)[:, :1]))
+        _check_unchanged(values, own, self.rounding)
+        return np.where(fitted != values, fitted, np.minimum(np.maximum(own, below), above))
 
     def at_queries(
         self, function: Model, table: Table, asked: Sequence[PartQueries]
@@ -113,9 +120,7 @@ class TreeRepair(GridRepair):
         """Return, for queries along the axis, the function, its repair and the size of rounding."""
         places = [one.coordinates[..., 0] for one in asked]
         f, g = self.along(function, table, 0, np.concatenate([it.reshape(len(it), -1) for it in places], axis=1))
-        # Rounding is that of the whole line, of which the queries may see the small values only.
-        size = np.maximum(rounding(f, self.relative), self.relative * self.tree_lines.ensemble.largest)
-        found, start = [], 0
+        size, found, start = self.rounding.of(f), [], 0
         for it in places:
             stop = start + int(np.prod(it.shape[1:]))
             found.append((f[:, start:stop].reshape(it.shape), g[:, start:stop].reshape(it.shape), size))
@@ -124,8 +129,8 @@ class TreeRepair(GridRepair):
 
     def along(self, function: Model, table: Table, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the function and its repair as rows move along the axis, both (n_samples, n_places)."""
-        values, moves = self._look_up(table, places)
-        return values, np.clip(np.where(moves != 0, values + moves, values), *self.steps.limits)
+        values, fitted, _, _ = self._look_up(table, places)
+        return values, np.clip(fitted, *self.steps.limits)
 
     def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
         """Return the smallest band that holds a member on the line, per row."""
@@ -147,27 +152,24 @@ class TreeRepair(GridRepair):
         mean = total(weights * projection.values) / total(weights)
         return np.where(member[:, None], projection.values, np.clip(mean, *self.steps.limits)[:, None])
 
-    def _look_up(self, table: Table, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the line at places (n_samples, n_places), and what the repair adds there."""
+    def _look_up(self, table: Table, places: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return the line at places (n_samples, n_places), its repair, and between what a value that is kept has to stay."""
         pieces: IntArray = self.tree_lines.piece_of(places)
         first, *others = (part.declared for part in self.steps.parts)
         if first.compares_pairs and not others:
             weights = self.steps.laws[0].weights_at(table) if self.steps.norm == "l2" else None
             found = self.tree_lines.project(
-                _numbers(table, self.tree_lines.ensemble),
-                pieces,
-                weights,
-                increasing=first.direction == 1,
-                rounding=SNAP * self.relative,
+                _numbers(table, self.tree_lines.ensemble), pieces, weights, increasing=first.direction == 1
             )
-            return found.values, found.moves
-        lines = self._walked(table)
-        moves = self._repaired(lines, table) - lines.values
-        return np.take_along_axis(lines.values, pieces, axis=1), np.take_along_axis(moves, pieces, axis=1)
+            return found.values, found.fitted, found.below, found.above
+        lines = self._walked(table, ARITHMETIC)
+        fitted = self._repaired(lines, table)
+        values, repaired = (np.take_along_axis(it, pieces, axis=1) for it in (lines.values, fitted))
+        return values, repaired, np.full(values.shape, -np.inf), np.full(values.shape, np.inf)
 
-    def _walked(self, table: Table) -> Lines:
+    def _walked(self, table: Table, rounding: Rounding | None = None) -> Lines:
         values = self.tree_lines.values(_numbers(table, self.tree_lines.ensemble))
-        return Lines(values, rounding(values, self.relative))
+        return Lines(values, (rounding or self.rounding).of(values))
 
 
 @dataclass(frozen=True)
@@ -179,12 +181,9 @@ class WalkedGridRepair(GridRepair):
     projector : Projector
     walked : TreeLines or TreeGrids
         At the knots.
-    relative : float
-        Rounding of the model's sums.
     """
 
     walked: TreeLines | TreeGrids
-    relative: float
 
     @property
     def path(self) -> str:
@@ -195,7 +194,7 @@ class WalkedGridRepair(GridRepair):
     def lines(self, function: Model, table: Table) -> Lines:
         """Return the trees' values at the knots of each row's line, or grid."""
         values = self.walked.values(_numbers(table, self.walked.ensemble))
-        return Lines(values, rounding(values, self.relative))
+        return Lines(values, self.walked.ensemble.rounding.of(values))
 
     def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,).
@@ -206,9 +205,8 @@ class WalkedGridRepair(GridRepair):
             If the model does not answer, in the first rows, what its trees said at calibration.
         """
         few = _tables.take(table, np.arange(min(table.shape[0], N_CHECKED)))
-        _check_unchanged(
-            self.walked.ensemble.predict(_numbers(few, self.walked.ensemble)), own[:N_CHECKED], self.relative
-        )
+        ensemble = self.walked.ensemble
+        _check_unchanged(ensemble.predict(_numbers(few, ensemble)), own[:N_CHECKED], ensemble.rounding)
         return super().apply(function, table, own)
 
 
@@ -219,17 +217,17 @@ def through_trees(repair: GridRepair, function: Model, reference: Table) -> Grid
     if not isinstance(ensemble, Ensemble):
         return replace(repair, reason=ensemble)
     few = _tables.take(reference, np.arange(min(reference.shape[0], N_COMPARED)))
-    own, relative = predictions(function, few)
+    own, _ = predictions(function, few)
     if ensemble.n_features > reference.shape[1] or not _tables.is_numeric(_of_fit(reference, ensemble)):
         return replace(repair, reason="some columns are not numbers.")
-    if not _agree(ensemble.predict(_numbers(few, ensemble)), own, relative).all():
+    if not _agree(ensemble.predict(_numbers(few, ensemble)), own, ensemble.rounding).all():
         return replace(repair, reason="its trees do not add up to its predictions.")
     laws = repair.projector.laws
     reason = _why_not_pieces(repair)
     ends = _ends(repair, ensemble)
     if not reason and ends.size < MAX_PIECES:
-        return _on_pieces(repair, ensemble, ends, relative)
-    if relative > SUMS_IN_DOUBLE:
+        return _on_pieces(repair, ensemble, ends)
+    if ensemble.is_single:
         return replace(repair, reason=reason or "its sums are of single precision.")
     if not reason:
         reason = f"the model's trees cut the feature in {ends.size + 1} pieces."
@@ -240,7 +238,7 @@ def through_trees(repair: GridRepair, function: Model, reference: Table) -> Grid
     else:
         one, other = laws
         walked = ensemble.across((one.axis.position, other.axis.position), (one.knots, other.knots))
-    return WalkedGridRepair(repair.projector, walked, relative, reason=reason)
+    return WalkedGridRepair(repair.projector, walked, reason=reason)
 
 
 def _ends(repair: GridRepair, ensemble: Ensemble) -> FloatArray:
@@ -252,7 +250,7 @@ def _ends(repair: GridRepair, ensemble: Ensemble) -> FloatArray:
     return np.unique(ends[np.isfinite(ends)])
 
 
-def _on_pieces(repair: GridRepair, ensemble: Ensemble, ends: FloatArray, relative: float) -> TreeRepair:
+def _on_pieces(repair: GridRepair, ensemble: Ensemble, ends: FloatArray) -> TreeRepair:
     """Return the repair on pieces of a feature, all but the last of which end at ``ends`` (n_pieces - 1,)."""
     (law,) = repair.projector.laws
     last = float(law.places[-1])
@@ -260,7 +258,7 @@ def _on_pieces(repair: GridRepair, ensemble: Ensemble, ends: FloatArray, relativ
         last = max(last, float(ends[-1]) + abs(float(ends[-1])) + 1.0)
     tree_lines = ensemble.along(law.axis.position, np.append(ends, last))
     steps = law.on_pieces(tree_lines.places, tree_lines.piece_of(law.places))
-    return TreeRepair(repair.projector, _on(repair.projector, steps), tree_lines, relative)
+    return TreeRepair(repair.projector, _on(repair.projector, steps), tree_lines)
 
 
 def _why_unseen(repair: GridRepair) -> str:
@@ -290,8 +288,8 @@ def _on(projector: Projector, law: ReferenceLaw) -> Projector:
     return replace(projector, laws=(law,), parts=parts)
 
 
-def _check_unchanged(walked: FloatArray, own: FloatArray, relative: float) -> None:
-    wrong = ~_agree(walked, own, relative)
+def _check_unchanged(walked: FloatArray, own: FloatArray, rounding: Rounding) -> None:
+    wrong = ~_agree(walked, own, rounding)
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])
         raise PredictionError(
@@ -300,10 +298,9 @@ def _check_unchanged(walked: FloatArray, own: FloatArray, relative: float) -> No
         )
 
 
-def _agree(walked: FloatArray, own: FloatArray, relative: float) -> BoolArray:
-    """Return where the sums of trees are the model's predictions, up to many times their rounding: (n_samples,)."""
-    size = np.abs(own).max(initial=0.0) + np.abs(walked).max(initial=0.0)
-    return np.asarray(np.abs(walked - own) <= AGREEMENT * relative * size)
+def _agree(walked: FloatArray, own: FloatArray, rounding: Rounding) -> BoolArray:
+    """Return where the sums of trees are the model's predictions, up to the rounding of both: (n_samples,)."""
+    return np.asarray(np.abs(walked - own) <= AGREEMENT * rounding.of(np.column_stack([walked, own])))
 
 
 def _numbers(table: Table, ensemble: Ensemble) -> FloatArray:

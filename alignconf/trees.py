@@ -63,6 +63,9 @@ def read_ensemble(model: Any, *, column: int = 1) -> Ensemble | str:
         ``Ensemble.predict`` is the model's ``predict``, or column ``column`` of its ``predict_proba``, up to rounding.
     """
     kind = type(model)
+    replaced = [name for name in ("predict", "predict_proba") if name in getattr(model, "__dict__", {})]
+    if replaced:
+        return f"{kind.__name__} has a {replaced[0]} of its own, which its trees do not tell."
     read = READERS.get((kind.__module__.split(".")[0], kind.__name__))
     if read is None:
         return (
@@ -82,7 +85,7 @@ def _read_forest(model: Any, column: int) -> Ensemble | str:
     if model.n_outputs_ > 1:
         return f"{name} predicts {model.n_outputs_} outputs; one can be read."
     trees = [_sklearn_tree(member.tree_, column if _is_classifier(model) else 0) for member in members]
-    return Ensemble.of_trees(trees, model.n_features_in_, scale=1 / len(trees), is_float32=True)
+    return Ensemble.of_trees(trees, model.n_features_in_, divisor=len(trees), is_float32=True)
 
 
 def _read_gradient_boosting(model: Any, column: int) -> Ensemble | str:
@@ -219,9 +222,11 @@ def _read_treelite(model: Any, column: int, reader: str, booster: Any, steepness
         [_treelite_tree(accessor) for accessor in accessors],
         found.num_feature,
         base=factor * float(header.get_field("base_scores")[0]),
-        scale=factor / (found.num_tree if header.get_field("average_tree_output")[0] else 1),
+        scale=factor,
+        divisor=found.num_tree if header.get_field("average_tree_output")[0] else 1,
         link=TREELITE_LINKS[link],
         is_float32=reader == "from_xgboost",
+        is_single=reader == "from_xgboost",
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from alignconf import _tables, scores
 from alignconf._typing import FloatArray, IntArray, Model, Table
-from alignconf._validation import check_model, predictions, rounding
+from alignconf._validation import check_model, predictions
 from alignconf.contract import Declaration, Property
 from alignconf.errors import InputError
 from alignconf.fitted_model import FittedModel, function_of
@@ -26,6 +26,7 @@ from alignconf.lines import over_blocks
 from alignconf.preparation import place_queries
 from alignconf.properties import declare
 from alignconf.queries import PartQueries, Queries, draw_queries, place_queries_at
+from alignconf.rounding import Rounding
 from alignconf.row_draws import RowDraws
 
 __all__ = ["CountedModel", "ViolationScore", "at_places", "part_margins"]
@@ -63,8 +64,8 @@ class CountedModel:
         """Return the model's predictions, (n_samples,), and count the rows."""
         return self.with_rounding(X)[0]
 
-    def with_rounding(self, table: Table) -> tuple[FloatArray, float]:
-        """Return the model's predictions, (n_samples,), and the relative size of their rounding; count the rows."""
+    def with_rounding(self, table: Table) -> tuple[FloatArray, Rounding]:
+        """Return the model's predictions, (n_samples,), and what of them is rounding; count the rows."""
         with self._lock:
             self.n_rows += int(table.shape[0])
         return predictions(self.model, table)
@@ -165,7 +166,7 @@ class ViolationScore:
                 asked = part.rows(block)
                 answers = [predictions(self.model, sites) for sites in asked.sites(inside)]
                 values = asked.arrange([values for values, _ in answers])
-                return part_margins(asked, values, rounding(values, answers[0][1]))
+                return part_margins(asked, values, answers[0][1].of(values))
 
             blocks = over_blocks(stage, table.shape, part.n_sites, n_jobs=self.n_jobs)
             worst = np.maximum(worst, np.concatenate([found for _, found in blocks]))

@@ -34,6 +34,7 @@ TAKES = {
     "paper": ("data", "dataset", "model", "seeds", "output"),
     "sizes": ("data", "dataset", "seeds", "output"),
     "risk": ("only", "seeds", "output"),
+    "unchanged": ("requests", "refits", "only", "output"),
     "big": ("rows", "partition", "workers", "output"),
 }
 
@@ -142,7 +143,11 @@ def _add_deployment(commands: Any) -> list[argparse.ArgumentParser]:
     risk = commands.add_parser("risk", help="search, slices, forecast, rare, propose: their acceptance figures")
     risk.add_argument("--only", nargs="+", choices=RISKS, help="default: all")
     risk.add_argument("--seeds", type=int, help="number of seeds; default: as many as the figures ask for")
-    return [big, risk]
+    unchanged = commands.add_parser("unchanged", help="the same model is never refused, another fit always is")
+    unchanged.add_argument("--requests", type=int, default=300_000, help="single rows that unchanged models are asked")
+    unchanged.add_argument("--refits", type=int, default=1000, help="calibrated models that are fitted again")
+    unchanged.add_argument("--only", nargs="+", help="beginnings of names of models; default: all")
+    return [big, risk, unchanged]
 
 
 if __name__ == "__main__":

@@ -20,12 +20,23 @@ ROOT = Path(__file__).parent.parent
 #: From the bottom up; modules of one rung do not import each other.
 LADDER = (
     {"_typing", "errors", "origin", "progress"},
-    {"_compiled", "_containers"},
+    {"_compiled", "_containers", "fitted_state", "rounding"},
     {"_tables", "_kernels", "_curvature", "_sums", "_exact"},
     {"_polyhedron"},
     {"_validation", "_walk", "fitted_columns", "_crepes", "encoding", "partitions"},
     {"printed"},
-    {"contract", "ensemble", "missing_codes", "groups", "margins", "ranks", "weighted", "band", "distinct_draws"},
+    {
+        "contract",
+        "ensemble",
+        "missing_codes",
+        "groups",
+        "margins",
+        "ranks",
+        "unchanged",
+        "weighted",
+        "band",
+        "distinct_draws",
+    },
     {"plane", "orbit", "trees", "shift", "axes"},
     {
         "fitted_model",

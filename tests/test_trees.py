@@ -218,28 +218,33 @@ def test_fused_projection_is_the_projection_of_the_lines(name: str, increasing: 
     sign = 1.0 if increasing else -1.0
     weights = np.random.default_rng(0).dirichlet(np.full(values.shape[1], 3.0)) if least_squares else None
     plain = isotonic_midpoint(sign * values) if weights is None else isotonic_least_squares(sign * values, weights)
-    moved = sign * plain - values
+    fitted = sign * plain
     pieces = np.column_stack([lines.piece_of(one.X[:, 0]), np.arange(len(one.X)) % values.shape[1]])
     found = lines.project(one.X, pieces, weights, increasing=increasing)
     there = pieces >= 0
     np.testing.assert_array_equal(found.values[there], np.take_along_axis(values, pieces, axis=1)[there])
-    np.testing.assert_array_equal(found.moves[there], np.take_along_axis(moved, pieces, axis=1)[there])
-    np.testing.assert_array_equal(found.largest, np.abs(moved).max(axis=1))
+    np.testing.assert_array_equal(found.fitted[there], np.take_along_axis(fitted, pieces, axis=1)[there])
+    np.testing.assert_array_equal(found.largest, np.abs(fitted - values).max(axis=1))
     assert (~there).any()
     assert np.isnan(found.values[~there]).all()
-    assert (found.moves[~there] == 0).all()
+    assert np.isnan(found.fitted[~there]).all()
 
 
-def test_moves_that_are_rounding_are_none() -> None:
-    one = case("histogram")
+@some_models
+@pytest.mark.parametrize("increasing", [True, False])
+def test_what_is_kept_lies_between_what_is_moved(name: str, increasing: bool) -> None:
+    """The nearest moved places on either side, found one by one."""
+    one = case(name)
     lines = one.ensemble.along(0)
-    pieces = lines.piece_of(one.X[:, :1])
-    weights = np.ones(lines.places.size)
-    plain = lines.project(one.X, pieces, weights)
-    coarse = lines.project(one.X, pieces, weights, rounding=0.05)
-    granted = 0.05 * np.abs(lines.values(one.X)).max(axis=1)
-    np.testing.assert_array_equal(coarse.moves, np.where(np.abs(plain.moves) > granted[:, None], plain.moves, 0.0))
-    np.testing.assert_array_equal(coarse.largest, np.where(plain.largest > granted, plain.largest, 0.0))
+    values = lines.values(one.X[:10])
+    pieces = np.broadcast_to(np.arange(values.shape[1]), values.shape)
+    found = lines.project(one.X[:10], pieces, np.ones(values.shape[1]), increasing=increasing)
+    for i, k in np.ndindex(values.shape):
+        moved = np.flatnonzero(found.fitted[i] != values[i])
+        ends = [found.fitted[i, side[at]] for side, at in ((moved[moved < k], -1), (moved[moved > k], 0)) if side.size]
+        low, high = ("below", "above") if increasing else ("above", "below")
+        assert getattr(found, low)[i, k] == (ends[0] if (moved < k).any() else -np.inf if increasing else np.inf)
+        assert getattr(found, high)[i, k] == (ends[-1] if (moved > k).any() else np.inf if increasing else -np.inf)
 
 
 @some_models
@@ -253,9 +258,9 @@ def test_neither_threads_nor_neighbours_change_a_bit(name: str) -> None:
     cuts = [slice(start, start + 101) for start in range(0, len(rows), 101)]
     with ThreadPoolExecutor(2) as pool:
         parts = list(pool.map(lambda cut: lines.values(rows[cut]), cuts))
-        moves = list(pool.map(lambda cut: lines.project(rows[cut], pieces[cut], weights).moves, cuts))
+        moves = list(pool.map(lambda cut: lines.project(rows[cut], pieces[cut], weights).fitted, cuts))
     np.testing.assert_array_equal(np.vstack(parts), whole)
-    np.testing.assert_array_equal(np.vstack(moves), projected.moves)
+    np.testing.assert_array_equal(np.vstack(moves), projected.fitted)
 
 
 def test_nothing_is_written_to_what_is_passed() -> None:
@@ -339,7 +344,7 @@ def test_no_rows_have_no_lines() -> None:
     lines = case("xgboost").ensemble.along(0)
     none = np.empty((0, N_FEATURES))
     assert lines.values(none).shape == (0, lines.places.size)
-    assert lines.project(none, np.empty((0, 2), int), None).moves.shape == (0, 2)
+    assert lines.project(none, np.empty((0, 2), int), None).fitted.shape == (0, 2)
 
 
 def test_rows_of_another_width_are_refused() -> None:

@@ -8,7 +8,7 @@ is evaluated once more on its own: its size is what ``predict`` answers to exact
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 
 import numpy as np
@@ -22,13 +22,13 @@ from alignconf._validation import (
     check_random_state,
     check_rows,
     generator,
-    rounding,
 )
 from alignconf.contract import Declaration
 from alignconf.ensemble import Ensemble
 from alignconf.errors import InputError
 from alignconf.inputs import InputLaw
 from alignconf.plausibility import Plausibility
+from alignconf.rounding import Rounding
 from alignconf.search.archive import Archive, Find
 from alignconf.search.box import Box
 from alignconf.search.enumeration import Enumeration, enumerate_cells
@@ -172,7 +172,7 @@ class _Hunt:
     random: np.random.Generator
     level: float
     limit: int
-    relative: float = 0.0
+    rounding: Rounding = field(default_factory=lambda: Rounding(0.0))
 
     def run(
         self, cells: Sequence[Box | None], ensemble: Ensemble | str
@@ -180,7 +180,7 @@ class _Hunt:
         """Enumerate or search each part."""
         counted = self.targets[0].model
         some = _tables.take(self.table, np.arange(min(self.table.shape[0], RANGE_ROWS, max(1, self.limit // 20))))
-        values, self.relative = counted.with_rounding(some)
+        values, self.rounding = counted.with_rounding(some)
         archives: list[Archive] = []
         enumerated: list[Enumeration | str] = []
         for k, (target, pieces) in enumerate(zip(self.targets, cells, strict=True)):
@@ -206,7 +206,7 @@ class _Hunt:
         return max(one.maximum if one.maximum > self._negligible(one) else 0.0 for one in known)
 
     def _negligible(self, found: Enumeration) -> float:
-        return self.relative * found.largest_value
+        return float(self.rounding.of(np.array([found.largest_value]))[0])
 
     def _search(self, archive: Archive) -> None:
         """Search one part with what is left of its rows."""
@@ -318,9 +318,9 @@ def _evaluated(find: Find, target: Target, plausibility: Plausibility, law: Inpu
     table, asked = target.queries(find.point[None])
     sites = asked.sites(table)
     points = _together(sites)
-    values, relative = target.model.with_rounding(points)
+    values, rounding = target.model.with_rounding(points)
     answers = asked.arrange([values] if len(sites) == 1 else [values[k : k + 1] for k in range(len(sites))])
-    margin = part_margins(asked, answers, rounding(answers, relative))[0, 0]
+    margin = part_margins(asked, answers, rounding.of(answers))[0, 0]
     return FoundQuery(
         declared=str(asked.declared),
         feature=asked.drawn_from[0].axis.feature if asked.drawn_from else None,

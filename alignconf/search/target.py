@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, Table
-from alignconf._validation import rounding
 from alignconf.axes import TradeAxis
 from alignconf.line_queries import LineQueries
 from alignconf.plane_queries import PlaneQueries
@@ -140,12 +139,12 @@ class Target:
         places = np.asarray(self.places[0].at(at), dtype=np.float64)
         line = at_places(self.part, places[:, None])
         sites = line.sites(table)
-        answered, relative = self.model.with_rounding(sites[0])
+        answered, rounding = self.model.with_rounding(sites[0])
         values = line.arrange([answered])
         _, chosen = worst_on_lines(self.part.part, places, values[:, 0])
         own = np.take_along_axis(values[:, 0], chosen, axis=1)[:, None]
         asked = at_places(self.part, np.take_along_axis(places, chosen, axis=1)[:, None])
-        margins = part_margins(asked, own, rounding(own, relative))[:, 0]
+        margins = part_margins(asked, own, rounding.of(own))[:, 0]
         margins = np.where(self._can_be_asked(table), margins, -np.inf)
         worst = np.concatenate([points[:, : len(self.free)], np.take_along_axis(at, chosen, axis=1)], axis=1)
         beyond = self._beyond(asked.sites(table) if self.plausibility is not None else [], len(points))
@@ -155,7 +154,7 @@ class Target:
         """Return the model's values at the points of queries, (n_queries, 1, n_points), and what of them is rounding."""
         answers = [self.model.with_rounding(one) for one in sites]
         values = asked.arrange([values for values, _ in answers])
-        return values, rounding(values, answers[0][1])
+        return values, answers[0][1].of(values)
 
     def _can_be_asked(self, table: Table) -> BoolArray:
         """Return which rows have a place on the part's lines."""
