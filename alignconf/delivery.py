@@ -93,8 +93,8 @@ class DeliveringEstimator(PartitionedEstimator):
         alignment, table = self._ready(X)
         half_widths = self.threshold_.of_rows(table, groups)
         alignment.complete(table)  # refuses rows that have no place on their lines, as predict does
-        f, _ = alignment.predict_model(table)
         alignment.check_unchanged(table.shape[0])
+        f, _ = alignment.predict_model(table)
         return alignment.band(table, f, half_widths)
 
     def _membership(self, table: Table, labels: Any) -> Membership | None:
