@@ -226,7 +226,8 @@ def warn_of_found(used: UsedRows, fresh: FreshRows) -> None:
 
 def _rounded_as(which: int, marks: Marks) -> Fingerprints:
     """Return the fingerprints of one rounding, in their order."""
-    return marks[(marks & WHICH) == np.uint64(which)]
+    alike: Fingerprints = marks[(marks & WHICH) == np.uint64(which)]
+    return alike
 
 
 def _words(which: int) -> str:

@@ -50,7 +50,7 @@ LADDER = (
         "error_change",
     },
     {"conditional", "decisions", "row_draws", "used_rows"},
-    {"queries", "lines", "loss_tables", "magnitude", "averages"},
+    {"queries", "lines", "loss_tables", "magnitude"},
     {"families"},
     {"calibration"},
     {"line_queries", "orbit_queries", "plane_queries", "witness"},
