@@ -55,8 +55,9 @@ class Population:
         return cls(scores, np.sort(scores, axis=None))
 
     def draw(self, n_rows: int, n_queries: int, random: np.random.Generator) -> FloatArray:
-        """Return the scores of rows drawn with replacement, (n_rows, n_queries)."""
-        return self.scores[random.integers(len(self.scores), size=n_rows), :n_queries]
+        """Return the scores of rows drawn with replacement, from any query on, (n_rows, n_queries)."""
+        rows, first = (random.integers(size, size=(n_rows, 1)) for size in self.scores.shape)
+        return self.scores[rows, (first + np.arange(n_queries)) % self.scores.shape[1]]
 
     def rate(self, half_widths: FloatArray) -> FloatArray:
         """Return the exact violation rates at half-widths."""
