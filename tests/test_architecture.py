@@ -49,7 +49,7 @@ LADDER = (
         "size_bound",
         "error_change",
     },
-    {"conditional", "decisions", "row_draws", "used_rows"},
+    {"conditional", "decisions", "row_draws", "used_rows", "averages"},
     {"queries", "lines", "loss_tables", "magnitude"},
     {"families"},
     {"calibration"},
