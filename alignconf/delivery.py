@@ -17,6 +17,7 @@ from alignconf.certificate import Certificate, certify, check_asked
 from alignconf.error_change import RowErrors
 from alignconf.errors import NotCalibratedError
 from alignconf.fitted_columns import FittedColumns
+from alignconf.fitted_model import function_of
 from alignconf.groups import Membership, read_groups
 from alignconf.levels import Level
 from alignconf.parameters import MOST
@@ -115,8 +116,8 @@ class DeliveringEstimator(PartitionedEstimator):
     @property
     def _known_columns(self) -> FittedColumns:
         """The columns of calibration; where its rows had no names, those that the model tells."""
-        function: Any = self.alignment_.model
-        told = function.fitted_model.columns if self.column_names_ is None else FittedColumns(self.column_names_)
+        named = self.column_names_
+        told = function_of(self.alignment_.model).fitted_model.columns if named is None else FittedColumns(named)
         return replace(told, n_features=self.n_features_in_, owner=type(self).__name__, origin="at calibration")
 
     def __sklearn_is_fitted__(self) -> bool:
