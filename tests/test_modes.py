@@ -142,6 +142,7 @@ KNOWN = {
     "tied features, 94 % coincidences": 0.1,
     "tied features, confidence 0.95": binom.cdf(allowed_above(99, 1, 0.1, 0.95), 99, 0.1),
     "additive model, fixed seed: certificate, missed": draws.missed_share(),
+    "additive model, fixed seed: confidence 0.95": draws.exceeded_share(),
     "line": 0.1,
     "displacement": 0.1,
     "existence, its own promise": 0.1,
