@@ -238,7 +238,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         widths = np.full(table.shape[0], np.nan)
         rows = np.flatnonzero(alignment.complete(table))
         if rows.size:
-            inside, draws = _tables.take(table, rows), RowDraws.of(table, random).rows(rows)
+            inside, draws = _tables.take(table, rows), RowDraws.of(alignment.uncoded(table), random).rows(rows)
             family = loss.family(loss.measure(alignment, inside, inside, 1, draws))
             assert isinstance(family, Scores)
             widths[rows] = family.values[:, 0]
@@ -325,7 +325,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             _tables.take(table, complete),
             reference,
             membership and membership.take(complete),
-            RowDraws.of(table, generator(self.random_state, CALIBRATE)).rows(complete),
+            RowDraws.of(alignment.uncoded(table), generator(self.random_state, CALIBRATE)).rows(complete),
             self._about(alignment, reference, table.shape[0] - complete.size),
         )
         used = UsedRows.of(calibration=table, reference=reference)

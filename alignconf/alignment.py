@@ -21,8 +21,10 @@ from alignconf.anchored_repair import AnchoredRepair
 from alignconf.band import Scale, clip_to_band
 from alignconf.contract import Property
 from alignconf.errors import InputError
+from alignconf.fitted_model import function_of
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import over_blocks
+from alignconf.missing_codes import without_codes
 from alignconf.projection import Projector
 from alignconf.queries import PartQueries, Queries, draw_queries
 from alignconf.reference import ReferenceLaw
@@ -178,6 +180,10 @@ class Alignment:
         for axis in dict.fromkeys(law.axis for law in self.laws):
             complete &= ~np.isnan(axis.places(table))
         return complete
+
+    def uncoded(self, table: Table) -> Table:
+        """Return rows with the model's codes for missing values as NaN: what rows are asked does not depend on the code."""
+        return without_codes(table, function_of(self.model).fitted_model.missing_codes(table))
 
     def draw(self, table: Table, n_queries: int, draws: RowDraws) -> Queries:
         """Draw the tester's queries; see :func:`alignconf.queries.draw_queries`."""

@@ -314,7 +314,7 @@ def _survey(
     of_complete = membership and membership.take(rows[complete])
     rounded = marks_of(inside)
     repeats, kept = used.repeats(rounded), rounded[rounded <= most]
-    return Survey(rows.size, complete.size, repeats, fingerprints(inside), kept, of_complete)
+    return Survey(rows.size, complete.size, repeats, fingerprints(alignment.uncoded(inside)), kept, of_complete)
 
 
 def _measured(

@@ -53,7 +53,7 @@ class DeliveringEstimator(PartitionedEstimator):
             errors = None if y is None else self._errors(table, y)
             check_asked(int(alignment.complete(table).sum()))
             self.used_rows_.refuse(table)
-            draws = RowDraws.of(table, generator(self.random_state, CERTIFY))
+            draws = RowDraws.of(alignment.uncoded(table), generator(self.random_state, CERTIFY))
             tally = self._tally(n_queries, errors, table, groups, draws, keep=True)
         return certify(self.alignment_, self.calibration_, tally, confidence, self.levels_)
 

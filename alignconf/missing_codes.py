@@ -10,15 +10,18 @@ off a model, fitted or not; those of imputers where they see the columns as they
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from alignconf import _tables
 from alignconf._typing import Table
 from alignconf.errors import InputError
 from alignconf.fitted_columns import INNER, native_booster
 
-__all__ = ["NO_CODES", "MissingCodes", "missing_codes", "takes_zero_for_missing"]
+__all__ = ["NO_CODES", "MissingCodes", "missing_codes", "takes_zero_for_missing", "without_codes"]
 
 #: The codes of each column, by position: where there are none, the column is not there.
 MissingCodes = Mapping[int, tuple[Any, ...]]
@@ -44,6 +47,19 @@ def missing_codes(model: Any, table: Table) -> MissingCodes:
         if not _tables.is_missing(code):
             found.setdefault(position, {})[code] = None
     return {position: tuple(codes) for position, codes in found.items()}
+
+
+def without_codes(table: Table, codes: MissingCodes) -> Table:
+    """Return rows in which codes among numbers are NaN: the same rows, however missing values are written."""
+    replaced = {}
+    for position, of_column in codes.items():
+        values = _tables.column(table, position)
+        numbers = [code for code in of_column if isinstance(code, Real)]
+        if values.dtype.kind in "biuf" and numbers:
+            with np.errstate(over="ignore"):
+                is_missing = np.isin(values.astype(np.float32), np.asarray(numbers, dtype=np.float32))
+            replaced[position] = np.where(is_missing, np.nan, values.astype(np.float64))
+    return _tables.replicate(table, np.arange(table.shape[0]), replaced) if replaced else table
 
 
 def takes_zero_for_missing(model: Any) -> bool:
