@@ -117,8 +117,9 @@ def _is_refused(call: Callable[[], Any]) -> bool:
 def _set(model: Any, **parameters: Any) -> None:
     """Set those parameters that the model, or the last step of a pipeline, has."""
     last = getattr(model, "steps", [(None, model)])[-1][1]
-    known = last.get_params() if hasattr(last, "get_params") else {}
-    last.set_params(**{name: value for name, value in parameters.items() if name in known})
+    if hasattr(last, "get_params"):
+        known = last.get_params()
+        last.set_params(**{name: value for name, value in parameters.items() if name in known})
 
 
 def _applies(model: Any, change: str) -> bool:
