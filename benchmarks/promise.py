@@ -57,12 +57,14 @@ class Population:
     def draw(self, n_rows: int, n_queries: int, random: np.random.Generator) -> FloatArray:
         """Return the scores of rows drawn with replacement, from any query on, (n_rows, n_queries)."""
         rows, first = (random.integers(size, size=(n_rows, 1)) for size in self.scores.shape)
-        return self.scores[rows, (first + np.arange(n_queries)) % self.scores.shape[1]]
+        drawn: FloatArray = self.scores[rows, (first + np.arange(n_queries)) % self.scores.shape[1]]
+        return drawn
 
     def rate(self, half_widths: FloatArray) -> FloatArray:
         """Return the exact violation rates at half-widths."""
         above = self.sorted_scores.size - np.searchsorted(self.sorted_scores, half_widths, side="right")
-        return above / self.sorted_scores.size
+        rates: FloatArray = above / self.sorted_scores.size
+        return rates
 
 
 @dataclass(frozen=True)
