@@ -116,7 +116,8 @@ class Axis:
         for code in codes:
             if isinstance(code, Real):
                 # Boosters compare in single precision.
-                numbers[numbers.astype(np.float32) == np.float32(code)] = np.nan
+                with np.errstate(over="ignore"):
+                    numbers[numbers.astype(np.float32) == np.float32(code)] = np.nan
         return numbers
 
     def _held(self, values: NDArray[Any]) -> FloatArray:

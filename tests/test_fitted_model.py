@@ -147,6 +147,13 @@ def test_what_imputers_fill_is_missing() -> None:
     assert np.array_equal(found.predict(WITH_CODE[NEW]), right.predict(WITH_NAN[NEW]))
 
 
+def test_values_beyond_single_precision_are_no_codes() -> None:
+    model = make_pipeline(SimpleImputer(missing_values=-999), LinearRegression())
+    rows = np.where(np.arange(600)[:, None] == 0, 1e300, WITH_CODE)
+    model.fit(WITH_CODE[FIT], Y[FIT])
+    assert check(model, WITH_CODE[CALIBRATE], {1: -1}, X_reference=rows, random_state=0).violations.n_queries > 0
+
+
 def test_codes_are_read_by_column() -> None:
     table = pd.DataFrame(ROWS, columns=list("abc"))
     by_column = ColumnTransformer(
