@@ -86,8 +86,19 @@ class Watch:
         elif n_rows is None or n_rows >= MANY * N_ASKED or not self._state.is_telling:
             self._compare(self._few, self._few_answers)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Leave out objects: a copy has its own. What was noticed before stays noticed."""
+        return _restored, (self._stored(),)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what formats of plain values store, which take no data frames: the rows of a frame are not remembered there."""
+        stored = self._stored()
+        if isinstance(self._rows, np.ndarray):
+            return stored
+        nothing = np.zeros((0, self._rows.shape[1]))
+        return {**stored, "_rows": nothing, "_few": nothing, "_answers": np.zeros(0), "_few_answers": np.zeros(0)}
+
+    def _stored(self) -> dict[str, Any]:
         is_other = self._state is not None and self._state.is_telling and self._state.changed() is not None
         return {**vars(self), "_state": None, "_is_other": self._is_other or is_other}
 
@@ -100,6 +111,8 @@ class Watch:
         return float(np.max(np.ptp([np.concatenate(alone), self._few_answers, among], axis=0), initial=0.0))
 
     def _compare(self, rows: Table, before: FloatArray) -> None:
+        if not before.size:
+            return
         now, _ = predictions(self.model, rows)
         granted = self.rounding.of(np.column_stack([now, before])) + SPREAD * self._noise
         wrong = np.flatnonzero(np.abs(now - before) > granted)
@@ -112,6 +125,13 @@ class Watch:
             f"{type(_behind(self.model)).__name__} is not the model that was calibrated ({why}): it has changed since, for "
             "example by another fit. Calibrate again."
         )
+
+
+def _restored(state: dict[str, Any]) -> Watch:
+    """Return a watch with a stored state."""
+    watch = Watch.__new__(Watch)
+    vars(watch).update(state)
+    return watch
 
 
 def _behind(model: Any) -> Any:

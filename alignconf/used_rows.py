@@ -33,7 +33,7 @@ from alignconf.repeats import (
     surprising_repeats,
 )
 
-__all__ = ["FreshRows", "Marks", "UsedRows", "limit", "marks_of", "warn_of_found", "warn_of_repeats"]
+__all__ = ["FreshRows", "Marks", "UsedRows", "limit", "marks_of", "warn_of_found", "warn_of_repeats", "without_mark"]
 
 #: Fingerprints of rows after each rounding, those of one rounding after the other; the lowest two bits say which.
 Marks: TypeAlias = NDArray[np.uint64]
@@ -54,6 +54,11 @@ def marks_of(table: Table) -> Marks:
     """Return the fingerprints of rows after each rounding, (n_samples * 3,)."""
     found = [(fingerprints(table, bits=bits) & ~WHICH) | np.uint64(which) for which, bits in enumerate(BITS)]
     return np.concatenate(found)
+
+
+def without_mark(marks: Marks) -> Marks:
+    """Return fingerprints with the bits at 0 that say which rounding they are of, as those of rows as they are have them."""
+    return marks & ~WHICH
 
 
 def limit(n_rows: int) -> np.uint64:
@@ -127,6 +132,10 @@ class UsedRows:
         if n_all > MOST:
             counts[use] = n_all
         return UsedRows(tuple(known.items()), tuple(counts.items()))
+
+    def unrounded(self, use: str) -> Marks:
+        """Return the sorted fingerprints, :func:`without_mark`, of the rows as they are that had some use."""
+        return _rounded_as(0, dict(self.marks).get(use, np.zeros(0, dtype=np.uint64)))
 
     def repeats(self, marks: Marks) -> tuple[tuple[int, int, int], ...]:
         """Return how rows repeat these: for each use, and within it for each rounding, three numbers.

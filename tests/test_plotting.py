@@ -358,8 +358,8 @@ def test_a_certificate_is_drawn_with_its_intervals(certificates: list[Certificat
 def test_what_is_no_certificate_is_refused(certificates: list[Certificate]) -> None:
     with pytest.raises(InputError, match="found must be a Certificate or what check returns, got 'one' of type str"):
         plotting.certificate("one")
-    with pytest.raises(InputError, match=r"max_rate is for audits, and a certificate has its own limit, got 0\.1"):
-        plotting.certificate(certificates[0], max_rate=0.1)
+    with pytest.raises(InputError, match=r"max_rate must be a number in \[0, 1\), got 1\.5"):
+        plotting.certificate(certificates[0], max_rate=1.5)
 
 
 def test_every_picture_takes_axes_and_returns_them(certificates: list[Certificate], rows: np.ndarray) -> None:

@@ -158,7 +158,7 @@ def test_an_interrupted_calibration_leaves_the_earlier_one(
     work = (
         lambda: aligned.calibrate(X[:200], X_reference=REFERENCE[:100]),
         lambda: aligned.fit(X_NEW, Y_NEW),
-        lambda: aligned.calibrate_outcome(X[:200], Y_NEW[:200]),
+        lambda: aligned.calibrate_outcome(X_NEW[:200], Y_NEW[:200]),
     )
     interrupted = 0
     for one in work:

@@ -16,6 +16,7 @@ from alignconf.error_change import Mean, RowErrors
 from alignconf.errors import CalibrationError
 from alignconf.families import PositiveScores, Scores
 from alignconf.groups import Membership, read_groups
+from alignconf.row_draws import RowDraws
 from alignconf.tally import Tally, tallied
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)
@@ -57,7 +58,7 @@ def test_equal_numbers_have_no_spread_however_they_are_cut() -> None:
 # Tallies
 # ---------------------------------------------------------------------------------------------------------------------
 def test_tallies_of_blocks_join_to_that_of_all_rows() -> None:
-    """With one generator for the blocks one after the other, as queries are drawn row by row for a single part."""
+    """Each row has its own draws, in whichever block it is."""
     X = np.random.default_rng(0).random((300, 3))
     X[::7, 0] = np.nan
     rows = np.nan_to_num(X)
@@ -65,14 +66,16 @@ def test_tallies_of_blocks_join_to_that_of_all_rows() -> None:
     alignment, groups = aligned.alignment_, (rows[100:, 2] > 0.5).astype(int)
     y = np.random.default_rng(1).random(200)
 
-    def of(block: slice, random: np.random.Generator) -> Tally:
+    draws = RowDraws.of(rows[100:], np.random.default_rng(2))
+
+    def of(block: slice) -> Tally:
         table = rows[100:][block]
         errors = RowErrors("absolute error", lambda values: np.abs(values - y[block]))
         membership = read_groups(None, table, groups[block])
-        return tallied(alignment, aligned.lambda_, table, random, errors, membership, 3)
+        return tallied(alignment, aligned.lambda_, table, draws.rows(block), errors, membership, 3)
 
-    whole, random = of(slice(0, 200), np.random.default_rng(2)), np.random.default_rng(2)
-    found = Tally.joined([of(slice(start, start + 50), random) for start in range(0, 200, 50)])
+    whole = of(slice(0, 200))
+    found = Tally.joined([of(slice(start, start + 50)) for start in range(0, 200, 50)])
     np.testing.assert_array_equal(found.failed, whole.failed)
     np.testing.assert_array_equal(found.losses, whole.losses)
     assert found.failed.any()
@@ -97,7 +100,7 @@ def test_finite_and_infinite_half_widths_together_are_not_full_strength() -> Non
     assert aligned.alignment_.is_exact
 
     def of(half_widths: float | np.ndarray) -> Tally:
-        return tallied(aligned.alignment_, half_widths, X[100:], np.random.default_rng(1))
+        return tallied(aligned.alignment_, half_widths, X[100:], RowDraws.of(X[100:], np.random.default_rng(1)))
 
     def claims(tally: Tally) -> bool:
         certificate = certify(aligned.alignment_, aligned.calibration_, tally, 0.95)
@@ -131,10 +134,19 @@ def test_rows_with_missing_values_leave_the_others_their_half_widths_and_groups(
     aligned = AlignedRegressor(model, {0: 1}, alpha=0.1, confidence=None, random_state=0).calibrate(X[complete][:100])
     half_widths = np.where(groups == 1, np.inf, 0.0)
 
+    draws = RowDraws.of(X, np.random.default_rng(4))
+
     def of(rows: np.ndarray) -> Tally:
         membership = read_groups(None, X[rows], groups[rows])
         return tallied(
-            aligned.alignment_, half_widths[rows], X[rows], np.random.default_rng(4), None, membership, 2, keep=True
+            aligned.alignment_,
+            half_widths[rows],
+            X[rows],
+            draws.rows(np.flatnonzero(rows)),
+            None,
+            membership,
+            2,
+            keep=True,
         )
 
     whole, alone = of(np.full(300, True)), of(complete)

@@ -158,4 +158,4 @@ def refuse_overlap(used: Fingerprints, model: Model | None, X_calibration: Table
     if X_calibration is not None:
         refuse_calibration_rows(X_calibration, used)
     if isinstance(model, AlignedEstimator) and hasattr(model, "used_rows_"):
-        refuse_marks(dict(model.used_rows_.marks).get("calibration", used[:0]), used)
+        refuse_marks(model.used_rows_.unrounded("calibration"), used)

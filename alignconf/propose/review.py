@@ -22,6 +22,7 @@ from alignconf.errors import InputError
 from alignconf.findings import Finding, Kind
 from alignconf.rates_seen import ViolationRate
 from alignconf.repeats import Fingerprints, duplicates, fingerprints, surprising_repeats
+from alignconf.used_rows import without_mark
 
 __all__ = ["Acceptance", "Proposal", "Review", "Status", "refuse_calibration_rows", "refuse_marks"]
 
@@ -233,6 +234,7 @@ def refuse_calibration_rows(table: Table, used: Fingerprints) -> None:
 
 def refuse_marks(marks: Fingerprints, used: Fingerprints) -> None:
     """Refuse rows that calibrate, by their fingerprints, if they are among rows that propose, by sorted ones."""
+    marks, used = without_mark(marks), np.sort(without_mark(used))
     place = np.minimum(np.searchsorted(used, marks), max(used.size - 1, 0))
     n_repeated = int((used[place] == marks).sum()) if used.size else 0
     if surprising_repeats(n_repeated, marks.size, duplicates(used), used.size):
