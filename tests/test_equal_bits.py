@@ -26,7 +26,7 @@ from tests.catalogue import CASES, ORBIT_CASES, PLANE_CASES, swap
 
 pytestmark = pytest.mark.filterwarnings("ignore::alignconf.errors.PropertyWarning")
 NUMBERS = list("abcd")
-N_ROWS = 24
+N_ROWS = 12
 ORBITS = [*ORBIT_CASES, LinearProperty([None, swap], [1, 1], 0.1)]
 CATALOGUE = [*CASES, *PLANE_CASES, *ORBITS]
 
@@ -156,12 +156,12 @@ def test_a_row_is_predicted_alone_as_among_others(declared: Any, projection: str
     aligned = aligned_to(declared, alpha=0, projection=projection).calibrate(
         rows_for(declared, 1), X_reference=rows_for(declared, 4)
     )
-    fresh = rows_for(declared, 2, 40)
+    fresh = rows_for(declared, 2, 24)
     together = aligned.predict(fresh)
-    assert_same_bits(np.concatenate([aligned.predict(take(fresh, [i])) for i in range(40)]), together)
-    order = np.random.default_rng(0).permutation(40)
+    assert_same_bits(np.concatenate([aligned.predict(take(fresh, [i])) for i in range(24)]), together)
+    order = np.random.default_rng(0).permutation(24)
     assert_same_bits(aligned.predict(take(fresh, order)), together[order])
-    assert_same_bits(aligned.predict(take(fresh, slice(7, 30))), together[7:30])
+    assert_same_bits(aligned.predict(take(fresh, slice(7, 20))), together[7:20])
 
 
 @pytest.mark.parametrize(("declared", "query_law"), EVERY)
@@ -193,7 +193,7 @@ def partitions_change_nothing(declared: Any, query_law: str, sizes: list[int]) -
 
 @pytest.mark.parametrize(("declared", "query_law"), EVERY)
 def test_rows_in_a_partition_of_their_own_change_nothing(declared: Any, query_law: str) -> None:
-    partitions_change_nothing(declared, query_law, [1] * 4 + [N_ROWS - 5, 1])
+    partitions_change_nothing(declared, query_law, [1, N_ROWS - 2, 1])
 
 
 @pytest.mark.slow
@@ -206,7 +206,7 @@ def test_partitions_of_one_row_change_nothing(declared: Any, query_law: str) -> 
 # Other losses, scales and laws
 # ---------------------------------------------------------------------------------------------------------------------
 CHOICES: dict[str, dict[str, Any]] = {
-    "magnitude": {"loss": Magnitude(largest=3.0), "alpha": 0.5, "n_queries": 9},
+    "magnitude": {"loss": Magnitude(largest=3.0), "alpha": 0.5, "confidence": None, "n_queries": 9},
     "bounded": {
         "loss": BoundedLoss(lambda sizes: sizes / (1.0 + sizes), bound=1.0, monotone="envelope"),
         "n_queries": 9,
