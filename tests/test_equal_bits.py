@@ -81,7 +81,13 @@ def laws_of(declared: Any) -> list[str]:
     return laws if declared.lines else laws[:1]
 
 
-EVERY = [pytest.param(one, law, id=f"{one!r}-{law}") for one in CATALOGUE for law in laws_of(one)]
+def as_parameter(declared: Any, law: str) -> Any:
+    """Return one case; of several parts together the fast suite asks the first law only."""
+    is_long = len(declared.parts) > 1 and law != "iid"
+    return pytest.param(declared, law, id=f"{declared!r}-{law}", marks=[pytest.mark.slow] if is_long else [])
+
+
+EVERY = [as_parameter(one, law) for one in CATALOGUE for law in laws_of(one)]
 
 
 def rows_for(declared: Any, seed: int, n_rows: int = N_ROWS) -> Any:
