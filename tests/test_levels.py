@@ -49,6 +49,20 @@ def test_every_property_keeps_to_its_own_level() -> None:
         assert "increasing in 0 (alpha = " in str(certificate)
 
 
+def test_the_rate_of_a_level_is_that_of_its_own_property() -> None:
+    """The second property is obeyed by the model itself: none of its queries fails, in either order of declaration."""
+
+    class OneHill(Hills):
+        def predict(self, X):
+            return X[:, 2] * np.sin(9 * X[:, 0]) + X[:, 1]
+
+    for properties in ([Increasing(0), Increasing(1)], [Increasing(1), Increasing(0)]):
+        aligned = AlignedRegressor(OneHill(), properties, alpha=[0.3, 0.3], confidence=None, random_state=0, n_knots=32)
+        certificate = aligned.calibrate(rows(300, 1), X_reference=rows(100, 2)).certify(rows(300, 3))
+        counts = {what.split(" (")[0]: rate.n_rejected for what, rate in certificate.separately}
+        assert counts["increasing in 1"] == 0 < counts["increasing in 0"]
+
+
 def test_claims_are_those_of_each_property_by_itself() -> None:
     """Each level is calibrated on the very scores of its own parts: with one level for both, the larger score counts."""
     several = align([Increasing(0), Decreasing(1)], [0.1, 0.1])
