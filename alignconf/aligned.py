@@ -336,6 +336,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         function = self._aligned_function(estimator)
         predictions(function, _tables.take(reference, np.arange(1)))
         function.fitted_model.check_is_function(reference)
+        prepared = prepared.within(self._margins(), function, reference)
         alignment = prepared.fitted(function, self._subject(estimator), reference)
         return with_reference_ray(alignment, reference) if isinstance(self.ray, str) else alignment
 

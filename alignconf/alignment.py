@@ -24,6 +24,7 @@ from alignconf.errors import InputError
 from alignconf.fitted_model import function_of
 from alignconf.grid_repair import GridRepair
 from alignconf.lines import over_blocks
+from alignconf.margins import Margins
 from alignconf.missing_codes import without_codes
 from alignconf.projection import Projector
 from alignconf.queries import PartQueries, Queries, draw_queries
@@ -100,6 +101,22 @@ class Alignment:
             return alignment
         levels = alignment._opaque_half_widths(reference)
         return replace(alignment, asked=tuple(one.with_levels(levels) for one in self.asked))
+
+    def within(self, margins: Margins, function: Model, reference: Table) -> Alignment:
+        """Return the alignment for a function, whose repaired probabilities are not 0 or 1 where its own are not.
+
+        Where nothing but order matters repairs keep within the values that they start from. Others may overshoot, and are cut at
+        limits that the function's values at the reference rows give.
+        """
+        if all(part.cuts is not None for part in self.declared.lines) and not self.declared.orbits:
+            return self
+        complete = np.flatnonzero(self.complete(reference))
+        if not complete.size:
+            return self
+        values, _ = predictions(function, _tables.take(reference, complete))
+        low, high = (float(np.clip(end, *self.limits)) for end in margins.fitted(values).limits)
+        repairs = tuple(repair.within((low, high)) for repair in self.repairs)
+        return replace(self, limits=(low, high), repairs=repairs)
 
     @property
     def function(self) -> Model:

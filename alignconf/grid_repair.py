@@ -57,6 +57,10 @@ class GridRepair(Repair):
         complete: BoolArray = np.logical_not(np.isnan(self.places(table)).any(axis=1))
         return complete
 
+    def within(self, limits: tuple[float, float]) -> GridRepair:
+        """Return the repair with other limits for its values."""
+        return replace(self, projector=replace(self.projector, limits=limits))
+
     def along_laws(self, laws: Sequence[ReferenceLaw]) -> GridRepair:
         """Return the repair with the laws among these, which have its knots, in place of its own: each by its axis."""
         own = tuple(next(law for law in laws if law.axis == mine.axis) for mine in self.projector.laws)

@@ -30,6 +30,11 @@ class Margins(ABC):
     def fitted(self, values: FloatArray) -> Margins:
         """Return the scale with the range that a function has: its values at reference rows, (n_reference,)."""
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Values that no repair need leave which the function itself does not: none are known."""
+        return -np.inf, np.inf
+
     @abstractmethod
     def of(self, values: FloatArray) -> FloatArray:
         """Return the margins of values, of the same shape."""
@@ -106,6 +111,11 @@ class LogOdds(Margins):
             for away in (values, 1 - values)
         ]
         return LogOdds(float(values.min()), float(values.max()), (edges[0], edges[1]))
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The distances of the edges from 0 and from 1, or 0 and 1 where the function says these itself."""
+        return self.edges[0] if self.low > 0 else 0.0, 1 - self.edges[1] if self.high < 1 else 1.0
 
     def of(self, values: FloatArray) -> FloatArray:
         """Return the log-odds of probabilities."""

@@ -48,6 +48,10 @@ class Repair(ABC):
         """Return the repair with whatever it learns from the function at reference rows."""
         return self
 
+    def within(self, limits: tuple[float, float]) -> Repair:
+        """Return the repair with other limits for its values; where it has none, itself."""
+        return self
+
     def complete(self, table: Table) -> BoolArray:
         """Return which rows it has a place for, (n_samples,); the others keep their values."""
         return np.ones(table.shape[0], dtype=bool)

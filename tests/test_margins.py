@@ -16,6 +16,7 @@ from alignconf.anchored_repair import AnchoredRepair
 from alignconf.axes import Axis
 from alignconf.margins import LogOdds, OwnRange, Values
 from alignconf.monotone_repair import MonotoneRepair
+from alignconf.properties import Concave, Convex, LinearProperty, SlopeAtLeast
 from alignconf.surrogate_repair import SurrogateRepair
 
 X = np.random.default_rng(0).random((800, 6))
@@ -113,3 +114,24 @@ def test_a_classifier_says_what_was_chosen() -> None:
     model = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(X[:400], y[:400])
     aligned = AlignedClassifier(model, FIVE, alpha=0).calibrate(X[:400])
     assert "held-out reference rows, with anchors" in aligned.calibration_.repair
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [Concave(0), Convex(0), SlopeAtLeast(0, 0.5), LinearProperty([None, lambda rows: 1 - rows], [1, 1], 0.9)],
+    ids=str,
+)
+def test_what_overshoots_is_cut_before_0_and_1(declared) -> None:
+    """Lines of log-odds that go up and down between -8 and 8: least squares leave [0, 1], and were cut there."""
+    wave = Given(lambda it: expit(8 * np.sin(6 * it[:, 0] + 6 * it[:, 1])))
+    aligned = AlignedClassifier(wave, declared, alpha=0).calibrate(X[:300])
+    p = aligned.predict_proba(X[300:])[:, 1]
+    edges = LogOdds().fitted(wave.predict(X[:300])).edges
+    assert edges[0] <= p.min() < p.max() <= 1 - edges[1]
+    assert np.abs(p - wave.predict(X[300:])).max() > 0.05
+
+
+def test_what_the_model_says_itself_may_be_0_or_1() -> None:
+    steps = Given(lambda it: np.round(it[:, 0] * 4) % 3 / 2)
+    aligned = AlignedClassifier(steps, Concave(0), alpha=0).calibrate(X[:300])
+    assert aligned.alignment_.limits == (0.0, 1.0)
