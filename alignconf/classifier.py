@@ -120,7 +120,9 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
     -----
     The guarantee is that of :class:`~alignconf.AlignedRegressor`, for the class's probability or logit. Repaired
     probabilities are cut at 0 and 1 before they are scored, calibrated and certified, so the certificate is about
-    ``predict_proba``. On the logit scale order means the same for the probability; curvature and slopes are the logit's, and
+    ``predict_proba``; they are cut before 0 and 1 where the classifier gives the reference rows neither
+    (:mod:`alignconf.margins`). A surrogate imitates log-odds, on either scale, within the classifier's range at the reference
+    rows. On the logit scale order means the same for the probability; curvature and slopes are the logit's, and
     probabilities of 0 and 1 count as the nearest ones that floats tell from them.
 
     Examples
