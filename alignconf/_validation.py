@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from decimal import Decimal
 from fractions import Fraction
 from math import isfinite
 from numbers import Integral, Real
@@ -277,9 +278,11 @@ def answered_numbers(name: str, answer: Any, n_samples: int) -> tuple[FloatArray
 
 
 def is_held(value: Any) -> bool:
-    """Whether a number of any type is itself as a float; whole ones beyond 2**53 are not, whatever their last digits."""
+    """Whether a number of any type is itself as a float, a decimal one as it is typed; whole ones beyond 2**53 never are."""
     if isinstance(value, Integral):
         return abs(int(value)) <= 2**53
+    if isinstance(value, Decimal) and value.is_finite():
+        return Decimal(repr(float(value))) == value and abs(value) <= 2**53
     return bool(float(value) == value) or bool(value != value)
 
 

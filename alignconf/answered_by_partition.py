@@ -26,8 +26,7 @@ from alignconf.properties import declare
 from alignconf.queries import PartQueries, Queries, draw_queries
 from alignconf.query_laws import check_query_law
 from alignconf.reference import reference_rows
-from alignconf.repeats import Fingerprints, fingerprints
-from alignconf.row_draws import RowDraws
+from alignconf.row_draws import RowDraws, RowMarks, row_marks
 from alignconf.witness import N_WITNESSES, Witness, found_at
 
 __all__ = ["SpreadAnswers", "answer_partitions"]
@@ -87,10 +86,10 @@ def answer_partitions(
     parts = place_queries(
         declared, referring, referring, query_law, conditional=conditional, codes=door.missing_codes(referring)
     )
-    marks = [np.zeros(0, dtype=np.uint64)] * rows.sizes.size
+    marks = [np.zeros((0, 2), dtype=np.uint64)] * rows.sizes.size
     for i, of_part in rows.run(partial(_marks, parts), label="looking at rows"):
         marks[i] = of_part
-    counts = np.array([of_part.size for of_part in marks])
+    counts = np.array([len(of_part) for of_part in marks])
     check_some(int(counts.sum()), rows.n_rows)
     door.check_is_function(referring)
     draws = RowDraws.of_marks(np.concatenate(marks), random).split(counts.tolist())
@@ -102,9 +101,9 @@ def answer_partitions(
     return SpreadAnswers(declared, law, sizes, tuple(witnesses[:N_WITNESSES]), rows.n_rows - sizes.size)
 
 
-def _marks(parts: Sequence[PartQueries], table: Table, _: Any) -> Fingerprints:
+def _marks(parts: Sequence[PartQueries], table: Table, _: Any) -> RowMarks:
     """Return the fingerprints of the complete rows of a partition."""
-    return fingerprints(_tables.take(table, np.flatnonzero(complete_rows(parts, table))))
+    return row_marks(_tables.take(table, np.flatnonzero(complete_rows(parts, table))))
 
 
 def _inside(

@@ -29,9 +29,8 @@ from alignconf.errors import InputError
 from alignconf.families import LossFamily, PositiveScores, Scores
 from alignconf.groups import Membership, read_groups
 from alignconf.partitions import Partitions, by_partition
-from alignconf.repeats import Fingerprints, fingerprints
 from alignconf.request import Request
-from alignconf.row_draws import RowDraws
+from alignconf.row_draws import RowDraws, RowMarks, row_marks
 from alignconf.used_rows import N_BITS, FreshRows, Marks, UsedRows, limit, marks_of
 
 __all__ = [
@@ -59,7 +58,7 @@ class Survey:
         How many there are, and how many have all constrained features.
     repeats : tuple
         See :meth:`alignconf.used_rows.UsedRows.repeats`.
-    marks : (n_rows,) fingerprints
+    marks : (n_rows, 2) fingerprints
     rounded : fingerprints after each rounding, as far as they are kept
     membership : Membership of the complete rows, where there are groups
     """
@@ -67,7 +66,7 @@ class Survey:
     n_rows: int
     n_complete: int
     repeats: tuple[tuple[int, int, int], ...]
-    marks: Fingerprints
+    marks: RowMarks
     rounded: Marks
     membership: Membership | None
 
@@ -171,7 +170,7 @@ class PartitionedRows:
         most = limit(self.n_rows)
         look = partial(_survey, alignment.for_workers(), used, most, (groups,) if is_grouped else None)
         nothing = np.zeros(0, dtype=np.uint64)
-        none = Survey(0, 0, ((0, 0, 0),) * (len(used.marks) * N_BITS), nothing, nothing, None)
+        none = Survey(0, 0, ((0, 0, 0),) * (len(used.marks) * N_BITS), nothing.reshape(0, 2), nothing, None)
         found = [none] * self.sizes.size
         some = np.flatnonzero(self.sizes).tolist()
         each = self.left_out, self.labels
@@ -314,7 +313,7 @@ def _survey(
     of_complete = membership and membership.take(rows[complete])
     rounded = marks_of(inside)
     repeats, kept = used.repeats(rounded), rounded[rounded <= most]
-    return Survey(rows.size, complete.size, repeats, fingerprints(alignment.uncoded(inside)), kept, of_complete)
+    return Survey(rows.size, complete.size, repeats, row_marks(alignment.uncoded(inside)), kept, of_complete)
 
 
 def _measured(

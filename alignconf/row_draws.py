@@ -4,15 +4,18 @@ The probability in every claim is over the rows *and* over the queries drawn at 
 constants as soon as the seed is an integer: whatever rows come, the first one would be asked the first query. So numbers are
 computed from the rows themselves, by a counter-based generator [1]_:
 
-* the **key of a batch** mixes the seed with a digest of all rows asked together, the sum of their fingerprints
-  (:mod:`alignconf.repeats`), which does not depend on their order;
+* the **fingerprint** of a row (:mod:`alignconf.repeats`) is that of its numbers in 32 significant bits, so that features which
+  another processor or library computes differently in the last digits get the same queries; of the numbers as they are where
+  rounding would make equals of different rows asked together;
+* the **key of a batch** mixes the seed with a digest of all rows asked together, the sum of their fingerprints, which does not
+  depend on their order;
 * the **key of a row** mixes the key of the batch with the row's own fingerprint, and with how many equal rows came before it,
   so that equal rows are asked different queries;
 * the ``c``-th **number** of a row is the ``c``-th output of SplitMix64 [2]_ started at its key, its first 53 bits as a fraction.
 
 Nothing depends on the order of the rows, on what lies next to them, on the machine that holds them or on the container they
-come in. Keys are treated as what they imitate, independent uniform numbers. They cost one look at each row, and eight bytes;
-where rows lie in partitions, the eight bytes of all rows are sorted in one place, as equal rows may be anywhere.
+come in. Keys are treated as what they imitate, independent uniform numbers. They cost two looks at each row, and sixteen bytes;
+where rows lie in partitions, the sixteen bytes of all rows are sorted in one place, as equal rows may be anywhere.
 
 References
 ----------
@@ -26,13 +29,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.repeats import FIRST, STEP, Fingerprints, fingerprints, scatter
 
-__all__ = ["RowDraws"]
+__all__ = ["RowDraws", "RowMarks", "row_marks"]
+
+#: Fingerprints of rows, (n_samples, 2): of numbers rounded, and as they are.
+RowMarks: TypeAlias = Fingerprints
+
+#: Significant bits of the rounded numbers: last digits change a number's fingerprint about once in a million.
+ROUNDED = 32
 
 #: Bits of a number, and the size of the last one.
 BITS = np.uint64(11)
@@ -60,11 +70,13 @@ class RowDraws:
         random : numpy.random.Generator
             Gives the seed of the batch: one number, whatever the rows.
         """
-        return cls.of_marks(fingerprints(table), random)
+        return cls.of_marks(row_marks(table), random)
 
     @classmethod
-    def of_marks(cls, marks: Fingerprints, random: np.random.Generator) -> RowDraws:
-        """Return the numbers of rows given by their fingerprints, (n_samples,)."""
+    def of_marks(cls, of_rows: RowMarks, random: np.random.Generator) -> RowDraws:
+        """Return the numbers of rows given by their fingerprints, (n_samples, 2)."""
+        rounded, exact = of_rows.T
+        marks = rounded if np.unique(rounded).size == np.unique(exact).size else exact
         # The digest and the number of rows: batches with the same rows are the same batch.
         batch = np.array([random.integers(2**64, dtype=np.uint64)])
         for part in (marks.sum(dtype=np.uint64), np.uint64(marks.size)):
@@ -90,6 +102,11 @@ class RowDraws:
         scatter(state)
         numbers: FloatArray = (state >> BITS).astype(np.float64) * UNIT
         return numbers.reshape(self.keys.size, n_queries, n_uniforms)
+
+
+def row_marks(table: Table) -> RowMarks:
+    """Return the fingerprints of rows that their random numbers are computed from, (n_samples, 2)."""
+    return np.column_stack([fingerprints(table, bits=ROUNDED), fingerprints(table)])
 
 
 def _mixed(state: Fingerprints, part: Fingerprints | np.uint64) -> Fingerprints:

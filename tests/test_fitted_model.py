@@ -364,8 +364,13 @@ def test_polars_hides_no_digits(column: Any) -> None:
     with pytest.raises(InputError, match=r"feature 'a' has the value .* which no float holds exactly"):
         check(OfPolars(), frame, {"a": 1})
     check(OfPolars(), frame, {"b": 1})
-    cents = frame.with_columns(a=pl.Series([Decimal(value) / 100 for value in range(400)]))
+    cents = frame.with_columns(a=pl.Series([Decimal(value).scaleb(-2) for value in range(400)]))
     assert check(OfPolars(), cents, {"a": 1}).violations.n_rejected == 0
+
+
+def test_decimals_that_floats_tell_apart_are_numbers() -> None:
+    frame = pd.DataFrame({"a": [Decimal(value).scaleb(-2) for value in range(400)], "b": ROWS[:400, 0]})
+    assert check(ByPosition(), frame, {"a": 1}).violations.n_rejected == 0
 
 
 class OfPolars:
@@ -385,7 +390,7 @@ def test_predictions_that_no_float_holds_are_refused(dtype: Any) -> None:
             return (
                 (np.asarray(2**53, dtype) + 1 + np.arange(len(X)).astype(dtype))
                 if dtype is np.int64
-                else dtype(1) / 3 + X[:, 0]
+                else np.full(len(X), 1, dtype) / 3 + X[:, 0]
             )
 
     with pytest.raises(PredictionError, match=r"Long.predict returned .*, which no float holds exactly"):

@@ -76,6 +76,30 @@ def test_rows_are_asked_the_same_in_any_order_and_any_blocks(kind: str) -> None:
         assert np.array_equal(one, other) == (kind == "whole lines")
 
 
+def other_last_digits(table: np.ndarray) -> np.ndarray:
+    """Return numbers as another processor may compute them."""
+    return table * (1 + np.random.default_rng(5).integers(-3, 4, table.shape) * 2.0**-52)
+
+
+def test_last_digits_change_no_query() -> None:
+    draws = RowDraws.of(TABLE, np.random.default_rng(4)).uniforms(3, 4)
+    again = RowDraws.of(other_last_digits(TABLE), np.random.default_rng(4)).uniforms(3, 4)
+    np.testing.assert_array_equal(again, draws)
+    single = RowDraws.of(TABLE.astype(np.float32), np.random.default_rng(4)).uniforms(3, 4)
+    assert not np.any(single == draws)
+
+
+def test_rows_that_differ_in_last_digits_only_are_told_apart_in_any_order() -> None:
+    """Where rounding makes equals of different rows, numbers come from the rows as they are."""
+    table = 1e9 + TABLE[:200, :1] * 1e-3
+    order = np.random.default_rng(6).permutation(200)
+    draws = RowDraws.of(table, np.random.default_rng(4)).uniforms(3, 4)
+    disordered = RowDraws.of(table[order], np.random.default_rng(4)).uniforms(3, 4)
+    np.testing.assert_array_equal(disordered, draws[order])
+    others = RowDraws.of(1e9 + TABLE[200:, :1] * 1e-3, np.random.default_rng(4)).uniforms(3, 4)
+    assert not np.any(others == draws)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.randoms(use_true_random=False))
 def test_equal_rows_share_their_numbers_out_whatever_their_order(values: list[int], random: object) -> None:
