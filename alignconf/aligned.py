@@ -29,7 +29,6 @@ from alignconf._validation import (
     predictions,
 )
 from alignconf.alignment import Alignment
-from alignconf.by_partition import in_memory
 from alignconf.calibration import Calibration
 from alignconf.conditions import refuse_wider, scale_of, with_reference_ray
 from alignconf.contract import Declaration
@@ -44,6 +43,7 @@ from alignconf.levels import read_levels
 from alignconf.losses import read_loss
 from alignconf.margins import Margins
 from alignconf.parameters import check_parameters
+from alignconf.partitioned_rows import in_memory
 from alignconf.partitions import is_partitioned
 from alignconf.preparation import prepare
 from alignconf.progress import bar

@@ -17,9 +17,9 @@ from alignconf import _tables
 from alignconf._typing import FloatArray, Model, RandomState, Table
 from alignconf._validation import check_choice, check_model, generator
 from alignconf.answered import answers_of, check_some, complete_rows
-from alignconf.by_partition import PartitionedRows, select_partitions
 from alignconf.contract import Declaration, Property
 from alignconf.fitted_model import FittedModel, declared_features, function_of
+from alignconf.partitioned_rows import PartitionedRows, select_partitions
 from alignconf.partitions import Partitions
 from alignconf.preparation import REFERENCES, place_queries
 from alignconf.properties import declare

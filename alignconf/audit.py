@@ -20,11 +20,11 @@ from alignconf._typing import Model, RandomState, Table
 from alignconf._validation import check_level
 from alignconf.answered import answer_queries
 from alignconf.answered_by_partition import answer_partitions
-from alignconf.by_partition import in_memory
 from alignconf.certificate import plain
 from alignconf.contract import Declaration
 from alignconf.origin import model_in_words, versions
 from alignconf.page import check_path, save_text
+from alignconf.partitioned_rows import in_memory
 from alignconf.partitions import is_partitioned
 from alignconf.pictured_line import PicturedLine, lines_of_model
 from alignconf.printed import percent

@@ -15,8 +15,8 @@ over rows (displacement, errors) agree up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -28,24 +28,20 @@ from alignconf.alignment import Alignment
 from alignconf.errors import InputError
 from alignconf.families import LossFamily, PositiveScores, Scores
 from alignconf.groups import Membership, read_groups
-from alignconf.partitions import Partitions, by_partition
+from alignconf.partitioned_rows import PartitionedRows
 from alignconf.request import Request
 from alignconf.row_draws import RowDraws, RowMarks, row_marks
 from alignconf.used_rows import N_BITS, FreshRows, Marks, UsedRows, limit, marks_of
 
 __all__ = [
-    "MOST_REFERENCE",
-    "PartitionedRows",
     "Survey",
     "check_partitioned",
     "draws_of",
-    "in_memory",
+    "fresh_rows",
+    "loss_families",
     "membership_of",
-    "select_partitions",
+    "survey_partitions",
 ]
-
-#: More rows than this are not fetched to give a reference law.
-MOST_REFERENCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -71,184 +67,87 @@ class Survey:
     membership: Membership | None
 
 
-@dataclass(frozen=True, eq=False)
-class PartitionedRows:
-    """Rows in partitions, some of them left out.
+def survey_partitions(
+    rows: PartitionedRows,
+    alignment: Alignment,
+    used: UsedRows,
+    *,
+    groups: Any = None,
+    is_grouped: bool = False,
+) -> list[Survey]:
+    """Return what is known of each partition; of one without rows, that there are none.
 
     Parameters
     ----------
-    partitions : Partitions
-    sizes : (n_partitions,)
-        How many rows each partition has.
-    left_out : tuple of (n_left_out,)
-        Which rows of each partition do not count, sorted.
-    labels : tuple
-        The groups of the rows of each partition, or None.
-    verbose : bool
+    rows : PartitionedRows
+    alignment : Alignment
+    used : UsedRows
+        That rows are compared with.
+    groups : what groups are read off, as for :func:`alignconf.groups.read_groups`
+    is_grouped : bool
+        Whether there are groups.
     """
-
-    partitions: Partitions
-    sizes: IntArray
-    left_out: tuple[IntArray, ...]
-    labels: tuple[Any, ...]
-    verbose: bool = False
-
-    @classmethod
-    def of(cls, X: Any, labels: Any = None, *, name: str = "X", verbose: bool = False) -> PartitionedRows:
-        """Return all rows of a Dask object, counted.
-
-        Raises
-        ------
-        InputError
-            If there are none, or it is no table.
-        """
-        partitions = Partitions.of(X, name=name)
-        own = partitions.alongside(labels, "groups")
-        sizes = partitions.known_sizes
-        if sizes is None:
-            found = dict(partitions.run(_n_rows, label="counting rows", verbose=verbose))
-            sizes = np.array([found[i] for i in range(len(partitions.parts))], dtype=np.intp)
-        if not sizes.sum():
-            raise InputError(f"{name} has no rows, in {sizes.size} partitions; expected at least one.")
-        return cls(partitions, sizes, (np.arange(0),) * sizes.size, own, verbose)
-
-    @property
-    def meta(self) -> Table:
-        """A table with the same columns and no rows."""
-        return self.partitions.meta
-
-    @property
-    def counts(self) -> IntArray:
-        """How many rows of each partition count, (n_partitions,)."""
-        counts: IntArray = self.sizes - np.array([rows.size for rows in self.left_out])
-        return counts
-
-    @property
-    def n_rows(self) -> int:
-        """How many rows count."""
-        return int(self.counts.sum())
-
-    def take(self, rows: IntArray) -> Table:
-        """Return some of all rows, by sorted positions, in memory."""
-        return self.partitions.take(rows, self.sizes)
-
-    def without(self, rows: IntArray) -> PartitionedRows:
-        """Return the rows but some of them, given by sorted positions."""
-        return replace(self, left_out=tuple(by_partition(rows, self.sizes)))
-
-    def position(self, i: int, row: int) -> int:
-        """Return the position in the whole of a row of a partition, counted among those that count."""
-        return int(self.sizes[:i].sum() + np.delete(np.arange(self.sizes[i]), self.left_out[i])[row])
-
-    def run(self, function: Callable[..., Any], *each: Sequence[Any], only: Any = None, label: str = "") -> Any:
-        """Run ``function(table, labels, *its_own)`` on the rows of each partition that has any; see :meth:`Partitions.run`."""
-        some = np.flatnonzero(self.counts) if only is None else np.flatnonzero(only)
-        work = partial(_on_rows, function)
-        return self.partitions.run(
-            work, self.left_out, self.labels, *each, only=some.tolist(), label=label, verbose=self.verbose
-        )
-
-    def surveyed(
-        self,
-        alignment: Alignment,
-        used: UsedRows,
-        *,
-        groups: Any = None,
-        is_grouped: bool = False,
-    ) -> list[Survey]:
-        """Return what is known of each partition; of one without rows, that there are none.
-
-        Parameters
-        ----------
-        alignment : Alignment
-        used : UsedRows
-            That rows are compared with.
-        groups : what groups are read off, as for :func:`alignconf.groups.read_groups`
-        is_grouped : bool
-            Whether there are groups.
-        """
-        most = limit(self.n_rows)
-        look = partial(_survey, alignment.for_workers(), used, most, (groups,) if is_grouped else None)
-        nothing = np.zeros(0, dtype=np.uint64)
-        none = Survey(0, 0, ((0, 0, 0),) * (len(used.marks) * N_BITS), nothing.reshape(0, 2), nothing, None)
-        found = [none] * self.sizes.size
-        some = np.flatnonzero(self.sizes).tolist()
-        each = self.left_out, self.labels
-        for i, survey in self.partitions.run(look, *each, only=some, label="looking at rows", verbose=self.verbose):
-            found[i] = survey
-        return found
-
-    def compared(self, surveys: Sequence[Survey]) -> FreshRows:
-        """Return what is known of all rows when they are compared with used ones."""
-        together = []
-        for of_use in zip(*(one.repeats for one in surveys), strict=True):
-            first = [self.position(i, row) for i, (_, n, row) in enumerate(of_use) if n]
-            together.append((sum(n for n, _, _ in of_use), sum(n for _, n, _ in of_use), first[0] if first else 0))
-        return FreshRows(self.n_rows, np.concatenate([one.rounded for one in surveys]), tuple(together))
-
-    def families(
-        self,
-        request: Request,
-        alignment: Alignment,
-        draws: Sequence[RowDraws],
-        surveys: Sequence[Survey],
-        n_queries: int,
-    ) -> tuple[list[LossFamily], FloatArray]:
-        """Return what complete rows lose, as :meth:`alignconf.request.Request.families`, and one score of each.
-
-        Parameters
-        ----------
-        request : Request
-        alignment : Alignment
-        draws : (n_partitions,)
-            Those of the rows of each, see :func:`draws_of`.
-        surveys : (n_partitions,)
-        n_queries : int
-            At each row.
-        """
-        counts = np.array([one.n_complete for one in surveys])
-        measure = partial(_measured, request, alignment.for_workers(), n_queries)
-        starts, n_rows = np.cumsum(counts) - counts, int(counts.sum())
-        first = np.empty(n_rows)
-        found: list[list[tuple[FloatArray, IntArray, IntArray]]] = []
-        for i, (own, positive) in self.run(measure, draws, only=counts > 0, label=str(alignment.declared)):
-            first[starts[i] : starts[i] + counts[i]] = own
-            found.append([(values, rows + starts[i], queries) for values, rows, queries in positive])
-        families = [
-            PositiveScores(
-                n_rows,
-                n_queries,
-                np.concatenate([values for values, _, _ in of_family]),
-                np.concatenate([rows for _, rows, _ in of_family]),
-                np.concatenate([queries for _, _, queries in of_family]),
-            )
-            for of_family in zip(*found, strict=True)
-        ]
-        return list(families), first
+    most = limit(rows.n_rows)
+    look = partial(_survey, alignment.for_workers(), used, most, (groups,) if is_grouped else None)
+    nothing = np.zeros(0, dtype=np.uint64)
+    none = Survey(0, 0, ((0, 0, 0),) * (len(used.marks) * N_BITS), nothing.reshape(0, 2), nothing, None)
+    found = [none] * rows.sizes.size
+    some = np.flatnonzero(rows.sizes).tolist()
+    each = rows.left_out, rows.labels
+    for i, survey in rows.partitions.run(look, *each, only=some, label="looking at rows", verbose=rows.verbose):
+        found[i] = survey
+    return found
 
 
-def select_partitions(X: Any, meta: Table, positions: tuple[int, ...]) -> Any:
-    """Return the columns of a Dask object at some positions of its table without rows; itself where these are all of them."""
-    if positions == tuple(range(meta.shape[1])):
-        return X
-    labels = _tables.column_names(meta) or ()
-    return X[[labels[position] for position in positions]]
+def fresh_rows(rows: PartitionedRows, surveys: Sequence[Survey]) -> FreshRows:
+    """Return what is known of all rows when they are compared with used ones."""
+    together = []
+    for of_use in zip(*(one.repeats for one in surveys), strict=True):
+        first = [rows.position(i, row) for i, (_, n, row) in enumerate(of_use) if n]
+        together.append((sum(n for n, _, _ in of_use), sum(n for _, n, _ in of_use), first[0] if first else 0))
+    return FreshRows(rows.n_rows, np.concatenate([one.rounded for one in surveys]), tuple(together))
 
 
-def in_memory(X: Any, *, name: str, verbose: bool = False) -> Table:
-    """Return the rows of a Dask object in memory, all of them; refuse more than ``MOST_REFERENCE``.
+def loss_families(
+    rows: PartitionedRows,
+    request: Request,
+    alignment: Alignment,
+    draws: Sequence[RowDraws],
+    surveys: Sequence[Survey],
+    n_queries: int,
+) -> tuple[list[LossFamily], FloatArray]:
+    """Return what complete rows lose, as :meth:`alignconf.request.Request.families`, and one score of each.
 
-    Raises
-    ------
-    InputError
+    Parameters
+    ----------
+    rows : PartitionedRows
+    request : Request
+    alignment : Alignment
+    draws : (n_partitions,)
+        Those of the rows of each, see :func:`draws_of`.
+    surveys : (n_partitions,)
+    n_queries : int
+        At each row.
     """
-    rows = PartitionedRows.of(X, name=name, verbose=verbose)
-    if rows.n_rows > MOST_REFERENCE:
-        raise InputError(
-            f"{name} has {rows.n_rows} rows in partitions, and rows that give the reference law are kept in memory, at most "
-            f"{MOST_REFERENCE} of them; give a sample, for example {name}.sample(frac={0.5 * MOST_REFERENCE / rows.n_rows:.2g})."
+    counts = np.array([one.n_complete for one in surveys])
+    measure = partial(_measured, request, alignment.for_workers(), n_queries)
+    starts, n_rows = np.cumsum(counts) - counts, int(counts.sum())
+    first = np.empty(n_rows)
+    found: list[list[tuple[FloatArray, IntArray, IntArray]]] = []
+    for i, (own, positive) in rows.run(measure, draws, only=counts > 0, label=str(alignment.declared)):
+        first[starts[i] : starts[i] + counts[i]] = own
+        found.append([(values, rows + starts[i], queries) for values, rows, queries in positive])
+    families = [
+        PositiveScores(
+            n_rows,
+            n_queries,
+            np.concatenate([values for values, _, _ in of_family]),
+            np.concatenate([rows for _, rows, _ in of_family]),
+            np.concatenate([queries for _, _, queries in of_family]),
         )
-    return rows.take(np.arange(rows.n_rows))
+        for of_family in zip(*found, strict=True)
+    ]
+    return list(families), first
 
 
 def check_partitioned(request: Request) -> None:
@@ -281,19 +180,6 @@ def draws_of(surveys: Sequence[Survey], random: np.random.Generator) -> list[Row
     """Return what is drawn for the rows of each partition, as if all were in one place."""
     together = RowDraws.of_marks(np.concatenate([one.marks for one in surveys]), random)
     return together.split([one.n_rows for one in surveys])
-
-
-def _n_rows(table: Table) -> int:
-    return int(table.shape[0])
-
-
-def _on_rows(function: Callable[..., Any], table: Table, left_out: IntArray, labels: Any, *own: Any) -> Any:
-    """Return what a function says of the rows of a partition that count, with their labels."""
-    if left_out.size:
-        rows = np.delete(np.arange(table.shape[0]), left_out)
-        table = _tables.take(table, rows)
-        labels = labels.iloc[rows] if hasattr(labels, "iloc") else labels if labels is None else labels[rows]
-    return function(table, labels, *own)
 
 
 def _survey(

@@ -15,10 +15,18 @@ import numpy as np
 from alignconf._typing import IntArray, Table
 from alignconf._validation import CALIBRATE, CERTIFY, check_rows, generator
 from alignconf.alignment import Alignment
-from alignconf.by_partition import PartitionedRows, check_partitioned, draws_of, membership_of, select_partitions
+from alignconf.by_partition import (
+    check_partitioned,
+    draws_of,
+    fresh_rows,
+    loss_families,
+    membership_of,
+    survey_partitions,
+)
 from alignconf.certificate import check_asked
 from alignconf.fitted_columns import FittedColumns, selected
 from alignconf.groups import read_groups
+from alignconf.partitioned_rows import PartitionedRows, select_partitions
 from alignconf.partitions import Partitions
 from alignconf.request import Request
 from alignconf.row_draws import RowDraws
@@ -99,13 +107,13 @@ class PartitionedEstimator:
             known = UsedRows.of(X_reference=reference)
         prepared = self._prepare(self.estimator, reference, reference)
         is_grouped = self.groups is not None or groups is not None
-        surveys = rows.surveyed(prepared, known, groups=self.groups, is_grouped=is_grouped)
+        surveys = survey_partitions(rows, prepared, known, groups=self.groups, is_grouped=is_grouped)
         if X_reference is not None and not request.is_full:
-            warn_of_found(known, rows.compared(surveys))
+            warn_of_found(known, fresh_rows(rows, surveys))
         alignment = self._fixed(prepared, self.estimator, reference)
         n_complete = sum(one.n_complete for one in surveys)
         about = self._about(alignment, reference, rows.n_rows - n_complete)
-        used = UsedRows().with_marks("calibration", rows.compared(surveys).marks, rows.n_rows)
+        used = UsedRows().with_marks("calibration", fresh_rows(rows, surveys).marks, rows.n_rows)
         used = used.joined("reference", reference)
         draws = draws_of(surveys, generator(self.random_state, CALIBRATE))
         if request.is_full:
@@ -113,7 +121,7 @@ class PartitionedEstimator:
             return self._adopt(self.estimator, alignment, *answer, used, rows.meta)
         request.check_rows(alignment, reference, n_complete, is_grouped=is_grouped)
         sampling = request.sampling(alignment, reference, n_complete)
-        families, scores = rows.families(request, alignment, draws, surveys, sampling.n_queries)
+        families, scores = loss_families(rows, request, alignment, draws, surveys, sampling.n_queries)
         found = request.concluded(alignment, families, sampling, membership_of(surveys), about)
         return self._adopt(self.estimator, alignment, *found, scores, used, rows.meta)
 
@@ -126,10 +134,10 @@ class PartitionedEstimator:
         rows = PartitionedRows.of(X, groups, verbose=self.verbose)
         self._check_labels(rows.meta, groups)
         labels = rows.partitions.alongside(y, "y")
-        surveys = rows.surveyed(alignment, self.used_rows_)
+        surveys = survey_partitions(rows, alignment, self.used_rows_)
         check_asked(sum(one.n_complete for one in surveys))
         alignment.check_unchanged()
-        self.used_rows_.refuse_found(rows.compared(surveys))
+        self.used_rows_.refuse_found(fresh_rows(rows, surveys))
         draws = draws_of(surveys, generator(self.random_state, CERTIFY))
         work = partial(_tallied, self._for_workers(), n_queries)
         found = dict(rows.run(work, draws, labels, label=str(alignment.declared)))

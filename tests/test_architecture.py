@@ -24,7 +24,7 @@ LADDER = (
     {"_tables", "_kernels", "_curvature", "_sums", "_exact"},
     {"_polyhedron"},
     {"_validation", "_walk", "fitted_columns", "_crepes", "encoding", "partitions"},
-    {"printed"},
+    {"printed", "partitioned_rows"},
     {
         "contract",
         "ensemble",

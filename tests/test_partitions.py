@@ -398,7 +398,7 @@ def test_what_is_not_supported_is_refused_before_any_work() -> None:
 
 
 def test_too_many_reference_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alignconf.by_partition.MOST_REFERENCE", 200)
+    monkeypatch.setattr("alignconf.partitioned_rows.MOST_REFERENCE", 200)
     with pytest.raises(
         InputError, match=r"X_reference has 300 rows in partitions.*at most 200 of them; give a sample, .*0\.33"
     ):
