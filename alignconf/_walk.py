@@ -37,7 +37,9 @@ __all__ = [
     "Forest",
     "add_leaves",
     "depth_first",
+    "double_row",
     "find_leaves",
+    "follow_link",
     "project_lines",
     "walk_grids",
     "walk_lines",
@@ -124,7 +126,7 @@ def _walk_block(
     """Fill the first lines with those of some rows; ``single`` has as many where sums are of single precision."""
     _, _, _, _, divisor, link, is_single, _ = forest
     for m in range(members.size):
-        _double(rows[members[m]], doubled[m])
+        double_row(rows[members[m]], doubled[m])
     if is_single:
         _sum_as_the_model(forest, doubled[: members.size], single[: members.size], stack)
         lines[: members.size] = single[: members.size]
@@ -134,7 +136,7 @@ def _walk_block(
         if divisor != 1.0:
             for k in range(lines.shape[1]):
                 lines[m, k] /= divisor
-        _follow_link(lines[m], link)
+        follow_link(lines[m], link)
 
 
 @compiled
@@ -178,7 +180,8 @@ def _sum_as_the_model(
 
 
 @compiled
-def _double(row: FloatArray, doubled: FloatArray) -> None:
+def double_row(row: FloatArray, doubled: FloatArray) -> None:
+    """Fill ``doubled`` with a row, each feature twice: as it is, and with minus infinity for what is missing."""
     for j in range(row.size):
         doubled[2 * j] = row[j]
         doubled[2 * j + 1] = -np.inf if np.isnan(row[j]) else row[j]
@@ -240,7 +243,8 @@ def _add_ranges(
 
 
 @compiled
-def _follow_link(line: FloatArray, link: int) -> None:
+def follow_link(line: FloatArray, link: int) -> None:
+    """Turn sums into predictions, in place."""
     if link == 1:
         for k in range(line.size):
             line[k] = np.exp(line[k])
@@ -340,7 +344,7 @@ def walk_grids(forest: Forest, rows: FloatArray, grids: FloatArray) -> None:
     steps = np.empty((n_first + 1, n_second + 1))
     for i in range(n_rows):
         steps[:] = 0.0
-        _double(rows[i], doubled)
+        double_row(rows[i], doubled)
         for tree in range(roots.size):
             _add_corners(nodes, roots[tree], doubled, steps, stack)
         for a in range(n_first):
@@ -351,7 +355,7 @@ def walk_grids(forest: Forest, rows: FloatArray, grids: FloatArray) -> None:
         for a in range(n_first):
             for b in range(n_second):
                 grids[i, a, b] = (base + grids[i, a, b]) / divisor
-            _follow_link(grids[i, a], link)
+            follow_link(grids[i, a], link)
 
 
 @compiled
@@ -400,7 +404,7 @@ def find_leaves(forest: Forest, rows: FloatArray, order: IntArray, leaves: NDArr
     for start in range(0, n_rows, n_block):
         members = order[start : start + n_block]
         for m in range(members.size):
-            _double(rows[members[m]], doubled[m])
+            double_row(rows[members[m]], doubled[m])
         for tree in range(roots.size):
             root = np.uintp(roots[tree])
             for m in range(members.size):

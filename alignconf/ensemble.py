@@ -144,7 +144,7 @@ class Ensemble:
 
         feature, threshold = joined("feature").astype(np.int32), joined("threshold").astype(np.float64)
         if is_float32:
-            threshold = _at_most_float32(threshold)
+            threshold = at_most_float32(threshold)
         is_leaf = feature < 0
         split = np.where(is_leaf, LEAF, 2 * feature + joined("missing_left").astype(np.int32)).astype(np.int32)
         number = np.where(is_leaf, float(scale) * joined("value").astype(np.float64), threshold)
@@ -186,7 +186,7 @@ class Ensemble:
 
     def rows(self, X: ArrayLike) -> FloatArray:
         """Return rows (n_samples, n_features) as the model compares them; missing values are NaN."""
-        rows = _rounded(np.asarray(X, dtype=np.float64), self.is_float32)
+        rows = as_compared(np.asarray(X, dtype=np.float64), self.is_float32)
         if self.missing_code is not None:
             is_missing = np.abs(rows) <= ALMOST_ZERO if self.missing_code == 0 else rows == self.missing_code
             rows = np.where(is_missing, np.nan, rows)
@@ -207,12 +207,12 @@ class Ensemble:
         """Return the values of the leaves that rows reach, for ensembles that number their leaves: (n_samples, n_trees)."""
         rows = self.rows(X)
         found = np.empty((len(rows), self.roots.size), np.int32)
-        find_leaves(self._forest(self.nodes), rows, _similar_first(rows, self._landmarks), found)
+        find_leaves(self._forest(self.nodes), rows, similar_first(rows, self._landmarks), found)
         return found
 
     @cached_property
     def _landmarks(self) -> Landmarks:
-        return _landmarks(self.nodes)
+        return landmarks_of(self.nodes)
 
     def pieces(self, feature: int) -> FloatArray:
         """Return the thresholds on a feature in increasing order, (n_pieces - 1,)."""
@@ -223,7 +223,7 @@ class Ensemble:
     def ends(self, feature: int) -> FloatArray:
         """Return the largest numbers of double precision in each piece but the last, increasing: (n_pieces - 1,)."""
         thresholds = self.pieces(feature)
-        return _largest_rounded_to(thresholds) if self.is_float32 else thresholds
+        return largest_rounded_to(thresholds) if self.is_float32 else thresholds
 
     def splits_on(self, feature: int) -> bool:
         """Whether any node asks about a feature, be it only whether it is missing."""
@@ -256,7 +256,7 @@ class Ensemble:
         """Return the places, and the nodes with those on the feature told how many places go left."""
         at = np.append(self.ends(feature), np.inf) if places is None else np.asarray(places, dtype=np.float64)
         on = self._on(feature)
-        nodes["number"][on] = np.searchsorted(_rounded(at, self.is_float32), nodes["number"][on], side="right")
+        nodes["number"][on] = np.searchsorted(as_compared(at, self.is_float32), nodes["number"][on], side="right")
         nodes["split"][on] = mark
         return at, nodes
 
@@ -307,11 +307,11 @@ class TreeLines:
     @cached_property
     def landmarks(self) -> Landmarks:
         """The features that most nodes split on, and the quartiles of their thresholds."""
-        return _landmarks(self.forest[0])
+        return landmarks_of(self.forest[0])
 
     def order(self, rows: FloatArray) -> IntArray:
         """Return an order of the rows that puts similar ones together, (n_samples,), so that walks are faster."""
-        return _similar_first(rows, self.landmarks)
+        return similar_first(rows, self.landmarks)
 
     def piece_of(self, x: ArrayLike) -> IntArray:
         """Return the numbers of the places that stand for values, of the shape of ``x``; -1 for missing ones.
@@ -383,7 +383,8 @@ class TreeGrids:
         return grids
 
 
-def _landmarks(nodes: NDArray[Any]) -> Landmarks:
+def landmarks_of(nodes: NDArray[Any]) -> Landmarks:
+    """Return the features that most nodes split on, and the quartiles of their thresholds."""
     some = nodes[:: max(1, nodes.size // N_LOOKED_AT)]
     some = some[(some["split"] >= 0) & np.isfinite(some["number"])]
     feature = some["split"] >> 1
@@ -392,7 +393,7 @@ def _landmarks(nodes: NDArray[Any]) -> Landmarks:
     return tuple((int(j), np.quantile(some["number"][feature == j], (0.25, 0.5, 0.75))) for j in often)
 
 
-def _similar_first(rows: FloatArray, landmarks: Landmarks) -> IntArray:
+def similar_first(rows: FloatArray, landmarks: Landmarks) -> IntArray:
     """Return an order of rows that puts similar ones together, (n_samples,)."""
     if len(rows) < FEW_ROWS:
         return np.arange(len(rows))
@@ -403,28 +404,29 @@ def _similar_first(rows: FloatArray, landmarks: Landmarks) -> IntArray:
 
 
 def _piece_of(ends: FloatArray, x: ArrayLike, is_float32: bool) -> IntArray:
-    values = _rounded(np.asarray(x, dtype=np.float64), is_float32)
+    values = as_compared(np.asarray(x, dtype=np.float64), is_float32)
     return np.where(np.isnan(values), -1, np.searchsorted(ends, values, side="left"))
 
 
-def _rounded(values: FloatArray, is_float32: bool) -> FloatArray:
+def as_compared(values: FloatArray, is_float32: bool) -> FloatArray:
+    """Return numbers as a model compares them: rounded to single precision or as they are."""
     if not is_float32:
         return values
     with np.errstate(over="ignore"):
         return values.astype(np.float32).astype(np.float64)
 
 
-def _largest_rounded_to(thresholds: FloatArray) -> FloatArray:
+def largest_rounded_to(thresholds: FloatArray) -> FloatArray:
     """Return the largest numbers that are rounded to at most the thresholds, which are of single precision."""
     single = thresholds.astype(np.float32)
     with np.errstate(over="ignore"):
         above, below = (np.nextafter(single, np.float32(end)).astype(np.float64) for end in (np.inf, -np.inf))
     # Halfway to the next number of single precision, ties going to the even one of the two.
     halfway = thresholds + np.where(np.isfinite(above), above - thresholds, thresholds - below) / 2
-    return np.where(_rounded(halfway, is_float32=True) > thresholds, np.nextafter(halfway, -np.inf), halfway)
+    return np.where(as_compared(halfway, is_float32=True) > thresholds, np.nextafter(halfway, -np.inf), halfway)
 
 
-def _at_most_float32(threshold: FloatArray) -> FloatArray:
+def at_most_float32(threshold: FloatArray) -> FloatArray:
     """Return the largest numbers of single precision that are at most the thresholds, which cut such numbers alike."""
     with np.errstate(over="ignore"):
         nearest = threshold.astype(np.float32)
