@@ -7,9 +7,8 @@ any model without changing it, and :mod:`alignconf.properties` is the vocabulary
 to which :func:`alignconf.testing.check_property` admits your own. Assumptions and proofs: docs/guarantees.md.
 """
 
-from alignconf.audit import check
-from alignconf.certificate import Certificate
-from alignconf.classifier import AlignedClassifier
+from alignconf.certify.audit import check
+from alignconf.certify.certificate import Certificate
 from alignconf.errors import (
     AlignConfError,
     CalibrationError,
@@ -20,7 +19,8 @@ from alignconf.errors import (
     PredictionError,
     PropertyWarning,
 )
-from alignconf.regressor import AlignedRegressor
+from alignconf.estimators.classifier import AlignedClassifier
+from alignconf.estimators.regressor import AlignedRegressor
 
 __version__ = "0.1.0"
 

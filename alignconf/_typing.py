@@ -1,7 +1,7 @@
 """Names for the types that pass between the stages.
 
-``Table`` is what users hand in: a two-dimensional array, or a pandas or polars data frame, of ``n_samples`` rows; it is converted
-only where a column is read. Everything inside is ``float64`` and named by its shape in the docstrings.
+``Table`` is what users hand in: a two-dimensional array, or a pandas or polars data frame, of ``n_samples`` rows; it is
+converted only where a column is read. Everything inside is ``float64`` and named by its shape in the docstrings.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ The model is ridge regression (penalty 1) on :math:`N` random features :math:`\s
 
 * the share of pairs of different places whose order is broken by more than .05, and the mean fall over all pairs,
 * the **drawdown** :math:`D = \max_{u < u'} (f(u) - f(u'))_+`: an increasing function exists within ``D/2``, and none nearer,
-* the mean absolute distance to the nearest increasing function (:mod:`alignconf.distance`).
+* the mean absolute distance to the nearest increasing function (:mod:`alignconf.certify.distance`).
 
 If the model converges to ``m`` in mean absolute value, its distance converges to that of ``m``, as distances differ by no more
 than the functions do: rows wash out noise, not bias. A bias that ``m`` survives in order (``beta = 0``) leaves nothing; one that
@@ -29,8 +29,8 @@ from scipy.stats import t
 from tqdm import tqdm
 
 from alignconf import AlignedRegressor
-from alignconf.band import clip_to_band
-from alignconf.distance import absolute_distances, largest_distances
+from alignconf.certify.distance import absolute_distances, largest_distances
+from alignconf.projectors.band import clip_to_band
 from benchmarks.tables import environment, markdown, write_json
 
 __all__ = [

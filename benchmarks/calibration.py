@@ -17,9 +17,9 @@ from time import process_time
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.calibration import Calibration, Promise, calibrate
-from alignconf.groups import Membership
-from alignconf.weighted import WeightedScores
+from alignconf.calibration.claim import Calibration, Promise, calibrate
+from alignconf.calibration.weighted import WeightedScores
+from alignconf.tables.groups import Membership
 from benchmarks.tables import markdown, write_json
 
 __all__ = ["ratios", "run"]

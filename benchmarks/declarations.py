@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from alignconf.contract import Declaration
+from alignconf.contract.property import Declaration
 from alignconf.properties import Concave, Convex, Decreasing, Increasing, Invariant, Ordered
 
 __all__ = ["SHAPES", "Shape"]

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
 from alignconf import AlignedRegressor, check, plotting
-from alignconf.certificate import plain
+from alignconf.certify.report.wording import plain
 from benchmarks.problems import PROBLEMS, load, split
 from benchmarks.tables import markdown, write_json
 

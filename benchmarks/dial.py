@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from alignconf.certificate import plain
+from alignconf.certify.report.wording import plain
 from benchmarks.measures import mean_squared_error, pairs, violated, violated_by_aligned
 from benchmarks.methods import IceLoop, align, retrain
 from benchmarks.models import MODELS, Recipe

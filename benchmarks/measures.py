@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from alignconf import AlignedRegressor
-from alignconf.line_queries import LineQueries
-from alignconf.queries import Queries
-from alignconf.scores import Answers
+from alignconf.projectors.answers import Answers
+from alignconf.queries.along_line import LineQueries
+from alignconf.queries.queries import Queries
 
 __all__ = ["mean_squared_error", "pairs", "violated", "violated_by_aligned"]
 

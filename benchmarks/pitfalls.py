@@ -25,8 +25,8 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.neighbors import KNeighborsRegressor
 
 from alignconf import AlignedRegressor
+from alignconf.calibration.ranks import allowed_above, critical_half_width
 from alignconf.errors import RepeatedRowsWarning
-from alignconf.ranks import allowed_above, critical_half_width
 from benchmarks.tables import markdown, write_json
 
 __all__ = ["chosen_together_rate", "rates", "run"]

@@ -14,8 +14,8 @@ from time import perf_counter
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from alignconf._curvature import concave_least_squares, concave_upper
-from alignconf._kernels import isotonic_least_squares, isotonic_midpoint
+from alignconf.kernels.curvature import concave_least_squares, concave_upper
+from alignconf.kernels.order import isotonic_least_squares, isotonic_midpoint
 from benchmarks.solvers import PREPARE, Solve, fits
 from benchmarks.tables import markdown, write_json
 

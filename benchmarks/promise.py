@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from alignconf import AlignedRegressor
 from alignconf._typing import FloatArray
-from alignconf.averages import design_effect, is_averaged
-from alignconf.families import Scores
+from alignconf.calibration.averages import design_effect, is_averaged
+from alignconf.calibration.loss_family import Scores
 from alignconf.properties import Increasing
 from benchmarks.problems import PROBLEMS, load
 from benchmarks.simulations.delivered import alignment_of, scores_of

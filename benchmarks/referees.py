@@ -27,10 +27,10 @@ from scipy.optimize import brentq
 from scipy.special import lambertw
 from scipy.stats import binom
 
-from alignconf.betting import upper_bound
+from alignconf.calibration.betting import upper_bound
+from alignconf.calibration.loss_table import critical_of_table, scores_on_ray
+from alignconf.calibration.ranks import critical_half_width
 from alignconf.errors import CalibrationError
-from alignconf.loss_tables import critical_of_table, scores_on_ray
-from alignconf.ranks import critical_half_width
 
 __all__ = ["compare", "run"]
 

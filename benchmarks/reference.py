@@ -26,10 +26,10 @@ from sklearn.preprocessing import OrdinalEncoder
 from tqdm import tqdm
 
 from alignconf import AlignedClassifier, AlignedRegressor
-from alignconf.contract import Declaration
-from alignconf.grid_repair import GridRepair
-from alignconf.projection import Projector
-from alignconf.tree_repair import TreeRepair
+from alignconf.contract.property import Declaration
+from alignconf.projectors.grid import GridRepair
+from alignconf.projectors.projection import Projector
+from alignconf.projectors.tree import TreeRepair
 from benchmarks.declarations import SHAPES
 from benchmarks.problems import PROBLEMS, Problem, Rows, load, read
 from benchmarks.tables import markdown, write_json

@@ -17,7 +17,8 @@ import numpy as np
 from tqdm import tqdm
 
 from alignconf import AlignedClassifier, AlignedRegressor
-from alignconf.certificate import Certificate, plain
+from alignconf.certify.certificate import Certificate
+from alignconf.certify.report.wording import plain
 from benchmarks.declarations import SHAPES, Shape
 from benchmarks.models import PIPELINES
 from benchmarks.problems import Rows, read, split

@@ -26,9 +26,9 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 from threadpoolctl import threadpool_limits
 
 from alignconf import AlignedRegressor
-from alignconf.ensemble import Ensemble, TreeLines
-from alignconf.tree_repair import TreeRepair, WalkedGridRepair
-from alignconf.trees import read_ensemble
+from alignconf.lines.ensemble import Ensemble, TreeLines
+from alignconf.lines.trees import read_ensemble
+from alignconf.projectors.tree import TreeRepair, WalkedGridRepair
 from benchmarks.tables import markdown, write_json
 
 __all__ = ["fresh_processes", "ratios", "run", "scaling"]

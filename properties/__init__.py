@@ -1,6 +1,6 @@
 """The vocabulary: how a model can be asked to behave, one small class in each file.
 
-Every class is a frozen :class:`alignconf.contract.Property`. It says what a tester would ask (queries: a few points of
+Every class is a frozen :class:`alignconf.contract.property.Property`. It says what a tester would ask (queries: a few points of
 a line and linear demands on the values there) and how a line is repaired; everything else is derived.
 :func:`declare` turns what people type (``{"age": -1}``, ``"increasing"``) into properties.
 """

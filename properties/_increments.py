@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from alignconf._kernels import increments_least_squares, increments_upper
 from alignconf._typing import FloatArray
-from alignconf.contract import Cells, LineProperty, limit_above, limit_below
+from alignconf.contract.property import Cells, LineProperty, limit_above, limit_below
+from alignconf.kernels.order import increments_least_squares, increments_upper
 
 
 @dataclass(frozen=True, repr=False)

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from alignconf.contract import LineProperty, Property
+from alignconf.contract.orbit import OrbitProperty
+from alignconf.contract.property import LineProperty, Property
 from alignconf.errors import InputError
-from alignconf.orbit import OrbitProperty
 
 __all__ = ["AllOf"]
 

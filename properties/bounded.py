@@ -8,9 +8,9 @@ from math import inf
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray, Table
-from alignconf._validation import is_finite
+from alignconf.contract.orbit import OrbitProperty
 from alignconf.errors import InputError
-from alignconf.orbit import OrbitProperty
+from alignconf.tables.checks import is_finite
 
 __all__ = ["Bounded"]
 

@@ -13,9 +13,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from alignconf._curvature import concave_least_squares, concave_upper
 from alignconf._typing import FloatArray
-from alignconf.contract import Cells, LineProperty
+from alignconf.contract.property import Cells, LineProperty
+from alignconf.kernels.curvature import concave_least_squares, concave_upper
 
 __all__ = ["Concave"]
 
@@ -29,7 +29,7 @@ class Concave(LineProperty):
     feature : str or int
         Column name, or position, in the raw input of the model.
     order, tol
-        See :class:`~alignconf.contract.LineProperty`.
+        See :class:`~alignconf.contract.property.LineProperty`.
 
     Examples
     --------

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from alignconf._curvature import concave_least_squares, concave_upper
 from alignconf._typing import FloatArray
-from alignconf.contract import Cells, LineProperty
+from alignconf.contract.property import Cells, LineProperty
+from alignconf.kernels.curvature import concave_least_squares, concave_upper
 from alignconf.properties.concave import above_chord, straight_where_changed
 
 __all__ = ["Convex"]
@@ -25,7 +25,7 @@ class Convex(LineProperty):
     feature : str or int
         Column name, or position, in the raw input of the model.
     order, tol
-        See :class:`~alignconf.contract.LineProperty`.
+        See :class:`~alignconf.contract.property.LineProperty`.
 
     Examples
     --------

@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any
 
 from alignconf._typing import Feature
-from alignconf.contract import Declaration, LineProperty, Property
+from alignconf.contract.property import Declaration, LineProperty, Property
 from alignconf.errors import InputError
 from alignconf.properties.all_of import AllOf
 from alignconf.properties.concave import Concave

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.plane import PlaneProperty
+from alignconf.contract.plane import PlaneProperty
 
 __all__ = ["DiminishingReturns"]
 

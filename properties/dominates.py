@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from alignconf._typing import Feature
-from alignconf._validation import check_number
-from alignconf.contract import check_feature
+from alignconf.contract.property import check_feature
 from alignconf.errors import InputError
 from alignconf.properties.increasing import Increasing
+from alignconf.tables.checks import check_number
 
 __all__ = ["Dominates"]
 

@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from alignconf._kernels import isotonic_least_squares, isotonic_midpoint
 from alignconf._typing import FloatArray
-from alignconf.contract import Cells, LineProperty, limit_above, limit_below
+from alignconf.contract.property import Cells, LineProperty, limit_above, limit_below
+from alignconf.kernels.order import isotonic_least_squares, isotonic_midpoint
 
 __all__ = ["Increasing"]
 

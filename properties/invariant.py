@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from alignconf._sums import total
 from alignconf._typing import FloatArray
-from alignconf.contract import Cells, LineProperty
+from alignconf.contract.property import Cells, LineProperty
 from alignconf.errors import InputError
+from alignconf.kernels.sums import total
 from alignconf.properties.invariant_under import InvariantUnder
 
 __all__ = ["Invariant"]

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from alignconf._sums import total
 from alignconf._typing import FloatArray, IntArray, Table
+from alignconf.contract.orbit import OrbitProperty, as_point, closure, label
 from alignconf.errors import InputError
-from alignconf.orbit import OrbitProperty, as_point, closure, label
+from alignconf.kernels.sums import total
 
 __all__ = ["InvariantUnder"]
 

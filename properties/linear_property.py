@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from alignconf._polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
-from alignconf._sums import products
 from alignconf._typing import Feature, FloatArray, IntArray, Table
+from alignconf.contract.orbit import OrbitProperty, Setting, as_point, label, moved
 from alignconf.errors import InputError
-from alignconf.orbit import OrbitProperty, Setting, as_point, label, moved
+from alignconf.kernels.polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
+from alignconf.kernels.sums import products
 
 __all__ = ["LinearProperty"]
 

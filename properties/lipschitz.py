@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alignconf._typing import FloatArray
-from alignconf._validation import check_number
 from alignconf.properties._increments import Increments
+from alignconf.tables.checks import check_number
 
 __all__ = ["Lipschitz"]
 
@@ -26,7 +26,7 @@ class Lipschitz(Increments):
     L : float > 0
         Largest slope, in the unit of the prediction per unit of the feature (per rank, for ordered categories).
     order, tol
-        See :class:`~alignconf.contract.LineProperty`.
+        See :class:`~alignconf.contract.property.LineProperty`.
 
     Examples
     --------

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Table
+from alignconf.contract.orbit import OrbitProperty, label, moved
 from alignconf.errors import InputError
-from alignconf.orbit import OrbitProperty, label, moved
 from alignconf.properties.linear_property import as_points
 
 __all__ = ["Rule"]

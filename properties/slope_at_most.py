@@ -12,8 +12,8 @@ from typing import ClassVar
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf._validation import check_number
 from alignconf.properties._increments import Increments
+from alignconf.tables.checks import check_number
 
 __all__ = ["SlopeAtMost"]
 
@@ -29,7 +29,7 @@ class SlopeAtMost(Increments):
     slope : float
         In the unit of the prediction per unit of the feature.
     order, tol
-        See :class:`~alignconf.contract.LineProperty`.
+        See :class:`~alignconf.contract.property.LineProperty`.
 
     Examples
     --------

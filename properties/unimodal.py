@@ -13,10 +13,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from alignconf._kernels import best_peaks, isotonic_least_squares
 from alignconf._typing import FloatArray
-from alignconf._validation import check_number
-from alignconf.contract import Cells, LineProperty, limit_above, limit_below
+from alignconf.contract.property import Cells, LineProperty, limit_above, limit_below
+from alignconf.kernels.order import best_peaks, isotonic_least_squares
+from alignconf.tables.checks import check_number
 
 __all__ = ["Unimodal"]
 
@@ -32,7 +32,7 @@ class Unimodal(LineProperty):
     peak : float, optional
         Where the peak is (the rank, for ordered categories). None: anywhere, and at different places in different rows.
     order, tol
-        See :class:`~alignconf.contract.LineProperty`.
+        See :class:`~alignconf.contract.property.LineProperty`.
 
     Examples
     --------

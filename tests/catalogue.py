@@ -1,4 +1,4 @@
-"""Properties of every kind: what is put to the laws, by hypothesis and by ``alignconf.testing``."""
+"""Properties of every kind: what is put to the laws, by hypothesis and by ``alignconf.testing.laws``."""
 
 from __future__ import annotations
 

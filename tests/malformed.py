@@ -27,13 +27,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from alignconf import AlignedClassifier, AlignedRegressor, check
 from alignconf import properties as vocabulary
-from alignconf.betting import BettingSequence, refuses, upper_bound
-from alignconf.loss_tables import critical_of_table, scores_on_ray
-from alignconf.losses import Magnitude
-from alignconf.monitoring import Monitor
-from alignconf.outcome import neighbour_difficulty
-from alignconf.sequential import SequentialCertificate
-from alignconf.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.calibration.betting import BettingSequence, refuses, upper_bound
+from alignconf.calibration.loss_table import critical_of_table, scores_on_ray
+from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.deployment.monitoring.monitor import Monitor
+from alignconf.deployment.monitoring.sequential import SequentialCertificate
+from alignconf.estimators.outcome import neighbour_difficulty
+from alignconf.losses.magnitude import Magnitude
 from alignconf.testing import check_property
 
 __all__ = [

@@ -8,10 +8,11 @@ import pytest
 from scipy.optimize import linprog
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from alignconf import AlignedRegressor, InputError, _tables
-from alignconf._validation import check_rows
-from alignconf.anchored_repair import AnchoredRepair, _midway
-from alignconf.axes import Axis
+from alignconf import AlignedRegressor, InputError
+from alignconf.lines.axis import Axis
+from alignconf.projectors.anchored import AnchoredRepair, _midway
+from alignconf.tables import table as tables
+from alignconf.tables.checks import check_rows
 
 X = np.random.default_rng(0).random((300, 5))
 AXES = tuple(Axis(i, i, None) for i in range(4))
@@ -154,6 +155,6 @@ def test_a_users_own_surrogate_is_taken_as_it_is() -> None:
 
 def test_rows_that_repeat_the_one_before() -> None:
     frame = pd.DataFrame({"a": [1.0, 1.0, np.nan, np.nan, 1.0], "b": ["x", "x", "y", "y", None], "c": range(5)})
-    assert _tables.repeats_previous(check_rows(frame), [0, 1]).tolist() == [False, True, False, True, False]
-    assert not _tables.repeats_previous(check_rows(frame), [0, 1, 2]).any()
-    assert _tables.repeats_previous(check_rows(frame), []).tolist() == [False, True, True, True, True]
+    assert tables.repeats_previous(check_rows(frame), [0, 1]).tolist() == [False, True, False, True, False]
+    assert not tables.repeats_previous(check_rows(frame), [0, 1, 2]).any()
+    assert tables.repeats_previous(check_rows(frame), []).tolist() == [False, True, True, True, True]

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,81 +18,36 @@ import alignconf.properties
 PACKAGE = Path(alignconf.__file__).parent
 ROOT = Path(__file__).parent.parent
 
-#: From the bottom up; modules of one rung do not import each other.
-LADDER = (
-    {"_typing", "errors", "origin", "progress"},
-    {"_compiled", "_containers", "fitted_state", "rounding"},
-    {"_tables", "_kernels", "_curvature", "_sums", "_exact"},
-    {"_polyhedron"},
-    {"_validation", "_walk", "fitted_columns", "_crepes", "encoding", "partitions"},
-    {"printed", "partitioned_rows"},
-    {
-        "contract",
-        "ensemble",
-        "missing_codes",
-        "groups",
-        "margins",
-        "ranks",
-        "unchanged",
-        "weighted",
-        "band",
-        "distinct_draws",
-    },
-    {"plane", "orbit", "trees", "shift", "axes"},
-    {
-        "fitted_model",
-        "reference",
-        "thresholds",
-        "distance",
-        "betting",
-        "drift",
-        "repeats",
-        "size_bound",
-        "error_change",
-    },
-    {"conditional", "decisions", "row_draws", "used_rows", "averages"},
-    {"queries", "lines", "loss_tables", "magnitude"},
-    {"families"},
-    {"calibration"},
-    {"line_queries", "orbit_queries", "plane_queries", "witness"},
-    {"path_queries", "whole_line_queries"},
-    {"query_laws"},
-    {"projection", "scores", "claims"},
-    {"rates_seen"},
-    {"verdict"},
-    {"page"},
-    {"extension", "repair"},
-    {"grid_repair", "orbit_repair", "surrogate_repair"},
-    {"plane_repair", "tree_repair", "anchored_repair"},
-    {"alignment", "monotone_repair"},
-    {"conditions", "preparation", "rates", "tally"},
-    {"pictured_line"},
-    {"drawing", "evidence"},
-    {"inline_svg"},
-    {"report"},
+#: From the bottom up; rooms of one floor do not import each other. A new file needs no line here.
+FLOORS = (
+    {"_typing", "errors"},
+    {"kernels"},
+    {"tables"},
+    {"contract"},
+    {"lines", "properties"},
+    {"queries", "calibration"},
+    {"projectors"},
     {"losses"},
-    {"properties"},
-    {"levels"},
-    {"answered", "certificate", "request"},
-    {"by_partition", "conventions", "following", "parameters", "training"},
-    {"answered_by_partition", "partitioned"},
-    {"delivery"},
-    {"findings", "violations"},
-    {"_trials", "aligned", "audit", "inputs"},
-    {"_declared_laws", "_laws", "classifier", "monitoring", "outcome", "plausibility", "plotting", "sequential"},
-    {"regressor", "_orbit_laws"},
-    {"forecast", "rare", "risk_page", "search", "slices", "testing"},
+    {"certify"},
+    {"estimators"},
+    {"deployment", "testing", "plotting"},
     {"command"},
-    {"propose"},
     {"__init__", "__main__"},
 )
-#: Every file of the package but those of the properties, which have rules of their own; a package is one module.
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if "properties" not in path.parts)
-RUNG = {module: rung for rung, modules in enumerate(LADDER) for module in modules}
+#: Every file of the package but those of the properties, which have rules of their own.
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if "properties" not in path.relative_to(PACKAGE).parts)
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+#: Entries of the first level, and lines of a file and of a function, beyond which a second idea is looked for.
+MOST_ENTRIES, MOST_FLAT, MOST_LINES, MOST_FUNCTION_LINES = 20, 6, 400, 60
+
+
+def room_of(path: Path) -> str:
+    """Return the room of a file: the first name of its path."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
 def imported(path: Path) -> set[str]:
-    """Return the modules of alignconf that a file imports, a package as one."""
+    """Return the rooms of alignconf that a file imports from."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "alignconf":
@@ -105,20 +61,69 @@ def imported(path: Path) -> set[str]:
     return names
 
 
+def modules_imported(path: Path) -> set[str]:
+    """Return the modules of alignconf that a file imports, in full."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("alignconf"):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE).with_suffix("")))
-def test_imports_go_up_one_ladder(path: Path) -> None:
-    module = path.relative_to(PACKAGE).with_suffix("").parts[0]
-    assert module in RUNG, f"{module} has no place on the ladder"
-    for name in imported(path) - ({module} if path.parent != PACKAGE else set()):
-        assert RUNG[name] < RUNG[module], f"{module} imports {name}, which is not below it"
+def test_imports_run_down_from_room_to_room(path: Path) -> None:
+    room = room_of(path)
+    assert room in FLOOR, f"{room} is no room"
+    for name in imported(path) - {room}:
+        assert FLOOR[name] < FLOOR[room], f"{room} imports {name}, which does not lie below it"
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    files = {
+        "alignconf." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in FILES
+    }
+    edges = {name: modules_imported(path) & set(files) - {name} for name, path in files.items()}
+    while leaves := [name for name, below in edges.items() if not below]:
+        for name in leaves:
+            del edges[name]
+        edges = {name: below - set(leaves) for name, below in edges.items()}
+    assert not edges, f"these files import each other: {sorted(edges)}"
+
+
+def test_the_first_level_is_rooms() -> None:
+    entries = {path.name for path in PACKAGE.iterdir()} - {"__pycache__"}
+    assert len(entries) <= MOST_ENTRIES
+    assert len([name for name in entries if name.endswith(".py")]) <= MOST_FLAT
+
+
+@pytest.mark.parametrize("room", sorted(path.parent for path in PACKAGE.rglob("__init__.py")), ids=str)
+def test_every_room_says_what_it_is_for(room: Path) -> None:
+    assert ast.get_docstring(ast.parse((room / "__init__.py").read_text()))
+
+
+def test_the_wheel_holds_every_room() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    rooms = {".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in PACKAGE.rglob("__init__.py")}
+    assert set(settings["tool"]["setuptools"]["packages"]) == rooms | {"alignconf.properties"}
+
+
+@pytest.mark.parametrize("path", [*FILES, *sorted((PACKAGE / "properties").glob("*.py"))], ids=lambda path: path.stem)
+def test_files_and_functions_hold_a_single_idea(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= MOST_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            if body:
+                assert (body[-1].end_lineno or 0) - body[0].lineno < MOST_FUNCTION_LINES, node.name
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "properties").glob("*.py")), ids=lambda path: path.stem)
-def test_properties_import_the_contract_and_pure_helpers_only(path: Path) -> None:
-    assert imported(path) <= {
-        *("contract", "orbit", "plane", "errors", "properties"),
-        *("_typing", "_kernels", "_curvature", "_polyhedron", "_sums", "_validation"),
-    }
+def test_properties_import_the_contract_and_what_lies_below_it_only(path: Path) -> None:
+    assert imported(path) <= {"contract", "properties", "errors", "_typing", "kernels", "tables"}
 
 
 def test_every_property_file_is_exported_and_nothing_else() -> None:

@@ -12,7 +12,8 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 
 from alignconf import AlignedRegressor, InputError, check
-from alignconf.audit import Audit, Witness
+from alignconf.certify.audit import Audit
+from alignconf.certify.witness import Witness
 from alignconf.properties import AllOf, Decreasing, Increasing
 
 
@@ -286,7 +287,7 @@ def test_the_same_seed_gives_the_same_audit(seed):
 def test_jobs_and_blocks_do_not_change_results(monkeypatch):
     X = uniform(2000)
     whole = check(Valley(), X, {0: 1, 1: -1}, random_state=0)
-    monkeypatch.setattr("alignconf.lines.BLOCK_ROWS", 300)
+    monkeypatch.setattr("alignconf.tables.blocks.BLOCK_ROWS", 300)
     for n_jobs in (1, 2):
         assert check(Valley(), X, {0: 1, 1: -1}, random_state=0, n_jobs=n_jobs) == whole
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
 from alignconf import CalibrationError
-from alignconf._validation import as_fraction
-from alignconf.averages import best_stake, critical_of_averages, design_effect, is_averaged, largest_stake
-from alignconf.families import PositiveScores, Scores
+from alignconf.calibration.averages import best_stake, critical_of_averages, design_effect, is_averaged, largest_stake
+from alignconf.calibration.loss_family import PositiveScores, Scores
+from alignconf.kernels.exact import as_fraction
 
 SHIFT = 10.0
 

@@ -7,15 +7,17 @@ import pytest
 from scipy.optimize import linprog
 from sklearn.tree import DecisionTreeRegressor
 
-from alignconf import AlignedClassifier, AlignedRegressor, scores
-from alignconf.axes import Axis
-from alignconf.band import Scale, clip_to_band
+from alignconf import AlignedClassifier, AlignedRegressor
 from alignconf.errors import InputError
-from alignconf.line_queries import LineQueries
-from alignconf.orbit_queries import OrbitQueries
+from alignconf.lines.axis import Axis
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.losses import critical_half_width
 from alignconf.plotting import line
+from alignconf.projectors.answers import Answers
+from alignconf.projectors.band import Scale, clip_to_band
 from alignconf.properties import AllOf, Bounded, Concave, Increasing, LinearProperty, Rule
-from alignconf.reference import ReferenceLaw
+from alignconf.queries.along_line import LineQueries
+from alignconf.queries.orbit import OrbitQueries
 
 LAW = ReferenceLaw.from_table(Axis("a", 0, None), np.linspace(0, 1, 11)[:, None], 11)
 RAYS = pytest.mark.parametrize("ray", [(1.0, 1.0), (1.0, 0.3), (2.0, 5.0)], ids=str)
@@ -36,7 +38,7 @@ def drawn(queries, ray, seed=0, *, difficult=True):
     g = f + random.normal(size=f.shape)
     sigma = random.uniform(0.2, 3.0, f.shape) if difficult else None
     scale = Scale(spread if difficult else None, ray)
-    return scores.Answers(queries, f, g, np.full(len(f), 1e-12), slice(0, len(f)), scale, sigma)
+    return Answers(queries, f, g, np.full(len(f), 1e-12), slice(0, len(f)), scale, sigma)
 
 
 @RAYS
@@ -46,7 +48,7 @@ def test_the_score_is_the_last_rejection_along_the_scaled_path(part, ray, diffic
     """A fine walk of half-widths, delivered values recomputed at each, never fails beyond the score and fails up to it."""
     queries = asked(part, 200)
     answers = drawn(queries, ray, difficult=difficult)
-    score = scores.delivered(answers)
+    score = critical_half_width.delivered(answers)
     finite = np.isfinite(score)
     assert 0.1 < finite.mean() < 1.0
     assert ((answers.excess(answers.g) > 0) == ~finite).all(), "infinite exactly where even g fails"
@@ -64,11 +66,17 @@ def test_a_scale_of_one_changes_nothing() -> None:
     """The closed form of pairs and the general path agree, and a constant difficulty is a change of units."""
     queries = asked(Increasing("a"), 500)
     plain = drawn(queries, (1.0, 1.0), difficult=False)
-    one = scores.Answers(queries, plain.f, plain.g, plain.rounding, plain.block, Scale(ray=(1.0, 1.0 + 1e-15)))
-    half = scores.Answers(queries, plain.f, plain.g, plain.rounding, plain.block, Scale(ray=(0.5, 0.5)))
-    np.testing.assert_allclose(scores.delivered(one), scores.delivered(plain), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(scores.delivered(half), 2 * scores.delivered(plain), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(scores.existence(half), 2 * scores.existence(plain), rtol=1e-12)
+    one = Answers(queries, plain.f, plain.g, plain.rounding, plain.block, Scale(ray=(1.0, 1.0 + 1e-15)))
+    half = Answers(queries, plain.f, plain.g, plain.rounding, plain.block, Scale(ray=(0.5, 0.5)))
+    np.testing.assert_allclose(
+        critical_half_width.delivered(one), critical_half_width.delivered(plain), rtol=1e-9, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        critical_half_width.delivered(half), 2 * critical_half_width.delivered(plain), rtol=1e-9, atol=1e-12
+    )
+    np.testing.assert_allclose(
+        critical_half_width.existence(half), 2 * critical_half_width.existence(plain), rtol=1e-12
+    )
 
 
 @RAYS
@@ -76,7 +84,7 @@ def test_a_scale_of_one_changes_nothing() -> None:
 def test_existence_in_a_scaled_band_is_the_smallest_by_linear_programming(part, ray) -> None:
     queries = asked(part, 15)
     answers = drawn(queries, ray)
-    found = scores.existence(answers)
+    found = critical_half_width.existence(answers)
     coefficients, bounds = queries.demands
     for i in range(15):
         for q in range(2):
@@ -248,10 +256,10 @@ def test_orbits_are_scaled_at_their_points() -> None:
     f = np.array([[[3.0, 0.0]]])
     g = np.array([[[1.5, 1.5]]])
     sigma = np.array([[[2.0, 1.0]]])
-    answers = scores.Answers(rule, f, g, np.zeros(1), slice(0, 1), Scale(spread), sigma)
+    answers = Answers(rule, f, g, np.zeros(1), slice(0, 1), Scale(spread), sigma)
     # 3 - 2 t <= 0 + t from t = 1 on, but the first point stops at its projection, 1.5 away, at t = .75: then t = 1.5.
-    assert scores.delivered(answers) == pytest.approx(1.5)
-    assert scores.existence(answers) == pytest.approx(1.0)
+    assert critical_half_width.delivered(answers) == pytest.approx(1.5)
+    assert critical_half_width.existence(answers) == pytest.approx(1.0)
 
 
 def test_a_tree_keeps_its_own_values_where_nothing_changes() -> None:

@@ -114,7 +114,7 @@ def test_missing_solvers_are_skipped_by_name(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_solvers_agree_with_the_projection_at_any_knots_and_weights() -> None:
-    from alignconf._curvature import concave_least_squares
+    from alignconf.kernels.curvature import concave_least_squares
 
     random = np.random.default_rng(2)
     knots, weights = np.sort(random.uniform(0, 3, 12)), random.dirichlet(np.full(12, 5.0))

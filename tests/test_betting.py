@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom
 
-from alignconf.betting import BLOCK, LEVELS, SHARES, STAKES, BettingSequence, refuses, upper_bound
+from alignconf.calibration.betting import BLOCK, LEVELS, SHARES, STAKES, BettingSequence, refuses, upper_bound
 from alignconf.errors import InputError
 
 #: Laws of losses on [0, 1] with their means: single queries, continuous losses, shares of ten queries.
@@ -65,7 +65,7 @@ def capital(losses: list[Fraction], bets: list[float], candidate: Fraction) -> F
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=25), st.sampled_from([0.5, 0.8, 0.9, 0.95]))
 def test_the_bound_is_refused_in_exact_arithmetic_and_a_little_less_is_not(losses, confidence) -> None:
     """The process in fractions, its bets recomputed one loss at a time."""
-    from alignconf.betting import _predictable_bets
+    from alignconf.calibration.betting import _predictable_bets
 
     delta = 1 - Fraction(repr(confidence))
     bets = _predictable_bets(np.array(losses), -np.log(float(delta)))
@@ -139,7 +139,7 @@ def test_refusing_is_having_an_upper_bound_below(law) -> None:
 
 
 def test_blocks_give_the_same_bound_as_one_sum() -> None:
-    from alignconf.betting import _predictable_bets
+    from alignconf.calibration.betting import _predictable_bets
 
     losses = np.random.default_rng(2).beta(1, 30, BLOCK + 5000)
     bound = upper_bound(losses, 0.95)

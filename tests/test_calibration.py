@@ -20,16 +20,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from alignconf import AlignedRegressor, scores
-from alignconf._validation import generator
-from alignconf.aligned import CALIBRATE
-from alignconf.band import Scale
-from alignconf.calibration import Promise, calibrate
+from alignconf import AlignedRegressor
+from alignconf.calibration.claim import Promise, calibrate
+from alignconf.calibration.ranks import allowed_above, critical_half_width, rows_needed, too_few_rows
 from alignconf.errors import CalibrationError
-from alignconf.line_queries import LineQueries
+from alignconf.losses import critical_half_width as scores
+from alignconf.projectors.answers import Answers
+from alignconf.projectors.band import Scale
 from alignconf.properties import AllOf, Increasing
-from alignconf.ranks import allowed_above, critical_half_width, rows_needed, too_few_rows
-from alignconf.row_draws import RowDraws
+from alignconf.queries.along_line import LineQueries
+from alignconf.queries.row_draws import RowDraws
+from alignconf.tables.random_streams import CALIBRATE, generator
 
 # id, recipe, seed, n_rows, n_half_widths, alpha, expected
 GRID = [
@@ -173,7 +174,7 @@ def test_scores_of_pairs_and_triples_of_a_known_function(
     if n_points == 2:
         queries = LineQueries(Increasing("x"), None, x[:, None])
         found = scores.existence(
-            scores.Answers(queries, f(x)[:, None], f(x)[:, None], np.zeros(n_rows), slice(0, n_rows), Scale())
+            Answers(queries, f(x)[:, None], f(x)[:, None], np.zeros(n_rows), slice(0, n_rows), Scale())
         )
     else:
         share = (x[:, 2] - x[:, 1]) / (x[:, 2] - x[:, 0])

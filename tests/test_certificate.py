@@ -10,13 +10,12 @@ from scipy.optimize import isotonic_regression, linprog
 from scipy.stats import binom, binomtest, ttest_rel
 
 from alignconf import AlignedRegressor, Certificate
-from alignconf._validation import generator
-from alignconf.aligned import CERTIFY
-from alignconf.certificate import ErrorChange, paired_change
+from alignconf.certify.error_change import ErrorChange, paired_change
+from alignconf.certify.violation_rate import ViolationRate
 from alignconf.errors import PropertyWarning
 from alignconf.properties import Decreasing, Increasing
-from alignconf.rates_seen import ViolationRate
-from alignconf.row_draws import RowDraws
+from alignconf.queries.row_draws import RowDraws
+from alignconf.tables.random_streams import CERTIFY, generator
 
 RANDOM = np.random.default_rng(0)
 X_CAL, X_NEW = RANDOM.random((150, 3)), RANDOM.random((400, 3))

@@ -11,11 +11,9 @@ import pytest
 from scipy.stats import expon
 
 from alignconf import AlignedRegressor
-from alignconf._validation import generator
-from alignconf.aligned import CERTIFY
-from alignconf.betting import upper_bound
-from alignconf.claims import absolute_bound, distance_bounds, hamming_bound
-from alignconf.distance import absolute_distances, hamming_distances
+from alignconf.calibration.betting import upper_bound
+from alignconf.certify.distance import absolute_distances, hamming_distances
+from alignconf.certify.distance_claim import absolute_bound, distance_bounds, hamming_bound
 from alignconf.properties import (
     AllOf,
     Bounded,
@@ -30,8 +28,9 @@ from alignconf.properties import (
     SlopeAtLeast,
     Unimodal,
 )
-from alignconf.queries import Queries
-from alignconf.row_draws import RowDraws
+from alignconf.queries.queries import Queries
+from alignconf.queries.row_draws import RowDraws
+from alignconf.tables.random_streams import CERTIFY, generator
 from tests.test_query_laws import X_MANY, X_NEW, Wave, draw_rows_of
 from tests.test_validity import REFERENCE, Scaled
 

@@ -370,7 +370,7 @@ def test_a_skops_file_is_refused_until_its_types_are_trusted(at: Path, capsys: A
 def test_a_name_in_this_package_that_is_no_class_of_it_is_not_trusted() -> None:
     from alignconf.command.files import _is_own_class
 
-    assert _is_own_class("alignconf.regressor.AlignedRegressor")
+    assert _is_own_class("alignconf.estimators.regressor.AlignedRegressor")
     others = ["alignconf.command.files.joblib", "alignconf.command.files.Path", "alignconf.command.files.load_model"]
     assert not any(map(_is_own_class, [*others, "os.system", "alignconf.nothing.AtAll", "alignconfused.A"]))
 

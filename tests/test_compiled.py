@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from alignconf._compiled import compiled
+from alignconf.kernels.compiled import compiled
 
 
 def test_functions_are_compiled_where_nothing_can_be_cached() -> None:

@@ -15,13 +15,14 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LinearRegression
 
-from alignconf import AlignedClassifier, AlignedRegressor, InputError, check, conditional
-from alignconf._validation import generator
-from alignconf.aligned import CONDITION
-from alignconf.axes import Axis
-from alignconf.conditional import MARGINAL_SHARE, conditional_laws
-from alignconf.line_queries import LineQueries
-from alignconf.preparation import prepare
+from alignconf import AlignedClassifier, AlignedRegressor, InputError, check
+from alignconf.calibration.ranks import critical_half_width
+from alignconf.lines import conditional_law
+from alignconf.lines.axis import Axis
+from alignconf.lines.conditional_law import MARGINAL_SHARE, conditional_laws
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.losses.rate import RATES
+from alignconf.projectors.preparation import prepare
 from alignconf.properties import (
     AllOf,
     Concave,
@@ -36,11 +37,10 @@ from alignconf.properties import (
     SlopeAtMost,
     Unimodal,
 )
-from alignconf.queries import draw_queries
-from alignconf.ranks import critical_half_width
-from alignconf.rates import RATES
-from alignconf.reference import ReferenceLaw
-from alignconf.row_draws import RowDraws
+from alignconf.queries.along_line import LineQueries
+from alignconf.queries.queries import draw_queries
+from alignconf.queries.row_draws import RowDraws
+from alignconf.tables.random_streams import CONDITION, generator
 
 RANDOM = np.random.default_rng(0)
 Z = RANDOM.normal(size=(700, 3))
@@ -208,7 +208,7 @@ def test_draws_of_many_rows_are_found_block_by_block(monkeypatch):
     law = law_of(1)
     uniforms = np.random.default_rng(4).random((150, 200, 1))
     together = law.different_places(uniforms, FRESH)
-    monkeypatch.setattr(conditional, "MASSES_AT_ONCE", 40 * law.places.size)
+    monkeypatch.setattr(conditional_law, "MASSES_AT_ONCE", 40 * law.places.size)
     np.testing.assert_array_equal(law.different_places(uniforms, FRESH), together)
     draws, whole = together[..., 0], law.weights_at(FRESH) @ law.knots
     assert np.corrcoef(draws.mean(axis=1), whole)[0, 1] > 0.97
@@ -569,7 +569,7 @@ def test_a_surrogate_is_asked_queries_of_the_conditional_law():
 
 
 def test_many_reference_rows_are_thinned(monkeypatch):
-    monkeypatch.setattr(conditional, "MAX_ROWS", 100)
+    monkeypatch.setattr(conditional_law, "MAX_ROWS", 100)
     law = law_of(0)
     assert (law.counts.sum(), law.n_reference) == (100, 100)
     assert "on 100 reference rows" in str(law)

@@ -31,8 +31,8 @@ from sklearn.utils.validation import check_is_fitted
 from skops import io as skops_io
 
 from alignconf import AlignedClassifier, AlignedRegressor, CalibrationError, InputError
-from alignconf.conventions import ConventionalEstimator
 from alignconf.errors import InputTypeError, RepeatedRowsWarning
+from alignconf.estimators.conventions import ConventionalEstimator
 from alignconf.properties import DiminishingReturns, Invariant
 
 X, Y = make_regression(400, 4, noise=30.0, random_state=0)

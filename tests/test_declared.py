@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from alignconf.contract import DECLARATIONS, LineProperty
+from alignconf.contract.property import DECLARATIONS, LineProperty
+from alignconf.deployment.search.enumeration import _line_of
 from alignconf.errors import LawViolation
 from alignconf.properties import (
     Concave,
@@ -22,7 +23,6 @@ from alignconf.properties import (
     SlopeAtMost,
     Unimodal,
 )
-from alignconf.search.enumeration import _line_of
 from alignconf.testing import check_property
 
 
@@ -121,9 +121,9 @@ def test_declarations_belong_to_the_demands_they_are_about() -> None:
 
 
 def test_a_cell_search_takes_no_property_whose_cuts_it_does_not_know() -> None:
-    from alignconf.axes import Axis
-    from alignconf.line_queries import LineQueries
-    from alignconf.reference import ReferenceLaw
+    from alignconf.lines.axis import Axis
+    from alignconf.lines.reference_law import ReferenceLaw
+    from alignconf.queries.along_line import LineQueries
 
     law = ReferenceLaw.from_table(Axis(0, 0, None), np.arange(10.0)[:, None], 5)
     for part in (Unimodal(0, peak=400.0), Anew(0), Concave(0)):
@@ -267,9 +267,9 @@ def test_a_true_declaration_is_kept_at_given_knots() -> None:
 # What is not declared is not used
 # ---------------------------------------------------------------------------------------------------------------------
 def test_a_tolerance_is_granted_only_where_the_size_of_demands_is_declared() -> None:
-    from alignconf.axes import Axis
-    from alignconf.projection import Part
-    from alignconf.reference import ReferenceLaw
+    from alignconf.lines.axis import Axis
+    from alignconf.lines.reference_law import ReferenceLaw
+    from alignconf.projectors.projection import Part
 
     law = ReferenceLaw.from_table(Axis(0, 0, None), np.arange(10.0)[:, None], 5)
     assert Part(Increasing(0, tol=0.3), 0, law).slack == 0.15

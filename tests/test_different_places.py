@@ -14,15 +14,15 @@ import pytest
 from scipy.stats import binom, chisquare
 
 from alignconf import AlignedRegressor, InputError, check
-from alignconf.distinct_draws import distinct_positions, symmetric_sums
-from alignconf.inputs import InputLaw
-from alignconf.monitoring import Monitor
+from alignconf.certify.verdict import VIOLATED
+from alignconf.deployment.input_law import InputLaw
+from alignconf.deployment.monitoring.monitor import Monitor
+from alignconf.deployment.monitoring.sequential import SequentialCertificate
+from alignconf.deployment.rare import violation_probability
+from alignconf.deployment.violation_score import ViolationScore
+from alignconf.kernels.distinct_draws import distinct_positions, symmetric_sums
 from alignconf.properties import AllOf, Concave, DiminishingReturns, Dominates, Increasing, Unimodal
-from alignconf.rare import violation_probability
-from alignconf.row_draws import RowDraws
-from alignconf.sequential import SequentialCertificate
-from alignconf.verdict import VIOLATED
-from alignconf.violations import ViolationScore
+from alignconf.queries.row_draws import RowDraws
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The law of several different places

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from alignconf.distance import (
+from alignconf.certify.distance import (
     absolute_distances,
     as_shares_of_range,
     hamming_distances,

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from alignconf import AlignedRegressor, InputError, check
-from alignconf.axes import TradeAxis, place_axis
+from alignconf.lines.axis import TradeAxis, place_axis
+from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.properties import AllOf, Decreasing, Dominates, Increasing
-from alignconf.reference import ReferenceLaw
 from tests.chance import check_rate
 
 X = np.random.default_rng(0).random((600, 4)) * [1.0, 20.0, 1.0, 1.0]

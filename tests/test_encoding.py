@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alignconf.encoding import LARGEST, Encoder
+from alignconf.tables.encoding import LARGEST, Encoder
 
 FRAME = pd.DataFrame(
     {

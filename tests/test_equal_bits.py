@@ -18,10 +18,11 @@ import pytest
 from sklearn.base import BaseEstimator
 
 from alignconf import AlignedClassifier, AlignedRegressor, InputError
-from alignconf._sums import inner, products, total
-from alignconf.losses import BoundedLoss, Magnitude
+from alignconf.kernels.sums import inner, products, total
+from alignconf.losses.bounded import BoundedLoss
+from alignconf.losses.magnitude import Magnitude
 from alignconf.properties import Concave, DiminishingReturns, Increasing, Invariant, LinearProperty
-from alignconf.query_laws import QUERY_LAWS, check_query_law
+from alignconf.queries.query_laws import QUERY_LAWS, check_query_law
 from tests.catalogue import CASES, ORBIT_CASES, PLANE_CASES, swap
 
 pytestmark = pytest.mark.filterwarnings("ignore::alignconf.errors.PropertyWarning")
@@ -176,7 +177,7 @@ def test_blocks_and_threads_change_nothing(declared: Any, query_law: str, monkey
     rows, fresh = rows_for(declared, 1), rows_for(declared, 2)
     whole = aligned_to(declared, query_law=query_law).calibrate(rows, X_reference=rows_for(declared, 4))
     predicted, certificate = whole.predict(fresh), whole.certify(fresh)
-    monkeypatch.setattr("alignconf.lines.BLOCK_ROWS", 1)
+    monkeypatch.setattr("alignconf.tables.blocks.BLOCK_ROWS", 1)
     cut = aligned_to(declared, query_law=query_law, n_jobs=2).calibrate(rows, X_reference=rows_for(declared, 4))
     assert_same_bits(cut.calibration_scores_, whole.calibration_scores_)
     assert cut.lambda_ == whole.lambda_
@@ -237,7 +238,7 @@ def test_losses_scales_and_laws_change_nothing(declared: Any, name: str, monkeyp
     whole = aligned_to(declared, **CHOICES[name]).calibrate(rows, X_reference=rows_for(declared, 4))
     predicted = whole.predict(fresh)
     assert_same_bits(np.concatenate([whole.predict(take(fresh, [i])) for i in range(N_ROWS)]), predicted)
-    monkeypatch.setattr("alignconf.lines.BLOCK_ROWS", 1)
+    monkeypatch.setattr("alignconf.tables.blocks.BLOCK_ROWS", 1)
     cut = aligned_to(declared, **CHOICES[name], n_jobs=2).calibrate(rows, X_reference=rows_for(declared, 4))
     assert cut.lambda_ == whole.lambda_
     assert_same_bits(cut.predict(fresh), predicted)

@@ -28,8 +28,8 @@ from xgboost import XGBRegressor
 from xgboost import __version__ as xgboost_version
 
 from alignconf import AlignedRegressor, InputError
-from alignconf.band import clip_to_band
 from alignconf.errors import PropertyWarning
+from alignconf.projectors.band import clip_to_band
 from alignconf.properties import AllOf, Decreasing, Increasing, declare
 
 #: The size of rounding that the package promises never to count: 2^-44 relative in double, 4 ulp in single precision.
@@ -321,7 +321,7 @@ def test_jobs_and_blocks_do_not_change_results(monkeypatch, properties, n_knots)
         return aligned.lambda_, aligned.predict(X_NEW), aligned.certify(X_NEW, Y_NEW)
 
     whole = results(None)
-    monkeypatch.setattr("alignconf.lines.BLOCK_ROWS", 500)
+    monkeypatch.setattr("alignconf.tables.blocks.BLOCK_ROWS", 500)
     one, two = results(1), results(2)
     for single in (one, two):
         assert single[0] == whole[0] > 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alignconf._exact import exact_sum
+from alignconf.kernels.exact import exact_sum
 
 FINITE = st.floats(-1e300, 1e300, allow_subnormal=True)
 

@@ -10,18 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from alignconf.alignment import Alignment
-from alignconf.band import clip_to_band
-from alignconf.contract import Property
+from alignconf.contract.property import Property
 from alignconf.errors import PropertyWarning
-from alignconf.extension import extend
-from alignconf.lines import evaluate_lines
-from alignconf.preparation import prepare
-from alignconf.projection import Projection
+from alignconf.lines.evaluation import evaluate_lines
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.losses.critical_half_width import delivered
+from alignconf.projectors.alignment import Alignment
+from alignconf.projectors.band import clip_to_band
+from alignconf.projectors.extension import extend
+from alignconf.projectors.preparation import prepare
+from alignconf.projectors.projection import Projection
 from alignconf.properties import AllOf, Decreasing, Increasing
-from alignconf.reference import ReferenceLaw
-from alignconf.row_draws import RowDraws
-from alignconf.scores import delivered
+from alignconf.queries.row_draws import RowDraws
 
 # Random functions of the first ``n_axes`` columns and of one more, which no property constrains. --------------------
 

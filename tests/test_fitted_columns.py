@@ -18,9 +18,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from alignconf import AlignedRegressor, check
+from alignconf.deployment.search import search
 from alignconf.errors import InputError
-from alignconf.fitted_columns import FittedColumns, columns_of_fit
-from alignconf.search import search
+from alignconf.tables.fitted_columns import FittedColumns, columns_of_fit
 
 RANDOM = np.random.default_rng(3)
 NAMES = list("abcd")

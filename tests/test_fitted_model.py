@@ -21,10 +21,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from alignconf import AlignedClassifier, AlignedRegressor, check
+from alignconf.deployment.forecast import forecast_violations
+from alignconf.deployment.search import search
 from alignconf.errors import InputError, PredictionError
-from alignconf.forecast import forecast_violations
-from alignconf.missing_codes import missing_codes
-from alignconf.search import search
+from alignconf.tables.missing_codes import missing_codes
 
 RANDOM = np.random.default_rng(3)
 ROWS = RANDOM.normal(size=(600, 3))

@@ -11,8 +11,7 @@ from scipy.optimize import minimize
 from scipy.stats import beta, binom, chi2, genpareto, norm
 
 from alignconf import AlignedRegressor
-from alignconf.errors import CalibrationError, InputError, NotCalibratedError
-from alignconf.forecast import (
+from alignconf.deployment.forecast import (
     METHODS,
     Region,
     chance_of_missing,
@@ -25,10 +24,11 @@ from alignconf.forecast import (
     to_psi,
     visible_weight,
 )
-from alignconf.forecast.averaging import AveragedTail, OpenTail
-from alignconf.forecast.forecasting import read_tail
-from alignconf.forecast.likelihood import ParetoLikelihood
-from alignconf.forecast.tails import tail_of
+from alignconf.deployment.forecast.averaging import AveragedTail, OpenTail
+from alignconf.deployment.forecast.forecasting import read_tail
+from alignconf.deployment.forecast.likelihood import ParetoLikelihood
+from alignconf.deployment.forecast.tails import tail_of
+from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from benchmarks.risk import forecast as figures
 
 
@@ -288,7 +288,7 @@ def rows(n_samples, seed):
 def test_violations_of_a_model_are_forecast() -> None:
     """Violations above 10 against 400,000 fresh queries: within one order of magnitude, fixed seeds."""
     found = forecast_violations(Wave(), rows(3000, 0), {0: "increasing"}, 1e6, size=10.0, random_state=0)
-    from alignconf.violations import ViolationScore
+    from alignconf.deployment.violation_score import ViolationScore
 
     fresh = ViolationScore.of(Wave(), {0: "increasing"}, rows(500, 1))
     sizes = fresh.row_sizes(rows(400_000, 2), 1, np.random.default_rng(3))

@@ -19,10 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from alignconf import AlignedClassifier, AlignedRegressor, InputError, check
-from alignconf.monitoring import Monitor
+from alignconf.calibration.shift import EstimatedRatio
+from alignconf.deployment.monitoring.monitor import Monitor
+from alignconf.deployment.monitoring.sequential import SequentialCertificate
 from alignconf.properties import AllOf, Concave, Increasing, InvariantUnder, LinearProperty, Ordered
-from alignconf.sequential import SequentialCertificate
-from alignconf.shift import EstimatedRatio
 
 NAMES = ["dose", "age", "dépense €", "n"]
 GRADES = ["poor", "fair", "good", "ideal"]
@@ -440,7 +440,7 @@ def test_polars_needs_no_pandas() -> None:
         "import numpy as np, polars as pl\n"
         "from sklearn.ensemble import HistGradientBoostingRegressor\n"
         "from alignconf import AlignedRegressor, check\n"
-        "from alignconf.monitoring import Monitor\n"
+        "from alignconf.deployment.monitoring.monitor import Monitor\n"
         "random = np.random.default_rng(0)\n"
         "grades = pl.Enum(['low', 'mid', 'high'])\n"
         "def rows(n):\n"

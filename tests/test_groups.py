@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from alignconf import AlignedClassifier, AlignedRegressor
+from alignconf.calibration.ranks import critical_half_width
+from alignconf.calibration.threshold import ByGroup
 from alignconf.errors import CalibrationError, InputError
-from alignconf.groups import read_groups
-from alignconf.ranks import critical_half_width
-from alignconf.thresholds import ByGroup
+from alignconf.tables.groups import read_groups
 
 
 class Wave:

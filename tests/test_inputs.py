@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import chisquare, ks_2samp, kstest, norm, spearmanr, uniform
 
+from alignconf.deployment.input_law import Continuous, Discrete, InputLaw
 from alignconf.errors import InputError
-from alignconf.inputs import Continuous, Discrete, InputLaw
 
 
 def mixed_rows(n_samples, seed=0):

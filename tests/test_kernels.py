@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import isotonic_regression as scipy_isotonic
 from sklearn.isotonic import isotonic_regression as sklearn_isotonic
 
-from alignconf._kernels import isotonic_least_squares, isotonic_midpoint
+from alignconf.kernels.order import isotonic_least_squares, isotonic_midpoint
 
 N_LINES = 34  # times 6 kinds and 5 lengths: 1,020 lines
 LENGTHS = (1, 2, 5, 33, 64)

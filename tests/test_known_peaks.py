@@ -18,9 +18,9 @@ from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBRegressor
 
 from alignconf import AlignedRegressor, check
-from alignconf.contract import LineProperty
-from alignconf.ensemble import _largest_rounded_to
+from alignconf.contract.property import LineProperty
 from alignconf.errors import DefectError
+from alignconf.lines.ensemble import _largest_rounded_to
 from alignconf.properties import AllOf, Bounded, Decreasing, Increasing, Invariant, LinearProperty, Unimodal
 
 RANDOM = np.random.default_rng(3)

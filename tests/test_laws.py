@@ -19,12 +19,12 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog
 
 import alignconf.properties
-from alignconf._trials import envelope, largest_excess, lines_of, projector_at
-from alignconf.contract import Cells, LineProperty, Property
-from alignconf.line_queries import LineQueries
-from alignconf.lines import Lines
-from alignconf.projection import Projector
+from alignconf.contract.property import Cells, LineProperty, Property
+from alignconf.lines.evaluation import Lines
+from alignconf.projectors.projection import Projector
 from alignconf.properties import AllOf, Decreasing, Increasing, Unimodal
+from alignconf.queries.along_line import LineQueries
+from alignconf.testing.trials import envelope, largest_excess, lines_of, projector_at
 from tests.catalogue import CASES, ORBIT_CASES, PLANE_CASES
 
 ONE_FEATURE = [case for case in CASES if len({part.feature for part in case.parts}) == 1]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from alignconf import AlignedRegressor
+from alignconf.calibration.levels import read_levels
 from alignconf.errors import InputError
-from alignconf.levels import read_levels
 from alignconf.properties import AllOf, Bounded, Decreasing, Increasing
 
 

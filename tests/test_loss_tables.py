@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, chi2
 
+from alignconf.calibration.loss_table import critical_of_table, scores_on_ray
+from alignconf.calibration.ranks import critical_half_width
 from alignconf.errors import CalibrationError, InputError
-from alignconf.loss_tables import critical_of_table, scores_on_ray
-from alignconf.ranks import critical_half_width
 
 # recipe, seed, n_rows, n_half_widths, alpha, scale of the losses and their bound, expected
 GRID = [

@@ -14,9 +14,11 @@ from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from alignconf import AlignedClassifier, AlignedRegressor
+from alignconf.deployment.monitoring.monitor import Monitor
 from alignconf.errors import CalibrationError, InputError
-from alignconf.losses import BoundedLoss, Magnitude
-from alignconf.monitoring import Monitor
+from alignconf.losses.bounded import BoundedLoss
+from alignconf.losses.magnitude import Magnitude
+from alignconf.losses.rate import RATES, RateLoss
 from alignconf.properties import (
     AllOf,
     Bounded,
@@ -31,7 +33,6 @@ from alignconf.properties import (
     SlopeAtLeast,
     Unimodal,
 )  # fmt: skip
-from alignconf.rates import RATES, RateLoss
 
 PLACES = np.arange(6.0)
 LINE = np.array([2.0, 0.5, 1.5, 0.0, 1.0, 2.5])
@@ -301,7 +302,7 @@ def test_rules_and_shifts_and_monitors_have_no_sizes() -> None:
     for loss in (Magnitude(RANGE), BoundedLoss(steep)):
         with pytest.raises(InputError, match="has a rule that only says yes or no"):
             AlignedRegressor(Scaled(), [rule], loss=loss, random_state=0, confidence=None).calibrate(X)
-        from alignconf.shift import LikelihoodRatio
+        from alignconf.calibration.shift import LikelihoodRatio
 
         with pytest.raises(InputError, match="shift is for rates of violations"):
             align(0.1, loss, shift=LikelihoodRatio(lambda X: X[:, 1]))

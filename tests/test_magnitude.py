@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alignconf.calibration.size_bound import SizeBound
+from alignconf.calibration.sizes import ViolationSizes, critical_size, joined, largest
 from alignconf.errors import CalibrationError, InputError
-from alignconf.magnitude import ViolationSizes, critical_size, joined, largest
-from alignconf.scores import last_rejection
-from alignconf.size_bound import SizeBound
+from alignconf.losses.critical_half_width import last_rejection
 
 PAIR = np.array([[[1.0, -1.0]]])
 TRIPLE = np.array([[[0.4, -1.0, 0.6]]])

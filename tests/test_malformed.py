@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 
 from alignconf import AlignConfError, InputError, check
-from alignconf.betting import upper_bound
-from alignconf.loss_tables import critical_of_table
+from alignconf.calibration.betting import upper_bound
+from alignconf.calibration.loss_table import critical_of_table
 from tests.malformed import (
     FRESH,
     REFERENCE,

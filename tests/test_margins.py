@@ -11,13 +11,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.linear_model import LinearRegression
 
 from alignconf import AlignedClassifier, InputError
-from alignconf._validation import check_rows
-from alignconf.anchored_repair import AnchoredRepair
-from alignconf.axes import Axis
-from alignconf.margins import LogOdds, OwnRange, Values
-from alignconf.monotone_repair import MonotoneRepair
+from alignconf.lines.axis import Axis
+from alignconf.projectors.anchored import AnchoredRepair
+from alignconf.projectors.margins import LogOdds, OwnRange, Values
+from alignconf.projectors.monotone import MonotoneRepair
+from alignconf.projectors.surrogate import SurrogateRepair
 from alignconf.properties import Concave, Convex, LinearProperty, SlopeAtLeast
-from alignconf.surrogate_repair import SurrogateRepair
+from alignconf.tables.checks import check_rows
 
 X = np.random.default_rng(0).random((800, 6))
 FIVE = dict.fromkeys(range(5), 1)

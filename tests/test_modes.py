@@ -20,8 +20,8 @@ from scipy.integrate import quad
 from scipy.stats import binom
 
 from alignconf import AlignedRegressor
+from alignconf.calibration.ranks import allowed_above
 from alignconf.properties import Concave, Increasing
-from alignconf.ranks import allowed_above
 from benchmarks.__main__ import main
 from benchmarks.calibration import ratios
 from benchmarks.simulations import bounded, delivered, draws, several

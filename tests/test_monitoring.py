@@ -22,10 +22,20 @@ from scipy.stats import binom, kstest
 from sklearn.linear_model import LogisticRegression
 
 from alignconf import AlignedClassifier, AlignedRegressor, CalibrationError, InputError, NotCalibratedError
-from alignconf.drift import JUMP, N_BETS, jump, log_evidence, online_p_values, rewards
-from alignconf.monitoring import ExchangeabilityTest, Monitor, RateTest, RollingCalibration, SteeredHalfWidth
+from alignconf.calibration.ranks import critical_half_width
+from alignconf.deployment.monitoring.drift import (
+    JUMP,
+    N_BETS,
+    ExchangeabilityTest,
+    RateTest,
+    jump,
+    log_evidence,
+    online_p_values,
+    rewards,
+)
+from alignconf.deployment.monitoring.following import RollingCalibration, SteeredHalfWidth
+from alignconf.deployment.monitoring.monitor import Monitor
 from alignconf.properties import Rule
-from alignconf.ranks import critical_half_width
 
 REFERENCE = np.column_stack([np.tile([0.0, 1.0], 20), np.ones(40)])
 

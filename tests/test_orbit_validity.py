@@ -14,13 +14,13 @@ import pytest
 from scipy.optimize import isotonic_regression
 
 from alignconf import AlignedRegressor
-from alignconf.alignment import Alignment
-from alignconf.orbit import OrbitProperty
-from alignconf.preparation import prepare
+from alignconf.calibration.ranks import critical_half_width
+from alignconf.contract.orbit import OrbitProperty
+from alignconf.losses.rate import RATES
+from alignconf.projectors.alignment import Alignment
+from alignconf.projectors.preparation import prepare
 from alignconf.properties import InvariantUnder, LinearProperty, Rule
-from alignconf.ranks import critical_half_width
-from alignconf.rates import RATES
-from alignconf.row_draws import RowDraws
+from alignconf.queries.row_draws import RowDraws
 from tests.test_validity import draws, expected_rate, margin, standard_error
 
 #: Values at the three points for each kind of row; some kinds have each property.

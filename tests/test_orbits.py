@@ -20,8 +20,8 @@ from sklearn.preprocessing import OneHotEncoder
 import alignconf.properties
 import tests.catalogue
 from alignconf import AlignedClassifier, AlignedRegressor, CalibrationError, InputError, PredictionError, check
-from alignconf._polyhedron import polyhedron_least_squares, polyhedron_midpoint
-from alignconf.orbit import OrbitProperty, coincidences
+from alignconf.contract.orbit import OrbitProperty, coincidences
+from alignconf.kernels.polyhedron import polyhedron_least_squares, polyhedron_midpoint
 from alignconf.properties import (
     AllOf,
     Bounded,

@@ -23,8 +23,8 @@ from sklearn.base import clone
 from sklearn.tree import DecisionTreeRegressor
 
 from alignconf import AlignedRegressor, CalibrationError, InputError, NotCalibratedError
-from alignconf.monitoring import Monitor
-from alignconf.outcome import Outcome, neighbour_difficulty
+from alignconf.deployment.monitoring.monitor import Monitor
+from alignconf.estimators.outcome import Outcome, neighbour_difficulty
 
 # seed, n_rows, confidence, group sizes, half-widths at difficulty 1
 CREPES = [
@@ -443,7 +443,7 @@ def test_crepes_leaves_no_trace_in_the_process(tmp_path):
         "import warnings, numpy as np\n"
         "import sklearn.neighbors, sklearn.preprocessing, pandas, scipy.stats\n"
         "from alignconf import AlignedRegressor\n"
-        "from alignconf.outcome import neighbour_difficulty\n"
+        "from alignconf.estimators.outcome import neighbour_difficulty\n"
         "class Zero:\n"
         "    def predict(self, X): return np.zeros(len(X))\n"
         "X = np.random.default_rng(0).random((60, 1))\n"

@@ -23,12 +23,13 @@ from sklearn.base import BaseEstimator
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
 
 from alignconf import AlignedClassifier, AlignedRegressor, CalibrationError, InputError, NotCalibratedError, check
+from alignconf.calibration.shift import LikelihoodRatio
 from alignconf.errors import RepeatedRowsWarning
-from alignconf.losses import BoundedLoss, Magnitude
-from alignconf.partitions import Partitions, is_partitioned
+from alignconf.losses.bounded import BoundedLoss
+from alignconf.losses.magnitude import Magnitude
 from alignconf.properties import Bounded, Concave, DiminishingReturns, Increasing, Ordered
-from alignconf.shift import LikelihoodRatio
-from alignconf.used_rows import UsedRows
+from alignconf.tables.partitions import Partitions, is_partitioned
+from alignconf.tables.used_rows import UsedRows
 
 NUMBERS = list("abc")
 
@@ -321,7 +322,7 @@ def test_partitions_without_rows_are_answered_by_none() -> None:
 
 def test_what_is_kept_and_sent_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few bytes of each row on the client, fingerprints of at most so many; nothing of the rows goes to predict."""
-    monkeypatch.setattr("alignconf.used_rows.MOST", 100)
+    monkeypatch.setattr("alignconf.tables.used_rows.MOST", 100)
     random = np.random.default_rng(0)
     X = random.random((20_000, 3))
     aligned = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(
@@ -398,7 +399,7 @@ def test_what_is_not_supported_is_refused_before_any_work() -> None:
 
 
 def test_too_many_reference_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alignconf.partitioned_rows.MOST_REFERENCE", 200)
+    monkeypatch.setattr("alignconf.tables.partitioned_rows.MOST_REFERENCE", 200)
     with pytest.raises(
         InputError, match=r"X_reference has 300 rows in partitions.*at most 200 of them; give a sample, .*0\.33"
     ):
@@ -513,7 +514,7 @@ def test_a_bar_counts_partitions_where_it_was_asked_for(
 ) -> None:
     aligned = AlignedRegressor(MODEL, {"a": 1}, random_state=0, verbose=verbose, confidence=None).calibrate(FAR_CAL)
     assert capfd.readouterr() == ("", "")
-    monkeypatch.setattr("alignconf.progress.DELAY", 0.0)
+    monkeypatch.setattr("alignconf.tables.progress.DELAY", 0.0)
     aligned.calibrate(FAR_CAL).certify(FAR_NEW)
     check(MODEL, FAR_NEW, {"a": 1}, verbose=verbose)
     out, err = capfd.readouterr()
@@ -545,7 +546,7 @@ def test_only_dask_objects_are_partitioned() -> None:
 
 def test_few_fingerprints_of_many_rows_tell_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether rows are used at once, one after the other, or by their marks: the same ones are kept."""
-    monkeypatch.setattr("alignconf.used_rows.MOST", 200)
+    monkeypatch.setattr("alignconf.tables.used_rows.MOST", 200)
     rows = np.random.default_rng(0).random((5000, 2))
     used = UsedRows.of(calibration=rows)
     ((_, marks),) = used.marks
@@ -606,7 +607,7 @@ def test_worker_processes_certify_and_audit_and_work_for_joblib(
     one = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(ARRAY)
     far, fresh = da.from_array(ARRAY, chunks=(100, 3)), ARRAY[:90] + 0.001
     far_fresh = da.from_array(fresh, chunks=(40, 3))
-    monkeypatch.setattr("alignconf.partitions.LARGE", 0)
+    monkeypatch.setattr("alignconf.tables.partitions.LARGE", 0)
     many = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(far)
     same_calibration(one, many)
     same_certificate(one.certify(fresh), many.certify(far_fresh))
@@ -614,7 +615,7 @@ def test_worker_processes_certify_and_audit_and_work_for_joblib(
     assert figures(check(Wave(), far, {0: 1}, random_state=0)) == figures(check(Wave(), ARRAY, {0: 1}, random_state=0))
     with pytest.raises(InputError, match="X repeats"):
         many.certify(far)
-    monkeypatch.setattr("alignconf.lines.BLOCK_ROWS", 3000)
+    monkeypatch.setattr("alignconf.tables.blocks.BLOCK_ROWS", 3000)
     with parallel_config(backend="dask", n_jobs=2):
         same_calibration(
             one, AlignedRegressor(Wave(), {0: 1}, random_state=0, verbose=True, confidence=None).calibrate(ARRAY)

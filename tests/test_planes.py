@@ -14,10 +14,11 @@ from scipy.optimize import linprog, lsq_linear
 from sklearn.base import clone
 
 from alignconf import AlignedRegressor, InputError, check
-from alignconf.axes import Axis
-from alignconf.lines import Lines
-from alignconf.plane_repair import PlaneProjector
-from alignconf.projection import Part
+from alignconf.lines.axis import Axis
+from alignconf.lines.evaluation import Lines
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.projectors.plane import PlaneProjector
+from alignconf.projectors.projection import Part
 from alignconf.properties import (
     AllOf,
     Bounded,
@@ -30,7 +31,6 @@ from alignconf.properties import (
     SlopeAtLeast,
     Unimodal,
 )
-from alignconf.reference import ReferenceLaw
 
 SIZES = (5, 4)
 #: What can share one projection with diminishing returns of features 0 and 1.

@@ -7,8 +7,8 @@ from scipy.stats import binomtest, norm
 from sklearn.covariance import LedoitWolf
 from sklearn.neighbors import NearestNeighbors
 
+from alignconf.deployment.plausibility import Plausibility
 from alignconf.errors import InputError
-from alignconf.plausibility import Plausibility
 
 
 def mixed_rows(n_samples, seed=0):

@@ -11,15 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alignconf import (
-    AlignedClassifier,
-    AlignedRegressor,
-    Certificate,
-    InputError,
-    NotCalibratedError,
-    check,
-    plotting,
-)
+from alignconf import AlignedClassifier, AlignedRegressor, Certificate, InputError, NotCalibratedError, check, plotting
 from alignconf.properties import Bounded, Increasing, Ordered
 
 mpl.use("Agg")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, lsq_linear
 
-from alignconf._polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
+from alignconf.kernels.polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
 
 many = settings(max_examples=100)
 

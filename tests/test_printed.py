@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from alignconf import AlignedRegressor, CalibrationError, InputError, check, printed
-from alignconf.error_change import ErrorChange
-from alignconf.monitoring import Monitor
-from alignconf.rates_seen import ViolationRate
-from alignconf.sequential import SequentialCertificate
-from alignconf.shift import LikelihoodRatio
-from alignconf.verdict import Verdict
+from alignconf import AlignedRegressor, CalibrationError, InputError, check
+from alignconf.calibration.shift import LikelihoodRatio
+from alignconf.certify.error_change import ErrorChange
+from alignconf.certify.verdict import Verdict
+from alignconf.certify.violation_rate import ViolationRate
+from alignconf.deployment.monitoring.monitor import Monitor
+from alignconf.deployment.monitoring.sequential import SequentialCertificate
+from alignconf.tables import printed
 
 REFERENCE = np.column_stack([np.tile([0.0, 1.0], 20), np.ones(40)])
 

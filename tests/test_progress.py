@@ -17,8 +17,9 @@ import pytest
 from joblib import parallel_config
 from sklearn.base import BaseEstimator
 
-from alignconf import AlignedRegressor, check, lines
-from alignconf.progress import bar
+from alignconf import AlignedRegressor, check
+from alignconf.lines import evaluation
+from alignconf.tables.progress import bar
 
 RANDOM = np.random.default_rng(0)
 REFERENCE, X, X_NEW = (RANDOM.random((n, 3)) for n in (200, 400, 300))
@@ -65,14 +66,14 @@ WORK: dict[str, Callable[[bool], Any]] = {
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many blocks of few rows, so that there is something to count."""
-    monkeypatch.setattr(lines, "BLOCK_ROWS", 2000)
+    monkeypatch.setattr(evaluation, "BLOCK_ROWS", 2000)
 
 
 @pytest.mark.parametrize("name", WORK)
 def test_without_verbose_nothing_is_written(
     name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("alignconf.progress.DELAY", 0.0)
+    monkeypatch.setattr("alignconf.tables.progress.DELAY", 0.0)
     WORK[name](False)
     assert capfd.readouterr() == ("", "")
 
@@ -88,7 +89,7 @@ def test_all_work_has_a_bar_that_ends_at_its_last_step(
     name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """On standard error; shown at once here."""
-    monkeypatch.setattr("alignconf.progress.DELAY", 0.0)
+    monkeypatch.setattr("alignconf.tables.progress.DELAY", 0.0)
     before = (lambda: None) if name in ("calibrate", "fit", "check") else calibrated
     before()
     found = WORK[name](True)
@@ -185,7 +186,7 @@ def test_a_calibration_is_taken_over_as_a_whole(monkeypatch: pytest.MonkeyPatch)
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("alignconf.aligned.UsedRows.of", stop)
+    monkeypatch.setattr("alignconf.tables.used_rows.UsedRows.of", stop)
     with pytest.raises(KeyboardInterrupt):
         aligned.calibrate(X[:100], X_reference=REFERENCE)
     assert state_of(aligned) == before

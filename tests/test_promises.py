@@ -14,10 +14,10 @@ from scipy.stats import binom
 from sklearn.linear_model import LogisticRegression
 
 from alignconf import AlignedClassifier, AlignedRegressor
+from alignconf.calibration.shift import LikelihoodRatio
+from alignconf.deployment.monitoring.monitor import Monitor
+from alignconf.deployment.monitoring.sequential import SequentialCertificate
 from alignconf.errors import CalibrationError, PredictionError
-from alignconf.monitoring import Monitor
-from alignconf.sequential import SequentialCertificate
-from alignconf.shift import LikelihoodRatio
 from tests.test_validity import PLACES, REFERENCE, Scaled, alignment_of, projected, thresholds
 
 #: The half-width at which the line itself, z = 1, passes.

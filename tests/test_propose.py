@@ -13,8 +13,7 @@ import pytest
 from scipy.stats import binom, false_discovery_control, kstest
 
 from alignconf import AlignedRegressor, InputError
-from alignconf.properties import AllOf, Bounded, Decreasing, Increasing, Ordered, SlopeAtLeast, SlopeAtMost
-from alignconf.propose import (
+from alignconf.deployment.propose import (
     Proposal,
     Review,
     Specification,
@@ -22,16 +21,17 @@ from alignconf.propose import (
     read_specifications,
     review_specifications,
 )
-from alignconf.propose import evidence as evidence_module
-from alignconf.propose.evidence import (
+from alignconf.deployment.propose import evidence as evidence_module
+from alignconf.deployment.propose.evidence import (
     _cross_fitted,
     _regressed,
     conditional_evidence,
     marginal_evidence,
     order_evidence,
 )
-from alignconf.propose.filters import Asked, answerable
-from alignconf.propose.mining import _adjusted, _Candidate, _filtered
+from alignconf.deployment.propose.filters import Asked, answerable
+from alignconf.deployment.propose.mining import _adjusted, _Candidate, _filtered
+from alignconf.properties import AllOf, Bounded, Decreasing, Increasing, Ordered, SlopeAtLeast, SlopeAtMost
 from benchmarks.risk.propose import broken, checks, judged_corpus, planted, problem, truths, valid
 
 

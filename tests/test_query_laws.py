@@ -19,14 +19,12 @@ from scipy.stats import binom
 from sklearn.ensemble import RandomForestRegressor
 
 from alignconf import AlignedClassifier, AlignedRegressor, InputError, check
-from alignconf._validation import generator
-from alignconf.aligned import CERTIFY
-from alignconf.axes import Axis
-from alignconf.contract import LineProperty
-from alignconf.distance import absolute_distances, hamming_distances
-from alignconf.line_queries import LineQueries
-from alignconf.path_queries import PathQueries, search_paths
-from alignconf.preparation import prepare
+from alignconf.calibration.ranks import allowed_above
+from alignconf.certify.distance import absolute_distances, hamming_distances
+from alignconf.contract.property import LineProperty
+from alignconf.lines.axis import Axis
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.projectors.preparation import prepare
 from alignconf.properties import (
     AllOf,
     Bounded,
@@ -42,11 +40,12 @@ from alignconf.properties import (
     SlopeAtMost,
     Unimodal,
 )
-from alignconf.query_laws import QUERY_LAWS, along_line, check_query_law
-from alignconf.ranks import allowed_above
-from alignconf.reference import ReferenceLaw
-from alignconf.row_draws import RowDraws
-from alignconf.whole_line_queries import WholeLineQueries
+from alignconf.queries.along_line import LineQueries
+from alignconf.queries.path import PathQueries, search_paths
+from alignconf.queries.query_laws import QUERY_LAWS, along_line, check_query_law
+from alignconf.queries.row_draws import RowDraws
+from alignconf.queries.whole_line import WholeLineQueries
+from alignconf.tables.random_streams import CERTIFY, generator
 from tests.catalogue import CASES
 from tests.chance import check_rate
 from tests.test_validity import (

@@ -14,11 +14,8 @@ from scipy.stats import beta, binom, norm, uniform
 from scipy.stats import t as student
 
 from alignconf import AlignedRegressor
-from alignconf.classifier import ClassFunction
-from alignconf.errors import InputError
-from alignconf.inputs import InputLaw
-from alignconf.properties import Rule
-from alignconf.rare import (
+from alignconf.deployment.input_law import InputLaw
+from alignconf.deployment.rare import (
     before_and_after,
     harmful_input_laws,
     harmful_laws,
@@ -27,7 +24,10 @@ from alignconf.rare import (
     splitting,
     violation_probability,
 )
-from alignconf.violations import CountedModel
+from alignconf.deployment.violation_score import CountedModel
+from alignconf.errors import InputError
+from alignconf.estimators.classifier import ClassFunction
+from alignconf.properties import Rule
 from benchmarks.risk import rare as figures
 from benchmarks.risk.boosted import boosted, law
 from benchmarks.risk.tiny import FAMILIES, categories
@@ -414,7 +414,7 @@ def test_enumerated_models_know_their_violations() -> None:
     """Plain draws against the enumeration: 40,000 queries, five standard deviations, false alarm below 1e-6."""
     truth = boosted(2)
     size, p = truth.threshold(1e-3)
-    from alignconf.violations import ViolationScore
+    from alignconf.deployment.violation_score import ViolationScore
 
     asked = ViolationScore.of(truth.model, {0: "increasing"}, truth.X_reference)
     sizes = asked.row_sizes(law().sample(40_000, random_state=1), 1, np.random.default_rng(2))

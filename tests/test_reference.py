@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2, chisquare
 
-from alignconf.axes import Axis, place_axis
 from alignconf.errors import InputError
-from alignconf.line_queries import LineQueries
+from alignconf.lines.axis import Axis, place_axis
+from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.properties import Decreasing, Increasing
-from alignconf.queries import draw_queries
-from alignconf.reference import ReferenceLaw
-from alignconf.row_draws import RowDraws
+from alignconf.queries.along_line import LineQueries
+from alignconf.queries.queries import draw_queries
+from alignconf.queries.row_draws import RowDraws
 
 #: A statistic above this quantile of its law fails a test: false alarm probability 1e-6 for each chi-square test below.
 FALSE_ALARM = 1e-6

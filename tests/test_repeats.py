@@ -24,8 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from alignconf._tables import take
-from alignconf.repeats import (
+from alignconf.tables.repeats import (
     DUPLICATE_WEIGHTS,
     FALSE_ALARM,
     SHARES,
@@ -34,6 +33,7 @@ from alignconf.repeats import (
     repeated,
     surprising_repeats,
 )
+from alignconf.tables.table import take
 
 
 def of_values(*values, dtype=object):
@@ -131,7 +131,7 @@ def test_order_of_columns_and_their_number_matter() -> None:
 def test_fingerprints_do_not_change() -> None:
     """Numbers kept in a file last: these are the ones of the first version, in this process and in another."""
     program = (
-        "import numpy as np; from alignconf.repeats import fingerprints;"
+        "import numpy as np; from alignconf.tables.repeats import fingerprints;"
         "print(*fingerprints(np.array([[1, 'a'], [None, 0.5]], dtype=object)))"
     )
     done = subprocess.run(

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from alignconf import AlignedClassifier, AlignedRegressor, InputError, check
-from alignconf.losses import Magnitude
+from alignconf.certify.verdict import Verdict
+from alignconf.losses.magnitude import Magnitude
 from alignconf.properties import Bounded, DiminishingReturns, Increasing, Invariant, Ordered
-from alignconf.verdict import Verdict
 from tests.browser import look_at, needs_browser, print_to_pdf
 
 #: A name that would be markup, a script or a formula anywhere it is not text.

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from alignconf import AlignedRegressor, InputError, check
-from alignconf.findings import Kind
-from alignconf.inputs import InputLaw
-from alignconf.risk_page import MEANING, risk_page
-from alignconf.search import search
+from alignconf.deployment.finding import Kind
+from alignconf.deployment.input_law import InputLaw
+from alignconf.deployment.risk_page import MEANING, risk_page
+from alignconf.deployment.search import search
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -65,9 +65,9 @@ def test_an_audit_is_judged_only_against_a_rate_that_is_named():
 
 def test_kinds_come_in_order_and_each_says_what_it_means():
     """Four kinds: search, slices, rare events, forecasts."""
-    from alignconf.forecast import forecast_violations
-    from alignconf.rare import violation_probability
-    from alignconf.slices import find_slices
+    from alignconf.deployment.forecast import forecast_violations
+    from alignconf.deployment.rare import violation_probability
+    from alignconf.deployment.slices import find_slices
 
     rows = uniform_rows(800)
     declared = {0: "increasing"}

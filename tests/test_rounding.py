@@ -17,9 +17,9 @@ from sklearn.ensemble import (
 from xgboost import XGBRegressor
 
 from alignconf import AlignedClassifier, AlignedRegressor
-from alignconf.ensemble import Ensemble, Tree
-from alignconf.rounding import Rounding
-from alignconf.trees import read_ensemble
+from alignconf.lines.ensemble import Ensemble, Tree
+from alignconf.lines.trees import read_ensemble
+from alignconf.tables.rounding import Rounding
 
 RANDOM = np.random.default_rng(3)
 X = RANDOM.random((900, 3))

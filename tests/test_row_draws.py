@@ -16,8 +16,8 @@ from scipy.stats import binom, chisquare, kstest
 
 from alignconf import AlignedRegressor, check
 from alignconf.properties import AllOf, Bounded, Concave, DiminishingReturns, Increasing
-from alignconf.queries import PartQueries, draw_queries
-from alignconf.row_draws import RowDraws
+from alignconf.queries.queries import PartQueries, draw_queries
+from alignconf.queries.row_draws import RowDraws
 
 REFERENCE = np.random.default_rng(0).normal(size=(300, 4))
 TABLE = np.random.default_rng(1).normal(size=(400, 4))

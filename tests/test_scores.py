@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from alignconf import scores
-from alignconf.axes import Axis
-from alignconf.band import Scale, clip_to_band
-from alignconf.contract import LineProperty
-from alignconf.line_queries import LineQueries
-from alignconf.orbit_queries import OrbitQueries
+from alignconf.contract.property import LineProperty
+from alignconf.lines.axis import Axis
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.losses import critical_half_width
+from alignconf.projectors.answers import Answers
+from alignconf.projectors.band import Scale, clip_to_band
 from alignconf.properties import Decreasing, Increasing, Invariant, LinearProperty, Lipschitz
-from alignconf.reference import ReferenceLaw
+from alignconf.queries.along_line import LineQueries
+from alignconf.queries.excess import excess
+from alignconf.queries.orbit import OrbitQueries
 
 N_PAIRS = 10_000
 LAW = ReferenceLaw.from_table(Axis("a", 0, None), np.linspace(0, 1, 11)[:, None], 11)
@@ -42,8 +44,8 @@ def queries_of(part: LineProperty, n_samples: int, n_queries: int = 1) -> LineQu
     return LineQueries(part, LAW, np.sort(np.random.default_rng(0).random(shape), axis=-1))
 
 
-def answers(queries: LineQueries | OrbitQueries, f: np.ndarray, g: np.ndarray, rounding: np.ndarray) -> scores.Answers:
-    return scores.Answers(queries, f, g, rounding, slice(0, len(f)), Scale())
+def answers(queries: LineQueries | OrbitQueries, f: np.ndarray, g: np.ndarray, rounding: np.ndarray) -> Answers:
+    return Answers(queries, f, g, rounding, slice(0, len(f)), Scale())
 
 
 def random_pairs(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -79,7 +81,7 @@ def last_rejection(v: float, d: np.ndarray) -> float:
 @both_signs
 def test_delivered_is_the_last_rejection_on_the_exact_path(part: LineProperty) -> None:
     f, g = random_pairs()
-    found = scores.delivered(answers(queries_of(part, N_PAIRS), f, g, np.zeros(N_PAIRS)))[:, 0]
+    found = critical_half_width.delivered(answers(queries_of(part, N_PAIRS), f, g, np.zeros(N_PAIRS)))[:, 0]
     sign = 1 if isinstance(part, Increasing) else -1
     v, d = sign * (f[:, 0, 0] - f[:, 0, 1]), sign * (g - f)[:, 0]
     expected = np.array([last_rejection(*pair) for pair in zip(v, d, strict=True)])
@@ -97,13 +99,13 @@ def test_a_query_is_rejected_below_its_score_and_accepted_from_it_on(part: LineP
     dominates the loss, which is what a last rejection has to do. Everywhere else it is the loss.
     """
     queries, (f, g), rounding = queries_of(part, N_PAIRS), random_pairs(1), np.full(N_PAIRS, 1e-13)
-    score = scores.delivered(answers(queries, f, g, rounding))[:, 0]
-    passes_f, passes_g = (scores.excess(queries, it, rounding)[:, 0] == 0 for it in (f, g))
+    score = critical_half_width.delivered(answers(queries, f, g, rounding))[:, 0]
+    passes_f, passes_g = (excess(queries, it, rounding)[:, 0] == 0 for it in (f, g))
     spoilt = passes_f & ~passes_g
     assert 0.02 < spoilt.mean() < 0.2
     before = np.ones(N_PAIRS, dtype=bool)
     for half_width in np.linspace(0, 1.01 * np.abs(g - f).max(), 401):
-        rejected = scores.excess(queries, clip_to_band(f, g, half_width), rounding)[:, 0] > 0
+        rejected = excess(queries, clip_to_band(f, g, half_width), rounding)[:, 0] > 0
         decided = (np.abs(half_width - score) > 1e-12) & ~spoilt
         np.testing.assert_array_equal(rejected[decided], (half_width < score)[decided])
         assert not rejected[~decided & ~spoilt].any()
@@ -116,15 +118,15 @@ def test_a_query_is_rejected_below_its_score_and_accepted_from_it_on(part: LineP
 @both_signs
 def test_each_query_at_its_own_score_and_just_below(part: LineProperty) -> None:
     queries, (f, g), rounding = queries_of(part, N_PAIRS), random_pairs(2), np.full(N_PAIRS, 1e-13)
-    score = scores.delivered(answers(queries, f, g, rounding))[:, 0]
+    score = critical_half_width.delivered(answers(queries, f, g, rounding))[:, 0]
     positive = np.flatnonzero((score > 0) & np.isfinite(score))
     for i in positive[:1500]:
         one = LineQueries(part, LAW, queries.places[i : i + 1])
         at, below = (clip_to_band(f[i : i + 1], g[i : i + 1], share * score[i]) for share in (1.0, 1 - 1e-9))
-        assert scores.excess(one, at, rounding[:1]) == 0
-        assert scores.excess(one, below, np.zeros(1)) > 0
+        assert excess(one, at, rounding[:1]) == 0
+        assert excess(one, below, np.zeros(1)) > 0
     accepted = np.flatnonzero(score == 0)
-    assert not scores.excess(queries, f, rounding)[accepted].any()
+    assert not excess(queries, f, rounding)[accepted].any()
 
 
 @both_signs
@@ -132,13 +134,13 @@ def test_each_query_at_its_own_score_and_just_below(part: LineProperty) -> None:
 def test_scores_scale_with_the_unit_of_the_prediction(part: LineProperty, scale: float) -> None:
     f, g = (it[:500] for it in random_pairs(3))
     queries, nothing = queries_of(part, 500), np.zeros(500)
-    expected = scores.delivered(answers(queries, f, g, nothing))
+    expected = critical_half_width.delivered(answers(queries, f, g, nothing))
     np.testing.assert_allclose(
-        scores.delivered(answers(queries, scale * f, scale * g, nothing)) / scale, expected, rtol=1e-9
+        critical_half_width.delivered(answers(queries, scale * f, scale * g, nothing)) / scale, expected, rtol=1e-9
     )
-    expected = scores.existence(answers(queries, f, f, nothing))
+    expected = critical_half_width.existence(answers(queries, f, f, nothing))
     np.testing.assert_allclose(
-        scores.existence(answers(queries, scale * f, scale * f, nothing)) / scale, expected, rtol=1e-9
+        critical_half_width.existence(answers(queries, scale * f, scale * f, nothing)) / scale, expected, rtol=1e-9
     )
 
 
@@ -157,14 +159,14 @@ def test_the_formulas_of_a_pair_by_hand() -> None:
     queries = LineQueries(Increasing("a"), LAW, np.array([[[0.1, 0.9]]]))
     for (fall, rise), expected in cases.items():
         g = f + np.array([-fall, rise])
-        assert scores.delivered(answers(queries, f, g, np.zeros(1))) == expected, (fall, rise)
+        assert critical_half_width.delivered(answers(queries, f, g, np.zeros(1))) == expected, (fall, rise)
 
 
 def test_scores_are_per_row_and_query() -> None:
     rng = np.random.default_rng(4)
     queries = queries_of(Increasing("a"), 6, 5)
     f, g, rounding = rng.normal(size=(6, 5, 2)), rng.normal(size=(6, 5, 2)), rng.random(6)
-    for function in (scores.delivered, scores.existence, lambda found: found.excess(found.f)):
+    for function in (critical_half_width.delivered, critical_half_width.existence, lambda found: found.excess(found.f)):
         together = function(answers(queries, f, g, rounding))
         assert together.shape == (6, 5)
         for i in range(6):
@@ -181,12 +183,15 @@ def test_excesses_of_the_size_of_rounding_count_as_none(part: LineProperty) -> N
     f = np.array([[[0.0, 0.0]]])
     for drop, counts in ((0.1, False), (0.25, False), (0.5, True)):
         violated = sign * np.array([[[drop, 0.0]]])
-        assert (scores.excess(queries, violated, size) > 0) == counts
-        assert scores.excess(queries, violated, size) == (drop if counts else 0)
-        assert scores.existence(answers(queries, violated, violated, size)) == (drop / 2 if counts else 0)
-        assert scores.delivered(answers(queries, violated, f, size)) == (drop if counts else 0)
-        assert np.isinf(scores.delivered(answers(queries, sign * np.array([[[3.0, 0.0]]]), violated, size))) == counts
-        assert scores.delivered(answers(queries, violated, violated, size)) == (np.inf if counts else 0)
+        assert (excess(queries, violated, size) > 0) == counts
+        assert excess(queries, violated, size) == (drop if counts else 0)
+        assert critical_half_width.existence(answers(queries, violated, violated, size)) == (drop / 2 if counts else 0)
+        assert critical_half_width.delivered(answers(queries, violated, f, size)) == (drop if counts else 0)
+        assert (
+            np.isinf(critical_half_width.delivered(answers(queries, sign * np.array([[[3.0, 0.0]]]), violated, size)))
+            == counts
+        )
+        assert critical_half_width.delivered(answers(queries, violated, violated, size)) == (np.inf if counts else 0)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +203,7 @@ def test_existence_is_the_smallest_band_that_holds_passing_values(part: LineProp
     """Against a linear programme: the smallest ``t`` with ``|z - f| <= t`` and the query's inequalities on ``z``."""
     queries, k = queries_of(part, 40), part.n_points
     f = np.random.default_rng(5).normal(size=(40, 1, k))
-    found = scores.existence(answers(queries, f, f, np.zeros(40)))[:, 0]
+    found = critical_half_width.existence(answers(queries, f, f, np.zeros(40)))[:, 0]
     coefficients, bounds = queries.demands
     cases = zip(
         f[:, 0],
@@ -221,7 +226,10 @@ def test_existence_is_the_smallest_band_that_holds_passing_values(part: LineProp
 def test_existence_never_exceeds_delivered(part: LineProperty) -> None:
     """What the delivered function achieves within a band, some values within the band achieve."""
     queries, (f, g), nothing = queries_of(part, N_PAIRS), random_pairs(6), np.zeros(N_PAIRS)
-    some, one = scores.existence(answers(queries, f, f, nothing)), scores.delivered(answers(queries, f, g, nothing))
+    some, one = (
+        critical_half_width.existence(answers(queries, f, f, nothing)),
+        critical_half_width.delivered(answers(queries, f, g, nothing)),
+    )
     assert (some <= one * (1 + 1e-15)).all()
     repaired = np.isfinite(one)
     np.testing.assert_array_equal(some[repaired] > 0, one[repaired] > 0)
@@ -231,9 +239,9 @@ def test_existence_never_exceeds_delivered(part: LineProperty) -> None:
 def test_scores_leave_their_input_alone() -> None:
     queries, (f, g), rounding = queries_of(Increasing("a"), N_PAIRS), random_pairs(), np.full(N_PAIRS, 1e-3)
     before = [it.tobytes() for it in (queries.places, f, g, rounding)]
-    scores.delivered(answers(queries, f, g, rounding))
-    scores.existence(answers(queries, f, f, rounding))
-    scores.excess(queries, f, rounding)
+    critical_half_width.delivered(answers(queries, f, g, rounding))
+    critical_half_width.existence(answers(queries, f, f, rounding))
+    excess(queries, f, rounding)
     assert [it.tobytes() for it in (queries.places, f, g, rounding)] == before
 
 
@@ -246,10 +254,15 @@ def test_the_unit_in_which_a_rule_is_written_does_not_matter(size: float) -> Non
     plain, scaled = (OrbitQueries(LinearProperty([{0: 0}, {0: 1}, {0: 2}], a), 3) for a in (A, size * A))
     g = plain.part.nearest(f[:, 0], np.arange(3), "l2")[:, None]
     rounding = 2.0**-44 * np.abs(f).max(axis=(1, 2))
-    assert not scores.excess(scaled, g, rounding).any()
-    for score in (scores.delivered(answers(scaled, f, g, rounding)), scores.delivered(answers(plain, f, g, rounding))):
-        np.testing.assert_allclose(score, scores.delivered(answers(plain, f, g, rounding)), rtol=1e-9)
+    assert not excess(scaled, g, rounding).any()
+    for score in (
+        critical_half_width.delivered(answers(scaled, f, g, rounding)),
+        critical_half_width.delivered(answers(plain, f, g, rounding)),
+    ):
+        np.testing.assert_allclose(score, critical_half_width.delivered(answers(plain, f, g, rounding)), rtol=1e-9)
         assert np.isfinite(score).all()
     np.testing.assert_allclose(
-        scores.existence(answers(scaled, f, f, rounding)), scores.existence(answers(plain, f, f, rounding)), rtol=1e-9
+        critical_half_width.existence(answers(scaled, f, f, rounding)),
+        critical_half_width.existence(answers(plain, f, f, rounding)),
+        rtol=1e-9,
     )

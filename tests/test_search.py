@@ -12,12 +12,13 @@ from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegr
 from sklearn.isotonic import IsotonicRegression
 
 from alignconf import AlignedRegressor
-from alignconf._validation import generator
-from alignconf.classifier import ClassFunction
-from alignconf.contract import Property
+from alignconf.contract.property import Property
+from alignconf.deployment.input_law import InputLaw
+from alignconf.deployment.plausibility import Plausibility
+from alignconf.deployment.search import Witnesses, search
+from alignconf.deployment.search.profiles import worst_on_lines
 from alignconf.errors import InputError
-from alignconf.inputs import InputLaw
-from alignconf.plausibility import Plausibility
+from alignconf.estimators.classifier import ClassFunction
 from alignconf.properties import (
     AllOf,
     Bounded,
@@ -35,8 +36,7 @@ from alignconf.properties import (
     SlopeAtMost,
     Unimodal,
 )
-from alignconf.search import Witnesses, search
-from alignconf.search.profiles import worst_on_lines
+from alignconf.tables.random_streams import generator
 from benchmarks.risk.search import (
     BlackBox,
     Bump,
@@ -181,7 +181,7 @@ def test_cells_that_are_looked_at_in_blocks_give_what_all_together_give(monkeypa
     rows, model = planted_ensemble(3, n_trees=4, n_samples=300)
     settings = {"naturalness": 0, "random_state": 0, "max_rows": 2000}
     whole = search(model, rows, {0: "increasing"}, **settings)
-    monkeypatch.setattr("alignconf.search.enumeration.AT_ONCE", whole.n_cells // 7)
+    monkeypatch.setattr("alignconf.deployment.search.enumeration.AT_ONCE", whole.n_cells // 7)
     blocks = search(model, rows, {0: "increasing"}, **settings)
     assert (blocks.maximum, blocks.n_cells) == (whole.maximum, whole.n_cells)
     assert [one.size for one in blocks.witnesses] == [one.size for one in whole.witnesses]

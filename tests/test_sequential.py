@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import beta, binom
 
 from alignconf import AlignedRegressor
+from alignconf.certify.violation_rate import AveragedRate, ViolationRate, rate_of
+from alignconf.deployment.monitoring.sequential import SequentialCertificate
 from alignconf.errors import InputError, NotCalibratedError, RepeatedRowsWarning
-from alignconf.rates_seen import AveragedRate, ViolationRate, rate_of
-from alignconf.sequential import SequentialCertificate
 
 
 class Wave:

@@ -13,14 +13,14 @@ import pytest
 from scipy.stats import beta, binom, false_discovery_control, fisher_exact, hypergeom
 
 from alignconf import AlignedRegressor, InputError
-from alignconf._validation import check_rows
-from alignconf.betting import upper_bound
-from alignconf.classifier import ClassFunction
-from alignconf.slices import Bins, SliceCounts, confirm_slices, find_slices, search_slices
-from alignconf.slices.confirm import confirmed
-from alignconf.slices.lattice import Part, extended, literals
-from alignconf.slices.search import FoundSlice
-from alignconf.slices.significance import TILTS, Population, hypergeometric_tail, least_support
+from alignconf.calibration.betting import upper_bound
+from alignconf.deployment.slices import Bins, SliceCounts, confirm_slices, find_slices, search_slices
+from alignconf.deployment.slices.confirm import confirmed
+from alignconf.deployment.slices.lattice import Part, extended, literals
+from alignconf.deployment.slices.search import FoundSlice
+from alignconf.deployment.slices.significance import TILTS, Population, hypergeometric_tail, least_support
+from alignconf.estimators.classifier import ClassFunction
+from alignconf.tables.checks import check_rows
 from benchmarks.risk.slices import best_by_brute_force, census, checks, planted, recall, wide
 
 

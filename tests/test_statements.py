@@ -10,12 +10,14 @@ from scipy.optimize import linprog
 from sklearn.linear_model import LogisticRegression
 
 from alignconf import AlignedClassifier, AlignedRegressor, CalibrationError, InputError, check
-from alignconf.axes import Axis
-from alignconf.band import Scale
-from alignconf.classifier import ClassFunction
-from alignconf.line_queries import LineQueries
-from alignconf.lines import Lines
-from alignconf.projection import Part, Projector
+from alignconf.estimators.classifier import ClassFunction
+from alignconf.lines.axis import Axis
+from alignconf.lines.evaluation import Lines
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.losses.critical_half_width import existence
+from alignconf.projectors.answers import Answers
+from alignconf.projectors.band import Scale
+from alignconf.projectors.projection import Part, Projector
 from alignconf.properties import (
     AllOf,
     Concave,
@@ -27,8 +29,7 @@ from alignconf.properties import (
     SlopeAtMost,
     Unimodal,
 )
-from alignconf.reference import ReferenceLaw
-from alignconf.scores import Answers, existence
+from alignconf.queries.along_line import LineQueries
 
 X = np.random.default_rng(0).random((1500, 2))
 

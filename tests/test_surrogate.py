@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from alignconf import AlignedRegressor, CalibrationError, InputError, PredictionError, check
-from alignconf.printed import rounded
+from alignconf.projectors.surrogate import MonotoneSurrogate
 from alignconf.properties import (
     AllOf,
     Bounded,
@@ -29,7 +29,7 @@ from alignconf.properties import (
     Ordered,
     Unimodal,
 )
-from alignconf.surrogate_repair import MonotoneSurrogate
+from alignconf.tables.printed import rounded
 from tests.chance import check_rate
 
 X = np.random.default_rng(0).random((900, 6))

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from alignconf import _tables
 from alignconf.errors import InputError
+from alignconf.tables import table as tables
 
 ROWS = np.array([2, 0, 0, 1, 2])
 
@@ -62,7 +62,7 @@ FITTING = {
 def test_a_replaced_column_keeps_its_type_and_the_others_their_values(label: Any) -> None:
     table, untouched = frame(), frame()
     position = list(table.columns).index(label)
-    changed = _tables.replicate(table, ROWS, {position: FITTING[label]})
+    changed = tables.replicate(table, ROWS, {position: FITTING[label]})
     pd.testing.assert_series_equal(changed.dtypes, table.dtypes)
     assert changed[label].tolist() == FITTING[label].tolist()
     others = [name for name in table.columns if name != label]
@@ -72,7 +72,7 @@ def test_a_replaced_column_keeps_its_type_and_the_others_their_values(label: Any
 
 def test_several_columns_are_replaced_at_once() -> None:
     table = frame()
-    changed = _tables.replicate(table, ROWS, {0: FITTING["int"], 5: FITTING["category"]})
+    changed = tables.replicate(table, ROWS, {0: FITTING["int"], 5: FITTING["category"]})
     pd.testing.assert_series_equal(changed.dtypes, table.dtypes)
     assert changed["int"].tolist() == FITTING["int"].tolist()
     assert changed["category"].tolist() == FITTING["category"].tolist()
@@ -95,7 +95,7 @@ def test_several_columns_are_replaced_at_once() -> None:
 )
 def test_a_column_is_widened_where_its_type_does_not_hold_the_values(label: str, values: list[Any]) -> None:
     table, untouched = frame(), frame()
-    changed = _tables.replicate(table, ROWS, {list(table.columns).index(label): np.array(values)})
+    changed = tables.replicate(table, ROWS, {list(table.columns).index(label): np.array(values)})
     assert changed[label].tolist() == values
     others = [name for name in table.columns if name != label]
     pd.testing.assert_frame_equal(changed[others], table.iloc[ROWS][others])
@@ -104,7 +104,7 @@ def test_a_column_is_widened_where_its_type_does_not_hold_the_values(label: str,
 
 def test_duplicate_labels_are_told_apart_by_position() -> None:
     table = pd.DataFrame(np.arange(6.0).reshape(2, 3), columns=["a", "a", "b"])
-    changed = _tables.replicate(table, np.array([1, 0]), {1: np.array([8.0, 9.0])})
+    changed = tables.replicate(table, np.array([1, 0]), {1: np.array([8.0, 9.0])})
     np.testing.assert_array_equal(changed.to_numpy(), [[3, 8, 5], [0, 9, 2]])
     assert list(changed.columns) == ["a", "a", "b"]
 
@@ -114,7 +114,7 @@ def test_an_array_keeps_its_type(dtype: Any) -> None:
     table = np.array([[1, 0], [0, 1], [1, 1]]).astype(dtype)
     before = table.copy()
     values = np.array(["1", "0", "1", "1", "0"]) if dtype == "<U3" else np.array([1.0, 0.0, 1.0, 1.0, 0.0])
-    changed = _tables.replicate(table, ROWS, {1: values})
+    changed = tables.replicate(table, ROWS, {1: values})
     assert changed.dtype == table.dtype
     np.testing.assert_array_equal(changed[:, 1], values.astype(dtype))
     np.testing.assert_array_equal(changed[:, 0], before[ROWS, 0])
@@ -129,7 +129,7 @@ def test_an_array_keeps_its_type(dtype: Any) -> None:
 )  # fmt: skip
 def test_an_array_is_widened_where_its_type_does_not_hold_the_values(dtype: Any, value: Any) -> None:
     table = np.array([[1, 0], [0, 1]]).astype(dtype)
-    changed = _tables.replicate(table, np.array([1, 0]), {0: np.array([value, value])})
+    changed = tables.replicate(table, np.array([1, 0]), {0: np.array([value, value])})
     assert changed[:, 0].tolist() == [value, value]
     np.testing.assert_array_equal(changed[:, 1].astype(dtype), table[[1, 0], 1])
     assert table.dtype == np.dtype(dtype)
@@ -140,26 +140,26 @@ def test_an_array_is_widened_where_its_type_does_not_hold_the_values(dtype: Any,
 
 def test_a_column_is_read_in_its_own_type() -> None:
     table = frame()
-    assert _tables.column(table, 3).dtype == np.float32
-    assert _tables.column(table, 0).tolist() == [3, 1, 2]
-    assert _tables.column(table, 5).tolist() == ["b", "a", "b"]
-    assert _tables.column(np.arange(6).reshape(2, 3), 1).tolist() == [1, 4]
+    assert tables.column(table, 3).dtype == np.float32
+    assert tables.column(table, 0).tolist() == [3, 1, 2]
+    assert tables.column(table, 5).tolist() == ["b", "a", "b"]
+    assert tables.column(np.arange(6).reshape(2, 3), 1).tolist() == [1, 4]
 
 
 def test_only_ordered_categoricals_carry_an_order() -> None:
     table = frame()
-    found = {label: _tables.category_order(table, i) for i, label in enumerate(table.columns)}
+    found = {label: tables.category_order(table, i) for i, label in enumerate(table.columns)}
     assert {label: order for label, order in found.items() if order} == {
         "category": ("a", "b", "c"),
         "numbered": (1, 2, 3),
     }
-    assert _tables.category_order(pd.DataFrame({"a": pd.Categorical(["x"])}), 0) is None
-    assert _tables.category_order(np.zeros((2, 2)), 0) is None
+    assert tables.category_order(pd.DataFrame({"a": pd.Categorical(["x"])}), 0) is None
+    assert tables.category_order(np.zeros((2, 2)), 0) is None
 
 
 def test_rows_are_taken_in_the_order_asked() -> None:
-    pd.testing.assert_frame_equal(_tables.take(frame(), ROWS), frame().iloc[ROWS])
-    np.testing.assert_array_equal(_tables.take(np.arange(6).reshape(3, 2), np.array([2, 0])), [[4, 5], [0, 1]])
+    pd.testing.assert_frame_equal(tables.take(frame(), ROWS), frame().iloc[ROWS])
+    np.testing.assert_array_equal(tables.take(np.arange(6).reshape(3, 2), np.array([2, 0])), [[4, 5], [0, 1]])
 
 
 @pytest.mark.parametrize(
@@ -180,16 +180,16 @@ def test_rows_are_taken_in_the_order_asked() -> None:
 )
 def test_what_is_no_table_is_refused(X: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        _tables.as_table(X)
+        tables.as_table(X)
     with pytest.raises(InputError, match="^X_reference " + message[3:]):
-        _tables.as_table(X, name="X_reference")
+        tables.as_table(X, name="X_reference")
 
 
 def test_tables_are_passed_through_as_they_are() -> None:
     table, array = frame(), np.zeros((2, 2), dtype=np.float32)
-    assert _tables.as_table(table) is table
-    assert _tables.as_table(array) is array
-    assert _tables.as_table([[1, 2], [3, 4]]).tolist() == [[1, 2], [3, 4]]
+    assert tables.as_table(table) is table
+    assert tables.as_table(array) is array
+    assert tables.as_table([[1, 2], [3, 4]]).tolist() == [[1, 2], [3, 4]]
 
 
 # Finding a column ---------------------------------------------------------------------------------------------------
@@ -197,11 +197,11 @@ def test_tables_are_passed_through_as_they_are() -> None:
 
 def test_a_feature_is_found_by_name_or_position() -> None:
     table = frame()
-    assert _tables.locate(table, "float") == 2
-    assert _tables.locate(table, 2) == 2
-    assert _tables.locate(table, np.int64(0)) == 0
-    assert _tables.locate(table, 7) == 13, "a label that is a number comes before a position"
-    assert _tables.locate(np.zeros((2, 3)), 2) == 2
+    assert tables.locate(table, "float") == 2
+    assert tables.locate(table, 2) == 2
+    assert tables.locate(table, np.int64(0)) == 0
+    assert tables.locate(table, 7) == 13, "a label that is a number comes before a position"
+    assert tables.locate(np.zeros((2, 3)), 2) == 2
 
 
 @pytest.mark.parametrize(
@@ -217,4 +217,4 @@ def test_a_feature_is_found_by_name_or_position() -> None:
 )
 def test_a_feature_that_is_not_there_is_refused(table: Any, feature: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        _tables.locate(table, feature)
+        tables.locate(table, feature)

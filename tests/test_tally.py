@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from sklearn.tree import DecisionTreeRegressor
 
 from alignconf import AlignedRegressor
-from alignconf.certificate import certify
-from alignconf.error_change import Mean, RowErrors
+from alignconf.calibration.loss_family import PositiveScores, Scores
+from alignconf.certify.certificate import certify
+from alignconf.certify.error_change import Mean, RowErrors
+from alignconf.certify.tally import Tally, tallied
 from alignconf.errors import CalibrationError
-from alignconf.families import PositiveScores, Scores
-from alignconf.groups import Membership, read_groups
-from alignconf.row_draws import RowDraws
-from alignconf.tally import Tally, tallied
+from alignconf.queries.row_draws import RowDraws
+from alignconf.tables.groups import Membership, read_groups
 
 FINITE = st.floats(-1e6, 1e6, allow_nan=False)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from alignconf import AlignConfError, InputError, LawViolation
-from alignconf.contract import Cells, LineProperty
+from alignconf.contract.property import Cells, LineProperty
 from alignconf.properties import (
     AllOf,
     Bounded,
@@ -572,7 +572,7 @@ def test_points_that_cannot_be_found_again_are_refused() -> None:
 
 
 def test_every_law_of_orbits_can_be_broken() -> None:
-    from alignconf._orbit_laws import OPAQUE, ORBITS
+    from alignconf.testing.orbit_laws import OPAQUE, ORBITS
 
     # What is nearest to a convex set is never farther apart: the first of these two laws names both kinds of defect.
     untold = {"least squares never moves two orbits apart"}
@@ -580,10 +580,12 @@ def test_every_law_of_orbits_can_be_broken() -> None:
 
 
 def test_every_law_can_be_broken() -> None:
-    from alignconf import _laws
+    from alignconf.testing import line_laws
 
     names = {
-        law.name for group in ("ANSWERS", "MEMBERS", "NEAREST", "SMALLEST", "BETWEEN") for law in getattr(_laws, group)
+        law.name
+        for group in ("ANSWERS", "MEMBERS", "NEAREST", "SMALLEST", "BETWEEN")
+        for law in getattr(line_laws, group)
     }
     assert names <= set(BROKEN.values())
 

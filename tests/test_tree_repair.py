@@ -28,6 +28,8 @@ from sklearn.tree import DecisionTreeRegressor
 from xgboost import XGBRegressor
 
 from alignconf import AlignedClassifier, AlignedRegressor, PredictionError, check
+from alignconf.lines.trees import read_ensemble
+from alignconf.projectors.tree import MAX_PIECES
 from alignconf.properties import (
     AllOf,
     Bounded,
@@ -39,8 +41,6 @@ from alignconf.properties import (
     Invariant,
     Unimodal,
 )
-from alignconf.tree_repair import MAX_PIECES
-from alignconf.trees import read_ensemble
 from tests.chance import check_rate
 
 RANDOM = np.random.default_rng(0)

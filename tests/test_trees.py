@@ -28,10 +28,10 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeRegressor
 
-from alignconf._kernels import isotonic_least_squares, isotonic_midpoint
-from alignconf.ensemble import Ensemble
 from alignconf.errors import InputError
-from alignconf.trees import read_ensemble
+from alignconf.kernels.order import isotonic_least_squares, isotonic_midpoint
+from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.trees import read_ensemble
 
 
 def thinned_places(values: np.ndarray, n_places: int) -> np.ndarray:
@@ -455,7 +455,7 @@ def test_no_library_is_imported_that_the_model_is_not_from() -> None:
     program = (
         "import sys, numpy as np\n"
         "from sklearn.ensemble import HistGradientBoostingRegressor\n"
-        "from alignconf.trees import read_ensemble\n"
+        "from alignconf.lines.trees import read_ensemble\n"
         "X = np.random.default_rng(0).normal(size=(100, 2))\n"
         "print(read_ensemble(HistGradientBoostingRegressor(max_iter=2).fit(X, X[:, 0])).roots.size)\n"
         "assert not {'xgboost', 'lightgbm', 'treelite'} & set(sys.modules)\n"

@@ -15,8 +15,8 @@ from sklearn.linear_model import LinearRegression
 
 from alignconf import AlignedRegressor, InputError
 from alignconf.errors import RepeatedRowsWarning
-from alignconf.repeats import FALSE_ALARM, fingerprints, surprising_crowding
-from alignconf.used_rows import UsedRows
+from alignconf.tables.repeats import FALSE_ALARM, fingerprints, surprising_crowding
+from alignconf.tables.used_rows import UsedRows
 
 random = np.random.default_rng(0)
 ROWS = np.column_stack([random.normal(size=(400, 2)), random.poisson(0.3, 400), 1e4 * random.random(400)])

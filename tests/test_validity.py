@@ -18,11 +18,11 @@ from scipy.optimize import isotonic_regression
 from scipy.stats import beta, binom, kstest
 
 from alignconf import AlignedRegressor
-from alignconf.preparation import prepare
+from alignconf.calibration.ranks import allowed_above, critical_half_width
+from alignconf.losses.rate import RATES
+from alignconf.projectors.preparation import prepare
 from alignconf.properties import AllOf, Increasing
-from alignconf.ranks import allowed_above, critical_half_width
-from alignconf.rates import RATES
-from alignconf.row_draws import RowDraws
+from alignconf.queries.row_draws import RowDraws
 
 PLACES = np.array([0.0, 0.7, 1.1, 2.0, 2.4, 3.5, 4.1, 5.2, 6.0, 6.6, 7.9, 9.0])
 LINE = np.array([3.0, 1.0, 4.0, 0.5, 2.0, 3.5, 1.5, 2.5, 0.0, 4.5, 3.2, 2.2])

@@ -12,8 +12,8 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from alignconf import AlignedRegressor, InputError
-from alignconf.rates_seen import ViolationRate, rate_of
-from alignconf.verdict import HOLDS, UNDECIDED, UNSEEN, VIOLATED, Verdict, weakest
+from alignconf.certify.verdict import HOLDS, UNDECIDED, UNSEEN, VIOLATED, Verdict, weakest
+from alignconf.certify.violation_rate import ViolationRate, rate_of
 
 RATES = [0.0, 0.001, 0.01, 0.049, 0.05, 0.051, 0.1, 0.3, 0.9]
 

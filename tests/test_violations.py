@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from alignconf import check
+from alignconf.deployment.violation_score import CountedModel, ViolationScore
 from alignconf.errors import InputError
 from alignconf.properties import (
     AllOf,
@@ -22,8 +23,8 @@ from alignconf.properties import (
     Rule,
     Unimodal,
 )
-from alignconf.queries import Queries
-from alignconf.violations import CountedModel, ViolationScore, at_places
+from alignconf.queries.chosen import at_places
+from alignconf.queries.queries import Queries
 
 
 class Plane:

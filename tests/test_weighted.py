@@ -19,13 +19,12 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
 from alignconf import AlignedRegressor
-from alignconf._exact import exact_sum
-from alignconf._validation import as_fraction
+from alignconf.calibration.ranks import critical_half_width
+from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.calibration.threshold import ByWeight
+from alignconf.calibration.weighted import WeightedScores, effective_rows
 from alignconf.errors import CalibrationError, InputError
-from alignconf.ranks import critical_half_width
-from alignconf.shift import EstimatedRatio, LikelihoodRatio
-from alignconf.thresholds import ByWeight
-from alignconf.weighted import WeightedScores, effective_rows
+from alignconf.kernels.exact import as_fraction, exact_sum
 
 weights_of = st.lists(st.sampled_from([0.0, 0.25, 0.1, 1.0, 1 / 3, 2.0, 7.5]), min_size=1, max_size=30)
 

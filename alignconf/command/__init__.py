@@ -4,7 +4,7 @@
     alignconf align model.joblib data.csv --decreasing v --alpha 0.05 -o aligned.joblib
     alignconf demo
 
-``check`` ends with a code that a script can act on (:mod:`alignconf.verdict` defines the words):
+``check`` ends with a code that a script can act on (:mod:`alignconf.certify.verdict` defines the words):
 
 ====  ==========================================================================================================
 code  meaning
@@ -15,8 +15,8 @@ code  meaning
 3     ``undecided``: the rows leave open whether the rate exceeds ``--max-rate``; give more of them
 ====  ==========================================================================================================
 
-``align`` and ``demo`` end with 0 when they did what was asked, and with 2 otherwise. A model that fails while it is asked is bad
-input too, whatever it raises: 1 always means that violations were found.
+``align`` and ``demo`` end with 0 when they did what was asked, and with 2 otherwise. A model that fails while it is asked is
+bad input too, whatever it raises: 1 always means that violations were found.
 """
 
 from __future__ import annotations

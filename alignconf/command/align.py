@@ -9,16 +9,17 @@ import json
 from argparse import Namespace
 from typing import Any
 
-from alignconf._validation import check_count, check_level, check_number
-from alignconf.aligned import AlignedEstimator
-from alignconf.certificate import Certificate, plain
-from alignconf.classifier import AlignedClassifier
+from alignconf.certify.certificate import Certificate
+from alignconf.certify.report.page import check_path, save_text
+from alignconf.certify.report.wording import plain
 from alignconf.command.check import check_class, label_of, reference_rows
 from alignconf.command.declarations import check_declared, read_properties
 from alignconf.command.files import MODELS, TABLES, check_file, check_output, load_model, load_rows, save_model
 from alignconf.errors import InputError
-from alignconf.page import check_path, save_text
-from alignconf.regressor import AlignedRegressor
+from alignconf.estimators.aligned import AlignedEstimator
+from alignconf.estimators.classifier import AlignedClassifier
+from alignconf.estimators.regressor import AlignedRegressor
+from alignconf.tables.checks import check_count, check_level, check_number
 
 __all__ = ["run"]
 

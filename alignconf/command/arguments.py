@@ -9,8 +9,8 @@ from alignconf.command.align import run as run_align
 from alignconf.command.check import run as run_check
 from alignconf.command.declarations import OPTIONS
 from alignconf.command.demo import run as run_demo
-from alignconf.preparation import REFERENCES
-from alignconf.query_laws import QUERY_LAWS
+from alignconf.queries.placement import REFERENCES
+from alignconf.queries.query_laws import QUERY_LAWS
 
 __all__ = ["parser"]
 

@@ -6,15 +6,15 @@ import json
 from argparse import Namespace
 from typing import Any
 
-from alignconf._validation import check_level
-from alignconf.audit import check
-from alignconf.certificate import plain
-from alignconf.classifier import class_function
+from alignconf.certify.audit import check
+from alignconf.certify.report.page import check_path
+from alignconf.certify.report.wording import plain
+from alignconf.certify.verdict import UNDECIDED, VIOLATED, check_max_rate
 from alignconf.command.declarations import check_declared, read_properties
 from alignconf.command.files import MODELS, TABLES, check_file, load_model, load_rows
 from alignconf.errors import InputError
-from alignconf.page import check_path
-from alignconf.verdict import UNDECIDED, VIOLATED, check_max_rate
+from alignconf.estimators.classifier import class_function
+from alignconf.tables.checks import check_level
 
 __all__ = ["CODES", "check_class", "label_of", "reference_rows", "run"]
 

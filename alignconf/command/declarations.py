@@ -1,7 +1,7 @@
 """Properties as they are typed on a command line, ``--ordered "cut:Fair,Good,Ideal"``, read with the columns of the data.
 
-A feature is the name of a column, or a position where the model knows no names. Names may hold commas and colons: of all ways to
-cut the text, one that gives names of columns is taken.
+A feature is the name of a column, or a position where the model knows no names. Names may hold commas and colons: of all
+ways to cut the text, one that gives names of columns is taken.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from alignconf import _tables
 from alignconf._typing import Feature, Table
 from alignconf.errors import InputError
 from alignconf.properties import (
@@ -29,6 +28,7 @@ from alignconf.properties import (
     SlopeAtMost,
     Unimodal,
 )
+from alignconf.tables import table as tables
 
 __all__ = ["OPTIONS", "Columns", "Option", "read_properties"]
 
@@ -49,7 +49,7 @@ class Columns:
 
     def feature(self, text: str) -> Feature | None:
         """Return the feature that a text names, None if there is none."""
-        named = _tables.column_names(self.table) is not None
+        named = tables.column_names(self.table) is not None
         if text in self.names:
             position = self.names.index(text)
             return text if named else position
@@ -86,7 +86,7 @@ class Columns:
 
     def categories(self, name: str, feature: Feature, text: str) -> list[Any]:
         """Return a list of categories, of the type of the column."""
-        column = _tables.column(self.table, _tables.locate(self.table, feature))
+        column = tables.column(self.table, tables.locate(self.table, feature))
         convert: Callable[[str], Any] = {"i": int, "u": int, "f": float}.get(column.dtype.kind, str)
         if column.dtype.kind == "b":
             convert = {"True": True, "False": False}.__getitem__
@@ -155,8 +155,8 @@ def _invariant(name: str, text: str, columns: Columns) -> Any:
     if feature is None:
         feature, rest = columns.then(name, text, "FEATURE or FEATURE:VALUE,...,VALUE")
         return Invariant(feature, order=columns.categories(name, feature, rest))
-    values = _tables.column(columns.table, _tables.locate(columns.table, feature))
-    present = [value for value in dict.fromkeys(values.tolist()) if not _tables.is_missing(value)]
+    values = tables.column(columns.table, tables.locate(columns.table, feature))
+    present = [value for value in dict.fromkeys(values.tolist()) if not tables.is_missing(value)]
     if any(isinstance(value, str) for value in present):
         return Invariant(feature, order=sorted(present, key=str))
     return Invariant(feature)

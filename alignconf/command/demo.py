@@ -7,9 +7,9 @@ from argparse import Namespace
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import RandomForestRegressor
 
-from alignconf.audit import check
-from alignconf.page import check_path
-from alignconf.regressor import AlignedRegressor
+from alignconf.certify.audit import check
+from alignconf.certify.report.page import check_path
+from alignconf.estimators.regressor import AlignedRegressor
 
 __all__ = ["run"]
 

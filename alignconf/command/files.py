@@ -20,7 +20,7 @@ import joblib
 from alignconf._typing import Table
 from alignconf.command.declarations import Columns
 from alignconf.errors import InputError
-from alignconf.fitted_columns import columns_of_fit
+from alignconf.tables.fitted_columns import columns_of_fit
 
 __all__ = ["Rows", "check_file", "check_output", "load_model", "load_rows", "save_model"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alignconf.audit import Audit
-from alignconf.certificate import Certificate
-from alignconf.drawing import draw_rates, title_above
+from alignconf.certify.audit import Audit
+from alignconf.certify.certificate import Certificate
+from alignconf.certify.report.drawing import draw_rates, title_above
+from alignconf.certify.report.report import audit_rates, certificate_rates
+from alignconf.certify.verdict import check_max_rate
 from alignconf.errors import InputError
 from alignconf.plotting.axes import new_axes
-from alignconf.report import audit_rates, certificate_rates
-from alignconf.verdict import check_max_rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,14 +10,25 @@ from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from alignconf import printed
-from alignconf._validation import check_number
-from alignconf.audit import Audit
-from alignconf.certificate import Certificate
-from alignconf.drawing import DELIVERED, INK, LIMIT, MODEL, MUTED, RULE, frame, literal, percent_axis, title_above
+from alignconf.certify.audit import Audit
+from alignconf.certify.certificate import Certificate
+from alignconf.certify.report.drawing import (
+    DELIVERED,
+    INK,
+    LIMIT,
+    MODEL,
+    MUTED,
+    RULE,
+    frame,
+    literal,
+    percent_axis,
+    title_above,
+)
+from alignconf.certify.violation_rate import ViolationRate
 from alignconf.errors import InputError
 from alignconf.plotting.axes import new_axes
-from alignconf.rates_seen import ViolationRate
+from alignconf.tables import printed
+from alignconf.tables.checks import check_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,18 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alignconf import _tables, printed
 from alignconf._typing import Feature, Table
-from alignconf._validation import check_count, check_rows
-from alignconf.drawing import draw_line, title_above
+from alignconf.certify.report.drawing import draw_line, title_above
+from alignconf.certify.report.pictured_line import of_alignment
 from alignconf.errors import InputError
-from alignconf.pictured_line import of_alignment
 from alignconf.plotting.axes import new_axes
+from alignconf.tables import printed
+from alignconf.tables import table as tables
+from alignconf.tables.checks import check_count, check_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from alignconf.aligned import AlignedEstimator
+    from alignconf.estimators.aligned import AlignedEstimator
 
 __all__ = ["line"]
 
@@ -58,12 +59,12 @@ def line(
     laws = list({law.axis.key: law for law in reversed(alignment.laws)}.values())[::-1]
     if not laws:
         raise InputError(f"{alignment.declared}: nothing is asked along lines, so there is no line to look at.")
-    position = laws[0].axis.position if feature is None else _tables.locate(table, feature)
+    position = laws[0].axis.position if feature is None else tables.locate(table, feature)
     axis = next((i for i, law in enumerate(laws) if law.axis.position == position), None)
     if axis is None:
         named = ", ".join(repr(law.axis.feature) for law in laws)
         raise InputError(f"feature {feature!r} is not constrained; expected one of {named}.")
-    single = _tables.take(table, np.array([row]))
+    single = tables.take(table, np.array([row]))
     if not alignment.complete(single)[0]:
         raise InputError(f"row {row} lacks a constrained feature and has no line; choose another row.")
     half_width = aligned.threshold_.of_rows(single, groups)

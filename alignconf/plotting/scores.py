@@ -1,8 +1,9 @@
 r"""The scores that calibrated, and ``lambda_`` among them.
 
-The score of a row is its critical half-width: the row's query is violated at half-width :math:`\lambda` iff :math:`\lambda < s`.
-The share of scores above :math:`\lambda` is the violation rate as calibration saw it, and ``lambda_`` is where it has fallen to
-about ``alpha``; with several queries for each row the picture shows the first, so that the two need not meet exactly.
+The score of a row is its critical half-width: the row's query is violated at half-width :math:`\lambda` iff :math:`\lambda <
+s`. The share of scores above :math:`\lambda` is the violation rate as calibration saw it, and ``lambda_`` is where it has
+fallen to about ``alpha``; with several queries for each row the picture shows the first, so that the two need not meet
+exactly.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alignconf import printed
-from alignconf.aligned import AlignedEstimator, check_calibrated
-from alignconf.drawing import DELIVERED, INK, LIMIT, MODEL, frame, legend_above, literal, title_above
+from alignconf.certify.report.drawing import DELIVERED, INK, LIMIT, MODEL, frame, legend_above, literal, title_above
 from alignconf.errors import InputError
+from alignconf.estimators.aligned import AlignedEstimator, check_calibrated
 from alignconf.plotting.axes import new_axes
+from alignconf.tables import printed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

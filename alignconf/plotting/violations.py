@@ -1,8 +1,8 @@
 """Where queries fail: a heat map of violations over two features.
 
-A query is counted where its points lie, in equal shares: along the feature that it is about at its own places, along all others
-at the values of its row. Numbers are cut into cells at quantiles, categories are cells of their own. The colour of a cell is the
-share of its queries that fail; a cell with fewer than ``min_queries`` of them says nothing and is left empty.
+A query is counted where its points lie, in equal shares: along the feature that it is about at its own places, along all
+others at the values of its row. Numbers are cut into cells at quantiles, categories are cells of their own. The colour of a
+cell is the share of its queries that fail; a cell with fewer than ``min_queries`` of them says nothing and is left empty.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alignconf import _tables
 from alignconf._typing import Feature, FloatArray, IntArray, Model, RandomState, Table
-from alignconf._validation import check_count, check_model, check_rows
-from alignconf.answered import Answered, answer_queries
-from alignconf.contract import Declaration
-from alignconf.drawing import INK, category_ticks, frame, literal, title_above
+from alignconf.certify.answers import Answered, answer_queries
+from alignconf.certify.report.drawing import INK, category_ticks, frame, literal, title_above
+from alignconf.contract.property import Declaration
 from alignconf.errors import InputError
-from alignconf.fitted_model import function_of
+from alignconf.lines.fitted_model import function_of
 from alignconf.plotting.axes import new_axes
+from alignconf.tables import table as tables
+from alignconf.tables.checks import check_count, check_model, check_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def violations(
     Parameters
     ----------
     model : object with ``predict``
-        Any fitted model, aligned or not. For one class's probability, :func:`alignconf.classifier.class_function`.
+        Any fitted model, aligned or not. For one class's probability, :func:`alignconf.estimators.classifier.class_function`.
     X : (n_samples, n_features) array or data frame
     properties : as for :func:`alignconf.check`
     features : (feature, feature)
@@ -73,7 +73,7 @@ def violations(
     check_count("min_queries", min_queries, at_least=1)
     if not isinstance(features, (tuple, list)) or len(features) != 2:
         raise InputError(f"features must be two features of X, across and up, got {features!r}.")
-    across, up = (_tables.locate(table, feature) for feature in features)
+    across, up = (tables.locate(table, feature) for feature in features)
     if across == up:
         raise InputError(f"features must be two different features, got {features!r}.")
     found = answer_queries(
@@ -109,14 +109,14 @@ class _Cells:
     """
 
     def __init__(self, table: Table, position: int, n_bins: int, found: Answered) -> None:
-        names, unit = _tables.column_names(table), _tables.unit_of(table, position)
+        names, unit = tables.column_names(table), tables.unit_of(table, position)
         self.label = f"{position if names is None else names[position]}{f' ({unit})' if unit else ''}"
         self.position, self.found = position, found
-        own = _tables.column(found.table, position)
+        own = tables.column(found.table, position)
         orders = [
             law.axis.order for one in found.queries.parts for law in one.drawn_from if law.axis.columns == (position,)
         ]
-        self.categories = _categories(own, orders[0] if orders else _tables.category_order(table, position))
+        self.categories = _categories(own, orders[0] if orders else tables.category_order(table, position))
         self.own = _places(own, self.categories)
         points = [self._points(part).ravel() for part in range(len(found.values))]
         self.edges = (
@@ -145,7 +145,7 @@ def _categories(values: Any, order: tuple[Any, ...] | None) -> tuple[Any, ...]:
         return order
     if values.dtype.kind in "biuf":
         return ()
-    present = [value for value in dict.fromkeys(values.tolist()) if not _tables.is_missing(value)]
+    present = [value for value in dict.fromkeys(values.tolist()) if not tables.is_missing(value)]
     if all(isinstance(value, (int, float)) for value in present):
         return ()
     return tuple(sorted(present, key=str))
@@ -153,9 +153,9 @@ def _categories(values: Any, order: tuple[Any, ...] | None) -> tuple[Any, ...]:
 
 def _places(values: Any, categories: tuple[Any, ...]) -> FloatArray:
     if not categories:
-        return np.array([np.nan if _tables.is_missing(value) else float(value) for value in values.tolist()])
+        return np.array([np.nan if tables.is_missing(value) else float(value) for value in values.tolist()])
     rank = {category: float(i) for i, category in enumerate(categories)}
-    return np.array([np.nan if _tables.is_missing(value) else rank.get(value, np.nan) for value in values.tolist()])
+    return np.array([np.nan if tables.is_missing(value) else rank.get(value, np.nan) for value in values.tolist()])
 
 
 def _edges(at: FloatArray, n_bins: int) -> FloatArray:

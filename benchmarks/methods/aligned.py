@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from alignconf import AlignedClassifier, AlignedRegressor
-from alignconf.contract import Declaration
+from alignconf.contract.property import Declaration
 from benchmarks.problems import Split
 
 __all__ = ["align", "align_class"]

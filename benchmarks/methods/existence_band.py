@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from alignconf.contract import Declaration
+from alignconf.contract.property import Declaration
 from benchmarks.methods.aligned import align, align_class
 from benchmarks.problems import Split
 

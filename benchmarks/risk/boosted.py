@@ -15,7 +15,7 @@ from scipy.stats import uniform
 from sklearn.ensemble import GradientBoostingRegressor
 
 from alignconf._typing import FloatArray
-from alignconf.inputs import InputLaw
+from alignconf.deployment.input_law import InputLaw
 
 __all__ = ["Enumerated", "boosted", "law"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from alignconf._typing import FloatArray
-from alignconf.forecast import (
+from alignconf.deployment.forecast import (
     METHODS,
     Region,
     extrapolation_bias,
@@ -19,8 +19,8 @@ from alignconf.forecast import (
     from_psi,
     to_psi,
 )
-from alignconf.forecast.forecasting import read_tail
-from alignconf.forecast.tails import Tail
+from alignconf.deployment.forecast.forecasting import read_tail
+from alignconf.deployment.forecast.tails import Tail
 from benchmarks.risk.checks import Check
 from benchmarks.risk.families import EXPONENTIAL, FAMILIES, FRESH, HEAVY, MIXTURES
 

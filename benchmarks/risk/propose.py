@@ -18,7 +18,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from alignconf import AlignedRegressor, InputError
 from alignconf._typing import FloatArray
-from alignconf.propose import Review, propose_properties, read_specifications, review_specifications
+from alignconf.deployment.propose import Review, propose_properties, read_specifications, review_specifications
 from benchmarks.risk.checks import Check
 
 __all__ = ["Named", "broken", "checks", "judged_corpus", "planted", "truths", "valid"]

@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from alignconf import AlignedRegressor
 from alignconf._typing import FloatArray
-from alignconf.rare import (
+from alignconf.deployment.rare import (
     RareEvent,
     before_and_after,
     harmful_laws,
@@ -17,7 +17,7 @@ from alignconf.rare import (
     rare_event,
     violation_probability,
 )
-from alignconf.violations import ViolationScore
+from alignconf.deployment.violation_score import ViolationScore
 from benchmarks.risk.boosted import boosted, law
 from benchmarks.risk.checks import Check
 from benchmarks.risk.tiny import FAMILIES, Tiny, linear

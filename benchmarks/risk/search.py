@@ -17,7 +17,7 @@ from sklearn.ensemble import GradientBoostingRegressor, HistGradientBoostingRegr
 from sklearn.isotonic import IsotonicRegression
 
 from alignconf._typing import FloatArray
-from alignconf.search import search
+from alignconf.deployment.search import search
 from benchmarks.risk.checks import Check
 
 __all__ = [

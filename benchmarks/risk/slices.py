@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
-from alignconf.slices import Bins, FoundSlice, confirm_slices, search_slices
+from alignconf.deployment.slices import Bins, FoundSlice, confirm_slices, search_slices
 from benchmarks.risk.checks import Check
 
 __all__ = ["Bools", "Ints", "best_by_brute_force", "census", "checks", "planted", "recall", "wide"]

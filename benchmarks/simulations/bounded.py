@@ -15,14 +15,14 @@ from functools import partial
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.betting import BettingSequence, upper_bound
-from alignconf.loss_tables import critical_of_table
-from alignconf.magnitude import ViolationSizes, critical_size
+from alignconf.calibration.betting import BettingSequence, upper_bound
+from alignconf.calibration.loss_table import critical_of_table
+from alignconf.calibration.size_bound import SizeBound
+from alignconf.calibration.sizes import ViolationSizes, critical_size
+from alignconf.certify.violation_rate import ViolationRate
+from alignconf.projectors.answers import Answers
 from alignconf.properties import Increasing
-from alignconf.rates_seen import ViolationRate
-from alignconf.row_draws import RowDraws
-from alignconf.scores import Answers
-from alignconf.size_bound import SizeBound
+from alignconf.queries.row_draws import RowDraws
 from benchmarks.simulations.delivered import FIT, alignment_of
 from benchmarks.simulations.modes import BREAKS, Mode
 from benchmarks.simulations.waves import HEIGHTS, pairs, wave_rows

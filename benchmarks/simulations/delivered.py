@@ -11,15 +11,15 @@ import numpy as np
 
 from alignconf import AlignedRegressor
 from alignconf._typing import FloatArray
-from alignconf.alignment import Alignment
-from alignconf.averages import design_effect
-from alignconf.band import Scale
-from alignconf.contract import Property
-from alignconf.families import Scores
-from alignconf.preparation import prepare
+from alignconf.calibration.averages import design_effect
+from alignconf.calibration.loss_family import Scores
+from alignconf.contract.property import Property
+from alignconf.losses.rate import RATES
+from alignconf.projectors.alignment import Alignment
+from alignconf.projectors.band import Scale
+from alignconf.projectors.preparation import prepare
 from alignconf.properties import Concave, Increasing
-from alignconf.rates import RATES
-from alignconf.row_draws import RowDraws
+from alignconf.queries.row_draws import RowDraws
 from benchmarks.simulations.modes import BREAKS, Mode, critical
 from benchmarks.simulations.waves import (
     HEIGHTS,

@@ -17,13 +17,13 @@ import numpy as np
 from scipy.stats import binom
 
 from alignconf._typing import FloatArray
-from alignconf._validation import CALIBRATE, CERTIFY, generator
-from alignconf.alignment import Alignment
-from alignconf.preparation import prepare
+from alignconf.calibration.ranks import allowed_above
+from alignconf.certify.violation_rate import rate_of
+from alignconf.projectors.alignment import Alignment
+from alignconf.projectors.preparation import prepare
 from alignconf.properties import Increasing
-from alignconf.ranks import allowed_above
-from alignconf.rates_seen import rate_of
-from alignconf.row_draws import RowDraws
+from alignconf.queries.row_draws import RowDraws
+from alignconf.tables.random_streams import CALIBRATE, CERTIFY, generator
 from benchmarks.simulations.delivered import scores_of
 from benchmarks.simulations.modes import Mode, critical
 from benchmarks.simulations.waves import HEIGHTS, PLACES, Pieces, Wave, increasing_fit, pairs, wave_rows

@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.ranks import critical_half_width
+from alignconf.calibration.ranks import critical_half_width
 
 __all__ = ["BREAKS", "FAILS", "HOLDS", "Mode", "Result", "critical"]
 

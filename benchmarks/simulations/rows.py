@@ -11,14 +11,14 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from alignconf._typing import BoolArray, FloatArray
-from alignconf.calibration import Promise, calibrate
-from alignconf.groups import Membership
-from alignconf.preparation import prepare
+from alignconf.calibration.claim import Promise, calibrate
+from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.calibration.weighted import WeightedScores
+from alignconf.losses.rate import RATES
+from alignconf.projectors.preparation import prepare
 from alignconf.properties import AllOf, Increasing
-from alignconf.rates import RATES
-from alignconf.row_draws import RowDraws
-from alignconf.shift import EstimatedRatio, LikelihoodRatio
-from alignconf.weighted import WeightedScores
+from alignconf.queries.row_draws import RowDraws
+from alignconf.tables.groups import Membership
 from benchmarks.simulations.delivered import FIT, alignment_of, scores_of, thresholds
 from benchmarks.simulations.modes import BREAKS, Mode, critical
 from benchmarks.simulations.waves import HEIGHTS, Pieces, increasing_fit, pairs, wave_rows

@@ -22,8 +22,8 @@ import numpy as np
 from scipy.stats import binom
 
 from alignconf._typing import FloatArray
-from alignconf.loss_tables import scores_on_ray
-from alignconf.ranks import allowed_above
+from alignconf.calibration.loss_table import scores_on_ray
+from alignconf.calibration.ranks import allowed_above
 from benchmarks.simulations.modes import BREAKS, Mode, critical
 
 __all__ = ["MODES", "menu_rate"]

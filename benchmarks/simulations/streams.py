@@ -17,8 +17,8 @@ from scipy.stats import norm
 
 from alignconf import AlignedRegressor
 from alignconf._typing import FloatArray
-from alignconf.drift import ExchangeabilityTest, RateTest
-from alignconf.following import SteeredHalfWidth
+from alignconf.deployment.monitoring.drift import ExchangeabilityTest, RateTest
+from alignconf.deployment.monitoring.following import SteeredHalfWidth
 from benchmarks.simulations.delivered import FIT, REFERENCE
 from benchmarks.simulations.modes import BREAKS, Mode, critical
 from benchmarks.simulations.waves import PLACES, Wave

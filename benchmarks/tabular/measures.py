@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alignconf._validation import check_rows
-from alignconf.contract import Declaration, LineProperty
+from alignconf.contract.property import Declaration, LineProperty
 from alignconf.properties import declare
-from alignconf.row_draws import RowDraws
+from alignconf.queries.row_draws import RowDraws
+from alignconf.tables.checks import check_rows
 from benchmarks.tabular.classes import values
 
 __all__ = ["EDGE", "Violations", "accuracy", "asked", "error", "own_violations", "violations"]

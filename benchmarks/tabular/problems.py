@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from alignconf.contract import Declaration
+from alignconf.contract.property import Declaration
 from alignconf.properties import Concave, Convex, Increasing, Invariant, declare
 from benchmarks.problems import Rows
 from benchmarks.tabular.sources import SOURCES, obtain

@@ -1,0 +1,1 @@
+"""From losses to ``lambda_``: pure conformal risk control, no model."""

@@ -1,0 +1,228 @@
+"""Audit any fitted model against a property, without changing it.
+
+One query is asked at each row, drawn from a reference law that is read off rows which are not audited themselves, so
+that the number of violations is binomial and its interval exact.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from decimal import ROUND_CEILING, ROUND_FLOOR
+from html import escape
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from alignconf._typing import Model, RandomState, Table
+from alignconf.certify.answers import answer_queries
+from alignconf.certify.answers_in_partitions import answer_partitions
+from alignconf.certify.report.origin import model_in_words, versions
+from alignconf.certify.report.page import check_path, save_text
+from alignconf.certify.report.pictured_line import PicturedLine, lines_of_model
+from alignconf.certify.report.report import audit_page
+from alignconf.certify.report.wording import plain
+from alignconf.certify.verdict import Verdict, check_max_rate
+from alignconf.certify.violation_rate import ViolationRate
+from alignconf.certify.witness import Witness, found_at
+from alignconf.contract.property import Declaration
+from alignconf.tables import printed
+from alignconf.tables.checks import check_level
+from alignconf.tables.partitioned_rows import in_memory
+from alignconf.tables.partitions import is_partitioned
+from alignconf.tables.printed import percent
+
+__all__ = ["Audit", "Witness", "check"]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a tester found. ``str`` is the sentence; nothing about the model was changed.
+
+    Parameters
+    ----------
+    property : str
+    query_law : str
+    violations : ViolationRate
+        With its exact binomial interval.
+    mean_excess, median_excess, max_excess : float
+        Size of the violations: over all queries (0 where none), and over the violated ones (NaN if there are none). A
+        violation of a rule that only says yes or no counts as 1.
+    worst : Witness or None
+        The most violated query that was found: a lower bound on the worst there is.
+    n_missing : int
+        Rows that lack a constrained feature and were not asked.
+    witnesses : tuple of Witness
+        The most violated queries, the worst first.
+    lines : tuple of PicturedLine
+        For each feature along which a query failed, the line of the row that is violated most.
+    settings : tuple of (str, str)
+        What was asked of which kind of model, and with which versions.
+    """
+
+    property: str
+    query_law: str
+    violations: ViolationRate
+    mean_excess: float
+    median_excess: float
+    max_excess: float
+    worst: Witness | None
+    n_missing: int
+    witnesses: tuple[Witness, ...] = ()
+    lines: tuple[PicturedLine, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        """Return the finding in sentences."""
+        found = self.violations
+        low, high = found.interval
+        sentence = (
+            f'{found.n_rejected} of {found.n_queries} queries are violations of "{self.property}": {found.rate:.2%}, '
+            f"with confidence {printed.level(found.confidence)} between {percent(low, ROUND_FLOOR)} and "
+            f"{percent(high, ROUND_CEILING)} (queries are {self.query_law})."
+        )
+        if self.n_missing:
+            sentence += f"\n{self.n_missing} rows lack a constrained feature and were not asked."
+        if self.worst is not None:
+            size = "" if self.worst.excess is None else f"Median size of a violation {self.median_excess:.6g}. "
+            sentence += f"\n{size}Worst found: {self.worst}."
+        return sentence
+
+    def verdict(self, max_rate: float = 0.0) -> Verdict:
+        """Return whether the violation rate keeps to ``max_rate``, as far as queries tell: :mod:`alignconf.certify.verdict`."""
+        return Verdict(self.violations, max_rate)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every figure under its name, nested; the lines are for pictures and left out."""
+        figures = asdict(replace(self, lines=()))
+        del figures["lines"]
+        figures["settings"] = dict(self.settings)
+        figures["violations"].update(rate=self.violations.rate, interval=list(self.violations.interval))
+        return figures
+
+    def to_json(self) -> str:
+        """Return :meth:`to_dict` as strict JSON."""
+        return json.dumps(plain(self.to_dict()), indent=2, allow_nan=False)
+
+    def to_html(self, path: Any = None, *, max_rate: float = 0.0) -> str:
+        """Return the report as one page of HTML that needs no network, and write it to a file if one is given.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to write it; an existing file is replaced.
+        max_rate : float in [0, 1), default=0
+            The violation rate that the verdict tolerates.
+
+        Raises
+        ------
+        InputError
+            If the path cannot be written to, or ``max_rate`` is no rate.
+        """
+        check_max_rate(max_rate)
+        check_path(path)
+        return save_text(audit_page(self, max_rate).html(), path)
+
+    def _repr_html_(self) -> str:
+        return "<div>" + "".join(f"<p>{escape(line)}</p>" for line in str(self).split("\n")) + "</div>"
+
+
+def check(
+    model: Model,
+    X: Table,
+    properties: Declaration,
+    *,
+    confidence: float = 0.95,
+    query_law: str = "iid",
+    X_reference: Table | None = None,
+    reference: str = "marginal",
+    random_state: RandomState = None,
+    n_jobs: int | None = None,
+    verbose: bool = False,
+) -> Audit:
+    """Ask a fitted model whether it has a property, and say how often it has not.
+
+    Parameters
+    ----------
+    model : object with ``predict``
+        Any fitted model, aligned or not. It is not changed.
+    X : (n_samples, n_features) array or data frame, in memory or of Dask
+        Rows not used to fit it. One query is asked at each.
+    properties : Property, list, or mapping
+        As for :class:`~alignconf.AlignedRegressor`, for any number of features.
+    confidence : float in (0, 1), default=0.95
+        Of the two-sided Clopper-Pearson interval.
+    query_law : {"iid", "path", "line"}, default="iid"
+        What is asked along a line: independent places, one place against the pivots of its binary search, or the whole line; at
+        most 255 places are told apart in the last two. It is part of the finding.
+    X_reference : table with the same columns, optional
+        Rows that give the reference law. By default a random fifth of ``X``, which is then not asked.
+    reference : {"marginal", "conditional"}, default="marginal"
+        As for :class:`~alignconf.AlignedRegressor`.
+    random_state : int, Generator, RandomState or None
+    n_jobs : int, optional
+    verbose : bool, default=False
+        Show progress, where the work lasts.
+
+    Returns
+    -------
+    Audit
+
+    Notes
+    -----
+    If the rows are independent draws of one law, the interval covers the probability that a fresh query is violated
+    with at least the stated confidence. *Cost*: ``n_points`` model rows for each row and part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> model = LinearRegression().fit(X, X @ [1.0, -1.0])
+    >>> check(model, X, {0: "increasing"}, random_state=0).violations.n_rejected
+    0
+    """
+    level = check_level("confidence", confidence)
+    if is_partitioned(X_reference):
+        X_reference = in_memory(X_reference, name="X_reference", verbose=verbose)
+    how: dict[str, Any] = {
+        "query_law": query_law,
+        "reference": reference,
+        "random_state": random_state,
+    }
+    lines: tuple[PicturedLine, ...] = ()
+    if is_partitioned(X):
+        spread = answer_partitions(model, X, properties, verbose=verbose, X_reference=X_reference, **how)
+        declared, law, worst, witnesses, n_missing = (
+            spread.declared, spread.law, spread.sizes, spread.witnesses, spread.n_missing,
+        )  # fmt: skip
+    else:
+        found = answer_queries(model, X, properties, n_jobs=n_jobs, verbose=verbose, X_reference=X_reference, **how)
+        declared, law, n_missing = found.declared, str(found.queries), found.n_missing
+        sizes = found.sizes[:, :, 0]
+        worst = sizes.max(axis=1)
+        witnesses = found_at(found.queries.parts, found.table, found.values, found.sizes, found.numbers)
+        lines = lines_of_model(found.function, found.table, found.queries.parts, found.values, sizes, found.numbers)
+    violated = worst > 0
+    return Audit(
+        property=str(declared),
+        query_law=law,
+        violations=ViolationRate(int(violated.sum()), violated.size, level),
+        mean_excess=float(worst.mean()),
+        median_excess=float(np.median(worst[violated])) if violated.any() else np.nan,
+        max_excess=float(worst.max()) if violated.any() else np.nan,
+        worst=witnesses[0] if witnesses else None,
+        n_missing=n_missing,
+        witnesses=witnesses,
+        lines=lines,
+        settings=(
+            ("Model", model_in_words(model)),
+            ("Property", repr(declared)),
+            ("Query law", f"{query_law}, reference {reference}"),
+            ("Rows asked", str(violated.size)),
+            ("Confidence", printed.level(level)),
+            ("Random state", repr(random_state) if isinstance(random_state, Integral) else "not a fixed number"),
+            *versions(model),
+        ),
+    )

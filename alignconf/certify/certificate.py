@@ -1,0 +1,371 @@
+r"""What can be said of a function from fresh rows: exact bounds, in sentences.
+
+A fixed function is asked one query at each of ``N`` fresh rows, or several; their violation rate is bounded for any function
+and any ``N`` (:mod:`alignconf.certify.violation_rate`). Rows that arrive one after the other, with looks in between, are for
+:mod:`alignconf.deployment.monitoring.sequential`.
+
+**Distance to the property.** What the rate says of it depends on the query law: :mod:`alignconf.certify.distance_claim`.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from decimal import ROUND_CEILING
+from html import escape
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from alignconf._typing import BoolArray
+from alignconf.calibration.claim import Calibration
+from alignconf.calibration.levels import Level
+from alignconf.certify.distance_claim import absolute_sentence, distance_bounds, hamming_sentence, size_sentence
+from alignconf.certify.error_change import ErrorChange, change_of
+from alignconf.certify.evidence import Evidence, evidence_of
+from alignconf.certify.report.page import check_path, save_text
+from alignconf.certify.report.report import certificate_page
+from alignconf.certify.report.wording import plain
+from alignconf.certify.tally import Tally
+from alignconf.certify.verdict import Verdict, check_max_rate
+from alignconf.certify.violation_rate import ViolationRate, rate_of
+from alignconf.errors import DefectError, InputError
+from alignconf.projectors.alignment import Alignment
+from alignconf.queries.queries import Queries
+from alignconf.tables import printed
+
+__all__ = ["Certificate", "certify", "check_asked"]
+
+#: What would decide a verdict against the alpha of a calibration, and against a rate that is not above it.
+AGAINST_ALPHA = "Give more rows, or ask more queries at each of them."
+TOO_NEAR = (
+    "The function was calibrated to alpha = {}, so its rate is near that, and more rows may never decide: calibrate to a smaller "
+    "alpha, or give a larger max_rate."
+)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What fresh rows show of a delivered function. ``str`` is the sentence that a reviewer can check.
+
+    Parameters
+    ----------
+    property : str
+        The property, in words.
+    alpha, lambda_ : float
+        What was asked for, and the half-width that calibration gave (unit of the prediction).
+    confidence : float
+        Of every bound below, each by itself.
+    query_law, reference_law : str
+        The laws that the claim is about.
+    delivered : ViolationRate
+        Of the function that users call.
+    before, full_strength : ViolationRate
+        Of the model before alignment and of the exact projection (``lambda_ = inf``), on the same queries.
+    distance_bound : float or None
+        Bound on the mean absolute distance to a monotone line, as a share of the line's range; None where not proved.
+    hamming_bound : float or None
+        Bound on the share of values that must change for a line to have the property; None where not proved.
+    size_bound : float or None
+        Another bound on what ``distance_bound`` bounds, from the sizes of violated pairs.
+    tester : str
+        The query law along lines, as users call it.
+    rms_displacement, max_displacement : float
+        Of ``g_lambda - f`` at the rows, in the unit of the prediction.
+    n_missing : int
+        Rows returned unchanged because a constrained feature is missing; they ask no query.
+    n_rows : int
+        Rows that asked queries.
+    error : ErrorChange or None
+        Given labels.
+    by_construction : bool
+        Whether no query can fail, because the function is repaired on every piece of the model's own trees.
+    separately : tuple of (str, ViolationRate)
+        The delivered function's rate for each level, or in each group, where there are several: each bound holds by itself.
+    alphas_in_words, half_width_note : str
+        The levels that were asked for, and what the half-width is, where it is not one number in the unit of the prediction.
+    promised : float or None
+        The rate that this delivered function keeps to with the confidence of its calibration; None where it was calibrated on
+        average, where the level is a size, or where each property has its own.
+    calibrated_to : float or None
+        The rate that calibration aimed at, with confidence or on average; None where ``alpha`` is no rate.
+    promised_separately : tuple of (float or None)
+        As ``promised``, for each of ``separately``.
+    evidence : Evidence
+        The worst queries with their coordinates, the lines that are violated most, and how all was made.
+    """
+
+    property: str
+    alpha: float
+    lambda_: float
+    confidence: float
+    query_law: str
+    reference_law: str
+    delivered: ViolationRate
+    before: ViolationRate
+    full_strength: ViolationRate
+    distance_bound: float | None
+    rms_displacement: float
+    max_displacement: float
+    n_missing: int
+    n_rows: int
+    error: ErrorChange | None
+    by_construction: bool = False
+    alphas_in_words: str = ""
+    half_width_note: str = ""
+    hamming_bound: float | None = None
+    size_bound: float | None = None
+    tester: str = "iid"
+    separately: tuple[tuple[str, ViolationRate], ...] = ()
+    promised: float | None = None
+    calibrated_to: float | None = None
+    promised_separately: tuple[float | None, ...] = ()
+    evidence: Evidence = field(default_factory=Evidence)
+
+    def __post_init__(self) -> None:
+        """Refuse a claim by construction beside a query that fails at full strength."""
+        if self.by_construction and (self.full_strength.n_rejected or self.delivered.n_rejected):
+            raise DefectError(
+                f"by construction no query of {self.property!r} can fail, but {self.full_strength.n_rejected} of "
+                f"{self.full_strength.n_queries} fail at full strength and {self.delivered.n_rejected} as delivered. This is a "
+                "defect of alignconf, or of a property that declares what it is not: alignconf.testing.check_property tells. "
+                "Please report the property, and the type and version of the model."
+            )
+
+    @builtins.property
+    def n_queries(self) -> int:
+        """Queries asked, equally many at each row that has a place on its line."""
+        return self.delivered.n_queries
+
+    @builtins.property
+    def n_rejected(self) -> int:
+        """Queries that the delivered function failed."""
+        return self.delivered.n_rejected
+
+    @builtins.property
+    def upper_bound(self) -> float:
+        """The violation rate of the delivered function is at most this, with the stated confidence."""
+        return self.delivered.upper_bound
+
+    def verdict(self, max_rate: float | None = None) -> Verdict | None:
+        """Return whether the delivered function keeps to a rate, as far as the queries tell: :mod:`alignconf.certify.verdict`.
+
+        Parameters
+        ----------
+        max_rate : float in [0, 1), optional
+            By default the ``alpha`` that was calibrated with confidence. Where it was kept on average over calibrations only,
+            this function was asked to keep to nothing, and there is no verdict: None.
+
+        Raises
+        ------
+        InputError
+            If ``max_rate`` is no rate.
+        """
+        if max_rate is None:
+            return None if self.promised is None else Verdict(self.delivered, self.promised, "alpha", AGAINST_ALPHA)
+        remedy = (
+            "" if self.calibrated_to is None or max_rate > self.calibrated_to else TOO_NEAR.format(self.alphas_in_words)
+        )
+        return Verdict(self.delivered, max_rate, remedy=remedy)
+
+    @builtins.property
+    def effect(self) -> str:
+        """What alignment did to the violations, in words."""
+        return f"{self.before.rate:.2%} of queries violated before, {self.delivered.rate:.2%} after"
+
+    @builtins.property
+    def sentence(self) -> str:
+        """The claim alone."""
+        asked = f"{self.n_rejected} of {self.n_queries} observed"
+        if self.n_queries != self.n_rows:
+            asked += f", {self.n_queries // self.n_rows} at each row"
+        claim = (
+            f"With confidence at least {printed.level(self.confidence)} over the {self.n_rows} rows certified and the queries "
+            "drawn at them (independent rows, used for nothing before), at most "
+            f"{printed.percent(self.upper_bound, ROUND_CEILING)} of queries to the delivered model are violations of "
+            f'"{self.property}" '
+            f"({asked}; queries are {self.query_law})."
+        )
+        further = (
+            hamming_sentence(self.tester, self.hamming_bound, self.distance_bound),
+            absolute_sentence(self.tester, self.distance_bound),
+            size_sentence(self.size_bound),
+        )
+        return " ".join([claim, *(sentence for sentence in further if sentence is not None)])
+
+    def __str__(self) -> str:
+        """Return the claim and the facts next to it, a line each."""
+        facts = [
+            self.sentence,
+            f"Before alignment: {self.before}. Delivered: {self.delivered}. Full strength: {self.full_strength}.",
+            (
+                f"Half-width lambda_ = {self.lambda_:.6g}{self.half_width_note} (alpha = {self.alphas_in_words}); displacement "
+                f"{self.rms_displacement:.4g} root mean square, {printed.rounded(self.max_displacement, ROUND_CEILING)} at most."
+            ),
+        ]
+        if self.by_construction:
+            facts.append(
+                "By construction no query fails: the function is repaired on every piece of the model's own trees."
+            )
+        facts += [
+            f"{what}: {rate}, at most {printed.percent(rate.upper_bound, ROUND_CEILING)}."
+            for what, rate in self.separately
+        ]
+        if self.n_missing:
+            facts.append(f"{self.n_missing} rows lack a constrained feature: returned unchanged and not covered.")
+        if self.error is not None:
+            facts.append(f"{str(self.error)[0].upper()}{str(self.error)[1:]}.")
+        return "\n".join(facts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every figure under its name, nested, with the derived bounds and the sentence; the lines are for pictures."""
+        figures = asdict(replace(self, evidence=replace(self.evidence, lines=())))
+        figures |= figures.pop("evidence") | {"settings": dict(self.evidence.settings)}
+        del figures["lines"]
+        for name in ("delivered", "before", "full_strength"):
+            rate: ViolationRate = getattr(self, name)
+            figures[name].update(rate=rate.rate, upper_bound=rate.upper_bound, interval=list(rate.interval))
+        figures["separately"] = {
+            what: asdict(rate) | {"rate": rate.rate, "upper_bound": rate.upper_bound, "interval": list(rate.interval)}
+            for what, rate in self.separately
+        }
+        return figures | {
+            "n_queries": self.n_queries,
+            "n_rejected": self.n_rejected,
+            "upper_bound": self.upper_bound,
+            "sentence": self.sentence,
+        }
+
+    def to_json(self) -> str:
+        """Return :meth:`to_dict` as strict JSON; an infinite half-width becomes null."""
+        return json.dumps(plain(self.to_dict()), indent=2, allow_nan=False)
+
+    def to_html(self, path: Any = None, *, max_rate: float | None = None) -> str:
+        """Return the report as one page of HTML that needs no network, and write it to a file if one is given.
+
+        The verdict is whether this delivered function keeps to ``max_rate``, or else to the ``alpha`` that was calibrated with
+        confidence. Without either the headline is what alignment did.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to write it; an existing file is replaced.
+        max_rate : float in [0, 1), optional
+            The violation rate that the verdict tolerates.
+
+        Raises
+        ------
+        InputError
+            If the path cannot be written to, or ``max_rate`` is no rate.
+        """
+        if max_rate is not None:
+            check_max_rate(max_rate)
+        check_path(path)
+        return save_text(certificate_page(self, max_rate).html(), path)
+
+    def _repr_html_(self) -> str:
+        claim, *facts = str(self).split("\n")
+        items = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+        return f"<div><p><strong>{escape(claim)}</strong></p><ul>{items}</ul></div>"
+
+
+def certify(
+    alignment: Alignment,
+    calibration: Calibration,
+    tally: Tally,
+    confidence: float,
+    levels: Sequence[Level] = (),
+) -> Certificate:
+    """State what follows from the answers of fresh rows.
+
+    Parameters
+    ----------
+    alignment : Alignment
+    calibration : Calibration
+        The promise of the delivered function.
+    tally : Tally
+        Of rows that neither trained nor calibrated.
+    confidence : float
+    levels : sequence of Level
+        Where there are several, each has a rate of its own.
+    """
+    queries = Queries(alignment.asked, tally.n_rows, tally.failed.shape[-1])
+    failed: BoolArray = np.any(tally.failed, axis=0)
+    delivered, before, full = (rate_of(failed[:, i], confidence) for i in range(3))
+    bounds = distance_bounds(alignment.declared, queries, delivered.upper_bound, confidence, tally.losses)
+    separately, promised = _separately(alignment, calibration, levels, tally, confidence)
+    return Certificate(
+        property=alignment.words,
+        alpha=calibration.alpha,
+        lambda_=calibration.lambda_,
+        confidence=confidence,
+        query_law=str(queries),
+        reference_law=" and ".join(dict.fromkeys(map(str, alignment.laws))) or "none: nothing is drawn",
+        delivered=delivered,
+        before=before,
+        full_strength=full,
+        distance_bound=bounds.absolute,
+        hamming_bound=bounds.hamming,
+        size_bound=bounds.by_size,
+        tester=bounds.tester,
+        rms_displacement=sqrt(tally.moved.mean),
+        max_displacement=sqrt(tally.moved.high),
+        n_missing=tally.n_missing,
+        n_rows=tally.n_rows,
+        by_construction=tally.is_full and alignment.is_exact,
+        error=change_of(tally.measure, tally.errors, confidence) if tally.errors else None,
+        alphas_in_words=" and ".join(printed.level(alpha) for alpha in calibration.promise.alphas)
+        + ("" if calibration.promise.is_rate else ", an expected loss"),
+        half_width_note=_note(calibration, tally.is_same),
+        separately=separately,
+        promised=_promised_rate(calibration),
+        calibrated_to=calibration.alpha if calibration.promise.is_rate and calibration.alpha > 0 else None,
+        promised_separately=promised,
+        evidence=evidence_of(alignment, calibration, tally.seen),
+    )
+
+
+def check_asked(n_rows: int) -> None:
+    """Refuse rows none of which can be asked, from the number of those that have all constrained features."""
+    if not n_rows:
+        raise InputError("X has no row with all constrained features present; nothing can be certified.")
+
+
+def _promised_rate(calibration: Calibration) -> float | None:
+    """Return the rate that this function keeps to with the confidence of its calibration, None where there is not one."""
+    promise = calibration.promise
+    is_sure = promise.confidence is not None or calibration.alpha == 0
+    return promise.alphas[0] if is_sure and promise.is_rate and len(promise.alphas) == 1 else None
+
+
+def _note(calibration: Calibration, is_same: bool) -> str:
+    """Return what is to be said of a half-width that is not the same for all rows, or not in the unit of the prediction."""
+    notes = [] if is_same else ["the largest, rows differ"]
+    if calibration.scale:
+        notes.append(f"times the scale: {calibration.scale}")
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
+def _separately(
+    alignment: Alignment, calibration: Calibration, levels: Sequence[Level], tally: Tally, confidence: float
+) -> tuple[tuple[tuple[str, ViolationRate], ...], tuple[float | None, ...]]:
+    """Return the rates of each level and of each group, with each the rate that it was asked to keep to."""
+    failed, membership = tally.failed[:, :, 0], tally.membership
+    rates: list[tuple[str, ViolationRate]] = []
+    promised: list[float | None] = []
+    for level in levels if len(levels) > 1 else ():
+        chosen = [i for i, one in enumerate(alignment.asked) if level.covers(one.declared)]
+        of_level: BoolArray = np.any(failed[chosen], axis=0)
+        rates.append((f"{level.declared} (alpha = {printed.level(level.alpha)})", rate_of(of_level, confidence)))
+        is_sure = calibration.promise.is_rate and calibration.promise.confidence is not None
+        promised.append(level.alpha if is_sure else None)
+    any_part: BoolArray = np.any(failed, axis=0)
+    for position, name in enumerate(() if membership is None else membership.names):
+        inside = any_part[membership.rows_of(position)] if membership is not None else any_part
+        if inside.size:
+            rates.append((f"group {name!r}", rate_of(inside, confidence)))
+            promised.append(_promised_rate(calibration))
+    return tuple(rates), tuple(promised)

@@ -1,0 +1,109 @@
+r"""What alignment costs or gains in error, on labelled rows: the paired change with its interval.
+
+``change = after - before`` is the mean of row-wise differences, with Student's t interval: approximate, the only number of a
+certificate that is. Means of two blocks of rows join to that of all of them, with sums ``M`` of squared deviations by
+
+.. math:: M = M_1 + M_2 + \delta^2 \frac{n_1 n_2}{n_1 + n_2}, \qquad \delta = \bar x_2 - \bar x_1 ,
+
+and agree with those of all rows up to rounding.
+
+References
+----------
+.. [1] Chan, T. F., Golub, G. H. and LeVeque, R. J. (1983). Algorithms for computing the sample variance. The American
+   Statistician 37(3). doi:10.1080/00031305.1983.10483115
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf, sqrt
+
+from scipy.stats import t as student_t
+
+from alignconf._typing import FloatArray
+from alignconf.tables import printed
+
+__all__ = ["ErrorChange", "Mean", "RowErrors", "change_of", "paired_change"]
+
+
+@dataclass(frozen=True)
+class RowErrors:
+    """How wrong values of a function are at labelled rows: ``of`` maps (n_samples,) values to (n_samples,) errors."""
+
+    measure: str
+    of: Callable[[FloatArray], FloatArray]
+
+
+@dataclass(frozen=True)
+class ErrorChange:
+    """Mean error before and after alignment on the same rows.
+
+    ``change = after - before``, with its paired interval (Student's t on row-wise differences: approximate, the only
+    number here that is).
+    """
+
+    measure: str
+    before: float
+    after: float
+    change: float
+    interval: tuple[float, float]
+    confidence: float
+
+    def __str__(self) -> str:
+        """Return the change with its interval."""
+        low, high = self.interval
+        return (
+            f"{self.measure} {self.before:.6g} before, {self.after:.6g} after: change {self.change:+.4g} "
+            f"[{low:+.4g}, {high:+.4g}] ({printed.level_in_percent(self.confidence)}, paired, approximate)"
+        )
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of numbers, and how they lie around it.
+
+    Parameters
+    ----------
+    n : int
+    mean : float
+    squares : float
+        Sum of squared deviations from the mean.
+    low, high : float
+        The smallest and the largest.
+    """
+
+    n: int
+    mean: float
+    squares: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: FloatArray) -> Mean:
+        """Return the mean of (n,) numbers, n at least 1."""
+        mean = float(values.mean())
+        return cls(values.size, mean, float(((values - mean) ** 2).sum()), float(values.min()), float(values.max()))
+
+    def joined(self, other: Mean) -> Mean:
+        """Return the mean of the numbers of both."""
+        n, apart = self.n + other.n, other.mean - self.mean
+        squares = self.squares + other.squares + apart**2 * (self.n * other.n / n)
+        return Mean(n, self.mean + apart * (other.n / n), squares, min(self.low, other.low), max(self.high, other.high))
+
+
+def paired_change(measure: str, before: FloatArray, after: FloatArray, confidence: float) -> ErrorChange:
+    """Return the change of the mean of row-wise errors ``before`` and ``after``, both of shape (n_samples,)."""
+    return change_of(measure, (Mean.of(before), Mean.of(after), Mean.of(after - before)), confidence)
+
+
+def change_of(measure: str, errors: tuple[Mean, ...], confidence: float) -> ErrorChange:
+    """Return the change from the means of errors before and after, and of their row-wise difference."""
+    before, after, differences = errors
+    change = differences.mean
+    low, high = (change, change) if differences.n > 1 else (-inf, inf)
+    if differences.high > differences.low:
+        error = sqrt(differences.squares / (differences.n - 1) / differences.n)
+        half_width = error * float(student_t.ppf((1 + confidence) / 2, differences.n - 1))
+        low, high = change - half_width, change + half_width
+    return ErrorChange(measure, before.mean, after.mean, change, (low, high), confidence)

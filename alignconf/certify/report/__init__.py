@@ -1,0 +1,1 @@
+"""Certificates and audits as one page that needs no network."""

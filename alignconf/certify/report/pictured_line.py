@@ -1,0 +1,223 @@
+"""One row's line as it is drawn: plain numbers, so that a certificate can keep it when the model is gone.
+
+The line of a row is a function of one feature with everything else as in the row. It is evaluated at the knots of the
+reference law and at quantiles between them: for a model on its own ``f``, for an aligned one also the projection ``g``, the
+delivered ``f + clip(g - f, -lambda_, lambda_)`` and the ends of the band.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from alignconf._typing import FloatArray, IntArray, Model, Table
+from alignconf.lines.reference_law import ReferenceLaw, weighted_quantiles
+from alignconf.projectors.alignment import Alignment
+from alignconf.queries.queries import PartQueries
+from alignconf.tables import table as tables
+from alignconf.tables.predictions import predictions
+
+__all__ = ["PicturedLine", "lines_of_alignment", "lines_of_model", "of_alignment", "of_model"]
+
+#: Kept pictures are of at most so many lines, each at about so many places.
+MAX_LINES = 4
+N_POINTS = 120
+
+
+@dataclass(frozen=True)
+class PicturedLine:
+    """A row's line, (n_places,) numbers each.
+
+    Parameters
+    ----------
+    row : int
+        Position of the row in ``X``.
+    label : str
+        The feature, with its unit where the data say one.
+    subject : str
+        What the values are.
+    places : tuple of float
+        Increasing.
+    categories : tuple of str
+        The names of the places 0, 1, ... of an ordered category; empty for a number.
+    own : float
+        The row's own place.
+    model : tuple of float
+        ``f``.
+    projection, delivered : tuple of float
+        ``g`` and what users are given; empty for a model that is not aligned.
+    low, high : tuple of float
+        Ends of the band; empty where there is none.
+    half_width : float or None
+        Of the band, where it is the same at all places.
+    marked : tuple of (float, float)
+        Places and values of a query's points on the line.
+    """
+
+    row: int
+    label: str
+    subject: str
+    places: tuple[float, ...]
+    categories: tuple[str, ...]
+    own: float
+    model: tuple[float, ...]
+    projection: tuple[float, ...] = ()
+    delivered: tuple[float, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    half_width: float | None = None
+    marked: tuple[tuple[float, float], ...] = ()
+
+
+def of_model(model: Model, table: Table, row: int, law: ReferenceLaw, *, n_points: int = N_POINTS) -> PicturedLine:
+    """Return a row's line of a model that is not aligned.
+
+    Parameters
+    ----------
+    model : Model
+    table : Table of n_samples rows
+    row : int
+    law : ReferenceLaw
+        Of the feature that varies.
+    n_points : int
+        Places besides the knots.
+    """
+    places = _places(law, n_points)
+    f, _ = predictions(model, _moved(table, row, law, places))
+    return PicturedLine(**_frame(table, row, law, places), subject="prediction", model=tuple(f.tolist()))
+
+
+def of_alignment(
+    alignment: Alignment,
+    half_widths: float | FloatArray,
+    table: Table,
+    row: int,
+    law: ReferenceLaw,
+    *,
+    n_points: int = N_POINTS,
+) -> PicturedLine:
+    """Return a row's line of an aligned model.
+
+    Parameters
+    ----------
+    alignment : Alignment
+    half_widths : float or (n_samples,)
+        ``lambda_`` at the rows.
+    table, row, law, n_points : as for :func:`of_model`
+    """
+    places = _places(law, n_points)
+    sites = _moved(table, row, law, places)
+    laws = () if alignment.grid is None else alignment.projector.laws
+    if any(one is law for one in laws):
+        single = tables.take(table, np.array([row]))
+        f, g = alignment.along(single, [one is law for one in laws].index(True), places)
+    else:
+        f, g = alignment.predict(sites)
+    half_width = float(half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[row])
+    delivered = alignment.deliver(sites, f, g, half_width)
+    band: dict[str, Any] = {}
+    if np.isfinite(half_width):
+        low, high = np.clip(alignment.band(sites, f, half_width), *alignment.limits).T
+        plain = float(half_width) if alignment.scale.is_plain else None
+        band = {"low": tuple(low.tolist()), "high": tuple(high.tolist()), "half_width": plain}
+    return PicturedLine(
+        **_frame(table, row, law, places),
+        subject=alignment.subject or "prediction",
+        model=tuple(f.tolist()),
+        projection=tuple(g.tolist()),
+        delivered=tuple(delivered.tolist()),
+        **band,
+    )
+
+
+def lines_of_model(
+    model: Model,
+    table: Table,
+    asked: Sequence[PartQueries],
+    values: Sequence[FloatArray],
+    sizes: FloatArray,
+    numbers: IntArray,
+) -> tuple[PicturedLine, ...]:
+    """Return, for each feature with a line, that of the row that is violated most there; features never violated have none.
+
+    The points of the most violated query are marked.
+
+    Parameters
+    ----------
+    model, table
+    asked : sequence of PartQueries, n_parts of them
+    values : for each part (n_samples, n_queries, n_points)
+    sizes : (n_samples, n_parts)
+        Of the violations of each part's first query.
+    numbers : (n_samples,)
+        Positions of the rows in the users' table.
+    """
+    lines = []
+    for row, part, law in _worst_rows(asked, sizes):
+        if sizes[row, part] > 0:
+            marked = _marked(asked[part], values[part], row)
+            line = replace(of_model(model, table, row, law), row=int(numbers[row]), marked=marked)
+            lines.append(line)
+    return tuple(lines)
+
+
+def lines_of_alignment(
+    alignment: Alignment, half_widths: float | FloatArray, table: Table, sizes: FloatArray, numbers: IntArray
+) -> tuple[PicturedLine, ...]:
+    """Return, for each feature with a line, that of the row that the model violates most there, before and after."""
+    return tuple(
+        replace(of_alignment(alignment, half_widths, table, row, law), row=int(numbers[row]))
+        for row, _, law in _worst_rows(alignment.asked, sizes)
+    )
+
+
+def _worst_rows(asked: Sequence[PartQueries], sizes: FloatArray) -> list[tuple[int, int, ReferenceLaw]]:
+    """Return for each axis, at most :data:`MAX_LINES` of them, the most violated row and part, and the law."""
+    parts: dict[Any, list[int]] = {}
+    laws: dict[Any, ReferenceLaw] = {}
+    for part, one in enumerate(asked):
+        for law in one.drawn_from:
+            parts.setdefault(law.axis.key, []).append(part)
+            laws.setdefault(law.axis.key, law)
+    found = []
+    for key in list(parts)[:MAX_LINES]:
+        row, column = np.unravel_index(int(sizes[:, parts[key]].argmax()), (len(sizes), len(parts[key])))
+        found.append((int(row), parts[key][int(column)], laws[key]))
+    return found
+
+
+def _marked(asked: PartQueries, values: FloatArray, row: int) -> tuple[tuple[float, float], ...]:
+    """Return the points of a row's first query with the values there, if they lie on a line."""
+    if len(asked.drawn_from) > 1:
+        return ()
+    points = asked.rows(slice(row, row + 1)).points_of_worst(values[row][None])
+    places, answers = asked.coordinates[row, 0, points, 0], values[row, 0, points]
+    return tuple(zip(places.tolist(), answers.tolist(), strict=True))
+
+
+def _places(law: ReferenceLaw, n_points: int) -> FloatArray:
+    """Return quantiles of the reference law, and the knots where they are not many: those of trees can be thousands."""
+    chosen = weighted_quantiles(law.places, law.counts, np.linspace(0, 1, n_points))
+    knots = law.knots if law.knots.size <= 2 * n_points else law.knots[:0]
+    return np.unique(np.concatenate([knots[(knots >= law.places[0]) & (knots <= law.places[-1])], chosen]))
+
+
+def _moved(table: Table, row: int, law: ReferenceLaw, places: FloatArray) -> Table:
+    """Return the row moved to each place, (n_places,) rows."""
+    single, rows = tables.take(table, np.array([row])), np.zeros(places.size, dtype=np.intp)
+    return tables.replicate(single, rows, law.axis.moved(single, rows, places))
+
+
+def _frame(table: Table, row: int, law: ReferenceLaw, places: FloatArray) -> dict[str, Any]:
+    unit = tables.unit_of(table, law.axis.position) if len(law.axis.columns) == 1 else ""
+    single = tables.take(table, np.array([row]))
+    return {
+        "row": row,
+        "label": f"{law.axis.label} ({unit})" if unit else law.axis.label,
+        "places": tuple(places.tolist()),
+        "categories": tuple(map(str, law.axis.order or ())),
+        "own": float(law.axis.places(single)[0]),
+    }

@@ -1,0 +1,170 @@
+"""Reports: what an audit or a certificate says, arranged as a page.
+
+The order is that of a reader with little time: the verdict (:mod:`alignconf.certify.verdict`), the claim, pictures of rates
+and of the lines that are violated most, the worst queries with their coordinates, and last what would be needed to do it
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import ROUND_CEILING
+from functools import partial
+from typing import Any
+
+from alignconf.certify.report.drawing import RateRow, draw_line, draw_rates
+from alignconf.certify.report.inline_svg import inline_svg
+from alignconf.certify.report.page import FigureTable, Page, Picture
+from alignconf.certify.report.pictured_line import PicturedLine
+from alignconf.certify.verdict import Verdict, weakest
+from alignconf.certify.witness import Witness
+from alignconf.tables import printed
+
+__all__ = ["audit_page", "audit_rates", "certificate_page", "certificate_rates", "rates_table"]
+
+#: What is said where there is nothing to keep to.
+NO_LIMIT = (
+    "No verdict, as this function was asked to keep to no rate: alpha is kept on average over calibrations, or is a size. "
+    "max_rate=... gives a rate to keep to; so does calibrating with a confidence."
+)
+
+#: A page draws at most so many rates; the table has them all.
+MAX_DRAWN = 12
+
+
+def audit_page(audit: Any, max_rate: float) -> Page:
+    """Return the page of an :class:`~alignconf.certify.audit.Audit`, judged against a tolerated rate."""
+    verdict = audit.verdict(max_rate)
+    rates = audit_rates(audit, max_rate)
+    return Page(
+        title=f"Is the model {audit.property}?",
+        word=verdict.word,
+        sentence=verdict.reason,
+        facts=str(audit).split("\n"),
+        pictures=_pictures(
+            rates, audit.lines, "Row {row}, along whose line the worst violation was found; its points are marked."
+        ),
+        tables=[rates_table(rates), *_witnesses("Worst queries", "the model", audit.witnesses)],
+        settings=audit.settings,
+    )
+
+
+def certificate_page(certificate: Any, max_rate: float | None = None) -> Page:
+    """Return the page of a :class:`~alignconf.Certificate`, judged against a tolerated rate or the calibrated one.
+
+    Parameters
+    ----------
+    certificate : Certificate
+    max_rate : float in [0, 1), optional
+    """
+    rates = certificate_rates(certificate, max_rate)
+    verdicts = _verdicts(certificate, rates, max_rate)
+    word, sentence = certificate.effect, NO_LIMIT
+    if verdicts:
+        name, headline = weakest(verdicts)
+        first = f"The weakest of {len(verdicts)} verdicts, each by itself: {name}. " if len(verdicts) > 1 else ""
+        word, sentence = headline.word, f"{first}{headline.reason}"
+    return Page(
+        title=f"Certificate: {certificate.property}",
+        word=word,
+        sentence=sentence,
+        facts=str(certificate).split("\n"),
+        pictures=_pictures(
+            rates, certificate.evidence.lines, "Row {row}, along whose line the model violates the property most."
+        ),
+        tables=[
+            rates_table(rates),
+            *_witnesses("Worst queries to the delivered model", "the delivered model", certificate.evidence.witnesses),
+            *_witnesses(
+                "Worst queries to the model before alignment", "the model", certificate.evidence.witnesses_before
+            ),
+        ],
+        settings=certificate.evidence.settings,
+    )
+
+
+def audit_rates(audit: Any, max_rate: float | None) -> list[RateRow]:
+    """Return the rate of an audit, with the one that is tolerated."""
+    return [RateRow("the model", audit.violations, max_rate)]
+
+
+def certificate_rates(certificate: Any, max_rate: float | None = None) -> list[RateRow]:
+    """Return all rates of a certificate, with those to keep to: a tolerated one, or what was calibrated with confidence.
+
+    Parameters
+    ----------
+    certificate : Certificate
+    max_rate : float in [0, 1), optional
+    """
+    limit = certificate.promised if max_rate is None else max_rate
+    rates = [
+        RateRow("model before alignment", certificate.before),
+        RateRow("delivered", certificate.delivered, limit),
+        RateRow("at full strength", certificate.full_strength),
+    ]
+    promised = certificate.promised_separately or (None,) * len(certificate.separately)
+    found = zip(certificate.separately, promised, strict=True)
+    return rates + [RateRow(f"delivered, {what}", rate, alpha) for (what, rate), alpha in found]
+
+
+def _verdicts(certificate: Any, rates: Sequence[RateRow], max_rate: float | None) -> dict[str, Verdict]:
+    """Return the verdicts on the delivered function by name: all of it, and each level or group that has a limit of its own."""
+    overall = certificate.verdict(max_rate)
+    separately = {
+        row.name: Verdict(row.violations, row.max_rate, "alpha") for row in rates[3:] if row.max_rate is not None
+    }
+    return ({} if overall is None else {"delivered": overall}) | separately
+
+
+def _pictures(rates: Sequence[RateRow], lines: Sequence[PicturedLine], caption: str) -> list[Picture]:
+    drawn = rates[:MAX_DRAWN]
+    size = (3.7, 1.3 + 0.42 * len(drawn))
+    words = "Violation rates with their intervals; the table below has the numbers."
+    pictures = [Picture(inline_svg(partial(draw_rates, drawn), "rates", words, size=size), words)]
+    for number, line in enumerate(lines):
+        told = caption.format(row=line.row)
+        svg = inline_svg(partial(draw_line, line), f"line{number}", f"{told} Along it varies {line.label}.")
+        pictures.append(Picture(svg, told))
+    return pictures
+
+
+def rates_table(rows: Sequence[RateRow]) -> FigureTable:
+    """Return rates as a table, with their bounds."""
+    cells = []
+    for row in rows:
+        found = row.violations
+        verdict = "" if row.max_rate is None else f"{printed.level(row.max_rate)}: {Verdict(found, row.max_rate).word}"
+        seen = f"{found.n_rejected} of {found.n_queries}"
+        cells.append(
+            (row.name, seen, str(found), printed.percent(found.upper_bound, ROUND_CEILING), verdict or "\N{EN DASH}")
+        )
+    confidence = rows[0].violations.confidence
+    return FigureTable(
+        title="Violation rates",
+        caption=f"Of the queries asked; every interval and bound at confidence {printed.level(confidence)}, each by itself.",
+        header=("Function", "Violated queries", "Rate and interval", "At most", "Should keep to"),
+        rows=tuple(cells),
+    )
+
+
+def _witnesses(title: str, function: str, witnesses: Sequence[Witness]) -> list[FigureTable]:
+    if not witnesses:
+        return []
+    rows = []
+    for one in witnesses:
+        points = zip(one.points, one.predictions, strict=True)
+        where = "" if one.feature is None else f"{one.feature} = "
+        told = tuple(f"{where}{point}: {prediction:.6g}" for point, prediction in points)
+        size = "not accepted" if one.excess is None else f"{one.excess:.6g}"
+        rows.append((str(one.row), one.property, told, size))
+    return [
+        FigureTable(
+            title=title,
+            caption=(
+                f"What {function} predicts at the points of each query; all other features are the row's own. The last column is "
+                "by how much the demand fails, in the unit of the prediction."
+            ),
+            header=("Row of X", "Property", "Points: predictions", "Too much by"),
+            rows=tuple(rows),
+        )
+    ]

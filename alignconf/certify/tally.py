@@ -1,0 +1,182 @@
+r"""What fresh rows show of a function: answers of a tester and means, which add up over blocks of rows.
+
+A certificate needs to know of each row which of its queries failed, for three functions (the delivered one, the model, the
+repaired one), and of all rows together how far the function was moved and what that did to its errors. A :class:`Tally`
+holds both; those of two blocks of rows join to that of all of them (:meth:`Tally.joined`), so rows may lie on many machines.
+Answers are kept row by row, a truth value each, because bounds by betting depend on their order; means join by
+:meth:`alignconf.certify.error_change.Mean.joined`. Where rows are in memory the queries themselves may be kept
+(:class:`Seen`), for readers of a certificate to look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+
+import numpy as np
+
+from alignconf._typing import BoolArray, FloatArray, IntArray, Table
+from alignconf.certify.distance_claim import line_figures, line_losses, with_lines
+from alignconf.certify.error_change import Mean, RowErrors
+from alignconf.projectors.alignment import Alignment
+from alignconf.projectors.answers import Answers
+from alignconf.queries.queries import Queries
+from alignconf.queries.row_draws import RowDraws
+from alignconf.tables import table as tables
+from alignconf.tables.groups import Membership
+
+__all__ = ["Seen", "Tally", "tallied"]
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """The queries themselves, where rows are in memory.
+
+    Parameters
+    ----------
+    half_widths : float or (n_rows,)
+    rows : Table of n_rows rows
+    queries : Queries at the rows
+    sizes : (n_parts, n_rows, 3, n_queries)
+        How far each query is from being accepted by the delivered function, the model and the repaired one.
+    numbers : (n_rows,)
+        Positions of the rows in the users' table.
+    """
+
+    half_widths: float | FloatArray
+    rows: Table
+    queries: Queries
+    sizes: FloatArray
+    numbers: IntArray
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What fresh rows show.
+
+    Parameters
+    ----------
+    failed : (n_parts, n_rows, 3, n_queries)
+        Which queries of each part were failed by the delivered function, the model and the repaired one.
+    losses : (n_rows, n_bounds)
+        See :func:`alignconf.certify.distance_claim.line_losses`.
+    n_missing : int
+        Rows that lack a constrained feature and were not asked.
+    moved : Mean
+        Of the squared displacement, over all rows.
+    errors : tuple of Mean
+        Of errors before and after, and of their difference, where there are labels.
+    measure : str
+        What these errors are.
+    membership : Membership of the rows asked, where calibration was by group
+    is_full, is_same : bool
+        Whether the half-width is infinite at all rows, and whether it is one number for all of them.
+    seen : Seen or None
+        The queries themselves, if they were kept; tallies that were joined keep none.
+    """
+
+    failed: BoolArray
+    losses: FloatArray
+    n_missing: int
+    moved: Mean
+    errors: tuple[Mean, ...]
+    measure: str
+    membership: Membership | None
+    is_full: bool
+    is_same: bool
+    seen: Seen | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows were asked."""
+        return int(self.failed.shape[1])
+
+    @classmethod
+    def joined(cls, blocks: Sequence[Tally]) -> Tally:
+        """Return the tally of the rows of all blocks, one after the other."""
+        if len(blocks) == 1:
+            return blocks[0]
+        groups = [one.membership for one in blocks if one.membership is not None]
+        return cls(
+            failed=np.concatenate([one.failed for one in blocks], axis=1),
+            losses=np.concatenate([one.losses for one in blocks]),
+            n_missing=sum(one.n_missing for one in blocks),
+            moved=reduce(Mean.joined, (one.moved for one in blocks)),
+            errors=tuple(reduce(Mean.joined, means) for means in zip(*(one.errors for one in blocks), strict=True)),
+            measure=blocks[0].measure,
+            membership=Membership.joined(groups) if groups else None,
+            is_full=all(one.is_full for one in blocks),
+            is_same=all(one.is_same for one in blocks),
+        )
+
+
+def tallied(
+    alignment: Alignment,
+    half_widths: float | FloatArray,
+    table: Table,
+    draws: RowDraws,
+    errors: RowErrors | None = None,
+    membership: Membership | None = None,
+    n_queries: int = 1,
+    *,
+    keep: bool = False,
+) -> Tally:
+    """Ask the delivered function fresh queries at each row, and return what came out.
+
+    Parameters
+    ----------
+    alignment : Alignment
+    half_widths : float or (n_samples,)
+        The ``lambda_`` of the delivered function, or that of each row.
+    table : Table of n_samples rows, at least one
+    draws : RowDraws of the rows
+        Choose the queries.
+    errors : RowErrors, optional
+        How values compare with labels, where there are labels.
+    membership : Membership of the rows, optional
+    n_queries : int
+        At each row.
+    keep : bool
+        Whether to keep the queries themselves.
+    """
+    complete = np.flatnonzero(alignment.complete(table))
+    failed = np.zeros((len(alignment.asked), complete.size, 3, n_queries), dtype=bool)
+    queries = Queries(alignment.asked, complete.size, n_queries)
+    sizes, figures, seen = np.zeros(complete.size), np.zeros((complete.size, 3)), None
+    if complete.size:
+        rows = tables.take(table, complete)
+        queries = alignment.draw(rows, n_queries, draws.rows(complete))
+        widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
+        found = alignment.at_queries(rows, with_lines(alignment.declared, queries), partial(_figures, widths))
+        parts = [part[:, : 3 * n_queries].reshape(complete.size, 3, n_queries) for part in found[: len(queries.parts)]]
+        of_parts = np.stack(parts)
+        failed = of_parts > 0
+        sizes, figures = of_parts.max(axis=0)[:, 0, 0], found[-1][:, -3:]
+        seen = Seen(widths, rows, queries, of_parts, complete) if keep else None
+    f, g = alignment.predict(table)
+    aligned = alignment.deliver(table, f, g, half_widths)
+    before, after = (errors.of(f), errors.of(aligned)) if errors is not None else (f[:0], f[:0])
+    return Tally(
+        failed=failed,
+        losses=line_losses(alignment.declared, queries, sizes, figures),
+        n_missing=int(table.shape[0] - complete.size),
+        moved=Mean.of((aligned - f) ** 2),
+        errors=() if errors is None else tuple(Mean.of(values) for values in (before, after, after - before)),
+        measure="" if errors is None else errors.measure,
+        membership=membership and membership.take(complete),
+        is_full=bool(np.isinf(half_widths).all()),
+        is_same=np.ndim(half_widths) == 0,
+        seen=seen,
+    )
+
+
+def _figures(half_widths: float | FloatArray, answers: Answers) -> FloatArray:
+    """Return how far the delivered function, the model and the projection are from passing, and facts of whole lines.
+
+    Three numbers for each query and three more, (n_rows, 3 * n_queries + 3); the last are those of
+    :func:`~alignconf.certify.distance_claim.line_figures`.
+    """
+    functions = (answers.delivered(half_widths), answers.f, answers.g)
+    sizes = [answers.excess(values) for values in functions]
+    return np.column_stack([*sizes, line_figures(answers.queries, functions[0][:, 0], answers.rounding)])

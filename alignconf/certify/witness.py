@@ -1,0 +1,127 @@
+"""Witnesses: violated queries, the worst first, with their coordinates, so that anybody can ask them again.
+
+A witness names the row and the values of the feature at the points of the query; all other features are the row's own. Its
+predictions are those of the function that was asked, and ``excess`` is by how much the inequality fails there.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alignconf._typing import Feature, FloatArray, IntArray, Table
+from alignconf.queries.queries import PartQueries
+
+__all__ = ["N_WITNESSES", "Witness", "found_at", "largest"]
+
+#: So many are kept.
+N_WITNESSES = 10
+
+
+@dataclass(frozen=True)
+class Witness:
+    """One violated query: where it is and how bad.
+
+    Parameters
+    ----------
+    row : int
+        Position in ``X`` of the row on whose line the query lies.
+    property : str
+        The part of the property that is violated, in words.
+    feature : str, int or None
+        The feature that varies; None where the query is about points made from the row.
+    values : tuple
+        The values of the feature at the points of the query, in order; otherwise the points in words.
+    predictions : tuple of float
+        What the model answers there, all other features being the row's own.
+    excess : float or None
+        By how much the inequality fails, in the unit of the prediction; None where the property only says yes or no.
+    """
+
+    row: int
+    property: str
+    feature: Feature | None
+    values: tuple[Any, ...]
+    predictions: tuple[float, ...]
+    excess: float | None
+
+    @builtins.property
+    def points(self) -> tuple[str, ...]:
+        """The points of the query in words."""
+        return tuple(str(value) if self.feature is None else repr(value) for value in self.values)
+
+    def __str__(self) -> str:
+        """Return the witness in words."""
+        points = ", ".join(
+            f"{prediction:.6g} at {point}" for point, prediction in zip(self.points, self.predictions, strict=True)
+        )
+        size = "" if self.excess is None else f" (too much by {self.excess:.6g})"
+        return f"row {self.row}, {self.property}: the model predicts {points}{size}"
+
+
+def largest(sizes: FloatArray, limit: int = N_WITNESSES) -> tuple[IntArray, IntArray, IntArray]:
+    """Return rows, parts and queries of the largest positive sizes, at most one for each row and part, the worst first.
+
+    Parameters
+    ----------
+    sizes : (n_samples, n_parts, n_queries)
+        How far each query is from being accepted, 0 if it is.
+    limit : int
+        At most so many.
+
+    Returns
+    -------
+    three arrays of the same shape (n_found,)
+    """
+    worst = sizes.max(axis=2)
+    order = np.argsort(-worst, axis=None, kind="stable")[:limit]
+    rows, parts = np.unravel_index(order, worst.shape)
+    found = worst[rows, parts] > 0
+    rows, parts = rows[found], parts[found]
+    return rows, parts, sizes[rows, parts].argmax(axis=1)
+
+
+def found_at(
+    parts: Sequence[PartQueries],
+    table: Table,
+    values: Sequence[FloatArray],
+    sizes: FloatArray,
+    numbers: IntArray,
+    limit: int = N_WITNESSES,
+) -> tuple[Witness, ...]:
+    """Return the witnesses among the queries at the rows of a table, the worst first.
+
+    Parameters
+    ----------
+    parts : sequence of PartQueries at the rows, of equal numbers
+    table : Table of n_samples rows
+    values : for each part (n_samples, n_queries, n_points)
+        What the function answers at the points.
+    sizes : (n_samples, n_parts, n_queries)
+    numbers : (n_samples,)
+        Positions of the rows in the users' table.
+    limit : int
+    """
+    return tuple(
+        _witness(parts[part], table, int(row), int(query), values[part][row], int(numbers[row]), float(sizes[row, part, query]))
+        for row, part, query in zip(*largest(sizes, limit), strict=True)
+    )  # fmt: skip
+
+
+def _witness(
+    asked: PartQueries, table: Table, row: int, query: int, values: FloatArray, number: int, size: float
+) -> Witness:
+    points = asked.rows(slice(row, row + 1)).points_of_worst(values[None], query)
+    labels = asked.labels(table, row, query)
+    return Witness(
+        row=number,
+        property=str(asked.declared),
+        feature=asked.drawn_from[0].axis.feature if asked.drawn_from else None,
+        values=tuple(labels[i] for i in points),
+        predictions=tuple(values[query][points].tolist()),
+        excess=None if asked.is_opaque else size,
+    )

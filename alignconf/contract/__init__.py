@@ -1,0 +1,1 @@
+"""What a property must answer: demands, projection, what lies between."""

@@ -1,0 +1,1 @@
+"""Statements of the other kinds (search, slices, rare, forecast, propose), and watching a model in use."""

@@ -1,0 +1,267 @@
+"""The review table: candidate properties, why each is on it, and who accepted which.
+
+Nothing here enforces anything. A person reads the table and writes ``properties`` by hand, or calls :meth:`Review.accepted_by`
+with a name; the properties that this returns carry the name, and the rows that proposed them, which must not calibrate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from alignconf._typing import Table
+from alignconf.certify.error_change import ErrorChange
+from alignconf.certify.violation_rate import ViolationRate
+from alignconf.contract.property import Property
+from alignconf.deployment.finding import Finding, Kind
+from alignconf.errors import InputError
+from alignconf.tables import printed
+from alignconf.tables.checks import check_count, check_rows
+from alignconf.tables.repeats import Fingerprints, duplicates, fingerprints, surprising_repeats
+from alignconf.tables.used_rows import without_mark
+
+__all__ = ["Acceptance", "Proposal", "Review", "Status", "refuse_calibration_rows", "refuse_marks"]
+
+Status = Literal["accepted for review", "needs a person", "rejected"]
+
+#: How characters that mean something in Markdown or HTML are written.
+ESCAPED = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"} | {mark: "\\" + mark for mark in "\\|`*_[]"})
+
+HEADER = ("", "property", "status", "reason", "p-value", "violated", "change of error", "source")
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One candidate property.
+
+    Parameters
+    ----------
+    words : str
+    declared : Property or None
+        None where nothing could be read.
+    status : {"accepted for review", "needs a person", "rejected"}
+    reason : str
+    adjusted_p_value : float or None
+        For the labels having nothing to do with the feature given the others, corrected for the number of candidates; None
+        where labels were not asked.
+    violations : ViolationRate or None
+        Of the model's own predictions; None where there is no model, or nothing was asked.
+    error : ErrorChange or None
+        Of the model on rows kept for it, if the property were enforced at full strength.
+    rationale, source : str
+    """
+
+    words: str
+    declared: Property | None
+    status: Status
+    reason: str
+    adjusted_p_value: float | None = None
+    violations: ViolationRate | None = None
+    error: ErrorChange | None = None
+    rationale: str = ""
+    source: str = ""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What the table shows."""
+        return (
+            self.words,
+            self.status,
+            self.reason,
+            "" if self.adjusted_p_value is None else f"{self.adjusted_p_value:.2g}",
+            "" if self.violations is None else str(self.violations),
+            ""
+            if self.error is None
+            else f"{self.error.change:+.3g} ({self.error.change / (self.error.before or 1):+.1%})",
+            " ".join(part for part in (self.rationale, f"({self.source})" * bool(self.source)) if part),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Acceptance:
+    """Properties that a person has accepted, to be given to :class:`~alignconf.AlignedRegressor` as ``properties``.
+
+    Parameters
+    ----------
+    name : str
+        Who accepted them.
+    properties : tuple of Property
+    words : tuple of str
+    used : Fingerprints
+        Of the rows that proposed or filtered them.
+    """
+
+    name: str
+    properties: tuple[Property, ...]
+    words: tuple[str, ...]
+    used: Fingerprints
+
+    def refuse_calibration_rows(self, X: Table) -> None:
+        """Refuse rows that proposed or filtered these properties, beyond what duplicates in the data explain.
+
+        Raises
+        ------
+        InputError
+        """
+        refuse_calibration_rows(check_rows(X), self.used)
+
+    def __str__(self) -> str:
+        """Return who accepted what."""
+        return f"Accepted by {self.name}: {'; '.join(self.words)}."
+
+
+@dataclass(frozen=True, eq=False)
+class Review(Finding):
+    """A table of candidate properties for a person to read. ``str`` is the table with what it does not claim.
+
+    Parameters
+    ----------
+    proposals : tuple of Proposal
+        In the order of the entries, or if mined those for review first.
+    n_rows : int
+    n_candidates : int
+        How many were looked at; mined ones that no evidence speaks for are not in the table.
+    alpha : float or None
+        False discovery rate of what was mined; None where candidates came from people.
+    used : Fingerprints
+        Of the rows.
+    """
+
+    kind: ClassVar[Kind] = "hypothesis"
+
+    proposals: tuple[Proposal, ...]
+    n_rows: int
+    n_candidates: int
+    alpha: float | None
+    used: Fingerprints
+
+    @property
+    def for_review(self) -> tuple[Proposal, ...]:
+        """The candidates that passed every filter."""
+        return tuple(one for one in self.proposals if one.status == "accepted for review")
+
+    def accepted_by(self, name: str, *, indices: Sequence[int]) -> Acceptance:
+        """Return properties of the table that a person accepts.
+
+        Parameters
+        ----------
+        name : str
+            Who accepts them; it is kept.
+        indices : sequence of int
+            Of the rows of the table, from 0.
+
+        Raises
+        ------
+        InputError
+            If no name is given, a number is not in the table, or what stands there was rejected.
+        """
+        if not isinstance(name, str) or not name.strip():
+            raise InputError(
+                f"name must say who accepts, got {name!r}; properties are never enforced without a person."
+            )
+        if not isinstance(indices, (list, tuple, range)) or not len(indices):
+            raise InputError(f"indices must list rows of the table, got {indices!r}.")
+        chosen = []
+        for index in indices:
+            if check_count("indices", index, at_least=0) >= len(self.proposals):
+                raise InputError(
+                    f"indices has {index}, but the table has {len(self.proposals)} rows, counted from 0; choose from these."
+                )
+            one = self.proposals[index]
+            if one.status == "rejected" or one.declared is None:
+                raise InputError(f"row {index} was rejected: {one.reason} Declare the property by hand if it is meant.")
+            chosen.append((one.words, one.declared))
+        return Acceptance(name, tuple(one for _, one in chosen), tuple(words for words, _ in chosen), self.used)
+
+    def refuse_calibration_rows(self, X: Table) -> None:
+        """Refuse rows that proposed or filtered these properties; see :meth:`Acceptance.refuse_calibration_rows`."""
+        refuse_calibration_rows(check_rows(X), self.used)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the kind and every figure, without the fingerprints of rows."""
+        return {
+            "kind": self.kind,
+            "n_rows": self.n_rows,
+            "n_candidates": self.n_candidates,
+            "alpha": self.alpha,
+            "proposals": [_figures(one) for one in self.proposals],
+        }
+
+    def to_markdown(self) -> str:
+        """Return the table in Markdown; what others wrote is escaped."""
+        lines = [HEADER, ("---",) * len(HEADER), *((str(i), *one.cells) for i, one in enumerate(self.proposals))]
+        return "\n".join(
+            "| " + " | ".join(cell if cell == "---" else _plain(cell) for cell in line) + " |" for line in lines
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [(str(i), *one.cells) for i, one in enumerate(self.proposals)]
+        head = "".join(f"<th>{escape(cell)}</th>" for cell in HEADER)
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        return f"<p>{escape(self._claim)}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    @property
+    def _claim(self) -> str:
+        mined = (
+            ""
+            if self.alpha is None
+            else f" Of directions with evidence, and of bends, an expected share of at most {printed.level(self.alpha)} is "
+            "about features on which labels do not depend given the others (approximate: many rows, and the others well adjusted "
+            "for)."
+        )
+        return (
+            f"Hypotheses for a person to judge: {len(self.for_review)} of {self.n_candidates} candidates, from {self.n_rows} "
+            f"rows.{mined} What data show is not what a model should do: biased data propose their bias. Nothing is enforced, "
+            "and these rows must not calibrate."
+        )
+
+    def __str__(self) -> str:
+        """Return the claim and the table."""
+        lines = [self._claim]
+        for i, one in enumerate(self.proposals):
+            lines.append(f"{i}. {_plain(one.words)}: {one.status}. {_plain(one.reason)}")
+        return "\n".join(lines)
+
+
+def refuse_calibration_rows(table: Table, used: Fingerprints) -> None:
+    """Refuse rows that are among those with given sorted fingerprints, beyond what duplicates explain."""
+    refuse_marks(fingerprints(table), used)
+
+
+def refuse_marks(marks: Fingerprints, used: Fingerprints) -> None:
+    """Refuse rows that calibrate, by their fingerprints, if they are among rows that propose, by sorted ones."""
+    marks, used = without_mark(marks), np.sort(without_mark(used))
+    place = np.minimum(np.searchsorted(used, marks), max(used.size - 1, 0))
+    n_repeated = int((used[place] == marks).sum()) if used.size else 0
+    if surprising_repeats(n_repeated, marks.size, duplicates(used), used.size):
+        raise InputError(
+            f"{n_repeated} of the {marks.size} rows that calibrate are among the {used.size} rows that propose or filter "
+            "properties: chosen and calibrated on the same rows, a promise does not hold. Use other rows for one of the two."
+        )
+
+
+def _figures(one: Proposal) -> dict[str, Any]:
+    return {
+        "words": one.words,
+        "property": None if one.declared is None else repr(one.declared),
+        "status": one.status,
+        "reason": one.reason,
+        "adjusted_p_value": one.adjusted_p_value,
+        "violation_rate": None if one.violations is None else one.violations.rate,
+        "violation_interval": None if one.violations is None else list(one.violations.interval),
+        "relative_change_of_error": None
+        if one.error is None
+        else float(np.divide(one.error.change, one.error.before or 1)),
+        "rationale": one.rationale,
+        "source": one.source,
+    }
+
+
+def _plain(cell: str) -> str:
+    """Return a text that says itself in Markdown: one line, no markup, no control characters."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in cell).split())
+    return line.translate(ESCAPED)

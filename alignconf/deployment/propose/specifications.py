@@ -1,0 +1,400 @@
+r"""Specifications: properties that people, or language models, have written down, read as data.
+
+A file holds a list of entries in JSON or YAML, each of them a mapping with some of the keys ``type``, ``feature``,
+``features``, ``direction``, ``region``, ``order``, ``bounds``, ``tol``, ``rationale`` and ``source``. The vocabulary is
+closed: a key or a type that is not in it is refused, and so is a value of the wrong kind.
+
+===================  =====================================  ==========================================================
+type                 needs                                  means
+===================  =====================================  ==========================================================
+monotone             feature, direction                     increasing or decreasing
+concave, convex      feature
+unimodal, constant   feature
+ordered              feature, order                         predictions follow the order of the categories
+slope                feature, bounds: [low, high]           change per unit, null for no limit on a side
+bounded              bounds: [low, high]                    predictions within limits, null for none on a side
+dominates            features: [one, other]                 a unit of the one matters at least as much as of the other
+diminishing returns  features: [one, other]                 the more of the one, the less the other adds
+===================  =====================================  ==========================================================
+
+**Nothing is executed.** Texts are compared with the vocabulary and with column names and are shown, escaped; none is evaluated,
+imported, formatted into code or used as a path. YAML is read by ``yaml.safe_load`` and must hold no tags, anchors or aliases;
+size, depth and length are limited before anything is built. The package calls no language model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from alignconf._typing import Feature
+from alignconf.contract.property import Property
+from alignconf.errors import AlignConfError, InputError
+from alignconf.properties import (
+    AllOf,
+    Bounded,
+    Concave,
+    Convex,
+    Decreasing,
+    DiminishingReturns,
+    Dominates,
+    Increasing,
+    Invariant,
+    Ordered,
+    SlopeAtLeast,
+    SlopeAtMost,
+    Unimodal,
+)
+
+__all__ = ["Malformed", "Specification", "read_specifications"]
+
+LARGEST_TEXT = 1_000_000
+MOST_ENTRIES = 1000
+LONGEST_WORDS = 1000
+LONGEST_NAME = 200
+MOST_CATEGORIES = 100
+DEEPEST = 5
+
+#: For each type: what it needs beyond itself.
+NEEDS: dict[str, tuple[str, ...]] = {
+    "monotone": ("feature", "direction"),
+    "concave": ("feature",),
+    "convex": ("feature",),
+    "unimodal": ("feature",),
+    "constant": ("feature",),
+    "ordered": ("feature", "order"),
+    "slope": ("feature", "bounds"),
+    "bounded": ("bounds",),
+    "dominates": ("features",),
+    "diminishing returns": ("features",),
+}
+OPTIONAL = ("region", "tol", "rationale", "source")
+KEYS = ("type", "feature", "features", "direction", "region", "order", "bounds", "tol", "rationale", "source")
+
+
+@dataclass(frozen=True)
+class Specification:
+    """One entry that the vocabulary knows, not yet compared with any rows.
+
+    Parameters
+    ----------
+    position : int
+        In the file, from 0.
+    type : str
+    features : tuple of str or int
+    declared : Property
+        What it declares, wherever it applies.
+    region : tuple of (feature, values)
+        Where it applies: limits ``(low, high)`` of a number, or a tuple of categories in a list; empty for everywhere.
+    rationale, source : str
+    """
+
+    position: int
+    type: str
+    features: tuple[Feature, ...]
+    declared: Property
+    region: tuple[tuple[Feature, tuple[Any, ...]], ...]
+    rationale: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """One entry that is refused, and why.
+
+    Parameters
+    ----------
+    position : int
+    reason : str
+    shown : str
+        The beginning of what stands there.
+    rationale, source : str
+    """
+
+    position: int
+    reason: str
+    shown: str
+    rationale: str = ""
+    source: str = ""
+
+
+Entry: TypeAlias = Specification | Malformed
+
+
+def read_specifications(source: str | Path) -> tuple[Entry, ...]:
+    """Read a list of specifications, as data.
+
+    Parameters
+    ----------
+    source : str or Path
+        A path to a file that ends in ``.json``, ``.yaml`` or ``.yml``, or the text itself: JSON if it begins with a bracket,
+        else YAML.
+
+    Returns
+    -------
+    tuple of Specification or Malformed
+        One for each entry, in order. A bad entry does not stop the others.
+
+    Raises
+    ------
+    InputError
+        If the text is too large or too deep, is not JSON or YAML, uses YAML's tags, anchors or aliases, or holds no list.
+    ImportError
+        For YAML without PyYAML.
+
+    Examples
+    --------
+    >>> read_specifications('[{"type": "monotone", "feature": "age", "direction": "decreasing"}]')[0].declared
+    Decreasing('age')
+    >>> read_specifications('[{"type": "exec", "feature": "age"}]')[0].reason[:38]
+    "type 'exec' is not in the vocabulary; "
+    """
+    text, is_json = _text_of(source)
+    if len(text) > LARGEST_TEXT:
+        raise InputError(f"source holds {len(text)} characters; expected at most {LARGEST_TEXT}. Split the list.")
+    entries = _from_json(text) if is_json else _from_yaml(text)
+    if not isinstance(entries, list):
+        raise InputError(
+            f"source holds a {type(entries).__name__}; expected a list of specifications, such as "
+            "[{'type': 'concave', 'feature': 'dose'}]."
+        )
+    if len(entries) > MOST_ENTRIES:
+        raise InputError(f"source holds {len(entries)} entries; expected at most {MOST_ENTRIES}. Split the list.")
+    return tuple(_read(position, entry) for position, entry in enumerate(entries))
+
+
+def _text_of(source: Any) -> tuple[str, bool]:
+    """Return a text, and whether it is JSON."""
+    if not isinstance(source, (str, Path)):
+        raise InputError(f"source must be a path or a text, got {type(source).__name__}; give the path of the file.")
+    is_path = isinstance(source, Path) or (
+        "\n" not in source and len(source) < 1000 and source.lower().endswith((".json", ".yaml", ".yml"))
+    )
+    if not is_path:
+        return str(source), str(source).lstrip()[:1] in ("[", "{")
+    path = Path(source)
+    if path.suffix.lower() not in (".json", ".yaml", ".yml"):
+        raise InputError(f"source is the path {str(path)!r}; expected a file that ends in .json, .yaml or .yml.")
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(LARGEST_TEXT + 1), path.suffix.lower() == ".json"
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"source {str(path)!r} cannot be read: {error}. Give the path of a file in UTF-8.") from error
+
+
+def _from_json(text: str) -> Any:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise ValueError("a key is given twice")
+        return dict(pairs)
+
+    def finite(word: str) -> Any:
+        raise ValueError(f"{word} is not a number")
+
+    try:
+        return json.loads(text, object_pairs_hook=once, parse_constant=finite)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"source is not JSON: {str(error)[:200]}. Correct the text.") from error
+
+
+def _from_yaml(text: str) -> Any:
+    try:
+        import yaml
+    except ImportError as error:
+        raise ImportError("YAML needs PyYAML: install alignconf[yaml], or write the list as JSON.") from error
+    try:
+        depth = 0
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            if isinstance(token, (yaml.TagToken, yaml.AnchorToken, yaml.AliasToken)):
+                raise InputError(
+                    f"source uses YAML's {type(token).__name__[:-5].lower()} in line {token.start_mark.line + 1}; expected "
+                    "plain lists, mappings, texts and numbers."
+                )
+            opens = (
+                yaml.BlockSequenceStartToken,
+                yaml.BlockMappingStartToken,
+                yaml.FlowSequenceStartToken,
+                yaml.FlowMappingStartToken,
+            )
+            closes = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
+            depth += isinstance(token, opens) - isinstance(token, closes)
+            if depth > 2 * DEEPEST:
+                raise InputError(
+                    f"source is nested more than {2 * DEEPEST} deep; expected a flat list of specifications."
+                )
+        _refuse_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader))
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"source is not YAML: {str(error)[:200]}. Correct the text.") from error
+
+
+def _refuse_repeated_keys(node: Any) -> None:
+    """Refuse a mapping of YAML's that gives a key twice, of which the loader would keep one."""
+    if type(node).__name__ == "MappingNode":
+        keys = [key.value for key, _ in node.value if type(key).__name__ == "ScalarNode"]
+        if len(set(keys)) < len(keys):
+            raise InputError(
+                f"source gives a key twice in the mapping of line {node.start_mark.line + 1}; keep one of them."
+            )
+        for _, value in node.value:
+            _refuse_repeated_keys(value)
+    elif type(node).__name__ == "SequenceNode":
+        for value in node.value:
+            _refuse_repeated_keys(value)
+
+
+def _read(position: int, entry: Any) -> Entry:
+    """Return an entry of the list, read or refused."""
+    try:
+        return _specification(position, entry)
+    except AlignConfError as error:
+        words = entry if isinstance(entry, Mapping) else {}
+        told = {key: words[key] for key in ("rationale", "source") if isinstance(words.get(key), str)}
+        short = {key: value[:LONGEST_WORDS] for key, value in told.items()}
+        return Malformed(position, str(error), _shown(entry), **short)
+
+
+def _specification(position: int, entry: Any) -> Specification:
+    if not isinstance(entry, Mapping):
+        raise InputError(f"the entry is a {type(entry).__name__}; expected a mapping with a type.")
+    unknown = [key for key in entry if key not in KEYS]
+    if unknown:
+        raise InputError(f"key {_shown(unknown[0])} is not in the vocabulary; expected some of {', '.join(KEYS)}.")
+    kind = entry.get("type")
+    if not isinstance(kind, str) or kind not in NEEDS:
+        raise InputError(f"type {_shown(kind)} is not in the vocabulary; expected one of {', '.join(NEEDS)}.")
+    missing = [key for key in NEEDS[kind] if key not in entry]
+    if missing:
+        raise InputError(f"{missing[0]} is missing; type {kind!r} needs {' and '.join(NEEDS[kind])}.")
+    surplus = [key for key in entry if key not in ("type", *NEEDS[kind], *OPTIONAL)]
+    if surplus:
+        raise InputError(f"type {kind!r} takes no {surplus[0]}; leave it out.")
+    words = {key: _words(key, entry.get(key, "")) for key in ("rationale", "source")}
+    features = _features(entry)
+    tol = entry.get("tol", 0)
+    if isinstance(tol, bool) or not isinstance(tol, (int, float)) or not isfinite(tol) or tol < 0:
+        raise InputError(f"tol must be a finite number of at least 0, got {_shown(tol)}.")
+    if tol and kind == "bounded":
+        raise InputError("type 'bounded' takes no tol; widen the bounds instead.")
+    region = _region(entry.get("region", {}))
+    inside = {feature for feature, _ in region} & set(features)
+    if inside:
+        raise InputError(
+            f"region limits {_shown(sorted(inside, key=str)[0])}, which varies along lines; name other features."
+        )
+    declared = _declared(kind, entry, features, float(tol))
+    return Specification(position, kind, features, declared, region, words["rationale"], words["source"])
+
+
+def _declared(kind: str, entry: Mapping[str, Any], features: tuple[Feature, ...], tol: float) -> Property:
+    """Return the property that an entry declares."""
+    simple: dict[str, type[Concave | Convex | Unimodal | Invariant]] = {
+        "concave": Concave,
+        "convex": Convex,
+        "unimodal": Unimodal,
+        "constant": Invariant,
+    }
+    if kind in simple:
+        return simple[kind](features[0], tol=tol)
+    if kind == "monotone":
+        directions = {"increasing": Increasing, "decreasing": Decreasing}
+        direction = entry["direction"]
+        if not isinstance(direction, str) or direction not in directions:
+            raise InputError(f"direction must be 'increasing' or 'decreasing', got {_shown(direction)}.")
+        return directions[direction](features[0], tol=tol)
+    if kind == "ordered":
+        return Ordered(features[0], _order(entry["order"]), tol=tol)
+    if kind == "dominates":
+        return Dominates(features[0], features[1], tol=tol)
+    if kind == "diminishing returns":
+        return DiminishingReturns(features[0], features[1], tol=tol)
+    low, high = _limits(entry["bounds"])
+    if kind == "bounded":
+        return Bounded(
+            *(limit if limit is not None else sign for limit, sign in ((low, float("-inf")), (high, float("inf"))))
+        )
+    sides: list[Property] = []
+    if low is not None:
+        sides.append(SlopeAtLeast(features[0], low, tol=tol))
+    if high is not None:
+        sides.append(SlopeAtMost(features[0], high, tol=tol))
+    return sides[0] if len(sides) == 1 else AllOf(*sides)
+
+
+def _features(entry: Mapping[str, Any]) -> tuple[Feature, ...]:
+    if "features" in entry:
+        named = entry["features"]
+        if not isinstance(named, list) or len(named) != 2 or named[0] == named[1]:
+            raise InputError(f"features must be a list of two different columns, got {_shown(named)}.")
+        return tuple(_feature(one) for one in named)
+    return (_feature(entry["feature"]),) if "feature" in entry else ()
+
+
+def _feature(value: Any) -> Feature:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (str, int))
+        or (isinstance(value, str) and not 0 < len(value) <= LONGEST_NAME)
+    ):
+        raise InputError(f"feature must be a column name or a column position, got {_shown(value)}.")
+    return value
+
+
+def _order(value: Any) -> list[Any]:
+    plain = isinstance(value, list) and all(isinstance(one, (str, int, float)) for one in value)
+    if not plain or not 2 <= len(value) <= MOST_CATEGORIES:
+        raise InputError(f"order must list 2 to {MOST_CATEGORIES} categories from first to last, got {_shown(value)}.")
+    return list(value)
+
+
+def _limits(value: Any) -> tuple[float | None, float | None]:
+    def is_limit(one: Any) -> bool:
+        return one is None or (isinstance(one, (int, float)) and not isinstance(one, bool) and isfinite(one))
+
+    if not isinstance(value, list) or len(value) != 2 or not all(map(is_limit, value)) or value == [None, None]:
+        raise InputError(f"bounds must be a list of two numbers, one of which may be null, got {_shown(value)}.")
+    low, high = value
+    if low is not None and high is not None and low > high:
+        raise InputError(f"bounds must not be the wrong way round, got {_shown(value)}; swap them.")
+    return low, high
+
+
+def _region(value: Any) -> tuple[tuple[Feature, tuple[Any, ...]], ...]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"region must map columns to limits [low, high] or lists of categories, got {_shown(value)}.")
+    found: list[tuple[Feature, tuple[Any, ...]]] = []
+    for feature, limits in value.items():
+        numbers = isinstance(limits, list) and any(
+            isinstance(one, (int, float)) and not isinstance(one, bool) for one in limits
+        )
+        if numbers:
+            found.append((_feature(feature), _limits(limits)))
+        elif (
+            isinstance(limits, list)
+            and 0 < len(limits) <= MOST_CATEGORIES
+            and all(isinstance(one, str) for one in limits)
+        ):
+            found.append((_feature(feature), (tuple(limits),)))
+        else:
+            raise InputError(
+                f"region of {_shown(feature)} must be limits [low, high] or a list of categories, got {_shown(limits)}."
+            )
+    return tuple(found)
+
+
+def _words(key: str, value: Any) -> str:
+    if not isinstance(value, str) or len(value) > LONGEST_WORDS:
+        raise InputError(f"{key} must be a text of at most {LONGEST_WORDS} characters, got {_shown(value)}.")
+    return value
+
+
+def _shown(value: Any) -> str:
+    """Return the beginning of how a value is typed, in one line."""
+    shown = repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."

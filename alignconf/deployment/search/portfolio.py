@@ -1,0 +1,175 @@
+"""Three ways to search, one after the other, on one budget.
+
+1. **Screening.** Whole lines of rows, half of them data and half from anywhere in the box, at a few places each: the worst
+   pair of a line costs as many model rows as it has places (:mod:`alignconf.deployment.search.profiles`). For what is not
+   about lines, single queries.
+2. **Differential evolution** [1]_ from the best of them, over columns and places together, by :mod:`scipy.optimize`. Its
+   moves are differences of queries that were good, so columns that must move together do.
+3. **Polish.** From the best queries of different regions: one column at a time at many values at once, then the whole line
+   again at places that are dense around the old ones. It ends with the budget.
+
+On tree ensembles plain coordinate ascent is little better than random queries, because nothing changes within a piece and
+violations need several columns to be right. That is what the coordinate search of prompts known as ARCA [2]_ amounts to
+where there is no gradient; what it has that helps here is to score many candidates of one coordinate in one batch.
+
+References
+----------
+.. [1] Storn, R. and Price, K. (1997). Differential evolution. Journal of Global Optimization 11, 341-359.
+   doi:10.1023/A:1008202821328
+.. [2] Jones, E., Dragan, A., Raghunathan, A. and Steinhardt, J. (2023). Automatically Auditing Large Language Models via
+   Discrete Optimization. ICML 2023. arXiv:2303.04381
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.optimize import differential_evolution
+
+from alignconf._typing import FloatArray, IntArray
+from alignconf.deployment.search.archive import Archive
+from alignconf.deployment.search.box import BELOW_ONE
+
+__all__ = ["evolve", "polish", "screen"]
+
+#: Places of a line that are asked in screening, and in polish.
+SCREEN_PLACES = 8
+POLISH_PLACES = 32
+
+#: Values of a column that are tried at once in polish; starts it begins with, if the budget does for some rounds; and ends with.
+POLISH_VALUES = 16
+N_STARTS = 40
+N_FINALISTS = 8
+ROUNDS = 2
+
+#: Local moves go this far, or less by a factor of up to the exponential of the other.
+NEAR = 0.05
+FINER = 5.0
+
+POPULATION = 200
+
+#: What the ranking of a query that cannot be asked counts as; infinities have no differences.
+WORST = -1e100
+
+
+def screen(archive: Archive, data: FloatArray, n_rows: int, random: np.random.Generator) -> None:
+    """Ask lines, or single queries, at data and anywhere, for about ``n_rows`` model rows.
+
+    Parameters
+    ----------
+    archive : Archive
+    data : (n_data, n_dims)
+        Points whose columns stand for rows of data; their places do not matter.
+    n_rows : int
+    random : numpy.random.Generator
+    """
+    target = archive.target
+    n_queries = n_rows // (SCREEN_PLACES if target.is_line else target.n_sites)
+    if n_queries < 1:
+        return
+    points = random.uniform(size=(n_queries, target.n_dims))
+    some = random.integers(len(data), size=n_queries // 2)
+    points[: some.size, : len(target.free)] = data[some, : len(target.free)]
+    if target.is_line:
+        archive.ask_lines(points, _spread_out(n_queries, SCREEN_PLACES, random))
+    else:
+        archive.ask(points)
+
+
+def evolve(archive: Archive, n_rows: int, random: np.random.Generator) -> None:
+    """Run differential evolution from the best points known, for at most ``n_rows`` model rows."""
+    target = archive.target
+    start = archive.points[: min(POPULATION, n_rows // (4 * target.n_sites))]
+    if len(start) < 5 or target.n_dims == 0:
+        return
+    generations = n_rows // (target.n_sites * len(start)) - 1
+
+    def loss(columns: FloatArray) -> FloatArray:
+        ranking = archive.ask(np.clip(columns.T, 0.0, BELOW_ONE))
+        losses = np.full(columns.shape[1], -WORST)
+        losses[: ranking.size] = -np.maximum(ranking, WORST)
+        return losses
+
+    differential_evolution(
+        loss,
+        [(0.0, 1.0)] * target.n_dims,
+        strategy="rand1bin",
+        maxiter=max(1, generations),
+        init=np.clip(start, 0.0, BELOW_ONE),
+        tol=0.0,
+        polish=False,
+        updating="deferred",
+        vectorized=True,
+        seed=random,
+    )
+
+
+def polish(archive: Archive, random: np.random.Generator) -> None:
+    """Improve the best points of different regions until the budget is spent; the worse half drops out each time."""
+    target = archive.target
+    cost = 2 * POLISH_VALUES * target.n_sites * target.n_dims
+    points, ranking = archive.starts(min(N_STARTS, max(N_FINALISTS, archive.left // (ROUNDS * cost))))
+    while len(points) and archive.left >= max(POLISH_PLACES, target.n_sites):
+        before = target.model.n_rows
+        points, ranking = _improved(archive, points, ranking, random)
+        best = np.argsort(-ranking, kind="stable")[: max(N_FINALISTS, len(ranking) // 2)]
+        points, ranking = points[best], ranking[best]
+        if target.model.n_rows == before:
+            return
+
+
+def _improved(
+    archive: Archive, points: FloatArray, ranking: FloatArray, random: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Return points, (n_points, n_dims), that are no worse than given ones: each column in turn, then the places."""
+    target = archive.target
+    moved = len(target.free) if target.is_line else target.n_dims
+    for k in random.permutation(moved):
+        tried = [_values_to_try(archive, int(k), own, random) for own in points[:, k]]
+        moves = np.repeat(points, [one.size for one in tried], axis=0)
+        moves[:, k] = np.concatenate(tried)
+        of_point = np.repeat(np.arange(len(points)), [one.size for one in tried])
+        points, ranking = _better(points, ranking, moves, archive.ask(moves), of_point)
+    if target.is_line:
+        at = np.stack([_places_to_try(one[moved:], random) for one in points])
+        found, worst = archive.ask_lines(points, at)
+        points, ranking = _better(points, ranking, worst, found, np.arange(len(points)))
+    return points, ranking
+
+
+def _better(
+    points: FloatArray, ranking: FloatArray, moves: FloatArray, found: FloatArray, of_point: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return each point, or the best of its moves where that is better; moves that the budget did not allow have no ranking."""
+    points, ranking = points.copy(), ranking.copy()
+    for k in np.argsort(found, kind="stable"):
+        own = of_point[k]
+        if found[k] > ranking[own]:
+            points[own], ranking[own] = moves[k], found[k]
+    return points, ranking
+
+
+def _places_to_try(own: FloatArray, random: np.random.Generator) -> FloatArray:
+    """Return places of a line: some anywhere, the query's own, and some near these."""
+    near = _near(np.repeat(own, POLISH_PLACES // 4), random)
+    return np.concatenate([_spread_out(1, POLISH_PLACES, random)[0], own, near])
+
+
+def _values_to_try(archive: Archive, k: int, own: float, random: np.random.Generator) -> FloatArray:
+    """Return coordinates of a column: all of its candidates if they are few, else some anywhere and some near by."""
+    target = archive.target
+    candidates = target.box.columns[target.free[k]] if k < len(target.free) else target.places[k - len(target.free)]
+    if candidates.size is not None and candidates.size <= 2 * POLISH_VALUES:
+        return np.asarray((np.arange(candidates.size) + 0.5) / candidates.size)
+    near = _near(np.full(POLISH_VALUES // 2, own), random)
+    return np.concatenate([_spread_out(1, POLISH_VALUES, random)[0], near])
+
+
+def _near(points: FloatArray, random: np.random.Generator) -> FloatArray:
+    """Return numbers in [0, 1) near given ones, at distances of several orders of magnitude."""
+    distances = NEAR * np.exp(-FINER * random.uniform(size=points.size))
+    return np.asarray(np.clip(points + distances * random.standard_normal(points.size), 0.0, BELOW_ONE))
+
+
+def _spread_out(n_lines: int, n_places: int, random: np.random.Generator) -> FloatArray:
+    """Return increasing numbers in [0, 1), (n_lines, n_places), one in each of as many equal parts."""
+    return np.asarray((np.arange(n_places) + random.uniform(size=(n_lines, n_places))) / n_places)

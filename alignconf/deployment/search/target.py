@@ -1,0 +1,182 @@
+r"""What is maximised: the margin of one query of one part, as a function of a point of the unit cube.
+
+The coordinates are those of the columns that matter to the query, then those of its places. A line property does not look
+at the row's own value of its feature, so this has no coordinate. A margin says how bad a violation is, but between queries
+that are answered well it leads nowhere: the margin of a pair is largest, namely 0, where its two places are one. So queries
+that are not violated are ranked by their margin per distance of their places,
+
+.. math:: r = \begin{cases} \text{margin} & \text{margin} > 0 \\ \text{margin} / \text{distance} & \text{otherwise,}
+          \end{cases}
+
+which is largest where the model is nearest to a violation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from alignconf._typing import BoolArray, FloatArray, Table
+from alignconf.deployment.plausibility import Plausibility
+from alignconf.deployment.search.box import Box, Candidates, places_along
+from alignconf.deployment.search.profiles import ranked, worst_on_lines
+from alignconf.deployment.violation_score import CountedModel, part_margins
+from alignconf.lines.axis import TradeAxis
+from alignconf.queries.along_line import LineQueries
+from alignconf.queries.chosen import at_places
+from alignconf.queries.plane import PlaneQueries
+from alignconf.queries.queries import PartQueries
+
+__all__ = ["Asked", "Target"]
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Queries that were asked.
+
+    Parameters
+    ----------
+    points : (n_queries, n_dims)
+        Of the unit cube.
+    margins : (n_queries,)
+        Minus infinity for a query that cannot be asked.
+    ranking : (n_queries,)
+        What the search goes by.
+    beyond : (n_queries,)
+        How far the farthest end is from the data, as a multiple of what counts as natural.
+    """
+
+    points: FloatArray
+    margins: FloatArray
+    ranking: FloatArray
+    beyond: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One part of a property, asked anywhere in a box.
+
+    Parameters
+    ----------
+    model : CountedModel
+    part : PartQueries
+    box : Box
+    plausibility : Plausibility or None
+        None where every query counts.
+    farthest : float
+        The largest distance from the data that counts as natural.
+    """
+
+    model: CountedModel
+    part: PartQueries
+    box: Box
+    plausibility: Plausibility | None = None
+    farthest: float = np.inf
+
+    @property
+    def is_line(self) -> bool:
+        """Whether the part is about lines."""
+        return isinstance(self.part, LineQueries)
+
+    @property
+    def free(self) -> tuple[int, ...]:
+        """The positions of the columns that matter to a query."""
+        fixed = {law.axis.position for law in self.part.drawn_from if not isinstance(law.axis, TradeAxis)}
+        return tuple(i for i in range(len(self.box.columns)) if i not in fixed)
+
+    @property
+    def places(self) -> tuple[Candidates, ...]:
+        """The candidates of each place of a query."""
+        if isinstance(self.part, LineQueries):
+            return (places_along(self.part.law.axis, self.box),) * self.part.part.n_points
+        if isinstance(self.part, PlaneQueries):
+            return tuple(places_along(law.axis, self.box) for law in self.part.laws for _ in range(2))
+        return ()
+
+    @property
+    def n_dims(self) -> int:
+        """Coordinates of a query."""
+        return len(self.free) + len(self.places)
+
+    @property
+    def n_sites(self) -> int:
+        """Model rows that one query costs."""
+        return len(self.places) if self.is_line else self.part.n_sites if not self.places else 4
+
+    def rows(self, points: FloatArray) -> Table:
+        """Return the rows of queries, without their places."""
+        columns = {i: self.box.columns[i].at(points[:, k]) for k, i in enumerate(self.free)}
+        return self.box.rows(columns, len(points))
+
+    def queries(self, points: FloatArray) -> tuple[Table, PartQueries]:
+        """Return the rows of queries, and one query at each."""
+        table, first = self.rows(points), len(self.free)
+        at = [np.asarray(one.at(points[:, first + k]), dtype=np.float64) for k, one in enumerate(self.places)]
+        if isinstance(self.part, LineQueries):
+            return table, at_places(self.part, np.stack(at, axis=-1)[:, None])
+        if isinstance(self.part, PlaneQueries):
+            sides = np.sort(np.stack(at, axis=-1).reshape(-1, 1, 2, 2), axis=-1)
+            return table, replace(self.part, places=sides)
+        return table, self.part.placed(table, np.zeros((len(points), 1, 0)))
+
+    def ask(self, points: FloatArray) -> Asked:
+        """Ask the model one query at each point of the unit cube."""
+        table, asked = self.queries(points)
+        sites = asked.sites(table)
+        values, size = self._answers(asked, sites)
+        margins = part_margins(asked, values, size)[:, 0]
+        margins = np.where(self._can_be_asked(table), margins, -np.inf)
+        return Asked(points, margins, ranked(margins, _spread(asked, len(points))), self._beyond(sites, len(points)))
+
+    def ask_lines(self, points: FloatArray, at: FloatArray) -> Asked:
+        """Ask whole lines: at each point's row the worst query with places among some, (n_queries, n_places) in [0, 1).
+
+        Costs ``n_places`` model rows for each line; the points returned have the places of the worst query.
+        """
+        if not isinstance(self.part, LineQueries):
+            raise TypeError(f"{self.part.declared} is not a property of lines")
+        table, at = self.rows(points), np.sort(at, axis=-1)
+        places = np.asarray(self.places[0].at(at), dtype=np.float64)
+        line = at_places(self.part, places[:, None])
+        sites = line.sites(table)
+        answered, rounding = self.model.with_rounding(sites[0])
+        values = line.arrange([answered])
+        _, chosen = worst_on_lines(self.part.part, places, values[:, 0])
+        own = np.take_along_axis(values[:, 0], chosen, axis=1)[:, None]
+        asked = at_places(self.part, np.take_along_axis(places, chosen, axis=1)[:, None])
+        margins = part_margins(asked, own, rounding.of(own))[:, 0]
+        margins = np.where(self._can_be_asked(table), margins, -np.inf)
+        worst = np.concatenate([points[:, : len(self.free)], np.take_along_axis(at, chosen, axis=1)], axis=1)
+        beyond = self._beyond(asked.sites(table) if self.plausibility is not None else [], len(points))
+        return Asked(worst, margins, ranked(margins, _spread(asked, len(points))), beyond)
+
+    def _answers(self, asked: PartQueries, sites: list[Table]) -> tuple[FloatArray, FloatArray]:
+        """Return the model's values at the points of queries, (n_queries, 1, n_points), and what of them is rounding."""
+        answers = [self.model.with_rounding(one) for one in sites]
+        values = asked.arrange([values for values, _ in answers])
+        return values, answers[0][1].of(values)
+
+    def _can_be_asked(self, table: Table) -> BoolArray:
+        """Return which rows have a place on the part's lines."""
+        axes = [law.axis for law in self.part.drawn_from if isinstance(law.axis, TradeAxis)]
+        possible = np.ones(table.shape[0], dtype=bool)
+        for axis in axes:
+            possible &= ~np.isnan(axis.places(table))
+        return possible
+
+    def _beyond(self, sites: list[Table], n_queries: int) -> FloatArray:
+        """Return how far the farthest end of each query is from the data, as a multiple of what counts as natural."""
+        if self.plausibility is None:
+            return np.zeros(n_queries)
+        distances = [self.plausibility.distances(one).reshape(n_queries, -1) for one in sites]
+        return np.asarray(np.concatenate(distances, axis=1).max(axis=1) / self.farthest)
+
+
+def _spread(asked: PartQueries, n_queries: int) -> FloatArray:
+    """Return how far apart the places of queries are, (n_queries,), an area for rectangles; 1 where there are none."""
+    if isinstance(asked, LineQueries):
+        return np.asarray(np.ptp(asked.places[:, 0], axis=-1))
+    if isinstance(asked, PlaneQueries):
+        return np.asarray(np.diff(asked.places[:, 0], axis=-1)[..., 0].prod(axis=-1))
+    return np.ones(n_queries)

@@ -1,0 +1,400 @@
+"""What aligned estimators share: which rows do what, and the order of the stages.
+
+An :class:`AlignedEstimator` fixes reference laws and knots from some rows (:mod:`alignconf.projectors.alignment`),
+calibrates on others (:mod:`alignconf.losses.magnitude`, :mod:`alignconf.calibration.claim`) and certifies on others still
+(:mod:`alignconf.certify.certificate`); they are never the same. What is aligned, a regressor's prediction or one class's
+probability, is the subclass's answer.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+
+from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
+from alignconf.calibration.claim import Calibration
+from alignconf.calibration.levels import read_levels
+from alignconf.calibration.loss_family import Scores
+from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.calibration.threshold import Threshold
+from alignconf.contract.property import Declaration
+from alignconf.errors import CalibrationError, InputError, NotCalibratedError
+from alignconf.estimators.conventions import ConventionalEstimator
+from alignconf.estimators.delivery import DeliveringEstimator
+from alignconf.estimators.parameters import check_parameters
+from alignconf.estimators.reference_checks import refuse_wider, with_reference_ray
+from alignconf.estimators.request import Request
+from alignconf.estimators.training import (
+    check_labels,
+    check_weights,
+    count_held_out,
+    fit_arguments,
+    split_rows,
+    trained,
+)
+from alignconf.lines.fitted_model import declared_features
+from alignconf.losses.loss import Loss
+from alignconf.losses.named import read_loss
+from alignconf.projectors.alignment import Alignment
+from alignconf.projectors.band import scale_of
+from alignconf.projectors.margins import Margins
+from alignconf.projectors.preparation import prepare
+from alignconf.properties import declare
+from alignconf.queries.row_draws import RowDraws
+from alignconf.tables import printed
+from alignconf.tables import table as tables
+from alignconf.tables.checks import check_rows
+from alignconf.tables.fitted_columns import FittedColumns, selected
+from alignconf.tables.groups import Membership
+from alignconf.tables.partitioned_rows import in_memory
+from alignconf.tables.partitions import is_partitioned
+from alignconf.tables.predictions import predictions
+from alignconf.tables.progress import bar
+from alignconf.tables.random_streams import CALIBRATE, CERTIFY, CONDITION, SCORE, SPLIT, check_random_state, generator
+from alignconf.tables.set_aside import reference_rows
+from alignconf.tables.used_rows import UsedRows, warn_of_repeats
+
+__all__ = ["CALIBRATE", "CERTIFY", "CONDITION", "SCORE", "SPLIT", "AlignedEstimator", "check_calibrated"]
+
+
+class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
+    """Base of :class:`~alignconf.AlignedRegressor` and :class:`~alignconf.AlignedClassifier`, which see."""
+
+    def __init__(
+        self,
+        estimator: Any,
+        properties: Declaration,
+        *,
+        alpha: Any = 0.1,
+        confidence: float | None = 0.95,
+        loss: str | Loss = "delivered",
+        projection: str = "l2",
+        n_knots: int = 64,
+        n_queries: int = 10,
+        query_law: str = "iid",
+        difficulty: Any = None,
+        ray: Any = None,
+        groups: Any = None,
+        unseen_groups: str = "refuse",
+        shift: LikelihoodRatio | EstimatedRatio | None = None,
+        surrogate: Any = None,
+        max_half_width: float | None = None,
+        reference: str = "marginal",
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.estimator = estimator
+        self.properties = properties
+        self.alpha = alpha
+        self.confidence = confidence
+        self.loss = loss
+        self.projection = projection
+        self.n_knots = n_knots
+        self.n_queries = n_queries
+        self.query_law = query_law
+        self.difficulty = difficulty
+        self.ray = ray
+        self.groups = groups
+        self.unseen_groups = unseen_groups
+        self.shift = shift
+        self.surrogate = surrogate
+        self.max_half_width = max_half_width
+        self.reference = reference
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X: Table, y: Any, *, sample_weight: Any = None, groups: Any = None, **fit_params: Any) -> Self:
+        """Fit a clone of the estimator on part of the rows and calibrate on the rest.
+
+        A random quarter of the rows calibrates, or as many as ``alpha`` needs if that is more, up to a half. The training rows
+        give the reference law. A ``FrozenEstimator`` is not refitted: this is ``calibrate(X)``. With ``alpha=0`` nothing is
+        calibrated and all rows train.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array or data frame
+        y : (n_samples,)
+        sample_weight : (n_samples,), optional
+            Given to the estimator's ``fit``, for the rows that train, and what these count in the reference law: a row of
+            weight two is a row repeated. Calibration counts every row once.
+        groups : as for :meth:`calibrate`
+        **fit_params : dict
+            Given to the estimator's ``fit``; those with an entry for each row are split like the rows. Where scikit-learn's
+            metadata routing is enabled, weights and these go to the estimator as it requested them.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        owner = type(self).__name__
+        table = check_rows(X, at_least=2)
+        n_samples = table.shape[0]
+        labels = check_labels(y, n_samples, owner=owner)
+        if isinstance(self.estimator, FrozenEstimator):
+            return self.calibrate(X, groups=groups)
+        arguments = fit_arguments(self, self.estimator, sample_weight, fit_params)
+        weights = None if sample_weight is None else check_weights(sample_weight, n_samples).astype(np.float64)
+        membership = self._membership(table, groups)
+        n_held_out = count_held_out(self._request, n_samples)
+        train, held_out = split_rows(n_samples, n_held_out, generator(self.random_state, SPLIT))
+        self._check_training(labels, train)
+        training, calibrating = tables.take(table, train), tables.take(table, held_out)
+        alignment = self._prepare(self.estimator, table, training, None if weights is None else weights[train])
+        with bar(total=2, label="fit, then calibrate", unit="stage", shown=self.verbose) as stages:
+            fitted = trained(self.estimator, table, labels, train, arguments)
+            stages.update()
+            if held_out.size:
+                # Rows that the model cannot take are refused now; calibration leaves out those that lack a constrained feature.
+                predictions(self._aligned_function(fitted), calibrating)
+            self._calibrate(alignment, fitted, calibrating, training, membership and membership.take(held_out))
+            stages.update()
+        return self
+
+    def calibrate(self, X: Table, *, groups: Any = None, X_reference: Table | None = None) -> Self:
+        """Find ``lambda_`` for the fitted estimator. No labels are needed.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features) array or data frame, in memory or of Dask
+            Rows exchangeable with those that the aligned model will meet, none of them used to fit it. Rows of Dask stay where
+            they are: see :mod:`alignconf.estimators.partitioned_calibration`.
+        groups : (n_samples,) labels, or (n_samples, n_groups) truth values, optional
+            Each group is calibrated by itself; ``predict`` and ``certify`` then need the groups of their rows too. For groups
+            that can be read off the columns of ``X`` use the parameter ``groups`` instead. Overlapping groups are columns of
+            truth values.
+        X_reference : table with the same columns, optional
+            Rows that give the reference law and the knots, for example the training rows. By default a random fifth of
+            ``X`` (2,000 rows at most) is set aside for it and does not calibrate.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InputError
+            If a parameter, the property or ``X`` is not what it should be.
+        CalibrationError
+            If the rows cannot support ``alpha``.
+        PredictionError
+            If the model does not answer with one finite number per row.
+        """
+        self._check_parameters()
+        if X_reference is X and not self._request.is_full:
+            raise InputError(
+                "X_reference is X itself: rows that give the reference law must not calibrate. Leave X_reference out to set "
+                "rows of X aside, or give other rows, for example the training rows."
+            )
+        if is_partitioned(X_reference):
+            X_reference = in_memory(X_reference, name="X_reference", verbose=self.verbose)
+        if is_partitioned(X) and self._request.is_full and X_reference is None:
+            X = in_memory(X, name="X", verbose=self.verbose)
+        if is_partitioned(X):
+            return self._calibrate_partitions(X, groups, X_reference)
+        table = check_rows(X, at_least=0)
+        table = selected(table, self._order(table))
+        membership = self._membership(table, groups)
+        if X_reference is not None:
+            reference = FittedColumns.of_table(table).arranged(self._ordered(X_reference), name="X_reference")
+        else:
+            set_apart = self._reference_rows(table.shape[0])
+            rows = np.delete(np.arange(table.shape[0]), set_apart)
+            table, reference = tables.take(table, rows), tables.take(table, set_apart)
+            membership = membership and membership.take(rows)
+        alignment = self._prepare(self.estimator, table, reference)
+        if X_reference is not None and not self._request.is_full:
+            warn_of_repeats(table, reference)
+        return self._calibrate(alignment, self.estimator, table, reference, membership)
+
+    def critical_half_widths(self, X: Table, *, random_state: RandomState = None) -> FloatArray:
+        """Return the half-width at which each row stops being violated, under the loss that was calibrated: (n_samples,).
+
+        One fresh query is asked at each row; the row is violated at half-width ``lambda_`` iff ``lambda_`` is smaller. No
+        labels are needed. NaN where a constrained feature is missing, infinite where no half-width helps.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features), in memory
+        random_state : int, Generator, RandomState or None
+            Draws the queries. None: as the estimator's own ``random_state``, so that with an integer there the same
+            call gives the same numbers. Batches of a stream need fresh queries each: pass one Generator to all calls.
+        """
+        alignment, table = self._ready(X)
+        check_random_state(random_state)
+        loss = read_loss(self.loss_)
+        if not loss.is_rate:
+            raise InputError(
+                f"loss={loss.name!r} has no critical half-widths: sizes shrink as the band widens, and do not "
+                "stop at one half-width. Calibrate a rate of violations, such as the default loss, 'delivered'."
+            )
+        alignment.check_unchanged(table.shape[0])
+        random = generator(self.random_state if random_state is None else random_state, SCORE)
+        widths = np.full(table.shape[0], np.nan)
+        rows = np.flatnonzero(alignment.complete(table))
+        if rows.size:
+            inside, draws = tables.take(table, rows), RowDraws.of(alignment.uncoded(table), random).rows(rows)
+            family = loss.family(loss.measure(alignment, inside, inside, 1, draws))
+            assert isinstance(family, Scores)
+            widths[rows] = family.values[:, 0]
+        return widths
+
+    @abstractmethod
+    def _aligned_function(self, estimator: Any) -> Any:
+        """Return what is aligned of a fitted estimator: a function with one number for each row, by way of a ``fitted_model``."""
+
+    def _order(self, table: Table, *, name: str = "X") -> tuple[int, ...]:
+        columns: FittedColumns = self._aligned_function(self.estimator).fitted_model.columns
+        columns.check_declared(declared_features(declare(self.properties)), table)
+        if self.groups is None and self.difficulty is None and self.shift is None:
+            return columns.positions(table, name=name)
+        return columns.leading_positions(table, name=name)
+
+    @abstractmethod
+    def _check_estimator(self) -> None:
+        """Refuse an estimator that cannot be aligned, before any work."""
+
+    @abstractmethod
+    def _subject(self, estimator: Any) -> str:
+        """Return what of a fitted estimator is aligned, in words; empty for its prediction."""
+
+    @abstractmethod
+    def _margins(self) -> Margins:
+        """Return what of the aligned function a surrogate imitates."""
+
+    @abstractmethod
+    def _limits(self) -> tuple[float, float]:
+        """Return the values that no aligned function leaves."""
+
+    @abstractmethod
+    def _check_training(self, labels: Any, train: IntArray) -> None:
+        """Refuse labels that nothing can be fitted to, of all rows for their kind and of those that train for the rest."""
+
+    @property
+    def _request(self) -> Request:
+        """What is asked of calibration."""
+        loss = read_loss(self.loss)
+        return Request(
+            levels=read_levels(self.alpha, self.properties, is_rate=loss.is_rate),
+            confidence=self.confidence,
+            loss=loss,
+            n_queries=self.n_queries,
+            groups=self.groups,
+            unseen_groups=self.unseen_groups,
+            shift=self.shift,
+        )
+
+    def _check_parameters(self) -> None:
+        self._check_estimator()
+        check_parameters(self, is_full=self._request.is_full)
+
+    def _reference_rows(self, n_samples: int) -> IntArray:
+        """Return the rows that give the reference law, the others calibrate; at full strength it is all of them."""
+        if self._request.is_full:
+            return np.arange(n_samples)
+        rows = reference_rows(n_samples, generator(self.random_state, SPLIT), keep=self._request.n_rows)
+        if rows.size < 2:
+            raise CalibrationError(self._request.too_few_rows(n_samples, n_reference=2))
+        return rows
+
+    def _prepare(
+        self, model: Model, table: Table, reference: Table, sample_weight: FloatArray | None = None
+    ) -> Alignment:
+        """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
+        conditional = generator(self.random_state, CONDITION) if self.reference == "conditional" else None
+        alignment = prepare(
+            model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
+            margins=self._margins(), surrogate=self.surrogate, query_law=self.query_law, conditional=conditional,
+            sample_weight=sample_weight,
+            n_jobs=self.n_jobs, verbose=self.verbose,
+        )  # fmt: skip
+        return replace(alignment, scale=scale_of(self.difficulty, self.ray))
+
+    def _calibrate(
+        self, prepared: Alignment, estimator: Any, table: Table, reference: Table, membership: Membership | None
+    ) -> Self:
+        alignment = self._fixed(prepared, estimator, reference)
+        complete = np.flatnonzero(alignment.complete(table))
+        answer = self._request.answer(
+            alignment,
+            tables.take(table, complete),
+            reference,
+            membership and membership.take(complete),
+            RowDraws.of(alignment.uncoded(table), generator(self.random_state, CALIBRATE)).rows(complete),
+            self._about(alignment, reference, table.shape[0] - complete.size),
+        )
+        used = UsedRows.of(calibration=table, reference=reference)
+        return self._adopt(estimator, alignment, *answer, used, table)
+
+    def _fixed(self, prepared: Alignment, estimator: Any, reference: Table) -> Alignment:
+        """Fix the rest of what calibration must not touch: what is learned from the fitted model at reference rows."""
+        function = self._aligned_function(estimator)
+        predictions(function, tables.take(reference, np.arange(1)))
+        function.fitted_model.check_is_function(reference)
+        prepared = prepared.within(self._margins(), function, reference)
+        alignment = prepared.fitted(function, self._subject(estimator), reference)
+        return with_reference_ray(alignment, reference) if isinstance(self.ray, str) else alignment
+
+    def _about(self, alignment: Alignment, reference: Table, n_missing: int) -> dict[str, Any]:
+        return {
+            "n_reference": int(reference.shape[0]),
+            "n_missing": int(n_missing),
+            "repair": alignment.path,
+            "scale": str(alignment.scale),
+            "max_half_width": self.max_half_width,
+        }
+
+    def _adopt(
+        self,
+        estimator: Any,
+        alignment: Alignment,
+        calibration: Calibration,
+        threshold: Threshold,
+        scores: FloatArray,
+        used: UsedRows,
+        table: Table,
+    ) -> Self:
+        """Take a calibration over, all of it or, if interrupted, nothing."""
+        refuse_wider(calibration, alignment)
+        names = tables.column_names(table)
+        state = {name: value for name, value in vars(self).items() if name != "feature_names_in_"} | {
+            "estimator_": estimator,
+            "alignment_": alignment,
+            "calibration_": calibration,
+            "threshold_": threshold,
+            "used_rows_": used,
+            "levels_": self._request.levels,
+            "loss_": self.loss,
+            "calibration_scores_": scores,
+            "lambda_": calibration.lambda_,
+            "column_names_": names,
+            "n_features_in_": int(table.shape[1]),
+        }
+        if names is not None and all(isinstance(name, str) for name in names):
+            state["feature_names_in_"] = np.asarray(names, dtype=object)
+        self.__dict__ = state
+        return self
+
+    def _summary(self) -> dict[str, str]:
+        """Return the promise for notebooks: nothing before calibration."""
+        if not hasattr(self, "calibration_"):
+            return {}
+        alpha = ", ".join(printed.level(level.alpha) for level in self.levels_)
+        figures = {"alpha": alpha, "lambda_": f"{self.lambda_:.6g}", "properties": self.alignment_.words}
+        return figures | {"statement": self.calibration_.statement}
+
+
+def check_calibrated(aligned: Any) -> None:
+    """Refuse what is no calibrated estimator of this package."""
+    if not isinstance(aligned, AlignedEstimator):
+        raise InputError(
+            f"aligned must be an AlignedRegressor or AlignedClassifier, got {aligned!r} of type {type(aligned).__name__}."
+        )
+    if not hasattr(aligned, "calibration_"):
+        raise NotCalibratedError(f"this {type(aligned).__name__} has no lambda_ yet; call calibrate(X) first.")

@@ -1,0 +1,395 @@
+r"""AlignedClassifier: keep a fitted classifier and make one class's probability behave.
+
+The aligned function is the probability :math:`p` of one class, or its logit. The delivered probability :math:`p'` lies
+in a band around it; the other classes keep their proportions, :math:`p_k' = p_k (1 - p')/(1 - p)`, so that
+probabilities stay probabilities. Any number of classes, any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import type_of_target
+
+from alignconf._typing import FloatArray, IntArray, RandomState, Table
+from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.certify.certificate import Certificate
+from alignconf.certify.error_change import RowErrors
+from alignconf.contract.property import Declaration
+from alignconf.errors import InputError
+from alignconf.estimators.aligned import AlignedEstimator
+from alignconf.estimators.conventions import ENDS
+from alignconf.estimators.training import check_classes
+from alignconf.kernels.sums import total
+from alignconf.lines.decisions import decided, own_labels, probabilities
+from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.fitted_model import FittedModel
+from alignconf.lines.trees import read_ensemble, unwrapped
+from alignconf.losses.loss import Loss
+from alignconf.projectors.margins import LogOdds, Margins, OwnRange
+from alignconf.tables import table as tables
+from alignconf.tables.checks import check_choice, check_entries, check_level
+from alignconf.tables.partitions import is_partitioned
+
+__all__ = ["AlignedClassifier", "ClassFunction", "class_function"]
+
+SCALES = ("probability", "logit")
+
+#: Probabilities are kept this far from 0 and 1 on the logit scale and in the log-loss.
+EDGE = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class ClassFunction:
+    """One class's probability or logit, as a function with one number for each row.
+
+    Parameters
+    ----------
+    estimator : object with ``predict_proba``
+    column : int
+        The class's column in ``predict_proba``.
+    scale : {"probability", "logit"}
+    """
+
+    estimator: Any
+    column: int
+    scale: str
+
+    @cached_property
+    def fitted_model(self) -> FittedModel:
+        """The door to the classifier."""
+        return FittedModel.of(self.estimator, method="predict_proba")
+
+    def predict(self, X: Table) -> NDArray[Any]:
+        """Return the values of the class, (n_samples,), on the scale."""
+        p = probabilities(self.fitted_model, X)[:, self.column]
+        if self.scale == "probability":
+            return p
+        edge = float(np.finfo(p.dtype).eps) if p.dtype.kind == "f" else EDGE
+        log_odds: FloatArray = logit(np.clip(p.astype(np.float64), edge, 1 - edge))
+        return log_odds
+
+    def trees(self) -> Ensemble | str:
+        """Return the trees behind the values of the class, or a sentence that says why there are none to read."""
+        if self.scale == "logit":
+            return "on the logit scale lines are had from predict_proba, which rounds near 0 and 1."
+        return read_ensemble(unwrapped(self.estimator), column=self.column)
+
+    def to_probability(self, values: FloatArray) -> FloatArray:
+        """Return probabilities, (n_samples,), from values on the scale."""
+        p: FloatArray = np.clip(values, 0, 1) if self.scale == "probability" else expit(values)
+        return p
+
+
+class AlignedClassifier(ClassifierMixin, AlignedEstimator):
+    """A fitted classifier with one class's probability moved within a calibrated band so that it has a property.
+
+    Parameters
+    ----------
+    estimator : object
+        Any classifier with ``predict_proba``: an estimator, a Pipeline, a search, a ``FrozenEstimator``.
+    properties : Property, list of Property, or mapping
+        What must hold for the probability of the class; see :class:`~alignconf.AlignedRegressor`.
+    pos_label : label, optional
+        The class whose probability is aligned. With two classes the second one by default; with more it must be given.
+    scale : {"probability", "logit"}, default="probability"
+        Where the band lives. Order properties mean the same on both; curvature and slopes do not.
+    alpha, confidence, loss, projection, n_knots, n_queries, query_law : see :class:`~alignconf.AlignedRegressor`
+    difficulty, ray, groups, unseen_groups, shift, surrogate, max_half_width, reference, random_state, n_jobs, verbose
+        See :class:`~alignconf.AlignedRegressor`.
+
+    Attributes
+    ----------
+    estimator_ : object
+        The fitted classifier, unchanged.
+    classes_ : ndarray of shape (n_classes,)
+    lambda_ : float
+        Half-width of the band, on the scale.
+    calibration_ : Calibration
+    n_features_in_, feature_names_in_
+        As for :class:`~alignconf.AlignedRegressor`.
+
+    Notes
+    -----
+    The guarantee is that of :class:`~alignconf.AlignedRegressor`, for the class's probability or logit. Repaired
+    probabilities are cut at 0 and 1 before they are scored, calibrated and certified, so the certificate is about
+    ``predict_proba``; they are cut before 0 and 1 where the classifier gives the reference rows neither
+    (:mod:`alignconf.projectors.margins`). A surrogate imitates log-odds, on either scale, within the classifier's range at
+    the reference rows. On the logit scale order means the same for the probability; curvature and slopes are the logit's,
+    and probabilities of 0 and 1 count as the nearest ones that floats tell from them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.ensemble import RandomForestClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    >>> model = RandomForestClassifier(50, random_state=0).fit(X[:300], y[:300])
+    >>> aligned = AlignedClassifier(model, {"worst area": "decreasing"}, alpha=0.05, random_state=0)
+    >>> aligned.calibrate(X[300:450]).predict_proba(X[450:]).shape
+    (119, 2)
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        properties: Declaration,
+        *,
+        pos_label: Any = None,
+        scale: str = "probability",
+        alpha: Any = 0.1,
+        confidence: float | None = 0.95,
+        loss: str | Loss = "delivered",
+        projection: str = "l2",
+        n_knots: int = 64,
+        n_queries: int = 10,
+        query_law: str = "iid",
+        difficulty: Any = None,
+        ray: Any = None,
+        groups: Any = None,
+        unseen_groups: str = "refuse",
+        shift: LikelihoodRatio | EstimatedRatio | None = None,
+        surrogate: Any = None,
+        max_half_width: float | None = None,
+        reference: str = "marginal",
+        random_state: RandomState = None,
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            estimator,
+            properties,
+            alpha=alpha,
+            confidence=confidence,
+            loss=loss,
+            projection=projection,
+            n_knots=n_knots,
+            n_queries=n_queries,
+            query_law=query_law,
+            difficulty=difficulty,
+            ray=ray,
+            groups=groups,
+            unseen_groups=unseen_groups,
+            shift=shift,
+            surrogate=surrogate,
+            max_half_width=max_half_width,
+            reference=reference,
+            random_state=random_state,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
+        self.pos_label = pos_label
+        self.scale = scale
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: more than two classes only where one of them is named."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = self.pos_label is not None
+        return tags
+
+    @property
+    def classes_(self) -> NDArray[Any]:
+        """The labels, in the order of the columns of ``predict_proba``."""
+        return np.asarray(self.estimator_.classes_)
+
+    def predict_proba(self, X: Table, *, groups: Any = None) -> FloatArray:
+        """Return the delivered probabilities of all classes, (n_samples, n_classes), rows summing to 1.
+
+        A row whose class value did not move keeps the classifier's own probabilities, bit for bit. Rows of Dask are answered
+        by a plan.
+        """
+        if is_partitioned(X):
+            planned: FloatArray = self._lazily("predict_proba", X, groups, names=self._known_classes().tolist())
+            return planned
+        table, f, delivered = self._delivered(X, groups)
+        return self._rescaled(probabilities(self._function.fitted_model, table).astype(np.float64), f, delivered)
+
+    def predict(self, X: Table, *, groups: Any = None) -> NDArray[Any]:
+        """Return labels, (n_samples,): the classifier's own wherever its probabilities are delivered as they are.
+
+        Where they moved, the label of the largest delivered probability, or, where the classifier tells a threshold of its
+        own (``FixedThresholdClassifier``, ``TunedThresholdClassifierCV``), the one on its side of the threshold. Rows of Dask
+        are answered by a plan.
+        """
+        if is_partitioned(X):
+            planned: NDArray[Any] = self._lazily("predict", X, groups, dtype=self._known_classes().dtype)
+            return planned
+        table, f, delivered = self._delivered(X, groups)
+        door = self._function.fitted_model
+        labels = own_labels(door, table, self.classes_)
+        moved = np.flatnonzero(delivered != f)
+        if moved.size:
+            own = probabilities(door, tables.take(table, moved)).astype(np.float64)
+            p = self._rescaled(own, f[moved], delivered[moved])
+            labels[moved] = self.classes_[decided(self.estimator_, p)]
+        return labels
+
+    def predict_interval(self, X: Table, *, groups: Any = None) -> Any:
+        """Return the ends of the band around the class's probability, (n_samples, 2), within [0, 1].
+
+        An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``; a plan for rows of Dask.
+        """
+        if is_partitioned(X):
+            return self._lazily("predict_interval", X, groups, names=ENDS)
+        ends = self._band(X, groups)
+        function = self._function
+        band = function.to_probability(ends)
+        own = probabilities(function.fitted_model, self._ready(X)[1])[:, [function.column]]
+        within = np.column_stack([np.minimum(band[:, :1], own), np.maximum(band[:, 1:], own)])
+        return self._contained(within, X, ENDS)
+
+    def certify(
+        self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int | None = None, confidence: float = 0.95
+    ) -> Certificate:
+        """State from fresh rows how often the delivered class function fails the tester.
+
+        Parameters
+        ----------
+        X : (n_samples, n_features), in memory or of Dask
+            Rows that neither trained nor calibrated.
+        y : (n_samples,), optional
+            Labels; adds the paired change of the log-loss over all classes.
+        groups : of the rows, if calibration was given labels of groups
+        n_queries : int, optional
+            At each row. One gives the Clopper-Pearson bound; several are averaged within the row and bounded by betting,
+            which is tighter unless the queries of a row are all alike. None: 20 where calibration, with confidence, used
+            several queries a row because their average tells more, and 1 otherwise.
+        confidence : float in (0, 1), default=0.95
+
+        Returns
+        -------
+        Certificate
+        """
+        level = check_level("confidence", confidence)
+        return self._certify(X, y, groups, level, n_queries)
+
+    def _known_classes(self) -> NDArray[Any]:
+        self._check_calibrated()
+        return self.classes_
+
+    def _errors(self, table: Table, y: Any) -> RowErrors:
+        own = probabilities(self._function.fitted_model, table).astype(np.float64)
+        columns = self._columns(y, table.shape[0])
+        f, _ = self.alignment_.predict_model(table)
+
+        def log_loss(values: FloatArray) -> FloatArray:
+            p = self._rescaled(own, f, values)[np.arange(columns.size), columns]
+            return -np.log(np.clip(p, EDGE, 1.0))
+
+        return RowErrors("log-loss", log_loss)
+
+    def _aligned_function(self, estimator: Any) -> ClassFunction:
+        classes = np.asarray(getattr(estimator, "classes_", ()))
+        if classes.ndim != 1 or classes.size < 2:
+            raise InputError(
+                f"estimator must be a fitted classifier with two or more classes_, got {type(estimator).__name__} with "
+                f"classes_ {classes.tolist()!r}."
+            )
+        return ClassFunction(estimator, self._column(classes), self.scale)
+
+    def _column(self, classes: NDArray[Any]) -> int:
+        """Return which of the classes is aligned."""
+        known = classes.tolist()
+        if self.pos_label is None and len(known) > 2:
+            raise InputError(
+                "Only binary classification is supported. With more than two classes pos_label must name the class whose "
+                f"probability is aligned; expected one of {known!r}."
+            )
+        if self.pos_label is not None and not _is_among(self.pos_label, known):
+            raise InputError(
+                f"pos_label {self.pos_label!r} is not a class of the estimator; expected one of {known!r}."
+            )
+        return 1 if self.pos_label is None else known.index(self.pos_label)
+
+    def _check_estimator(self) -> None:
+        if isinstance(self.estimator, type) or not hasattr(self.estimator, "predict_proba"):
+            raise InputError(
+                f"estimator must be a classifier with a predict_proba method, got {self.estimator!r} of type "
+                f"{type(self.estimator).__name__}."
+            )
+        check_choice("scale", self.scale, SCALES)
+
+    @property
+    def _function(self) -> ClassFunction:
+        return cast(ClassFunction, self.alignment_.model)
+
+    def _subject(self, estimator: Any) -> str:
+        label = estimator.classes_.tolist()[self._aligned_function(estimator).column]
+        return f"the {self.scale} of class {label!r}"
+
+    def _margins(self) -> Margins:
+        return LogOdds() if self.scale == "probability" else OwnRange()
+
+    def _limits(self) -> tuple[float, float]:
+        return (0.0, 1.0) if self.scale == "probability" else (-np.inf, np.inf)
+
+    def _check_training(self, labels: Any, train: IntArray) -> None:
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            raise InputError("Input y contains NaN or infinity; expected class labels. Drop those rows.")
+        kind = _kind_of_labels(labels)
+        if kind not in ("binary", "multiclass"):
+            raise InputError(
+                f"Unknown label type: {kind}. y holds values such as {labels.tolist()[0]!r}; expected class labels."
+            )
+        self._column(np.asarray(check_classes(labels, train, self.pos_label)))
+
+    def _columns(self, y: Any, n_samples: int) -> NDArray[np.intp]:
+        labels = check_entries("y", y)
+        if labels.shape != (n_samples,):
+            raise InputError(f"y has shape {labels.shape}; expected one label for each row of X, shape ({n_samples},).")
+        column = {label: i for i, label in enumerate(self.classes_.tolist())}
+        unknown = [label for label in labels.tolist() if not _is_among(label, column)]
+        if unknown:
+            raise InputError(f"y has the label {unknown[0]!r}, which the estimator does not know; expected one of "
+                             f"{list(column)!r}.")  # fmt: skip
+        return np.array([column[label] for label in labels.tolist()], dtype=np.intp)
+
+    def _rescaled(self, own: FloatArray, f: FloatArray, delivered: FloatArray) -> FloatArray:
+        """Return probabilities in which the class has its delivered one and the others keep their proportions."""
+        function = self._function
+        moved = delivered != f
+        p_new = function.to_probability(delivered)
+        others = np.delete(own, function.column, axis=1)
+        rest = total(others)[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = np.where(rest > 0, others / rest, 1 / others.shape[1])
+        scaled = np.insert(shares * (1 - p_new)[:, None], function.column, p_new, axis=1)
+        return np.where(moved[:, None], scaled, own)
+
+
+def class_function(estimator: Any, pos_label: Any = None, *, scale: str = "probability") -> ClassFunction:
+    """Return one class's probability, or logit, of a fitted classifier as a function that :func:`alignconf.check` can ask.
+
+    Parameters
+    ----------
+    estimator : fitted classifier with ``predict_proba``
+    pos_label : label, optional
+        With two classes the second one by default; with more it must be given.
+    scale : {"probability", "logit"}, default="probability"
+    """
+    meant = AlignedClassifier(estimator, {}, pos_label=pos_label, scale=scale)
+    meant._check_estimator()
+    return meant._aligned_function(estimator)
+
+
+def _is_among(label: Any, known: Collection[Any]) -> bool:
+    """Whether a label of any type is one of the known ones."""
+    try:
+        return label in known
+    except (TypeError, ValueError):
+        return False
+
+
+def _kind_of_labels(labels: NDArray[Any]) -> str:
+    """Return scikit-learn's name for the kind of labels (n_samples,); objects are looked at as what they hold."""
+    try:
+        kind: str = type_of_target(np.asarray(labels.tolist()) if labels.dtype == object else labels)
+    except (TypeError, ValueError):
+        return "unknown"
+    return kind

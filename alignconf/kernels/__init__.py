@@ -1,0 +1,1 @@
+"""Compiled mathematics of many short vectors; knows neither rows nor models."""

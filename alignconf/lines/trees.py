@@ -1,0 +1,297 @@
+r"""From a fitted model to its trees: those of scikit-learn, XGBoost and LightGBM, read into one value, ``Ensemble``.
+
+scikit-learn's trees are read from its own arrays, which hold what ``predict`` compares and adds; XGBoost's and LightGBM's
+through treelite, which knows their formats. A model that cannot be read *exactly* is refused with a sentence that says
+why, not with an error: its lines can still be had from ``predict``. No library is imported that the model is not from.
+
+The reader knows types, not behaviour: a subclass with a ``predict`` of its own is not read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from alignconf.lines.ensemble import ALMOST_ZERO, Ensemble, Tree
+from alignconf.tables.fitted_columns import native_booster
+from alignconf.tables.missing_codes import takes_zero_for_missing
+
+__all__ = ["read_ensemble", "trees_of", "unwrapped"]
+
+
+def trees_of(function: Any) -> Ensemble | str:
+    """Return the trees of whatever is aligned, or a sentence that says why they cannot be read exactly.
+
+    A function made from a classifier says itself which of its trees are meant; wrappers such as ``FrozenEstimator`` and
+    searches are looked through.
+    """
+    if hasattr(function, "trees"):
+        found: Ensemble | str = function.trees()
+        return found
+    return read_ensemble(unwrapped(function))
+
+
+def unwrapped(model: Any) -> Any:
+    """Return the fitted model that a wrapper hands its rows to unchanged, the model itself if it is none."""
+    for name in ("best_estimator_", "estimator"):
+        wrapped = getattr(model, name, None)
+        if type(model).__name__ in ("FrozenEstimator", "GridSearchCV", "RandomizedSearchCV") and wrapped is not None:
+            return unwrapped(wrapped)
+    return model
+
+
+def read_ensemble(model: Any, *, column: int = 1) -> Ensemble | str:
+    """Return the trees of a fitted model, or a sentence that says why they cannot be read exactly.
+
+    Parameters
+    ----------
+    model : object
+        A fitted regressor or classifier of scikit-learn (decision trees, forests, extra trees, gradient boosting, histogram
+        gradient boosting), XGBoost or LightGBM, or one of the latter two's own boosters.
+    column : int
+        Of a classifier, the class whose probability is read. Boosted classifiers must have two classes.
+
+    Returns
+    -------
+    Ensemble or str
+        ``Ensemble.predict`` is the model's ``predict``, or column ``column`` of its ``predict_proba``, up to rounding.
+    """
+    kind = type(model)
+    replaced = [name for name in ("predict", "predict_proba") if name in getattr(model, "__dict__", {})]
+    if replaced:
+        return f"{kind.__name__} has a {replaced[0]} of its own, which its trees do not tell."
+    read = READERS.get((kind.__module__.split(".")[0], kind.__name__))
+    if read is None:
+        return (
+            f"{kind.__name__} is no tree ensemble that can be read; those of scikit-learn, XGBoost and LightGBM can, "
+            "subclasses of theirs and pipelines cannot."
+        )
+    if _is_classifier(model) and not 0 <= column < len(getattr(model, "classes_", (0, 1))):
+        return f"{kind.__name__} has {len(model.classes_)} class(es), so none in column {column}."
+    return read(model, column)
+
+
+def _read_forest(model: Any, column: int) -> Ensemble | str:
+    name = type(model).__name__
+    members = [model] if hasattr(model, "tree_") else getattr(model, "estimators_", [])
+    if not members:
+        return f"{name} is not fitted."
+    if model.n_outputs_ > 1:
+        return f"{name} predicts {model.n_outputs_} outputs; one can be read."
+    trees = [_sklearn_tree(member.tree_, column if _is_classifier(model) else 0) for member in members]
+    return Ensemble.of_trees(trees, model.n_features_in_, divisor=len(trees), is_float32=True)
+
+
+def _read_gradient_boosting(model: Any, column: int) -> Ensemble | str:
+    name = type(model).__name__
+    if not hasattr(model, "estimators_"):
+        return f"{name} is not fitted."
+    if model.estimators_.shape[1] > 1:
+        return _many_classes(name)
+    if model.init not in (None, "zero"):
+        return f"{name} starts from a model of its own, {model.init!r}, not from a constant."
+    base = float(model._raw_predict_init(np.zeros((1, model.n_features_in_), np.float32))[0, 0])
+    # The exponential loss fits half the log-odds.
+    factor = 2.0 if model.loss == "exponential" else 1.0
+    sign = _sign(model, column)
+    return Ensemble.of_trees(
+        [_sklearn_tree(stage[0].tree_, 0) for stage in model.estimators_],
+        model.n_features_in_,
+        base=sign * factor * base,
+        scale=sign * factor * model.learning_rate,
+        link="expit" if _is_classifier(model) else "identity",
+        is_float32=True,
+    )
+
+
+def _read_histogram(model: Any, column: int) -> Ensemble | str:
+    name = type(model).__name__
+    if not hasattr(model, "_predictors"):
+        return f"{name} is not fitted."
+    if model.n_trees_per_iteration_ > 1:
+        return _many_classes(name)
+    if model.is_categorical_ is not None and np.any(model.is_categorical_):
+        return _categories(name)
+    link = type(model._loss.link).__name__
+    if link not in SKLEARN_LINKS:
+        return f"{name} turns sums of leaves into predictions by {link}, which alignconf does not know."
+    sign = _sign(model, column)
+    return Ensemble.of_trees(
+        [_histogram_tree(predictor[0].nodes) for predictor in model._predictors],
+        model.n_features_in_,
+        base=sign * float(np.ravel(model._baseline_prediction)[0]),
+        scale=sign,
+        link=SKLEARN_LINKS[link],
+    )
+
+
+def _sklearn_tree(tree: Any, output: int) -> Tree:
+    return Tree(
+        tree.feature,
+        tree.threshold,
+        tree.children_left,
+        tree.children_right,
+        tree.missing_go_to_left.astype(bool),
+        tree.value[:, 0, output],
+    )
+
+
+def _histogram_tree(nodes: Any) -> Tree:
+    feature = np.where(nodes["is_leaf"], -1, nodes["feature_idx"])
+    missing_left = nodes["missing_go_to_left"].astype(bool)
+    return Tree(feature, nodes["num_threshold"], nodes["left"], nodes["right"], missing_left, nodes["value"])
+
+
+def _read_xgboost(model: Any, column: int) -> Ensemble | str:
+    name = type(model).__name__
+    is_native = bool(native_booster(model))
+    if not is_native and not model.__sklearn_is_fitted__():
+        return f"{name} is not fitted."
+    booster = model if is_native else model.get_booster()
+    kind = json.loads(booster.save_config())["learner"]["gradient_booster"]["name"]
+    if kind != "gbtree":
+        return f"{name} has booster={kind!r}; trees of 'gbtree' can be read."
+    missing = getattr(model, "missing", None)
+    code = None if missing is None or np.isnan(missing) else float(np.float32(missing))
+    with suppress(AttributeError):
+        # As predict does, stop at the best round of early stopping, if there was any; a booster by itself goes to the end.
+        booster = booster if is_native else booster[: model.best_iteration + 1]
+    found = _read_treelite(model, column, "from_xgboost", booster)
+    return found if isinstance(found, str) else replace(found, missing_code=code)
+
+
+def _read_lightgbm(model: Any, column: int) -> Ensemble | str:
+    name = type(model).__name__
+    is_native = bool(native_booster(model))
+    if not is_native and not model.__sklearn_is_fitted__():
+        return f"{name} is not fitted."
+    booster = model if is_native else model.booster_
+    text = booster.model_to_string()
+    if "\nis_linear=1" in text:
+        return f"{name} has linear models in its leaves; its lines are no steps."
+    # treelite holds the steepness of the sigmoid in single precision only.
+    steepness = float(booster.params.get("sigmoid", 1.0))
+    if not takes_zero_for_missing(model):
+        return _read_treelite(model, column, "from_lightgbm", booster, steepness)
+    found = _read_treelite(model, column, "from_lightgbm", _with_nan_for_zero(booster, text), steepness)
+    return found if isinstance(found, str) else replace(found, missing_code=0.0)
+
+
+def _with_nan_for_zero(booster: Any, text: str) -> Any:
+    """Return a booster of LightGBM that says of NaN what this one says of zero; treelite would take zeros for values."""
+
+    def changed(line: re.Match[str]) -> str:
+        # Bits 2 and 3 tell what is missing at a node: nothing, zero, NaN.
+        kinds = [int(kind) for kind in line[1].split()]
+        return "decision_type=" + " ".join(str((kind & ~12) | 8 if kind >> 2 & 3 == 1 else kind) for kind in kinds)
+
+    # The sizes of trees in bytes are no longer right, and read by nobody where they are not there.
+    text = re.sub(r"^tree_sizes=.*\n", "", text, flags=re.MULTILINE)
+    return type(booster)(model_str=re.sub(r"^decision_type=(.*)$", changed, text, flags=re.MULTILINE))
+
+
+def _read_treelite(model: Any, column: int, reader: str, booster: Any, steepness: float = 1.0) -> Ensemble | str:
+    name = type(model).__name__
+    try:
+        from treelite import TreeliteError, frontend
+    except ImportError:
+        return f"treelite is not installed; {name} is read with it."
+    try:
+        found = getattr(frontend, reader)(booster)
+    except TreeliteError as error:
+        return f"{name} cannot be read by treelite: {error}."
+    header = found.get_header_accessor()
+    if np.max(header.get_field("num_class")) > 1:
+        return _many_classes(name)
+    if np.prod(header.get_field("leaf_vector_shape")) > 1 or header.get_field("num_target")[0] > 1:
+        return f"{name} predicts {header.get_field('num_target')[0]} outputs; one can be read."
+    accessors = [found.get_tree_accessor(i) for i in range(found.num_tree)]
+    if any(accessor.get_field("has_categorical_split")[0] for accessor in accessors):
+        return _categories(name)
+    link = header.get_field("postprocessor")
+    if link not in TREELITE_LINKS or (_is_classifier(model) and link != "sigmoid"):
+        return f"{name} turns sums of leaves into predictions by {link!r}, which alignconf does not know."
+    factor = _sign(model, column) * (steepness if link == "sigmoid" else 1.0)
+    return Ensemble.of_trees(
+        [_treelite_tree(accessor) for accessor in accessors],
+        found.num_feature,
+        base=factor * float(header.get_field("base_scores")[0]),
+        scale=factor,
+        divisor=found.num_tree if header.get_field("average_tree_output")[0] else 1,
+        link=TREELITE_LINKS[link],
+        is_float32=reader == "from_xgboost",
+        is_single=reader == "from_xgboost",
+    )
+
+
+def _treelite_tree(accessor: Any) -> Tree:
+    return Tree(
+        accessor.get_field("split_index"),
+        _up_to(accessor.get_field("threshold"), accessor.get_field("cmp")),
+        accessor.get_field("cleft"),
+        accessor.get_field("cright"),
+        accessor.get_field("default_left").astype(bool),
+        accessor.get_field("leaf_value"),
+    )
+
+
+def _up_to(threshold: Any, comparison: Any) -> Any:
+    """Return the largest values that go left.
+
+    XGBoost, whose thresholds are of single precision, asks whether values are less; LightGBM whether they are at most, but
+    of zero where they are as small as :data:`ALMOST_ZERO`.
+    """
+    if threshold.dtype == np.float32:
+        return np.where(comparison == LESS, np.nextafter(threshold, np.float32(-np.inf)), threshold)
+    negative = (threshold >= -ALMOST_ZERO) & (threshold < 0)
+    positive = (threshold >= 0) & (threshold < ALMOST_ZERO)
+    return np.where(negative, np.nextafter(-ALMOST_ZERO, -np.inf), np.where(positive, ALMOST_ZERO, threshold))
+
+
+def _is_classifier(model: Any) -> bool:
+    return hasattr(model, "predict_proba")
+
+
+def _sign(model: Any, column: int) -> float:
+    """The log-odds of the first of two classes are those of the second, negated."""
+    return -1.0 if _is_classifier(model) and column == 0 else 1.0
+
+
+def _many_classes(name: str) -> str:
+    return f"{name} has more than two classes, each with trees of its own; the probability of one depends on all."
+
+
+def _categories(name: str) -> str:
+    return f"{name} splits on categories; only splits on numbers can be read."
+
+
+#: treelite's number for "goes left if less than the threshold".
+LESS = 2
+
+SKLEARN_LINKS = {"IdentityLink": "identity", "LogLink": "exp", "LogitLink": "expit"}
+TREELITE_LINKS = {"identity": "identity", "exponential": "exp", "sigmoid": "expit"}
+
+READERS: dict[tuple[str, str], Callable[[Any, int], Ensemble | str]] = {
+    **{
+        ("sklearn", f"{name}{kind}"): read
+        for name, read in (
+            ("DecisionTree", _read_forest),
+            ("ExtraTree", _read_forest),
+            ("RandomForest", _read_forest),
+            ("ExtraTrees", _read_forest),
+            ("GradientBoosting", _read_gradient_boosting),
+            ("HistGradientBoosting", _read_histogram),
+        )
+        for kind in ("Regressor", "Classifier")
+    },
+    **{("xgboost", f"XGB{rf}{kind}"): _read_xgboost for rf in ("", "RF") for kind in ("Regressor", "Classifier")},
+    **{("lightgbm", f"LGBM{kind}"): _read_lightgbm for kind in ("Regressor", "Classifier")},
+    ("xgboost", "Booster"): _read_xgboost,
+    ("lightgbm", "Booster"): _read_lightgbm,
+}

@@ -1,0 +1,1 @@
+"""Compile answers to queries into loss families."""

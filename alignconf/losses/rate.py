@@ -1,0 +1,152 @@
+"""Rates of violations: the four losses that have names.
+
+Each turns rows into critical half-widths and promises that something happens with probability at most ``alpha``.
+``"delivered"`` is about the function that users call, ``"line"`` and ``"displacement"`` about one member of the property in
+the band, ``"existence"`` about the published construction.
+
+References
+----------
+.. [1] Overman, W., Vallon, J. J. and Bayati, M. (2024). Aligning Model Properties via Conformal Risk Control.
+   NeurIPS 2024. arXiv:2406.18777
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignconf._typing import FloatArray, Table
+from alignconf.calibration.loss_family import Scores
+from alignconf.errors import InputError
+from alignconf.losses import critical_half_width
+from alignconf.losses.loss import Loss
+from alignconf.projectors.alignment import Alignment
+from alignconf.queries.row_draws import RowDraws
+
+__all__ = ["RATES", "RateLoss"]
+
+
+@dataclass(frozen=True)
+class RateLoss(Loss):
+    """One way to count violations.
+
+    Parameters
+    ----------
+    label : str
+        What users call it.
+    happening : str
+        What happens with probability at most ``alpha``, in words; ``{law}`` stands for the query law, ``{where}`` for what
+        the property is repaired on together.
+    scores : callable
+        From the alignment, rows without missing constrained features, the number of queries and the rows' draws to
+        critical half-widths, (n_samples, n_queries): for each part, or once for all of them.
+    per_query : bool
+        Whether it has scores for each query of each part; otherwise one for each row, of all parts together.
+    """
+
+    label: str
+    happening: str
+    scores: Callable[[Alignment, Table, int, RowDraws], list[FloatArray]]
+    per_query: bool = True
+
+    quantity = "the probability that"
+    is_rate = True
+
+    @property
+    def name(self) -> str:
+        """What users call it."""
+        return self.label
+
+    @property
+    def event(self) -> str:
+        """What happens, in words."""
+        return self.happening
+
+    def measure(
+        self,
+        alignment: Alignment,
+        table: Table,
+        reference: Table,
+        n_queries: int,
+        draws: RowDraws,
+    ) -> list[FloatArray]:
+        """Return critical half-widths, (n_samples, n_queries) each."""
+        return self.scores(alignment, table, n_queries, draws)
+
+    def family(self, measured: Sequence[FloatArray]) -> Scores:
+        """Return the scores of a conjunction: the largest of any part."""
+        return Scores(measured[0] if len(measured) == 1 else np.maximum.reduce(list(measured)))
+
+
+def _delivered(alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
+    queries = alignment.draw(table, n_queries, draws)
+    return [
+        alignment.rounded_up(found) for found in alignment.at_queries(table, queries, critical_half_width.delivered)
+    ]
+
+
+def _existence(alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
+    if alignment.is_opaque:
+        raise InputError(
+            f"loss='existence' asks which values within the band are accepted, and {alignment.declared} has a rule that only "
+            "says yes or no; use the default loss, 'delivered'."
+        )
+    for asked in alignment.asked:
+        if asked.arguments is not None:
+            raise InputError(
+                f"loss='existence' is computed for each pair or triple by itself, and the demands of a query share points with "
+                f"query_law={asked.tester!r}: use query_law='iid', or the default loss, 'delivered'."
+            )
+    queries = alignment.draw(table, n_queries, draws)
+    return alignment.at_queries(table, queries, critical_half_width.existence)
+
+
+def _line(alignment: Alignment, table: Table, _: int, __: RowDraws) -> list[FloatArray]:
+    _check_together(alignment, "line")
+    if alignment.scale.difficulty is not None:
+        raise InputError(
+            "loss='line' asks for the smallest band that holds a member on the whole line, which is computed for a band of one "
+            "width; use the default loss, 'delivered', or leave difficulty out."
+        )
+    return [alignment.half_widths(table)[:, None] / min(alignment.scale.ray)]
+
+
+def _displacement(alignment: Alignment, table: Table, _: int, __: RowDraws) -> list[FloatArray]:
+    _check_together(alignment, "displacement")
+    f, g = alignment.predict(table)
+    size = np.abs(g - f) / alignment.scale.towards(g - f, alignment.scale.sigma(table))
+    return [np.where(alignment.repaired_exactly(table), size, np.inf)[:, None]]
+
+
+def _check_together(alignment: Alignment, loss: str) -> None:
+    if alignment.where is None:
+        raise InputError(
+            f"loss={loss!r} needs to know on which points one function has the property, which is not known for "
+            f"{alignment.declared} (a surrogate, a rule that only says yes or no, or lines and orbits together); use the "
+            "default loss, 'delivered'."
+        )
+
+
+#: By the names that users type.
+RATES = {
+    loss.name: loss
+    for loss in (
+        RateLoss("delivered", "the delivered function violates a fresh query ({law})", _delivered),
+        RateLoss("line", "no single function within the band has the property {where}", _line, per_query=False),
+        RateLoss(
+            "displacement",
+            "the delivered function differs at a fresh row from the projection, which is one function, or the projection "
+            "lacks the property {where}",
+            _displacement,
+            per_query=False,
+        ),
+        RateLoss(
+            "existence",
+            "a fresh query ({law}) is failed by every choice of values within the band (the choice may differ from "
+            "query to query, so this does not bound the violations of the delivered function)",
+            _existence,
+        ),
+    )
+}

@@ -1,0 +1,1 @@
+"""A function near the model that has the property, and the band towards it."""

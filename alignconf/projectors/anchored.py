@@ -1,0 +1,180 @@
+r"""Repair in many features: a monotone surrogate, limited by what the model itself says of each row.
+
+A grid over many features has too many points, and a surrogate alone (:mod:`alignconf.projectors.surrogate`) forgets what the
+model knows of a row. Here each row asks its model ``f`` at a few **anchors** :math:`z_1, \dots, z_m`: places of the
+constrained features, the same for all rows, put into the row. With :math:`\preceq` the order that the property declares,
+feature by feature, and ``h`` the surrogate,
+
+.. math::
+
+    G_i = \tfrac12 \big(\max_{z_j \preceq z_i} f(z_j) + \min_{z_j \succeq z_i} f(z_j)\big), \qquad
+    g(x) = \mathrm{clip}\big(h(x), \; \max_{z_i \preceq x} G_i, \; \min_{z_i \succeq x} G_i\big).
+
+*Why this is a member.* All :math:`G_i` depend on what the row has in the other features only. ``G`` is monotone on the anchors,
+since both envelopes are; so the lower limit never exceeds the upper one, and both, like ``h``, are monotone in ``x``, and so is
+the clipped value: in all constrained features together, everywhere, up to rounding. At an anchor ``g`` is :math:`G_i`, a member
+on the anchors with the smallest largest deviation from ``f`` [1]_. If ``f`` is monotone, then ``g`` is ``f`` there, and nowhere
+further from ``f`` than ``h`` is. A feature that must not matter is left out of the order.
+
+References
+----------
+.. [1] Ubhaya, V. A. (1974). Isotone optimization I. Journal of Approximation Theory 12(2), 146-159.
+   doi:10.1016/0021-9045(74)90042-0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
+from alignconf.errors import InputError
+from alignconf.lines.axis import Axis
+from alignconf.lines.evaluation import evaluate_sites
+from alignconf.projectors.margins import Margins, Values
+from alignconf.projectors.repair import Repair
+from alignconf.projectors.surrogate import MonotoneSurrogate, have_places
+from alignconf.tables import table as tables
+from alignconf.tables.predictions import predictions
+
+__all__ = ["AnchoredRepair"]
+
+#: Where reference rows are fewer, the surrogate also imitates rows that are made from them, up to about this many.
+N_IMITATED = 2000
+
+
+@dataclass(frozen=True)
+class AnchoredRepair(Repair):
+    """A function is replaced by a surrogate that keeps between the function's values at the anchors of each row.
+
+    Parameters
+    ----------
+    axes : tuple of Axis
+        Of the constrained features.
+    signs : tuple of {-1, 0, 1}
+        Direction in each of them; a feature with 0 cannot matter.
+    n_anchors : int
+    margins : Margins
+        What of the function is imitated; the formula above is about these.
+    surrogate : Model or None
+        The fitted one.
+    anchors : (n_anchors, n_axes) or None
+        Places of the constrained features; fewer, where the reference rows have fewer.
+    reason : str
+        Why this one, if there was a choice.
+    """
+
+    axes: tuple[Axis, ...]
+    signs: tuple[int, ...]
+    n_anchors: int
+    margins: Margins = field(default_factory=Values)
+    surrogate: Model | None = None
+    anchors: FloatArray | None = None
+    reason: str = ""
+
+    @property
+    def path(self) -> str:
+        """How repaired values are had, in words."""
+        name = f"by a monotone surrogate, held to the model at {self.n_anchors} anchors"
+        return f"{name} ({self.reason})" if self.reason else name
+
+    def count_sites(self, n_points: int) -> int:
+        """All anchors once: points that differ along constrained features only, one after the other, share them."""
+        return n_points + self.n_anchors
+
+    @property
+    def where(self) -> None:
+        """Everywhere; there is no smallest band."""
+        return
+
+    def fitted(self, function: Model, reference: Table) -> AnchoredRepair:
+        """Return the repair with the anchors and the surrogate that reference rows give."""
+        random = np.random.default_rng(0)
+        rows = tables.take(reference, np.flatnonzero(self.complete(reference)))
+        if not rows.shape[0]:
+            named = ", ".join(repr(axis.feature) for axis in self.axes)
+            raise InputError(
+                f"none of the {reference.shape[0]} reference rows has all of the constrained features {named}; give reference "
+                "rows in which none of them is missing."
+            )
+        places = self._places(rows)
+        shuffled = random.permutation(places)
+        _, first = np.unique(shuffled, axis=0, return_index=True)
+        anchors = shuffled[np.sort(first)[: self.n_anchors]]
+        more = _recombined(rows, self.axes, places, random)
+        values, _ = predictions(function, more)
+        margins = self.margins.fitted(values[: rows.shape[0]])
+        surrogate = MonotoneSurrogate(self.axes, self.signs).fit(more, margins.of(values))
+        return replace(self, surrogate=surrogate, anchors=anchors, n_anchors=len(anchors), margins=margins)
+
+    def complete(self, table: Table) -> BoolArray:
+        """Return which rows have all constrained features, (n_samples,)."""
+        return have_places(table, self.axes)
+
+    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+        """Return repaired values at the rows, (n_samples,)."""
+        if self.surrogate is None or self.anchors is None:
+            raise InputError("the surrogate is not fitted; call fitted(function, reference) first.")
+        first, of_rows = self._distinct(table)
+        few = tables.take(table, first)
+        f, _ = evaluate_sites(function, few, self.axes, self.anchors[None])
+        anchored = _midway(self.margins.of(f), self._precedes(self.anchors, self.anchors))[of_rows]
+        places = self._places(table)
+        low = np.where(self._precedes(self.anchors, places).T, anchored, -np.inf).max(axis=1)
+        high = np.where(self._precedes(places, self.anchors), anchored, np.inf).min(axis=1)
+        return self.margins.back(np.clip(predictions(self.surrogate, table)[0], low, high))
+
+    def _places(self, table: Table) -> FloatArray:
+        return np.stack([axis.places(table) for axis in self.axes], axis=-1)
+
+    def _precedes(self, ones: FloatArray, others: FloatArray) -> BoolArray:
+        """Return whether places come before or at others in the declared order, (n_ones, n_others)."""
+        before = np.ones((len(ones), len(others)), dtype=bool)
+        for axis, sign in enumerate(self.signs):
+            if sign:
+                before &= sign * ones[:, None, axis] <= sign * others[None, :, axis]
+        return before
+
+    def _distinct(self, table: Table) -> tuple[IntArray, IntArray]:
+        """Return rows of which no two neighbours agree in all other features, and which of them stands for each row."""
+        constrained = {axis.position for axis in self.axes}
+        free = [i for i in range(table.shape[1]) if i not in constrained]
+        new = np.ones(table.shape[0], dtype=bool)
+        new[1:] = ~tables.repeats_previous(table, free)[1:]
+        return np.flatnonzero(new), np.cumsum(new) - 1
+
+
+def _midway(f: FloatArray, precedes: BoolArray) -> FloatArray:
+    """Return the monotone values midway between the envelopes of ``f`` (n_rows, n_anchors), of the same shape."""
+    values = np.empty_like(f)
+    for i in range(f.shape[1]):
+        values[:, i] = (f[:, precedes[:, i]].max(axis=1) + f[:, precedes[i]].min(axis=1)) / 2
+    return values
+
+
+def _recombined(table: Table, axes: Sequence[Axis], places: FloatArray, random: np.random.Generator) -> Table:
+    """Return the rows of a table and, if they are few, also rows with constrained features of others.
+
+    Those take turns: all features of one other row, one feature, each feature of a row of its own.
+    """
+    n_samples = len(places)
+    copies = [places]
+    for turn in range(N_IMITATED // n_samples - 1):
+        moved = places.copy()
+        if turn % 3 == 0:
+            moved = places[random.permutation(n_samples)]
+        else:
+            some = range(len(axes)) if turn % 3 == 2 else [int(random.integers(len(axes)))]
+            for i in some:
+                moved[:, i] = places[random.permutation(n_samples), i]
+        copies.append(moved)
+    rows = np.tile(np.arange(n_samples), len(copies))
+    at = np.concatenate(copies)
+    replaced: dict[int, NDArray[Any]] = {}
+    for i, axis in enumerate(axes):
+        replaced |= axis.moved(table, rows, at[:, i])
+    return tables.replicate(table, rows, replaced)

@@ -1,0 +1,145 @@
+"""Repair on the grid of the constrained features: project at the knots, extend to every point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from alignconf._typing import BoolArray, FloatArray, Model, Table
+from alignconf.lines.evaluation import Lines, evaluate_lines
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.projectors.extension import count_margin_sites, extend
+from alignconf.projectors.projection import Projection, Projector
+from alignconf.projectors.repair import Repair
+from alignconf.queries.queries import PartQueries
+
+__all__ = ["GridRepair"]
+
+
+@dataclass(frozen=True)
+class GridRepair(Repair):
+    """Each row's line, or grid, is projected at its knots; other points move as far as their neighbours demand.
+
+    Parameters
+    ----------
+    projector : Projector
+    reason : str
+        Why lines are had from the model's predictions and not from its trees.
+    """
+
+    projector: Projector
+    reason: str = field(default="", kw_only=True)
+
+    @property
+    def path(self) -> str:
+        """How repaired values are had, in words."""
+        knots = " x ".join(str(law.knots.size) for law in self.projector.laws)
+        return f"at {knots} knots" + (f", because {self.reason}" if self.reason else "")
+
+    def count_sites(self, n_points: int) -> int:
+        """All combinations of knots once, and those of knots and own places for each point."""
+        grid = int(np.prod([law.knots.size for law in self.projector.laws]))
+        return grid + n_points * count_margin_sites(self.projector.laws)
+
+    @property
+    def where(self) -> str:
+        """Lines at their knots."""
+        return "on the whole line of a fresh row, at the knots"
+
+    def places(self, table: Table) -> FloatArray:
+        """Return the places of the rows' constrained features, (n_samples, n_axes); NaN where missing."""
+        return np.stack([law.axis.places(table) for law in self.projector.laws], axis=-1)
+
+    def complete(self, table: Table) -> BoolArray:
+        """Return which rows have a place on their lines, i.e. no constrained feature missing: (n_samples,)."""
+        complete: BoolArray = np.logical_not(np.isnan(self.places(table)).any(axis=1))
+        return complete
+
+    def within(self, limits: tuple[float, float]) -> GridRepair:
+        """Return the repair with other limits for its values."""
+        return replace(self, projector=replace(self.projector, limits=limits))
+
+    def along_laws(self, laws: Sequence[ReferenceLaw]) -> GridRepair:
+        """Return the repair with the laws among these, which have its knots, in place of its own: each by its axis."""
+        own = tuple(next(law for law in laws if law.axis == mine.axis) for mine in self.projector.laws)
+        parts = tuple(replace(part, law=own[part.axis]) for part in self.projector.parts)
+        return replace(self, projector=replace(self.projector, laws=own, parts=parts))
+
+    def lines(self, function: Model, table: Table) -> Lines:
+        """Return the function's values at the knots of each row's line, or grid."""
+        return evaluate_lines(function, table, self.projector.laws)
+
+    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+        """Return repaired values at the rows, (n_samples,)."""
+        projection = self.project(function, table)
+        at = self.places(table)[:, None, :]
+        return self.extend(function, table, projection, at, own=own[:, None])[1][:, 0]
+
+    def project(self, function: Model, table: Table) -> Projection:
+        """Return the projection of each row's line, or grid."""
+        return self.projector.project(self.lines(function, table), self.projector.weights_at(table))
+
+    def extend(
+        self, function: Model, table: Table, projection: Projection, sites: FloatArray, own: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its repair at sites (n_samples, n_sites, n_axes), both (n_samples, n_sites)."""
+        return extend(function, table, self.projector, projection, sites, own=own)
+
+    def at_queries(
+        self, function: Model, table: Table, asked: Sequence[PartQueries]
+    ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Return, for queries that move rows along the axes, the function, its repair and the size of rounding.
+
+        Parameters
+        ----------
+        function, table : the function and the rows, n_samples of them
+        asked : queries at these rows
+
+        Returns
+        -------
+        list
+            For each of them, two arrays (n_samples, n_queries, n_points) and one (n_samples,).
+        """
+        projection = self.project(function, table)
+        size = projection.lines.rounding
+        return [(*self._at(function, table, projection, one.drawn_from, one.coordinates), size) for one in asked]
+
+    def along(self, function: Model, table: Table, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its repair as rows move along one axis, both (n_samples, n_places), as ``places``."""
+        projection = self.project(function, table)
+        return self._at(function, table, projection, [self.projector.laws[axis]], places[..., None])
+
+    def _at(
+        self, function: Model, table: Table, projection: Projection, laws: Sequence[ReferenceLaw], places: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        shape = places.shape[:-1]
+        if self._are_knots(places):
+            return (
+                np.broadcast_to(projection.lines.values[:, None, :], shape),
+                np.broadcast_to(projection.values[:, None, :], shape),
+            )
+        sites = np.repeat(self.places(table)[:, None, :], int(np.prod(shape[1:])), axis=1)
+        for i, law in enumerate(laws):
+            axis = next(axis for axis, one in enumerate(self.projector.laws) if one is law)
+            sites[:, :, axis] = places[..., i].reshape(shape[0], -1)
+        f, g = self.extend(function, table, projection, sites)
+        return f.reshape(shape), g.reshape(shape)
+
+    def _are_knots(self, places: FloatArray) -> bool:
+        """Whether queries are about all knots of the only axis, at which the projection already says what is repaired."""
+        knots = self.projector.laws[0].knots
+        alone = len(self.projector.laws) == 1 and not self.projector.slack
+        if not alone or places.ndim != 4 or places.shape[2:] != (knots.size, 1):
+            return False
+        return bool((places[..., 0] == knots).all())
+
+    def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
+        """Return the smallest band that holds a member on the line, per row; the projector knows the limits."""
+        return self.projector.half_width(self.lines(function, table))
+
+    def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
+        """Return, per row, whether the projection has the property at the knots; the projector knows the limits."""
+        projection = self.project(function, table)
+        return self.projector.is_member(projection.values, projection.lines.rounding)

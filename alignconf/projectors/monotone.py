@@ -1,0 +1,99 @@
+"""Repair in many features by the library's own surrogate: with anchors or without, whichever is nearer to the model.
+
+Anchors keep a surrogate near a model that nearly has the property. Where the model goes up and down along many features, the
+values in the middle of its ups and downs are further from it than the surrogate is, and they cost a prediction for each
+anchor. Which is so is measured: both are fitted to some of the reference rows and compared at the others, by the root mean
+square of what they change. Anchors are kept if they bring the surrogate a twentieth nearer; what was chosen is then fitted
+to all reference rows. No row that calibrates takes part, so every promise stays what it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from alignconf._typing import BoolArray, FloatArray, Model, Table
+from alignconf.errors import InputError
+from alignconf.lines.axis import Axis
+from alignconf.projectors.anchored import AnchoredRepair
+from alignconf.projectors.margins import Margins, Values
+from alignconf.projectors.repair import Repair
+from alignconf.projectors.surrogate import SurrogateRepair, have_places
+from alignconf.tables import table as tables
+from alignconf.tables.predictions import predictions
+
+__all__ = ["MonotoneRepair"]
+
+#: One of so many reference rows is held out to compare, and at most so many rows.
+HELD_OUT, MOST_HELD_OUT = 4, 1000
+
+#: Anchors must bring the distance down to this share.
+WORTHWHILE = 0.95
+
+
+@dataclass(frozen=True)
+class MonotoneRepair(Repair):
+    """A function is to be replaced by a monotone surrogate, which :meth:`fitted` chooses.
+
+    Parameters
+    ----------
+    axes : tuple of Axis
+        Of the constrained features.
+    signs : tuple of {-1, 0, 1}
+        Direction in each of them; a feature with 0 cannot matter.
+    n_anchors : int
+    margins : Margins
+        What of the function is imitated.
+    """
+
+    axes: tuple[Axis, ...]
+    signs: tuple[int, ...]
+    n_anchors: int
+    margins: Margins = field(default_factory=Values)
+
+    @property
+    def path(self) -> str:
+        """How repaired values are had, in words."""
+        return "by a monotone surrogate"
+
+    def count_sites(self, n_points: int) -> int:
+        """One for each point, and the anchors."""
+        return n_points + self.n_anchors
+
+    @property
+    def where(self) -> None:
+        """Everywhere; there is no smallest band."""
+        return
+
+    def complete(self, table: Table) -> BoolArray:
+        """Return which rows have all constrained features, (n_samples,)."""
+        return have_places(table, self.axes)
+
+    def fitted(self, function: Model, reference: Table) -> SurrogateRepair | AnchoredRepair:
+        """Return the surrogate without anchors or with them, as held-out reference rows advise, fitted to all of them."""
+        rows = tables.take(reference, np.flatnonzero(self.complete(reference)))
+        order = np.random.default_rng(1).permutation(rows.shape[0])
+        n_held_out = min(rows.shape[0] // HELD_OUT, MOST_HELD_OUT)
+        if not n_held_out:
+            return self._candidates(function, rows)[0]
+        fresh = tables.take(rows, np.sort(order[:n_held_out]))
+        f, _ = predictions(function, fresh)
+        trials = self._candidates(function, tables.take(rows, np.sort(order[n_held_out:])))
+        plain, anchored = (_root_mean_square(trial.apply(function, fresh, f) - f) for trial in trials)
+        reason = f"{plain:.3g} from the model at {n_held_out} held-out reference rows, with anchors {anchored:.3g}"
+        return replace(self._candidates(function, rows)[anchored < WORTHWHILE * plain], reason=reason)
+
+    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+        """Refuse: only what :meth:`fitted` returns has values."""
+        raise InputError("the surrogate is not fitted; call fitted(function, reference) first.")
+
+    def _candidates(self, function: Model, rows: Table) -> tuple[SurrogateRepair, AnchoredRepair]:
+        """Return the surrogate without anchors and with them, fitted to rows."""
+        anchored = AnchoredRepair(self.axes, self.signs, self.n_anchors, self.margins).fitted(function, rows)
+        plain = SurrogateRepair(self.axes, None, anchored.margins, anchored.surrogate)
+        return plain, anchored
+
+
+def _root_mean_square(d: FloatArray) -> float:
+    return float(np.sqrt(np.mean(d**2)))

@@ -1,0 +1,109 @@
+"""Repair within orbits: the values at a few points made from a row are moved to the nearest that are accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
+from alignconf.contract.orbit import OrbitProperty, at_home, coincidences
+from alignconf.errors import PredictionError
+from alignconf.kernels.sums import products
+from alignconf.projectors.projection import SNAP
+from alignconf.projectors.repair import Repair, Repaired
+from alignconf.tables import table as tables
+from alignconf.tables.predictions import predictions
+from alignconf.tables.rounding import Rounding
+
+__all__ = ["OrbitRepair"]
+
+
+@dataclass(frozen=True)
+class OrbitRepair(Repair):
+    """Each row that is a point of its own orbit gets the repaired value of that point; other rows keep theirs.
+
+    Points that are the same row count once. Where each point of an orbit has the same orbit, in the same order or with
+    demands that no order changes, the result has the property; where not, what is left is counted by the scores.
+
+    Parameters
+    ----------
+    declared : OrbitProperty
+    n_points : int
+        Points of an orbit.
+    norm : {"l2", "sup"}
+    """
+
+    declared: OrbitProperty
+    n_points: int
+    norm: str
+
+    @property
+    def path(self) -> str:
+        """How repaired values are had, in words."""
+        return f"within orbits of {self.n_points} points"
+
+    def count_sites(self, n_points: int) -> int:
+        """The points of the orbit of each."""
+        return n_points * self.n_points
+
+    @property
+    def where(self) -> str | None:
+        """The orbit; an opaque property has no smallest band."""
+        return None if self.declared.is_opaque else "at the points made from a fresh row"
+
+    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+        """Return repaired values at the rows, (n_samples,)."""
+        home, position = at_home(self.declared.orbit(table), table)
+        repaired = own.copy()
+        rows = np.flatnonzero(home)
+        if rows.size:
+            inside = tables.take(table, rows)
+            values, rounding, same = self._orbits(function, inside)
+            size = SNAP * rounding.of(values)
+            moved = self._nearest(values, same, self.norm)[np.arange(rows.size), position[rows]]
+            repaired[rows] = np.where(np.abs(moved - own[rows]) > size, moved, own[rows])
+        return repaired
+
+    def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
+        """Return the half-width within which the orbit has accepted values, per row."""
+        values, rounding, same = self._orbits(function, table)
+        moved = np.clip(self._nearest(values, same, "sup"), *limits)
+        largest: FloatArray = np.abs(moved - values).max(axis=1)
+        width = np.where(2 * largest > rounding.of(values), largest, 0.0)
+        return np.where(self._accepted(moved, rounding.of(values)), width, np.inf)
+
+    def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
+        """Return, per row, whether the repaired function, clipped, is accepted on the orbit."""
+        after = Repaired(function, self)
+        answers = [after.with_rounding(point) for point in self.declared.orbit(table)]
+        values = np.clip(np.stack([values for values, _ in answers], axis=1), *limits)
+        return self._accepted(values, answers[0][1].of(values))
+
+    def _orbits(self, function: Model, table: Table) -> tuple[FloatArray, Rounding, IntArray]:
+        """Return the function on the orbits, (n_samples, n_points), its rounding, and which points are the same row."""
+        points = self.declared.orbit(table)
+        answers = [predictions(function, point) for point in points]
+        return np.stack([values for values, _ in answers], axis=1), answers[0][1], coincidences(points)
+
+    def _nearest(self, values: FloatArray, same: IntArray, norm: str) -> FloatArray:
+        """Return the nearest accepted values of each orbit; orbits whose points coincide alike go together."""
+        nearest = np.empty_like(values)
+        patterns, which = np.unique(same, axis=0, return_inverse=True)
+        for i, pattern in enumerate(patterns):
+            chosen = which.ravel() == i
+            found = np.asarray(self.declared.nearest(values[chosen][:, pattern], pattern, norm), dtype=np.float64)
+            if found.shape != values[chosen].shape or not np.isfinite(found).all():
+                raise PredictionError(
+                    f"the projection of {self.declared} returned shape {found.shape} for values of shape "
+                    f"{values[chosen].shape}, or numbers that are not finite; expected finite values of the same shape."
+                )
+            nearest[chosen] = found[:, pattern]
+        return nearest
+
+    def _accepted(self, values: FloatArray, size: FloatArray) -> BoolArray:
+        if self.declared.is_opaque:
+            return self.declared.accepts(values)
+        coefficients, bounds = self.declared.demands(values.shape[1])
+        excess = products(values, coefficients.T) - bounds - self.declared.tol
+        return np.asarray((excess <= size[:, None] * (0.5 * np.abs(coefficients).sum(axis=1))).all(axis=1))

@@ -1,0 +1,299 @@
+"""From a declared property and reference rows to an alignment: which repair serves which part.
+
+Parts that are about lines share one grid of at most ``MAX_FEATURES`` features; for more features, or where one is given, a
+surrogate stands in. Parts that are about orbits follow, each with a repair of its own; bounds are kept by clipping last.
+Everything here happens before a row calibrates, and what cannot be is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from itertools import combinations
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from alignconf._typing import FloatArray, Model, Table
+from alignconf.contract.orbit import OrbitProperty
+from alignconf.contract.plane import PlaneProperty
+from alignconf.contract.property import LineProperty, Property
+from alignconf.errors import InputError
+from alignconf.kernels.polyhedron import colliding
+from alignconf.lines.axis import Axis
+from alignconf.lines.evaluation import Lines
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.projectors.alignment import Alignment
+from alignconf.projectors.grid import GridRepair
+from alignconf.projectors.margins import Margins, Values
+from alignconf.projectors.monotone import MonotoneRepair
+from alignconf.projectors.orbit import OrbitRepair
+from alignconf.projectors.plane import PlaneProjector, PlaneRepair, is_linear
+from alignconf.projectors.projection import Part, Projector
+from alignconf.projectors.repair import Repair
+from alignconf.projectors.surrogate import SurrogateRepair
+from alignconf.queries.placement import ORBIT_ROWS, _given_the_others, place_axes, place_orbits, place_planes
+from alignconf.queries.plane import PlaneQueries
+from alignconf.queries.queries import PartQueries
+from alignconf.queries.query_laws import along_line, check_query_law
+from alignconf.tables import table as tables
+from alignconf.tables.missing_codes import missing_codes
+
+__all__ = ["LawOf", "Placed", "prepare"]
+
+#: A part that is about lines, and the axis of these lines in a table.
+Placed: TypeAlias = tuple[LineProperty, Axis]
+
+#: From an axis and a number of knots to the reference law along it.
+LawOf: TypeAlias = Callable[[Axis, int], ReferenceLaw]
+
+#: With several features their knots multiply: a grid has about this many times ``n_knots`` points, and no fewer than
+#: ``MIN_KNOTS`` knots along a numeric feature. A plane, all of whose demands are met by one projection, has fewer.
+GRID_FACTOR = 4
+MIN_KNOTS = 6
+PLANE_FACTOR = 2
+MAX_FEATURES = 3
+MAX_GRID = 2000
+
+
+def prepare(
+    model: Model,
+    declared: Property,
+    table: Table,
+    reference: Table,
+    *,
+    norm: str,
+    n_knots: int,
+    limits: tuple[float, float] = (-np.inf, np.inf),
+    surrogate: Any = None,
+    margins: Margins | None = None,
+    query_law: str = "iid",
+    conditional: np.random.Generator | None = None,
+    sample_weight: FloatArray | None = None,
+    n_jobs: int | None = None,
+    verbose: bool = False,
+) -> Alignment:
+    """Fix everything that calibration must not touch.
+
+    Parameters
+    ----------
+    model, declared
+    table : rows with the columns that the model expects
+    reference : rows that give reference laws and knots, and are used for nothing else
+    norm, n_knots, limits, query_law, n_jobs, verbose
+    surrogate : regressor or "monotone", optional
+        What plays the repaired function instead of a projection.
+    margins : Margins, optional
+        What of the model's values a surrogate imitates; by default these themselves.
+    conditional : numpy.random.Generator, optional
+        Seeds the forests that give reference laws given the features that are not constrained; without it laws are marginal.
+    sample_weight : (n_reference,), optional
+        What each reference row counts; 1 by default.
+    """
+
+    def law_of(axis: Axis, n_places: int) -> ReferenceLaw:
+        return ReferenceLaw.from_table(axis, reference, n_places, sample_weight)
+
+    check_query_law(declared, query_law)
+    codes = missing_codes(model, table)
+    axes = place_axes(declared, table, codes)
+    placed = list(zip(declared.lines, axes, strict=True))
+    planes = place_planes(declared, table, codes)
+    orbits = place_orbits(declared, reference)
+    limits = _common_limits(declared, limits)
+    repairs: list[Repair] = []
+    asked: list[PartQueries] = []
+    on_planes = _planes(planes, placed, law_of, norm, n_knots, limits)
+    joint = [part.declared for projector in on_planes for part in projector.parts]
+    placed = [one for one in placed if one[0] not in joint]
+    plain = {axis.position: axis for part, axis in placed if not part.trade}
+    if surrogate is not None and not plain:
+        raise InputError(
+            f"a surrogate stands in for repairs along lines of single features, of which {declared} has none; leave surrogate "
+            "out."
+        )
+    if plain and (surrogate is not None or not _fits_a_grid(list(plain.values()))):
+        queries, repair = _surrogate(
+            declared, [one for one in placed if not one[0].trade], law_of, surrogate, n_knots, margins or Values()
+        )
+        asked += [along_line(part, law, query_law) for part, law in queries]
+        repairs.append(repair)
+        placed = [one for one in placed if one[0].trade]
+    for group in _grids(placed):
+        projector = _projector(group, law_of, norm, n_knots, limits)
+        asked += [along_line(part.declared, part.law, query_law) for part in projector.parts]
+        repairs.append(GridRepair(projector))
+    for on_plane in on_planes:
+        asked += [along_line(part.declared, part.law, query_law) for part in on_plane.parts]
+        asked += [PlaneQueries(plane, (on_plane.laws[0], on_plane.laws[1])) for plane in on_plane.planes]
+        repairs.append(PlaneRepair(on_plane))
+    asked += orbits
+    repairs += _orbit_repairs(declared, reference, norm)
+    if conditional is not None:
+        on_grids = [law for repair in repairs if isinstance(repair, GridRepair) for law in repair.projector.laws]
+        marginal = on_grids + [law for one in asked for law in one.drawn_from]
+        laws = _given_the_others(marginal, declared, axes, reference, conditional, sample_weight)
+        asked = [one.drawn_along(laws) for one in asked]
+        repairs = [repair.along_laws(laws) if isinstance(repair, GridRepair) else repair for repair in repairs]
+    return Alignment(model, declared, tuple(asked), tuple(repairs), limits, n_jobs=n_jobs, verbose=verbose)
+
+
+def _planes(
+    planes: Sequence[tuple[PlaneProperty, tuple[Axis, Axis]]],
+    placed: Sequence[Placed],
+    law_of: LawOf,
+    norm: str,
+    n_knots: int,
+    limits: tuple[float, float],
+) -> list[PlaneProjector]:
+    """Return a projector for each pair of features, together with the lines along them that it can serve."""
+    grouped: dict[frozenset[int], list[tuple[PlaneProperty, tuple[Axis, Axis]]]] = {}
+    for plane, axes in planes:
+        grouped.setdefault(frozenset(axis.position for axis in axes), []).append((plane, axes))
+    projectors: list[PlaneProjector] = []
+    for group in grouped.values():
+        axes = group[0][1]
+        laws = _laws(axes, law_of, n_knots, PLANE_FACTOR)
+        keys = [axis.key for axis in axes]
+        served = {part for projector in projectors for part in (it.declared for it in projector.parts)}
+        parts = [
+            Part(part, keys.index(axis.key), laws[keys.index(axis.key)])
+            for part, axis in placed
+            if axis.key in keys and not part.trade and part not in served
+        ]
+        linear = tuple(part for part in parts if is_linear(part))
+        projector = PlaneProjector(laws, linear, norm, limits, tuple(plane for plane, _ in group))
+        clash = colliding(*projector.inequalities) if linear else ()
+        if clash:
+            named = " and for ".join(map(str, (*(part.declared for part in linear), *projector.planes)))
+            raise InputError(f"the property asks for {named}, which no function has together; drop one of them.")
+        projectors.append(projector)
+    return projectors
+
+
+def _orbit_repairs(declared: Property, reference: Table, norm: str) -> list[Repair]:
+    """Return the repairs of the parts that are about orbits, as few as can serve them; limits alone need none."""
+    joint: list[OrbitProperty] = []
+    limits = [part for part in declared.orbits if part.limits is not None]
+    for part in [part for part in declared.orbits if part.limits is None] + limits:
+        for i, other in enumerate(joint):
+            both = other.joined(part)
+            if both is not None:
+                joint[i] = both
+                if part.limits is None:
+                    break
+        else:
+            if part.limits is None:
+                joint.append(part)
+    few = tables.take(reference, np.arange(min(reference.shape[0], ORBIT_ROWS)))
+    return [OrbitRepair(part, len(part.orbit(few)), norm) for part in joint]
+
+
+def _common_limits(declared: Property, limits: tuple[float, float]) -> tuple[float, float]:
+    """Return the limits that all parts allow; refuse parts that no value satisfies together, by name."""
+    low, high, lowest, highest = *limits, None, None
+    for part in declared.orbits:
+        if part.limits is not None:
+            lowest, low = (part, part.limits[0]) if part.limits[0] > low else (lowest, low)
+            highest, high = (part, part.limits[1]) if part.limits[1] < high else (highest, high)
+    if low > high:
+        named = [
+            str(part) if part is not None else f"values in [{limits[0]:g}, {limits[1]:g}]" for part in (lowest, highest)
+        ]
+        raise InputError(
+            f"the property asks for {named[0]} and for {named[1]}, which no function has both; drop one of them."
+        )
+    return low, high
+
+
+def _fits_a_grid(axes: Sequence[Axis]) -> bool:
+    """Whether features can share a grid: few of them, or at most one numeric one next to categories that are not many."""
+    numeric = [axis for axis in axes if axis.order is None]
+    n_categories = prod(len(axis.order) for axis in axes if axis.order is not None)
+    return len(axes) <= MAX_FEATURES or (len(numeric) <= 1 and n_categories * MIN_KNOTS <= MAX_GRID)
+
+
+def _grids(placed: Sequence[Placed]) -> list[list[Placed]]:
+    """Return the parts in groups that share a grid: as few as possible, no column on two different axes of one grid."""
+    grids: list[dict[Hashable, list[Placed]]] = []
+    for part, axis in sorted(placed, key=lambda one: bool(one[0].trade)):
+        for grid in grids:
+            taken = {column for others in grid.values() for _, other in others for column in other.columns}
+            together = [others[0][1] for others in grid.values()] + [axis]
+            if axis.key in grid or (taken.isdisjoint(axis.columns) and _fits_a_grid(together)):
+                grid.setdefault(axis.key, []).append((part, axis))
+                break
+        else:
+            grids.append({axis.key: [(part, axis)]})
+    order = [part for part, _ in placed]
+    return [
+        sorted((one for group in grid.values() for one in group), key=lambda one: order.index(one[0])) for grid in grids
+    ]
+
+
+def _surrogate(
+    declared: Property,
+    placed: Sequence[Placed],
+    law_of: LawOf,
+    surrogate: Any,
+    n_knots: int,
+    margins: Margins,
+) -> tuple[list[tuple[LineProperty, ReferenceLaw]], Repair]:
+    """Return the parts with their laws, and the repair by a surrogate: the given one, or the library's own."""
+    distinct = {axis.key: axis for _, axis in placed}
+    laws = {key: law_of(axis, n_knots) for key, axis in distinct.items()}
+    asked = [(part, laws[axis.key]) for part, axis in placed]
+    if surrogate is not None and not isinstance(surrogate, str):
+        return asked, SurrogateRepair(tuple(distinct.values()), surrogate, margins)
+    signs: dict[Hashable, int] = {}
+    for part, axis in placed:
+        sign = part.direction
+        if sign is None:
+            raise InputError(
+                f"the property constrains {len(distinct)} features jointly ({declared}); at most {MAX_FEATURES} can be "
+                f"repaired on a common grid, and for more only order and invariance can, which {part} is not. Declare fewer "
+                "features, or give surrogate= a regressor that has the property."
+            )
+        signs[axis.key] = sign if signs.get(axis.key, sign) == sign else 0
+    return asked, MonotoneRepair(tuple(distinct.values()), tuple(signs[key] for key in distinct), n_knots, margins)
+
+
+def _projector(
+    placed: Sequence[Placed], law_of: LawOf, norm: str, n_knots: int, limits: tuple[float, float]
+) -> Projector:
+    """Return the projector of parts along their axes."""
+    distinct = {axis.key: axis for _, axis in placed}
+    laws = _laws(list(distinct.values()), law_of, n_knots)
+    index = [list(distinct).index(axis.key) for _, axis in placed]
+    located = [Part(part, i, laws[i]) for (part, _), i in zip(placed, index, strict=True)]
+    # Demands on pairs first: curvature and unimodality keep order along the same axis, and undo less across axes.
+    parts = tuple(sorted(located, key=lambda part: part.declared.n_points))
+    for one, other in combinations(parts, 2):
+        _check_compatible(one, other, laws, norm)
+    return Projector(laws, parts, norm, limits)
+
+
+def _check_compatible(one: Part, other: Part, laws: tuple[ReferenceLaw, ...], norm: str) -> None:
+    """Refuse two parts along one axis that no line has both: then not even a constant line can be repaired."""
+    if one.axis != other.axis:
+        return
+    flat = Lines(np.zeros((1, one.law.knots.size)), np.full(1, 1e-9))
+    pair = Projector((laws[one.axis],), (replace(one, axis=0), replace(other, axis=0)), norm)
+    if not pair.is_member(pair.project(flat).values, flat.rounding)[0]:
+        raise InputError(
+            f"the property asks for {one.declared} and for {other.declared}, which no function has both; drop one of them."
+        )
+
+
+def _laws(axes: Sequence[Axis], law_of: LawOf, n_knots: int, factor: int = GRID_FACTOR) -> tuple[ReferenceLaw, ...]:
+    """Return the reference laws of the axes, their knots shared out so that the grid stays small.
+
+    An ordered category has all its categories as knots; numeric features share what remains of the grid equally.
+    """
+    numeric = [axis for axis in axes if axis.order is None]
+    n_categories = prod(len(axis.order) for axis in axes if axis.order is not None)
+    grid = n_knots if len(axes) == 1 else factor * n_knots
+    share = max(MIN_KNOTS, int((grid / n_categories) ** (1 / len(numeric)) + 1e-9)) if numeric else 0
+    per_axis = n_knots if len(axes) == 1 else share
+    return tuple(law_of(axis, per_axis if axis.order is None else len(axis.order)) for axis in axes)

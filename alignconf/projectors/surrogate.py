@@ -1,0 +1,147 @@
+r"""Repair by a surrogate: another function that has the property throughout plays :math:`g`.
+
+On a grid the number of points multiplies with every feature. For many monotone features the repaired function is instead a
+**surrogate**: gradient boosting under monotone constraints, fitted to the model's *own predictions* at the reference rows.
+It is an exact member in all its features together. Everything else is as always: the delivered function stays within the band
+around the model, :math:`g_\lambda = f + \mathrm{clip}(g - f, -\lambda, \lambda)`, scores and certificate are about it, and
+where the model passes most queries on its own the band, and with it the change, is small. A surrogate is not the nearest
+member, and at full strength it replaces the model altogether. Probabilities are imitated by their log-odds
+(:mod:`alignconf.projectors.margins`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from alignconf._typing import BoolArray, FloatArray, Model, Table
+from alignconf.errors import InputError
+from alignconf.lines.axis import Axis
+from alignconf.projectors.margins import Margins, Values
+from alignconf.projectors.repair import Repair
+from alignconf.tables import table as tables
+from alignconf.tables.encoding import Encoder
+from alignconf.tables.predictions import predictions
+
+__all__ = ["MonotoneSurrogate", "SurrogateRepair", "have_places"]
+
+#: Rounds of boosting: a surrogate imitates a function without noise, so there is little to overfit.
+N_ROUNDS = 400
+
+#: More categories than this in a column that is not constrained count as numbers.
+MAX_CATEGORIES = 255
+
+
+def have_places(table: Table, axes: Sequence[Axis]) -> BoolArray:
+    """Return which rows of a table have a place on all axes, (n_samples,)."""
+    missing = np.stack([np.isnan(axis.places(table)) for axis in axes], axis=-1)
+    return np.logical_not(missing.any(axis=1))
+
+
+class MonotoneSurrogate:
+    """Gradient boosting that imitates a function under monotone constraints, on tables of any column types.
+
+    Parameters
+    ----------
+    axes : sequence of Axis
+        Of the constrained features, each once.
+    signs : sequence of {-1, 0, 1}
+        Direction in each of them; a feature with 0 is left out, so that it cannot matter.
+    """
+
+    def __init__(self, axes: Sequence[Axis], signs: Sequence[int]) -> None:
+        self.axes = {axis.position: axis for axis in axes}
+        self.signs = {axis.position: sign for axis, sign in zip(axes, signs, strict=True)}
+
+    def fit(self, table: Table, values: FloatArray) -> MonotoneSurrogate:
+        """Imitate ``values`` (n_samples,) at the rows of a table."""
+        self.positions = [i for i in range(table.shape[1]) if self.signs.get(i) != 0]
+        self.encoder = Encoder.of_table(table, tuple(i for i in self.positions if i not in self.axes))
+        nominal = [0 < len(self.encoder.categories.get(i, ())) <= MAX_CATEGORIES for i in self.positions]
+        self.booster = HistGradientBoostingRegressor(
+            max_iter=N_ROUNDS,
+            early_stopping=False,
+            monotonic_cst=[self.signs.get(i, 0) for i in self.positions] or [0],
+            categorical_features=nominal if any(nominal) else None,
+            random_state=0,
+        ).fit(self._design(table), values)
+        return self
+
+    def predict(self, table: Table) -> FloatArray:
+        """Return the surrogate's values, (n_samples,)."""
+        values: FloatArray = self.booster.predict(self._design(table))
+        return values
+
+    def _design(self, table: Table) -> FloatArray:
+        """Return numbers, (n_samples, n_columns): places of constrained features, numbers, and codes of categories."""
+        # Where no feature may matter one column of zeros is left, and the surrogate is a constant.
+        design = np.zeros((table.shape[0], max(1, len(self.positions))))
+        free = iter(self.encoder(table).T)
+        for k, position in enumerate(self.positions):
+            design[:, k] = self.axes[position].places(table) if position in self.axes else next(free)
+        return design
+
+
+@dataclass(frozen=True)
+class SurrogateRepair(Repair):
+    """A function is replaced by one that imitates it and has the property.
+
+    Parameters
+    ----------
+    axes : tuple of Axis
+        Of the constrained features.
+    estimator : object with ``fit`` and ``predict``
+        Fitted to the function's margins at the reference rows, as a fresh clone.
+    margins : Margins
+        What of the function is imitated.
+    surrogate : Model or None
+        The fitted one.
+    reason : str
+        Why this one, if there was a choice.
+    """
+
+    axes: tuple[Axis, ...]
+    estimator: Any
+    margins: Margins = field(default_factory=Values)
+    surrogate: Model | None = None
+    reason: str = ""
+
+    @property
+    def path(self) -> str:
+        """How repaired values are had, in words."""
+        name = (
+            "by a monotone surrogate" if self.estimator is None else f"by a surrogate, {type(self.estimator).__name__}"
+        )
+        return f"{name} ({self.reason})" if self.reason else name
+
+    def count_sites(self, n_points: int) -> int:
+        """One for each point, asked of the surrogate."""
+        return n_points
+
+    @property
+    def where(self) -> None:
+        """Everywhere, if the surrogate keeps its word; there is no smallest band."""
+        return
+
+    def fitted(self, function: Model, reference: Table) -> SurrogateRepair:
+        """Return the repair with the estimator fitted to the function at the reference rows."""
+        rows = tables.take(reference, np.flatnonzero(self.complete(reference)))
+        values, _ = predictions(function, rows)
+        margins = self.margins.fitted(values)
+        surrogate = clone(self.estimator, safe=False).fit(rows, margins.of(values))
+        return replace(self, surrogate=surrogate, margins=margins)
+
+    def complete(self, table: Table) -> BoolArray:
+        """Return which rows have all constrained features, (n_samples,)."""
+        return have_places(table, self.axes)
+
+    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+        """Return the surrogate's values at the rows, (n_samples,)."""
+        if self.surrogate is None:
+            raise InputError("the surrogate is not fitted; call fitted(function, reference) first.")
+        return self.margins.back(predictions(self.surrogate, table)[0])

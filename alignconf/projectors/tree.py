@@ -1,0 +1,313 @@
+r"""Repair on a tree ensemble's own pieces: exact, and at about the cost of a prediction.
+
+Along a feature a tree ensemble is a step function cut by its own thresholds, and one walk of each tree tells the whole line
+(:mod:`alignconf.lines.ensemble`). The line is projected on its pieces, weighted by the reference mass of each; at any value
+in piece ``p`` the repaired function is the projection :math:`G_p`, and the model's own prediction, bit for bit, where the
+projection leaves the piece alone. All values in a piece are alike. It works for properties that declare that they compare
+nothing but order (:attr:`~alignconf.contract.property.LineProperty.cuts`), such as order, invariance and unimodality; a
+known peak cuts the pieces too.
+
+**Exactness.** A step function has such a property iff the values of its pieces have, cut at the thresholds of the trees and
+right before and at each of the property's own cuts: two values of one piece are equal, which every comparison allows. One
+part alone, or several that demand order or constancy, are projected onto a member. Where several others leave a demand unmet,
+the line becomes constant, which every comparison allows. Cutting off at limits keeps the order of values.
+
+**Rounding.** An increasing or decreasing function is delivered in order to the last bit if the model adds leaf after leaf in
+its own precision, as the walk does: lines with steps of rounding size are summed like that, and a prediction that is kept
+stays between the pieces that are moved. Other properties hold up to rounding
+(:attr:`alignconf.lines.ensemble.Ensemble.rounding`).
+
+:func:`through_trees` decides: models whose trees can be read get this repair. Where a feature has more than ``MAX_PIECES``
+pieces, as in a forest, its lines are walked at knots, quantiles of the reference law; so are lines and grids of two features of
+other properties, at their own knots. All others ask the model. The reason is part of the calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
+from alignconf.errors import PredictionError
+from alignconf.kernels.sums import total
+from alignconf.lines.axis import Axis, TradeAxis
+from alignconf.lines.ensemble import Ensemble, TreeGrids, TreeLines
+from alignconf.lines.evaluation import Lines
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.lines.trees import trees_of
+from alignconf.projectors.grid import GridRepair
+from alignconf.projectors.projection import Part, Projector
+from alignconf.queries.queries import PartQueries
+from alignconf.tables import table as tables
+from alignconf.tables.predictions import predictions
+from alignconf.tables.rounding import Rounding
+
+__all__ = ["MAX_PIECES", "TreeRepair", "WalkedGridRepair", "through_trees"]
+
+#: A feature with more pieces is looked at on this many quantiles.
+MAX_PIECES = 1024
+N_QUANTILES = 256
+
+#: Trees are compared with the model's predictions at this many reference rows.
+N_COMPARED = 200
+
+#: Where lines are walked at knots only, that many rows of a block are compared again.
+N_CHECKED = 16
+
+#: The model's sums and the walk's may both be rounded.
+AGREEMENT = 2.0
+
+#: What the arithmetic of a projection alone changes is no repair.
+ARITHMETIC = Rounding(2.0**-44)
+
+
+@dataclass(frozen=True)
+class TreeRepair(GridRepair):
+    """Each row's line is had from the model's trees and projected on its pieces.
+
+    Parameters
+    ----------
+    projector : Projector
+        As for any model, with the law that queries are drawn from.
+    steps : Projector
+        The same on the pieces.
+    tree_lines : TreeLines
+    """
+
+    steps: Projector
+    tree_lines: TreeLines
+
+    @property
+    def rounding(self) -> Rounding:
+        """Rounding of the model's sums."""
+        return self.tree_lines.ensemble.rounding
+
+    def count_sites(self, n_points: int) -> int:
+        """What is looked up for a row, and its line: blocks are then small enough to be spread over threads."""
+        return n_points + self.tree_lines.places.size
+
+    @property
+    def where(self) -> str:
+        """Whole lines."""
+        return "on the whole line of a fresh row"
+
+    @property
+    def path(self) -> str:
+        """How lines are had, in words."""
+        return f"on the {self.tree_lines.places.size} pieces of the model's own trees"
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether at full strength no query can fail."""
+        return True
+
+    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+        """Return repaired values at the rows, (n_samples,).
+
+        Raises
+        ------
+        PredictionError
+            If the model does not answer what its trees said at calibration.
+        """
+        values, fitted, below, above = (it[:, 0] for it in self._look_up(table, self.places(table)[:, :1]))
+        _check_unchanged(values, own, self.rounding)
+        return np.where(fitted != values, fitted, np.minimum(np.maximum(own, below), above))
+
+    def at_queries(
+        self, function: Model, table: Table, asked: Sequence[PartQueries]
+    ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Return, for queries along the axis, the function, its repair and the size of rounding."""
+        places = [one.coordinates[..., 0] for one in asked]
+        f, g = self.along(function, table, 0, np.concatenate([it.reshape(len(it), -1) for it in places], axis=1))
+        size, found, start = self.rounding.of(f), [], 0
+        for it in places:
+            stop = start + int(np.prod(it.shape[1:]))
+            found.append((f[:, start:stop].reshape(it.shape), g[:, start:stop].reshape(it.shape), size))
+            start = stop
+        return found
+
+    def along(self, function: Model, table: Table, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its repair as rows move along the axis, both (n_samples, n_places)."""
+        values, fitted, _, _ = self._look_up(table, places)
+        return values, np.clip(fitted, *self.steps.limits)
+
+    def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
+        """Return the smallest band that holds a member on the line, per row."""
+        return self.steps.half_width(self._walked(table))
+
+    def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
+        """Return, per row, whether the projection has the property on all pieces."""
+        lines = self._walked(table)
+        return self.steps.is_member(self._repaired(lines, table), lines.rounding)
+
+    def _repaired(self, lines: Lines, table: Table) -> FloatArray:
+        """Return the projections of the lines of rows, each of them a member: (n_samples, n_pieces)."""
+        projection = self.steps.project(lines, self.steps.weights_at(table))
+        directed = all(part.declared.direction is not None for part in self.steps.parts)
+        if directed or len(self.steps.parts) == 1:
+            return projection.values
+        member = self.steps.is_member(projection.values, lines.rounding)
+        weights = np.broadcast_to(projection.weights[0], lines.values.shape)
+        mean = total(weights * projection.values) / total(weights)
+        return np.where(member[:, None], projection.values, np.clip(mean, *self.steps.limits)[:, None])
+
+    def _look_up(self, table: Table, places: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Return the line at places (n_samples, n_places), its repair, and between what a value that is kept has to stay."""
+        pieces: IntArray = self.tree_lines.piece_of(places)
+        first, *others = (part.declared for part in self.steps.parts)
+        if first.compares_pairs and not others:
+            weights = self.steps.laws[0].weights_at(table) if self.steps.norm == "l2" else None
+            found = self.tree_lines.project(
+                _numbers(table, self.tree_lines.ensemble), pieces, weights, increasing=first.direction == 1
+            )
+            return found.values, found.fitted, found.below, found.above
+        lines = self._walked(table, ARITHMETIC)
+        fitted = self._repaired(lines, table)
+        values, repaired = (np.take_along_axis(it, pieces, axis=1) for it in (lines.values, fitted))
+        return values, repaired, np.full(values.shape, -np.inf), np.full(values.shape, np.inf)
+
+    def _walked(self, table: Table, rounding: Rounding | None = None) -> Lines:
+        values = self.tree_lines.values(_numbers(table, self.tree_lines.ensemble))
+        return Lines(values, (rounding or self.rounding).of(values))
+
+
+@dataclass(frozen=True)
+class WalkedGridRepair(GridRepair):
+    """Lines, or grids of two features, at knots, had by walking the model's trees instead of asking the model.
+
+    Parameters
+    ----------
+    projector : Projector
+    walked : TreeLines or TreeGrids
+        At the knots.
+    """
+
+    walked: TreeLines | TreeGrids
+
+    @property
+    def path(self) -> str:
+        """How lines are had, in words."""
+        knots = " x ".join(str(law.knots.size) for law in self.projector.laws)
+        return f"at {knots} knots in the model's own trees, because {self.reason}"
+
+    def lines(self, function: Model, table: Table) -> Lines:
+        """Return the trees' values at the knots of each row's line, or grid."""
+        values = self.walked.values(_numbers(table, self.walked.ensemble))
+        return Lines(values, self.walked.ensemble.rounding.of(values))
+
+    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+        """Return repaired values at the rows, (n_samples,).
+
+        Raises
+        ------
+        PredictionError
+            If the model does not answer, in the first rows, what its trees said at calibration.
+        """
+        few = tables.take(table, np.arange(min(table.shape[0], N_CHECKED)))
+        ensemble = self.walked.ensemble
+        _check_unchanged(ensemble.predict(_numbers(few, ensemble)), own[:N_CHECKED], ensemble.rounding)
+        return super().apply(function, table, own)
+
+
+def through_trees(repair: GridRepair, function: Model, reference: Table) -> GridRepair:
+    """Return the repair by way of the model's trees where they can be read, otherwise the same with the reason why not."""
+    reason = _why_unseen(repair)
+    ensemble = reason or trees_of(function)
+    if not isinstance(ensemble, Ensemble):
+        return replace(repair, reason=ensemble)
+    few = tables.take(reference, np.arange(min(reference.shape[0], N_COMPARED)))
+    own, _ = predictions(function, few)
+    if ensemble.n_features > reference.shape[1] or not tables.is_numeric(_of_fit(reference, ensemble)):
+        return replace(repair, reason="some columns are not numbers.")
+    if not _agree(ensemble.predict(_numbers(few, ensemble)), own, ensemble.rounding).all():
+        return replace(repair, reason="its trees do not add up to its predictions.")
+    laws = repair.projector.laws
+    reason = _why_not_pieces(repair)
+    ends = _ends(repair, ensemble)
+    if not reason and ends.size < MAX_PIECES:
+        return _on_pieces(repair, ensemble, ends)
+    if ensemble.is_single:
+        return replace(repair, reason=reason or "its sums are of single precision.")
+    if not reason:
+        reason = f"the model's trees cut the feature in {ends.size + 1} pieces."
+        laws = (laws[0].at_quantiles(N_QUANTILES),)
+        repair = replace(repair, projector=_on(repair.projector, laws[0]))
+    if len(laws) == 1:
+        walked: TreeLines | TreeGrids = ensemble.along(laws[0].axis.position, laws[0].knots)
+    else:
+        one, other = laws
+        walked = ensemble.across((one.axis.position, other.axis.position), (one.knots, other.knots))
+    return WalkedGridRepair(repair.projector, walked, reason=reason)
+
+
+def _ends(repair: GridRepair, ensemble: Ensemble) -> FloatArray:
+    """Return where the pieces of a feature end, the last one apart: at the model's thresholds, before and at other cuts."""
+    cuts = np.array([cut for part in repair.projector.parts for cut in part.declared.cuts or ()])
+    with np.errstate(over="ignore"):
+        before = np.nextafter(cuts, -np.inf)
+    ends = np.concatenate([ensemble.ends(repair.projector.laws[0].axis.position), before, cuts])
+    return np.unique(ends[np.isfinite(ends)])
+
+
+def _on_pieces(repair: GridRepair, ensemble: Ensemble, ends: FloatArray) -> TreeRepair:
+    """Return the repair on pieces of a feature, all but the last of which end at ``ends`` (n_pieces - 1,)."""
+    (law,) = repair.projector.laws
+    last = float(law.places[-1])
+    if ends.size:
+        last = max(last, float(ends[-1]) + abs(float(ends[-1])) + 1.0)
+    tree_lines = ensemble.along(law.axis.position, np.append(ends, last))
+    steps = law.on_pieces(tree_lines.places, tree_lines.piece_of(law.places))
+    return TreeRepair(repair.projector, _on(repair.projector, steps), tree_lines)
+
+
+def _why_unseen(repair: GridRepair) -> str:
+    """Return why a repair cannot go through trees, whatever the model; empty if it can."""
+    axes: list[Axis] = [law.axis for law in repair.projector.laws]
+    if type(repair) is not GridRepair:
+        return "planes are asked of predict."
+    if len(axes) > 2:
+        return f"{len(axes)} features share a grid."
+    if any(axis.order is not None or isinstance(axis, TradeAxis) for axis in axes):
+        return "the line is not along one numeric feature."
+    return ""
+
+
+def _why_not_pieces(repair: GridRepair) -> str:
+    """Return why the pieces of trees would not do for a property; empty if they would."""
+    if len(repair.projector.laws) > 1:
+        return "two features share a grid."
+    declared = [part.declared for part in repair.projector.parts]
+    others = [part for part in declared if part.tol or part.cuts is None]
+    return f"{others[0]} compares more than the order of places." if others else ""
+
+
+def _on(projector: Projector, law: ReferenceLaw) -> Projector:
+    """Return a projector of one axis with other knots."""
+    parts = tuple(Part(part.declared, 0, law) for part in projector.parts)
+    return replace(projector, laws=(law,), parts=parts)
+
+
+def _check_unchanged(walked: FloatArray, own: FloatArray, rounding: Rounding) -> None:
+    wrong = ~_agree(walked, own, rounding)
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        raise PredictionError(
+            f"the model predicts {own[at]:.6g} in row {at}, its trees at calibration said {walked[at]:.6g}: it has changed "
+            "since, for example by another fit. Calibrate again."
+        )
+
+
+def _agree(walked: FloatArray, own: FloatArray, rounding: Rounding) -> BoolArray:
+    """Return where the sums of trees are the model's predictions, up to the rounding of both: (n_samples,)."""
+    return np.asarray(np.abs(walked - own) <= AGREEMENT * rounding.of(np.column_stack([walked, own])))
+
+
+def _numbers(table: Table, ensemble: Ensemble) -> FloatArray:
+    return tables.as_numbers(_of_fit(table, ensemble))
+
+
+def _of_fit(table: Table, ensemble: Ensemble) -> Table:
+    """Return the columns that the trees know; those behind them are not the model's."""
+    return table if table.shape[1] == ensemble.n_features else tables.select(table, range(ensemble.n_features))

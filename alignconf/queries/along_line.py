@@ -1,0 +1,136 @@
+"""Queries along lines: independent places, a few different ones at a time.
+
+A query of a line property is ``n_points`` places along the feature's axis, drawn independently from the reference law given
+that they all differ, and sorted; the other features are the row's own. For an order property these are **pairs**, and how
+often they fail bounds the mean absolute distance of a line to a monotone one (:mod:`alignconf.certify.distance_claim`), but
+not how many of its values are out of place. What is common to every law of queries along a line is :class:`AlongLine`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from alignconf._typing import FloatArray, IntArray, Table
+from alignconf.contract.property import LineProperty, Property
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.queries.queries import PartQueries
+from alignconf.tables import table as tables
+
+__all__ = ["AlongLine", "LineQueries"]
+
+
+@dataclass(frozen=True)
+class AlongLine(PartQueries):
+    """Queries of a line property, at places that a subclass chooses.
+
+    Parameters
+    ----------
+    part : LineProperty
+    law : ReferenceLaw
+    """
+
+    #: What users call the law.
+    tester: ClassVar[str]
+
+    part: LineProperty
+    law: ReferenceLaw
+
+    @property
+    @abstractmethod
+    def coordinates(self) -> FloatArray:
+        """Where the values are asked for, (n_samples, n_queries, n_points, 1)."""
+
+    @property
+    def declared(self) -> Property:
+        """The part."""
+        return self.part
+
+    @property
+    def drawn_from(self) -> tuple[ReferenceLaw, ...]:
+        """The reference law."""
+        return (self.law,)
+
+    @property
+    def n_sites(self) -> int:
+        """Queries times points."""
+        return int(np.prod(self.coordinates.shape[1:]))
+
+    def drawn_along(self, laws: Sequence[ReferenceLaw]) -> Self:
+        """Return the queries with the law among these that has their axis, if there is one."""
+        found = [law for law in laws if law.axis == self.law.axis]
+        return replace(self, law=found[0]) if found else self
+
+    def sites(self, table: Table) -> list[Table]:
+        """Return one table: the points of all queries in turn."""
+        rows = np.repeat(np.arange(table.shape[0]), self.n_sites)
+        return [tables.replicate(table, rows, self.law.axis.moved(table, rows, self.coordinates.ravel()))]
+
+    def arrange(self, values: Sequence[FloatArray]) -> FloatArray:
+        """Return values at the points in the shape of the places."""
+        return values[0].reshape(self.coordinates.shape[:-1])
+
+    def labels(self, table: Table, row: int, query: int = 0) -> tuple[Any, ...]:
+        """Return the values of the feature, or of both features of a trade line."""
+        places = self.coordinates[row, query, :, 0]
+        moved = self.law.axis.moved(table, np.full(places.size, row), places)
+        columns = [values.tolist() for values in moved.values()]
+        return tuple(columns[0]) if len(columns) == 1 else tuple(zip(*columns, strict=True))
+
+
+@dataclass(frozen=True)
+class LineQueries(AlongLine):
+    """Queries of independent places.
+
+    Parameters
+    ----------
+    part : LineProperty
+    law : ReferenceLaw
+    places : (n_samples, n_queries, n_points)
+        Sorted along the last axis.
+    """
+
+    tester: ClassVar[str] = "iid"
+
+    places: FloatArray = field(default_factory=partial(np.empty, (0, 0, 0)))
+
+    @property
+    def coordinates(self) -> FloatArray:
+        """The places."""
+        return self.places[..., None]
+
+    @property
+    def n_uniforms(self) -> int:
+        """One for each place."""
+        return self.part.n_points
+
+    @property
+    def least_coincidence(self) -> float:
+        """For pairs, that of two draws from the law."""
+        return self.law.least_coincidence if self.part.n_points == 2 else 0.0
+
+    def placed(self, table: Table, uniforms: FloatArray) -> LineQueries:
+        """Return queries with the places that uniform numbers choose."""
+        return replace(self, places=self.law.different_places(uniforms, table))
+
+    @cached_property
+    def demands(self) -> tuple[FloatArray, FloatArray]:
+        """Coefficients (n_samples, n_queries, n_demands, n_alternatives, n_points) and bounds, tolerance included."""
+        coefficients, bounds = self.part.demands(self.places)
+        return coefficients, bounds + self.part.tol
+
+    def rows(self, block: slice | IntArray) -> LineQueries:
+        """Return the queries of a block of rows."""
+        return replace(self, places=self.places[block])
+
+    def __str__(self) -> str:
+        """Return the query law in words."""
+        if self.part.n_points == 1:
+            return f"one place drawn from {self.law}"
+        number = {2: "two", 3: "three"}.get(self.part.n_points, str(self.part.n_points))
+        return f"{number} different places drawn independently, given that they differ, from {self.law}"

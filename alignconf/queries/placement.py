@@ -1,0 +1,128 @@
+"""Where the parts of a declared property are asked: axes, planes and orbits found in the table, laws in reference rows."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from itertools import combinations
+
+import numpy as np
+
+from alignconf._typing import FloatArray, Table
+from alignconf.contract.plane import PlaneProperty
+from alignconf.contract.property import Property
+from alignconf.errors import InputError, PropertyWarning
+from alignconf.lines.axis import Axis, place_axis
+from alignconf.lines.conditional_law import conditional_laws
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.queries.orbit import OrbitQueries
+from alignconf.queries.plane import PlaneQueries
+from alignconf.queries.queries import PartQueries
+from alignconf.queries.query_laws import along_line, check_query_law
+from alignconf.tables import table as tables
+from alignconf.tables.checks import warn
+from alignconf.tables.missing_codes import NO_CODES, MissingCodes
+
+__all__ = ["REFERENCES", "place_axes", "place_orbits", "place_planes", "place_queries"]
+
+#: What users may write for the reference law: the same for all rows, or given the other features of the row.
+REFERENCES = ("marginal", "conditional")
+
+#: The points of orbits are counted at this many rows: some transforms do something at a few rows only.
+ORBIT_ROWS = 10_000
+
+#: Audits ask whole lines, and search for places, among at most this many: eight pivots at most.
+AUDIT_KNOTS = 255
+
+
+def place_axes(declared: Property, table: Table, codes: MissingCodes) -> list[Axis]:
+    """Return the axis of each part that is about lines in a table; refuse what the table cannot carry."""
+    axes = [place_axis(part, table, codes) for part in declared.lines]
+    orders = {axis.key: axis.order for axis in axes}
+    for axis in axes:
+        if axis.order != orders[axis.key]:
+            raise InputError(
+                f"feature {axis.feature!r} is declared with two orders, {axis.order!r} and {orders[axis.key]!r}; "
+                "give one order."
+            )
+        axis.places(table)
+    pairs = combinations(zip(declared.lines, axes, strict=True), 2)
+    for feature in {a.feature for (one, a), (other, b) in pairs if a.key == b.key and one.opposes(other)}:
+        warn(
+            f"{declared}: this is legal and means that the prediction must not depend on {feature!r} at all.",
+            PropertyWarning,
+        )
+    return axes
+
+
+def place_planes(
+    declared: Property, table: Table, codes: MissingCodes
+) -> list[tuple[PlaneProperty, tuple[Axis, Axis]]]:
+    """Return each part that is about planes with the axes of its two features in a table."""
+    placed = []
+    for plane in declared.planes:
+        axes = []
+        for feature in (plane.feature, plane.other):
+            position = tables.locate(table, feature)
+            order = tables.category_order(table, position)
+            axes.append(Axis(feature, position, order, codes=codes.get(position, ())))
+            axes[-1].places(table)
+        if axes[0].position == axes[1].position:
+            raise InputError(
+                f"{plane} is about two features, but {plane.feature!r} and {plane.other!r} are one column."
+            )
+        placed.append((plane, (axes[0], axes[1])))
+    return placed
+
+
+def place_orbits(declared: Property, table: Table) -> tuple[OrbitQueries, ...]:
+    """Return the queries of each part that is about orbits, their points counted in a table."""
+    few = tables.take(table, np.arange(min(table.shape[0], ORBIT_ROWS)))
+    return tuple(OrbitQueries(part, len(part.orbit(few))) for part in declared.orbits)
+
+
+def place_queries(
+    declared: Property,
+    table: Table,
+    reference: Table,
+    query_law: str = "iid",
+    *,
+    conditional: np.random.Generator | None = None,
+    codes: MissingCodes = NO_CODES,
+) -> tuple[PartQueries, ...]:
+    """Return what a tester asks of each part, with the laws that reference rows give; for audits, which repair nothing."""
+    check_query_law(declared, query_law)
+
+    def law(axis: Axis) -> ReferenceLaw:
+        return ReferenceLaw.from_table(axis, reference, AUDIT_KNOTS)
+
+    axes = place_axes(declared, table, codes)
+    lines = [along_line(part, law(axis), query_law) for part, axis in zip(declared.lines, axes, strict=True)]
+    planes = [
+        PlaneQueries(plane, (law(one), law(other))) for plane, (one, other) in place_planes(declared, table, codes)
+    ]
+    asked = (*lines, *planes, *place_orbits(declared, table))
+    if conditional is None:
+        return asked
+    laws = _given_the_others([line.law for line in lines], declared, axes, reference, conditional)
+    return tuple(one.drawn_along(laws) for one in asked)
+
+
+def _given_the_others(
+    laws: Sequence[ReferenceLaw],
+    declared: Property,
+    axes: Sequence[Axis],
+    reference: Table,
+    random: np.random.Generator,
+    sample_weight: FloatArray | None = None,
+) -> tuple[ReferenceLaw, ...]:
+    """Return the laws, one for each axis, given all columns that no part constrains along lines."""
+    if declared.planes:
+        raise InputError(
+            f"reference='conditional' is for lines, and {declared.planes[0]} is asked and repaired on planes; use "
+            "reference='marginal'."
+        )
+    constrained = frozenset(column for axis in axes for column in axis.columns)
+    of_axes: dict[Hashable, ReferenceLaw] = {}
+    for law in laws:
+        of_axes.setdefault(law.axis.key, law)
+    return conditional_laws(tuple(of_axes.values()), reference, constrained, random, sample_weight)

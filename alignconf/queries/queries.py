@@ -1,0 +1,212 @@
+"""What a tester asks at each row: a few points, and what is demanded of the values there.
+
+A **query** of a line property is a few places along the feature's axis, the other features being the row's own
+(:mod:`alignconf.queries.query_laws` tells which places); one of a plane property is a rectangle
+(:mod:`alignconf.queries.plane`); one of an orbit property is the row's orbit, which leaves nothing to draw
+(:mod:`alignconf.queries.orbit`). A query compares different places: they are drawn given that they differ. Every row has its
+own private draw (:mod:`alignconf.queries.row_draws`). A query of a conjunction is one query of each part, and is rejected if
+any of them is. Queries are the only place where a tester meets randomness.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from alignconf._typing import BoolArray, FloatArray, IntArray, Table
+from alignconf.contract.property import Property
+from alignconf.kernels.sums import inner
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.queries.row_draws import RowDraws
+
+__all__ = ["PartQueries", "Queries", "draw_queries", "place_queries_at"]
+
+
+class PartQueries(ABC):
+    """Queries of one part of a property, ``n_queries`` at each of ``n_samples`` rows."""
+
+    #: The query law along lines, as users call it; empty where nothing is asked along a line.
+    tester: ClassVar[str] = ""
+
+    @property
+    @abstractmethod
+    def declared(self) -> Property:
+        """The part."""
+
+    @property
+    @abstractmethod
+    def n_sites(self) -> int:
+        """How many points are asked for at one row."""
+
+    @property
+    @abstractmethod
+    def demands(self) -> tuple[FloatArray, FloatArray]:
+        """Coefficients (..., n_demands, n_alternatives, n_arguments) and bounds, tolerance included.
+
+        The leading dimensions are, or broadcast to, (n_samples, n_queries).
+        """
+
+    @property
+    def arguments(self) -> IntArray | None:
+        """Which points each demand is about, (n_demands, n_arguments); None if all demands are about all points."""
+        return None
+
+    def gathered(self, values: FloatArray) -> FloatArray:
+        """Return values (n_samples, n_queries, n_points) demand by demand: (..., n_demands or 1, 1, n_arguments)."""
+        if self.arguments is None:
+            return values[:, :, None, None, :]
+        return values[:, :, self.arguments][:, :, :, None, :]
+
+    @abstractmethod
+    def rows(self, block: slice | IntArray) -> PartQueries:
+        """Return the queries of a block of rows, or of rows given by their positions."""
+
+    @abstractmethod
+    def sites(self, table: Table) -> list[Table]:
+        """Return the points at which values are needed, as tables of rows made from the rows asked."""
+
+    @abstractmethod
+    def arrange(self, values: Sequence[FloatArray]) -> FloatArray:
+        """Return values at the tables of :meth:`sites` in the form (n_samples, n_queries, n_points)."""
+
+    @abstractmethod
+    def labels(self, table: Table, row: int, query: int = 0) -> tuple[Any, ...]:
+        """Return what the points of a row's query are, as users see them; the table holds all rows asked."""
+
+    @property
+    def drawn_from(self) -> tuple[ReferenceLaw, ...]:
+        """The reference laws of the axes along which places lie; none if there are none."""
+        return ()
+
+    @property
+    def coordinates(self) -> FloatArray:
+        """Places along each of these axes, (n_samples, n_queries, n_points, n_axes)."""
+        raise TypeError(f"{self.declared} draws no places")
+
+    @property
+    def n_uniforms(self) -> int:
+        """How many uniform numbers choose a query; none where nothing is drawn."""
+        return 0
+
+    @property
+    def least_coincidence(self) -> float:
+        """A probability with which independent draws would compare a place with itself; those are left out."""
+        return 0.0
+
+    @abstractmethod
+    def placed(self, table: Table, uniforms: FloatArray) -> PartQueries:
+        """Return queries of the same part at the rows of a table, chosen by uniform numbers.
+
+        Independent uniform numbers give queries exactly from the law; equal ones at equal rows give equal queries.
+
+        Parameters
+        ----------
+        table : Table of n_samples rows
+        uniforms : (n_samples, n_queries, n_uniforms) in [0, 1)
+        """
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether there are no inequalities to compute with, only an answer: see :meth:`accepted`."""
+        return False
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """For opaque properties: the half-widths, increasing, at which they are calibrated."""
+        return ()
+
+    def with_levels(self, levels: tuple[float, ...]) -> PartQueries:
+        """Return the queries with such half-widths, if they are of an opaque property."""
+        return self
+
+    def drawn_along(self, laws: Sequence[ReferenceLaw]) -> PartQueries:
+        """Return the queries with the law among these that has their axis, if there is one, in place of their own."""
+        return self
+
+    def excess(self, values: FloatArray) -> FloatArray:
+        r"""Return the excess :math:`\sum_k a_k g(x_k) - b` of each alternative of each demand.
+
+        Parameters
+        ----------
+        values : (n_samples, n_queries, n_points)
+            Values of a function at the query points.
+
+        Returns
+        -------
+        (n_samples, n_queries, n_demands, n_alternatives)
+            The query is accepted iff every demand has an alternative that is not positive.
+        """
+        coefficients, bounds = self.demands
+        return inner(coefficients, self.gathered(values)) - bounds
+
+    def points_of_worst(self, values: FloatArray, query: int = 0) -> IntArray:
+        """Return the points of the most violated demand of one query, from its values (n_samples, n_queries, n_points).
+
+        It is a query of the first row; all points where every demand is about all of them.
+        """
+        if self.arguments is None:
+            return np.arange(values.shape[-1])
+        worst: IntArray = self.arguments[self.excess(values)[0, query].min(axis=-1).argmax()]
+        order = np.argsort(self.coordinates[0, query, worst, 0])
+        return np.asarray(worst[order])
+
+    def accepted(self, values: FloatArray) -> BoolArray:
+        """Return which queries an opaque property accepts, from values (n_samples, n_queries, n_points)."""
+        raise TypeError(f"{self.declared} has inequalities")
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Queries of a whole property: those of each of its parts, of equal numbers."""
+
+    parts: tuple[PartQueries, ...]
+    n_samples: int
+    n_queries: int
+
+    def rows(self, block: slice | IntArray) -> Queries:
+        """Return the queries of a block of rows, or of rows given by their positions."""
+        n_samples = np.arange(self.n_samples)[block].size
+        return Queries(tuple(part.rows(block) for part in self.parts), n_samples, self.n_queries)
+
+    def __str__(self) -> str:
+        """Return the query law in words."""
+        lines = [str(part) for part in self.parts if len(part.drawn_from) == 1]
+        planes = [f"{part}, on the plane of a fresh row" for part in self.parts if len(part.drawn_from) > 1]
+        orbits = [str(part) for part in self.parts if not part.drawn_from]
+        along = ", along the line of a fresh row" if len(lines) == 1 else ", each along its line of a fresh row"
+        asked = [" and ".join(lines) + along] * bool(lines) + planes + orbits
+        return " and ".join(asked) + (", failed if any of them is" if len(self.parts) > 1 else "")
+
+
+def draw_queries(asked: Sequence[PartQueries], table: Table, n_queries: int, draws: RowDraws) -> Queries:
+    """Draw ``n_queries`` queries for each row of a table, every one of its own.
+
+    Parameters
+    ----------
+    asked : sequence of PartQueries
+        One for each part of a property; its places do not matter.
+    table : Table of n_samples rows
+    n_queries : int
+    draws : RowDraws of the rows
+    """
+    return place_queries_at(asked, table, draws.uniforms(n_queries, sum(part.n_uniforms for part in asked)))
+
+
+def place_queries_at(asked: Sequence[PartQueries], table: Table, uniforms: FloatArray) -> Queries:
+    """Return the queries that uniform numbers choose, each part by its own.
+
+    Parameters
+    ----------
+    asked : sequence of PartQueries
+    table : Table of n_samples rows
+    uniforms : (n_samples, n_queries, n_uniforms) in [0, 1)
+        As many as all parts together have.
+    """
+    ends = np.cumsum([part.n_uniforms for part in asked])
+    of_parts = np.split(uniforms, ends[:-1], axis=-1)
+    placed = tuple(part.placed(table, own) for part, own in zip(asked, of_parts, strict=True))
+    return Queries(placed, table.shape[0], uniforms.shape[1])

@@ -1,0 +1,190 @@
+"""Arguments, checked at the door: each refusal names the argument, its value, what was expected and what to do."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from math import isfinite
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignconf._typing import FloatArray, Model, Table
+from alignconf.errors import InputError
+from alignconf.tables.table import as_table
+
+__all__ = [
+    "check_choice",
+    "check_count",
+    "check_entries",
+    "check_jobs",
+    "check_level",
+    "check_model",
+    "check_number",
+    "check_numbers",
+    "check_rows",
+    "check_surrogate",
+    "check_switch",
+    "check_targets",
+    "is_finite",
+    "is_row_function",
+    "warn",
+]
+
+
+def check_level(name: str, value: Any, *, zero: bool = False) -> float:
+    """Return a probability in (0, 1), or in [0, 1) if zero is allowed."""
+    real = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    if not real or not (0 < value < 1 or (zero and value == 0)):
+        raise InputError(
+            f"{name} must be a number in {'[0' if zero else '(0'}, 1), got {value!r} of type {type(value).__name__}."
+        )
+    return float(value)
+
+
+def check_count(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
+    """Return a whole number that is large enough, and no larger than computers are."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral) or value < at_least:
+        raise InputError(
+            f"{name} must be a whole number of at least {at_least}, got {value!r} of type {type(value).__name__}."
+        )
+    count = int(value)
+    if at_most is not None and count > at_most:
+        raise InputError(f"{name} must be at most {at_most:,}, got a number of {len(str(count))} digits.")
+    return count
+
+
+def check_number(name: str, value: Any, *, at_least: float = -np.inf, above: float = -np.inf) -> float:
+    """Return a finite number that is large enough."""
+    if not is_finite(value) or value < at_least or value <= above:
+        bound = f" of at least {at_least:g}" if at_least > -np.inf else f" above {above:g}" if above > -np.inf else ""
+        raise InputError(f"{name} must be a finite number{bound}, got {value!r} of type {type(value).__name__}.")
+    return float(value)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value of any type is a real number that a float can come close to; truth values are none."""
+    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
+        return False
+    try:
+        return isfinite(float(value))
+    except (OverflowError, ValueError):
+        return False
+
+
+def is_row_function(value: Any) -> bool:
+    """Whether a value can be asked about rows: a function, or an object with ``apply``; a class or a column of values cannot."""
+    return (
+        (callable(value) or hasattr(value, "apply")) and not isinstance(value, type) and not hasattr(value, "__array__")
+    )
+
+
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """Return one of a few words."""
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+    return value
+
+
+def check_switch(name: str, value: Any) -> None:
+    """Refuse what is neither on nor off."""
+    if not isinstance(value, (bool, np.bool_, Integral)):
+        raise InputError(f"{name} must be True or False, got {value!r} of type {type(value).__name__}.")
+
+
+def check_model(name: str, model: Any) -> Model:
+    """Return an object that can predict."""
+    # Asked by name: from Python 3.12 on isinstance does not see a method that is delegated, as that of a FrozenEstimator.
+    if isinstance(model, type) or not callable(getattr(model, "predict", None)):
+        raise InputError(
+            f"{name} must be a fitted regressor, an object with a predict method, got {model!r} of type "
+            f"{type(model).__name__}."
+        )
+    if hasattr(model, "predict_proba"):
+        raise InputError(
+            f"{name} is a classifier, whose predict returns labels; expected a function with numbers. Align one class's "
+            "probability with AlignedClassifier, or audit alignconf.estimators.classifier.class_function(model, label)."
+        )
+    checked: Model = model
+    return checked
+
+
+def check_surrogate(surrogate: Any) -> None:
+    """Refuse a surrogate that cannot be fitted and asked."""
+    if surrogate is None or (isinstance(surrogate, str) and surrogate == "monotone"):
+        return
+    if isinstance(surrogate, type) or not all(hasattr(surrogate, name) for name in ("fit", "predict", "get_params")):
+        raise InputError(
+            f"surrogate must be an unfitted scikit-learn regressor that has the property whatever it is fitted to, got "
+            f"{surrogate!r} of type {type(surrogate).__name__}; write 'monotone' for the library's own."
+        )
+
+
+def check_rows(X: Any, *, name: str = "X", at_least: int = 1) -> Table:
+    """Return a table of rows and columns, with enough rows."""
+    table = as_table(X, name=name)
+    if table.shape[0] < at_least:
+        few = "no rows" if table.shape[0] == 0 else f"only {table.shape[0]} sample(s)"
+        raise InputError(f"{name} has {few}, shape {tuple(table.shape)}; expected at least {at_least}.")
+    return table
+
+
+def check_entries(name: str, values: Any) -> NDArray[Any]:
+    """Return labels, weights or the like as an array of any shape and type; refuse what is no array, or hides some entries."""
+    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+        raise InputError(
+            f"{name} is a masked array with {int(np.ma.getmaskarray(values).sum())} masked values; expected an array in which "
+            "every entry counts. Leave those rows out, or fill them with .filled(...)."
+        )
+    try:
+        return np.asarray(values)
+    except Exception as error:
+        raise InputError(
+            f"{name} is no array, got {type(values).__name__} ({error}); expected one entry for each row."
+        ) from error
+
+
+def check_numbers(name: str, values: Any) -> FloatArray:
+    """Return real numbers as floats, of any shape; refuse text, moments, complex and masked ones."""
+    entries = check_entries(name, values)
+    try:
+        if entries.dtype.kind not in "biufO":
+            raise TypeError("expected real ones")
+        return np.asarray(entries, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} must be numbers, got values of type {entries.dtype}: {error}.") from error
+
+
+def check_targets(y: Any, n_samples: int) -> FloatArray:
+    """Return labels as (n_samples,) finite numbers."""
+    targets = check_entries("y", y)
+    if targets.shape != (n_samples,):
+        raise InputError(f"y has shape {targets.shape}; expected one label for each row of X, shape ({n_samples},).")
+    targets = check_numbers("y", targets)
+    if not np.isfinite(targets).all():
+        raise InputError(f"y must be finite, got {_first_not_finite(targets)}; drop or impute those rows.")
+    return targets
+
+
+def check_jobs(value: Any) -> int:
+    """Return a number of jobs as joblib counts them: positive, or negative counted from the number of cores."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral) or value == 0:
+        raise InputError(f"n_jobs must be None or a whole number other than 0 (-1: all cores), got {value!r}.")
+    return int(value)
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn at the line outside this package that made the call, however deep inside the cause was found."""
+    package = str(Path(__file__).parent.parent)
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _first_not_finite(values: FloatArray) -> str:
+    bad = np.flatnonzero(~np.isfinite(values))
+    return f"{values[bad[0]]} in row {bad[0]} ({bad.size} of {values.size} values are not finite)"

@@ -1,0 +1,378 @@
+r"""The laws themselves: each compares an answer of a property with what the tester finds, line by line.
+
+A :class:`Law` asks a :class:`~alignconf.testing.trials.Trial` and yields the lines on which it is broken. ``ANSWERS``,
+``BETWEEN`` and ``SMALLEST`` are for one part, ``MEMBERS`` for any property, ``NEAREST`` for those whose members are a convex
+set. With :math:`P` the least-squares repair, :math:`P y` is nearest iff :math:`\langle y - P y, z - P y \rangle \le 0` for
+every member :math:`z`, and then :math:`\|P y - P y'\| \le \|y - y'\|`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import linprog
+
+from alignconf._typing import BoolArray, FloatArray
+from alignconf.contract.property import Cells, LineProperty
+from alignconf.lines.evaluation import Lines
+from alignconf.testing.trials import Trial, envelope, largest_excess, line_excess, lines_of, tuples
+
+__all__ = [
+    "ANSWERS",
+    "BETWEEN",
+    "MEMBERS",
+    "NEAREST",
+    "SMALLEST",
+    "TOLERANCE",
+    "Law",
+    "Offence",
+    "differ",
+    "rows",
+    "say",
+]
+
+#: Sums of squares and products may miss an inequality by this share of the largest value involved.
+TOLERANCE = 1e-12
+#: Linear programmes are solved less exactly, and only for a few lines of moderate values and few knots.
+PROGRAMME_TOLERANCE = 1e-6
+MAX_PROGRAMMES, MAX_KNOTS_OF_PROGRAMMES, MODERATE = 8, 7, (1e-3, 1e4)
+
+
+class Offence(NamedTuple):
+    """Lines on which a law was asked, where it is broken (n_lines,), and what is wrong with one of them, in words."""
+
+    broken: BoolArray
+    lines: FloatArray
+    told: Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class Law:
+    """A statement that holds for every line, where to look if it does not, and how to ask for it."""
+
+    name: str
+    look: str
+    ask: Callable[[Any], Iterator[Offence]]
+
+
+# The answers of one part --------------------------------------------------------------------------------------------
+
+
+def _untouched(trial: Trial) -> Iterator[Offence]:
+    """No answer writes into lines, knots, weights or places."""
+    for name, answer in _answers(trial.part).items():
+        given = [it.copy() for it in (trial.lines.values, trial.law.knots, trial.law.weights)]
+        before = [it.tobytes() for it in given]
+        answer(*given)
+        yield _all_lines(
+            trial, [it.tobytes() for it in given] != before, f"{name} writes into the arrays that it is given"
+        )
+
+
+def _line_by_line(trial: Trial) -> Iterator[Offence]:
+    """Repairs and envelopes return finite lines of the given shape, each made from its own line only."""
+    lines, rest = trial.lines.values, (trial.law.knots, trial.law.weights)
+    for name, answer in _answers(trial.part).items():
+        found = answer(lines.copy(), *rest)
+        if name in ("between", "demands") or found is None:
+            continue
+        shape = np.shape(found)
+        yield _all_lines(
+            trial, shape != lines.shape, f"{name} returns shape {shape}; expected {lines.shape}, that of its lines"
+        )
+        if shape != lines.shape:
+            continue
+        not_finite = rows(~np.isfinite(found))
+        yield Offence(not_finite, lines, say(f"{name} returns {{}}; expected finite values", found))
+        turned = np.asarray(answer(lines[::-1].copy(), *rest))[::-1]
+        with np.errstate(invalid="ignore"):
+            differs = rows(~(np.abs(turned - found) <= trial.lines.rounding[:, None])) & ~not_finite
+        yield Offence(differs, lines, say(f"{name} returns {{}} or {{}}, depending on the other lines", found, turned))
+
+
+def _enveloped(trial: Trial) -> Iterator[Offence]:
+    """An envelope is a member on its side of the line."""
+    lines, projector = trial.lines, trial.projectors["sup"]
+    for side, sign, where in (("upper", 1.0, "above"), ("lower", -1.0, "below")):
+        found = envelope(projector, lines.values, side)
+        if found is not None:
+            excess = largest_excess(projector, found, lines.rounding)
+            yield Offence(
+                excess > 0, lines.values, say(f"{side} is {{}}, in which the tester finds {{}}", found, excess)
+            )
+            wrong = rows(sign * found < sign * lines.values)
+            yield Offence(wrong, lines.values, say(f"{side} is {{}}, which is not {where} the line everywhere", found))
+
+
+def _tight(trial: Trial) -> Iterator[Offence]:
+    """No member on the side of an envelope is nearer: asked of lines that are cut to the side of a member."""
+    n_lines, n_members = len(trial.lines.values), len(trial.members.values)
+    if not n_members:
+        return
+    each = np.arange(max(n_lines, n_members))
+    values, z = trial.lines.values[each % n_lines], trial.members.values[each % n_members]
+    size = lines_of(np.maximum(np.abs(values), np.abs(z)), trial.bound).rounding[:, None]
+    for side, sign, cut in (("upper", 1.0, np.minimum(values, z)), ("lower", -1.0, np.maximum(values, z))):
+        found = envelope(trial.projectors["sup"], cut, side)
+        if found is not None:
+            farther = rows(sign * found > sign * z + size)
+            yield Offence(farther, cut, say(f"{side} is {{}}, but the member {{}} is nearer", found, z))
+
+
+def _chained(trial: Trial) -> Iterator[Offence]:
+    """Of a property that chains, a line passes if its neighbouring places do: asked on the way from a member to each line."""
+    part, knots = trial.part, trial.law.knots
+    if not part.is_local or knots.size < part.n_points:
+        return
+    member = next(iter(trial.projected.values()))
+    # What rounding leaves between neighbours adds up along the line, and grows with its span.
+    grown = knots.size * np.ptp(knots) / np.diff(knots).min()
+    for share in 0.5 ** np.arange(8):
+        line = member + share * (trial.lines.values - member)
+        size = lines_of(line, trial.bound).rounding
+        starts = range(knots.size - part.n_points + 1)
+        windows = [slice(start, start + part.n_points) for start in starts]
+        neighbours = [line_excess(part, trial.law, knots[at], line[:, at], size) for at in windows]
+        found = line_excess(part, trial.law, knots, line, grown * size)
+        broken = (np.max(neighbours, axis=0) == 0) & (found > 0)
+        yield Offence(broken, line, say("neighbouring places pass, and among all places the tester finds {}", found))
+
+
+def _answers(part: LineProperty) -> dict[str, Callable[[FloatArray, FloatArray, FloatArray], Any]]:
+    """Return the answers of a part as functions of lines, knots and weights."""
+    return {
+        "least_squares": part.least_squares,
+        "upper": lambda lines, knots, _weights: part.upper(lines, knots),
+        "lower": lambda lines, knots, _weights: part.lower(lines, knots),
+        "midpoint": lambda lines, knots, _weights: part.midpoint(lines, knots),
+        "between": lambda lines, knots, _weights: part.between(
+            Cells(np.resize(knots, len(lines)), knots, lines, np.ones(len(lines), dtype=bool))
+        ),
+        "demands": lambda _lines, knots, _weights: part.demands(
+            knots[: part.n_points] if knots.size >= part.n_points else np.sort(np.resize(knots, part.n_points))
+        ),
+    }
+
+
+# Members and repairs of any property --------------------------------------------------------------------------------
+
+
+def _repaired(trial: Trial) -> Iterator[Offence]:
+    for norm, values in trial.projected.items():
+        found = largest_excess(trial.projectors[norm], values, trial.lines.rounding)
+        told = f"projection={norm!r} returns {{}}, in which the tester still finds an excess of {{}}; expected none"
+        yield Offence((found > 0) & trial.claimed(values), trial.lines.values, say(told, values, found))
+
+
+def _width_of_members(trial: Trial) -> Iterator[Offence]:
+    """With a tolerance only one way: what it grants is shared between demands, and may be granted for less."""
+    found = largest_excess(trial.projectors["sup"], trial.lines.values, trial.lines.rounding)
+    broken = (trial.half_width == 0) & (found > 0)
+    if not any(part.tol for part in trial.declared.lines):
+        broken |= (trial.half_width != 0) & (found == 0)
+    told = "the half-width is {} and the tester finds an excess of {}; expected both to be zero or neither"
+    yield Offence(broken, trial.lines.values, say(told, trial.half_width, found))
+
+
+def _twice(trial: Trial) -> Iterator[Offence]:
+    for norm, once in trial.projected.items():
+        again = trial.projectors[norm].project(Lines(once, trial.lines.rounding)).values
+        told = f"projection={norm!r} returns {{}}, and {{}} when it is given that; expected no change, bit for bit"
+        broken = differ(once, again) & trial.claimed(once)
+        yield Offence(broken, trial.lines.values, say(told, once, again))
+
+
+def _kept(trial: Trial) -> Iterator[Offence]:
+    for norm, projector in trial.projectors.items():
+        values = projector.project(trial.members).values
+        told = f"which the tester accepts, projection={norm!r} returns {{}}; expected the line itself, bit for bit"
+        yield Offence(differ(trial.members.values, values), trial.members.values, say(told, values))
+
+
+# Nearest members ----------------------------------------------------------------------------------------------------
+
+
+def _apart(trial: Trial) -> Iterator[Offence]:
+    y, projected = trial.lines.values, trial.projected["l2"]
+    scale = np.maximum(_size(y), np.roll(_size(y), 1, axis=0))
+    scale[scale == 0] = 1.0
+    before, after = (
+        np.sqrt((it / scale - np.roll(it, 1, axis=0) / scale) ** 2 @ trial.law.weights) for it in (y, projected)
+    )
+    told = "and on {} least_squares returns lines that are farther apart, {} instead of {}"
+    yield Offence(after > before + TOLERANCE, y, say(told, np.roll(y, 1, axis=0), after, before))
+
+
+def _nearest(trial: Trial) -> Iterator[Offence]:
+    y, projected, z = trial.lines.values, trial.projected["l2"], trial.members.values
+    scale = np.maximum(np.maximum(_size(y), _size(projected))[:, None], _size(z)[None])
+    scale[scale == 0] = 1.0
+    moved, other = (y - projected)[:, None] / scale, z[None] / scale - projected[:, None] / scale
+    inner = (moved * other) @ trial.law.weights
+    nearer = z[inner.argmax(axis=1)] if len(z) else z
+    told = "least_squares returns {}, but towards the member {} it is nearer"
+    yield Offence(rows(inner > TOLERANCE), y, say(told, projected, nearer))
+
+
+def _least_band(trial: Trial) -> Iterator[Offence]:
+    """A linear programme: the smallest ``t`` with ``|z - f| <= t`` and every demand at the knots."""
+    lines, n_knots = trial.lines.values, trial.law.knots.size
+    largest = np.abs(lines).max(axis=1)
+    asked = np.flatnonzero((largest > MODERATE[0]) & (largest < MODERATE[1]))[::3][:MAX_PROGRAMMES]
+    coefficients, bounds = _demanded(trial.part, trial.law.knots)
+    if n_knots > MAX_KNOTS_OF_PROGRAMMES or coefficients is None:
+        return
+    identity, ones = np.eye(n_knots), np.ones((n_knots, 1))
+    A = np.block([[identity, -ones], [-identity, -ones], [coefficients, np.zeros((len(coefficients), 1))]])
+    moved = np.abs(trial.projected["sup"] - lines).max(axis=1)
+    best = np.full(len(lines), np.inf)
+    for i in asked:
+        solved = linprog(np.eye(n_knots + 1)[-1], A, np.concatenate([lines[i], -lines[i], bounds]), bounds=(None, None))
+        best[i] = solved.fun if solved.status == 0 else np.inf
+    told = "projection='sup' moves by {}, but there is a member within {}"
+    yield Offence(moved > best + PROGRAMME_TOLERANCE * (1 + largest), lines, say(told, moved, best))
+
+
+def _demanded(part: LineProperty, knots: FloatArray) -> tuple[FloatArray | None, FloatArray]:
+    """Return every inequality at the knots as a row (n_inequalities, n_knots); None where there is a choice of several."""
+    chosen = tuples(knots.size, part.n_points)
+    coefficients, bounds = part.demands(knots[chosen])
+    if coefficients.shape[-2] != 1:
+        return None, bounds
+    rows = np.zeros((*bounds.shape[:2], knots.size))
+    for k in range(part.n_points):
+        rows[np.arange(len(chosen)), :, chosen[:, k]] += coefficients[:, :, 0, k]
+    said = np.isfinite(bounds[:, :, 0])
+    return rows[said], bounds[:, :, 0][said]
+
+
+# Between two repaired knots -----------------------------------------------------------------------------------------
+
+
+def _at_knots(trial: Trial) -> Iterator[Offence]:
+    """On a line that was not changed, where the model is kept, wider limits will do."""
+    size = trial.lines.rounding[:, None]
+    for values in trial.projected.values():
+        low, high = _intervals(trial, values, trial.law.knots)
+        exact = (np.abs(low - values) <= size) & (np.abs(high - values) <= size)
+        around = (low <= values + size) & (values <= high + size)
+        broken = rows(~np.where(differ(values, trial.lines.values)[:, None], exact, around))
+        told = "repaired to {}, between returns at the knots the limits {} and {}; expected the values there"
+        yield Offence(broken, trial.lines.values, say(told, values, low, high))
+
+
+def _in_order(trial: Trial) -> Iterator[Offence]:
+    if trial.law.knots.size < 4:
+        return
+    coarse, places = trial.coarse, trial.law.knots[::2]
+    for values in coarse.projected.values():
+        low, high = _intervals(coarse, values, places)
+        broken = rows(~(low <= high + coarse.lines.rounding[:, None]))
+        given = f"at the knots {_written(coarse.law.knots)}, between returns at {_written(places)}"
+        told = f"repaired to {{}} {given} the limits {{}} and {{}}"
+        yield Offence(broken, trial.lines.values, say(told, values, low, high))
+
+
+def _not_refused(trial: Trial) -> Iterator[Offence]:
+    """Of a member on all knots, given every second one, the others are allowed."""
+    if trial.law.knots.size < 4:
+        return
+    members, places = trial.exact_members.values, trial.law.knots[::2]
+    low, high = _intervals(trial.coarse, members[:, 1::2], places, members[:, 1::2])
+    size = trial.exact_members.rounding[:, None]
+    broken = rows(~((low - size <= members[:, ::2]) & (members[:, ::2] <= high + size)))
+    told = f"which the tester accepts, between refuses values at {_written(places)}: the limits are {{}} and {{}}"
+    yield Offence(broken, members, say(told, low, high))
+
+
+def _not_rejected(trial: Trial) -> Iterator[Offence]:
+    """Beside a line that was changed, the model's value cut to the limits is accepted, and so are the limits."""
+    if trial.law.knots.size < 4:
+        return
+    coarse, part = trial.coarse, trial.part
+    far = 2 * _size(trial.lines.values) + trial.bound
+    for values in coarse.projected.values():
+        changed = differ(values, coarse.lines.values)
+        for k, place in enumerate(trial.law.knots[::2]):
+            low, high = (it[:, 0] for it in _intervals(coarse, values, np.array([place])))
+            for wanted in (trial.lines.values[:, 2 * k], -far[:, 0], far[:, 0]):
+                value = np.minimum(np.maximum(wanted, low), high)
+                at = int(np.searchsorted(coarse.law.knots, place))
+                line = np.insert(values, at, value, axis=1)
+                knots = np.insert(coarse.law.knots, at, place)
+                size = np.maximum(lines_of(line, trial.bound).rounding, trial.lines.rounding)
+                found = line_excess(part, trial.law, knots, line, size)
+                told = f"between allows at {place} to repair {_written(knots)} to {{}}, where the tester finds {{}}"
+                yield Offence((found > 0) & changed, trial.lines.values, say(told, line, found))
+
+
+def _intervals(
+    trial: Trial, repaired: FloatArray, places: FloatArray, lines: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Return what may lie at places of repaired lines, two arrays (n_lines, n_places)."""
+    changed = differ(repaired, trial.lines.values if lines is None else lines)
+    n, m = len(repaired), len(places)
+    cells = Cells(np.tile(places, n), trial.law.knots, np.repeat(repaired, m, axis=0), np.repeat(changed, m))
+    low, high = trial.part.between(cells)
+    return np.reshape(low, (n, m)), np.reshape(high, (n, m))
+
+
+def _all_lines(trial: Trial, broken: bool, told: str) -> Offence:
+    return Offence(np.full(len(trial.lines.values), broken), trial.lines.values, lambda _row: told)
+
+
+def say(sentence: str, *answers: FloatArray) -> Callable[[int], str]:
+    """Return what a sentence says of one line, given arrays (n_lines, ...)."""
+    return lambda row: sentence.format(*(_written(it[row]) for it in answers))
+
+
+def differ(one: FloatArray, other: FloatArray) -> BoolArray:
+    """Whether two arrays of lines differ in any bit, (n_lines,)."""
+    bits = [np.ascontiguousarray(it).view(np.uint64) for it in (one, other)]
+    return rows(bits[0] != bits[1])
+
+
+def rows(broken: BoolArray) -> BoolArray:
+    """Whether anything is broken on each line, (n_lines,)."""
+    return np.array([it.any() for it in broken], dtype=bool)
+
+
+def _size(lines: FloatArray) -> FloatArray:
+    """Largest absolute value of each line, (n_lines, 1)."""
+    largest: FloatArray = np.abs(lines).max(axis=1, keepdims=True)
+    return largest
+
+
+def _written(values: FloatArray) -> str:
+    return str(np.asarray(values).tolist())
+
+
+ANSWERS = (
+    Law("inputs are left alone", "Work on copies.", _untouched),
+    Law(
+        "lines are repaired one by one", "Every answer is an array (n_lines, n_knots), each row its own.", _line_by_line
+    ),
+    Law("envelopes are members above and below", "See upper and lower, or return None.", _enveloped),
+    Law("envelopes are the nearest on their side", "See upper and lower, or return None.", _tight),
+    Law("a property that chains is told by neighbours", "See demands, or leave chains False.", _chained),
+)
+MEMBERS = (
+    Law("the projection is a member", "See least_squares, midpoint and demands.", _repaired),
+    Law("the half-width is zero exactly for members", "See midpoint, upper, lower and demands.", _width_of_members),
+    Law("projecting twice changes nothing", "See least_squares and midpoint.", _twice),
+    Law("a member is its own projection", "See least_squares and midpoint.", _kept),
+)
+NEAREST = (
+    Law("least squares never moves two lines apart", "See least_squares.", _apart),
+    Law("least squares is nearest among all members", "See least_squares, and its weights.", _nearest),
+)
+SMALLEST = (Law("sup moves by the half-width and no more", "See midpoint, upper and lower.", _least_band),)
+BETWEEN = (
+    Law("between holds the values at the knots", "See between.", _at_knots),
+    Law("what lies between has limits in order", "See between.", _in_order),
+    Law("between refuses no member", "See between.", _not_refused),
+    Law("what lies between is accepted", "See between and demands.", _not_rejected),
+)
