@@ -7,20 +7,28 @@ any model without changing it, and :mod:`alignconf.properties` is the vocabulary
 to which :func:`alignconf.testing.check_property` admits your own. Assumptions and proofs: docs/guarantees.md.
 """
 
-from alignconf.certify.audit import check
+from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
+from alignconf.certify.audit import Audit, check
 from alignconf.certify.certificate import Certificate
+from alignconf.deployment.input_law import InputLaw
+from alignconf.deployment.monitoring import Monitor, SequentialCertificate
 from alignconf.errors import (
     AlignConfError,
     CalibrationError,
+    DefectError,
     InputError,
     InputTypeError,
     LawViolation,
     NotCalibratedError,
+    NotShown,
     PredictionError,
     PropertyWarning,
+    RepeatedRowsWarning,
 )
-from alignconf.estimators.classifier import AlignedClassifier
+from alignconf.estimators.classifier import AlignedClassifier, ClassFunction
 from alignconf.estimators.regressor import AlignedRegressor
+from alignconf.losses.bounded import BoundedLoss
+from alignconf.losses.magnitude import Magnitude
 
 __version__ = "0.1.0"
 
@@ -28,13 +36,25 @@ __all__ = [
     "AlignConfError",
     "AlignedClassifier",
     "AlignedRegressor",
+    "Audit",
+    "BoundedLoss",
     "CalibrationError",
     "Certificate",
+    "ClassFunction",
+    "DefectError",
+    "EstimatedRatio",
     "InputError",
+    "InputLaw",
     "InputTypeError",
     "LawViolation",
+    "LikelihoodRatio",
+    "Magnitude",
+    "Monitor",
     "NotCalibratedError",
+    "NotShown",
     "PredictionError",
     "PropertyWarning",
+    "RepeatedRowsWarning",
+    "SequentialCertificate",
     "check",
 ]
