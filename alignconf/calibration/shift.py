@@ -12,10 +12,9 @@ promise then holds for the law :math:`\hat w\,dP`, renormalised, and is said to.
 References
 ----------
 .. [1] Tibshirani, R. J., Barber, R. F., Candès, E. J. and Ramdas, A. (2019). Conformal prediction under covariate shift.
-NeurIPS.
-   arXiv:1904.06019
+   NeurIPS. arXiv:1904.06019
 .. [2] Sugiyama, M., Suzuki, T. and Kanamori, T. (2012). Density ratio estimation in machine learning. Cambridge University
-Press.
+   Press.
 """
 
 from __future__ import annotations

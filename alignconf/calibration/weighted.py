@@ -23,8 +23,7 @@ the rank of :mod:`alignconf.calibration.claim`.
 References
 ----------
 .. [1] Tibshirani, R. J., Barber, R. F., Candès, E. J. and Ramdas, A. (2019). Conformal prediction under covariate shift.
-NeurIPS.
-   arXiv:1904.06019
+   NeurIPS. arXiv:1904.06019
 .. [2] Angelopoulos, A. N. et al. (2024). Conformal Risk Control. ICLR 2024. arXiv:2208.02814
 """
 

@@ -5,9 +5,8 @@ each row, is asked where the rows are. Three things make the numbers those of on
 
 * *which rows do what* is drawn from the number of rows, as on one machine (:func:`alignconf.tables.set_aside.reference_rows`);
 * *what a row is asked* depends on the rows and not on their partitions (:mod:`alignconf.queries.row_draws`), so neither does
-its
-  score, as far as the model predicts a row the same whatever rows are next to it; for this the fingerprints of all rows are
-  brought together, eight bytes for each row;
+  its score, as far as the model predicts a row the same whatever rows are next to it; for this the fingerprints of all rows
+  are brought together, eight bytes for each row;
 * *ranks* are of all scores together, in memory: eight bytes for each row, and eight for each further positive score.
 
 Hence ``lambda_`` is the same, bit for bit, for any cut into partitions and any number of workers; so are counts and bounds.

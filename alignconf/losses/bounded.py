@@ -47,7 +47,7 @@ class BoundedLoss(Loss):
     Examples
     --------
     >>> import numpy as np
-    >>> from alignconf.losses.magnitude import BoundedLoss
+    >>> from alignconf import BoundedLoss
     >>> BoundedLoss(np.tanh, bound=1.0).bound
     1.0
     """

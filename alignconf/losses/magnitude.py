@@ -54,7 +54,7 @@ class Magnitude(Loss):
 
     Examples
     --------
-    >>> from alignconf.losses.magnitude import Magnitude
+    >>> from alignconf import Magnitude
     >>> Magnitude(largest=2.0, reach=2.0)
     Magnitude(largest=2.0, reach=2.0, remaining=None)
     """

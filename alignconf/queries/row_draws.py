@@ -5,15 +5,14 @@ constants as soon as the seed is an integer: whatever rows come, the first one w
 computed from the rows themselves, by a counter-based generator [1]_:
 
 * the **fingerprint** of a row (:mod:`alignconf.tables.repeats`) is that of its numbers in 32 significant bits, so that
-features which
-  another processor or library computes differently in the last digits get the same queries; of the numbers as they are where
-  rounding would make equals of different rows asked together;
+  features which another processor or library computes differently in the last digits get the same queries; of the numbers as
+  they are where rounding would make equals of different rows asked together;
 * the **key of a batch** mixes the seed with a digest of all rows asked together, the sum of their fingerprints, which does not
   depend on their order;
 * the **key of a row** mixes the key of the batch with the row's own fingerprint, and with how many equal rows came before it,
   so that equal rows are asked different queries;
 * the ``c``-th **number** of a row is the ``c``-th output of SplitMix64 [2]_ started at its key, its first 53 bits as a
-fraction.
+  fraction.
 
 Nothing depends on the order of the rows, on what lies next to them, on the machine that holds them or on the container they
 come in. Keys are treated as what they imitate, independent uniform numbers. They cost two looks at each row, and sixteen bytes;

@@ -12,8 +12,7 @@ References
 ----------
 .. [1] Vovk, V., Lindsay, D., Nouretdinov, I. and Gammerman, A. (2003). Mondrian confidence machine. Technical report.
 .. [2] Gibbs, I., Cherian, J. J. and Candès, E. J. (2025). Conformal prediction with conditional guarantees. Journal of the
-Royal
-   Statistical Society B 87(4). arXiv:2305.12616
+   Royal Statistical Society B 87(4). arXiv:2305.12616
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ rounded, are not refused. The false alarm is shared among the three and two ques
 
 * do fresh rows repeat known ones? (:func:`alignconf.tables.repeats.surprising_repeats`)
 * do fresh rows repeat one another, as rows do that were copied to be more?
-(:func:`alignconf.tables.repeats.surprising_crowding`)
+  (:func:`alignconf.tables.repeats.surprising_crowding`)
 """
 
 from __future__ import annotations

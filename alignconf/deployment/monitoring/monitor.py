@@ -7,7 +7,7 @@ asked fresh queries as it arrives. A :class:`Monitor` turns batches into four an
   batch: :mod:`alignconf.deployment.monitoring.drift`.
 * *What half-width do the last rows support?* A sliding window: :mod:`alignconf.deployment.monitoring.following`.
 * *Which half-width keeps the share of violations whatever comes?* Steered from batch to batch:
-:mod:`alignconf.deployment.monitoring.following`.
+  :mod:`alignconf.deployment.monitoring.following`.
 
 Nothing changes the estimator that is watched: :meth:`Monitor.realigned` returns another one.
 """
@@ -81,7 +81,7 @@ class Monitor:
     >>> from sklearn.datasets import load_diabetes
     >>> from sklearn.ensemble import RandomForestRegressor
     >>> from alignconf import AlignedRegressor
-    >>> from alignconf.deployment.monitoring.monitor import Monitor
+    >>> from alignconf import Monitor
     >>> X, y = load_diabetes(return_X_y=True)
     >>> model = RandomForestRegressor(50, random_state=0).fit(X[:200], y[:200])
     >>> aligned = AlignedRegressor(model, {2: "increasing"}, random_state=0).calibrate(X[200:350], X_reference=X[:200])

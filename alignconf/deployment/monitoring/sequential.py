@@ -69,7 +69,7 @@ class SequentialCertificate:
     >>> from sklearn.datasets import load_diabetes
     >>> from sklearn.ensemble import RandomForestRegressor
     >>> from alignconf import AlignedRegressor
-    >>> from alignconf.deployment.monitoring.sequential import SequentialCertificate
+    >>> from alignconf import SequentialCertificate
     >>> X, y = load_diabetes(return_X_y=True)
     >>> model = RandomForestRegressor(50, random_state=0).fit(X[:200], y[:200])
     >>> aligned = AlignedRegressor(model, {2: "increasing"}, random_state=0).calibrate(X[200:300], X_reference=X[:200])

@@ -22,8 +22,7 @@ All of it is approximate, and all of it is about labels: that labels rise with a
 References
 ----------
 .. [1] Shah, R. D. and Peters, J. (2020). The hardness of conditional independence testing and the generalised covariance
-measure.
-   Annals of Statistics 48(3). arXiv:1804.07203
+   measure. Annals of Statistics 48(3). arXiv:1804.07203
 .. [2] Robinson, P. M. (1988). Root-N-consistent semiparametric regression. Econometrica 56(4). doi:10.2307/1912705
 .. [3] White, H. (1980). A heteroskedasticity-consistent covariance matrix estimator. Econometrica 48(4). doi:10.2307/1912934
 """

@@ -4,8 +4,7 @@ Candidates are, for each numeric feature, increasing or decreasing, and concave 
 its categories. Each passes these filters or is listed with the one that stopped it:
 
 1. evidence given the other features (:mod:`alignconf.deployment.propose.evidence`), Benjamini and Hochberg's procedure over
-all directions
-   and orders, and over all bends by themselves, so that many sure bends do not let doubtful directions pass;
+   all directions and orders, and over all bends by themselves, so that many sure bends do not let doubtful directions pass;
 2. the same sign in both halves of the rows;
 3. no piece of the feature's range that speaks against it;
 4. not vacuous: queries are about different places;
