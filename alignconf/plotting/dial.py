@@ -55,35 +55,38 @@ def dial(
     -------
     matplotlib Axes
     """
-    found = sorted(_checked(certificates), key=lambda one: -one.alpha)
+    by_alpha = sorted(_checked(certificates), key=lambda certificate: -certificate.alpha)
     others = _read_rivals({} if rivals is None else rivals)
-    before = found[0]
+    before = by_alpha[0]
     rates: list[ViolationRate | float] = [
         before.before,
-        *(one.delivered for one in found),
+        *(certificate.delivered for certificate in by_alpha),
         *(rate for rate, _ in others.values()),
     ]
-    errors = [before.error.before if before.error else None, *(one.error.after if one.error else None for one in found)]
+    errors = [
+        before.error.before if before.error else None,
+        *(certificate.error.after if certificate.error else None for certificate in by_alpha),
+    ]
     errors += [error for _, error in others.values()]
-    names = ["the model", *(printed.level(one.alpha) for one in found), *others]
+    names = ["the model", *(printed.level(certificate.alpha) for certificate in by_alpha), *others]
 
     ax = new_axes(width=max(7.0, 0.85 * len(names) + 1.5)) if ax is None else ax
     largest = 0.0
-    for at, rate in enumerate(rates):
+    for place, rate in enumerate(rates):
         seen = rate if isinstance(rate, float) else rate.rate
         low, high = (seen, seen) if isinstance(rate, float) else rate.interval
-        ax.errorbar(at - 0.1, 100 * seen, [[100 * (seen - low)], [100 * (high - seen)]], fmt="o", color=DELIVERED, capsize=3,
-                    lw=1.6, label="violated queries, with interval (left)" if at == 0 else None)  # fmt: skip
+        ax.errorbar(place - 0.1, 100 * seen, [[100 * (seen - low)], [100 * (high - seen)]], fmt="o", color=DELIVERED, capsize=3,
+                    lw=1.6, label="violated queries, with interval (left)" if place == 0 else None)  # fmt: skip
         largest = max(largest, high)
-    for at, one in enumerate(found, start=1):
-        ax.plot([at - 0.34, at + 0.34], [100 * one.alpha] * 2, color=LIMIT, lw=1.8, ls=(0, (2, 1)),
-                label="alpha" if at == 1 else None)  # fmt: skip
-        largest = max(largest, one.alpha)
+    for place, certificate in enumerate(by_alpha, start=1):
+        ax.plot([place - 0.34, place + 0.34], [100 * certificate.alpha] * 2, color=LIMIT, lw=1.8, ls=(0, (2, 1)),
+                label="alpha" if place == 1 else None)  # fmt: skip
+        largest = max(largest, certificate.alpha)
     percent_axis(ax, largest)
     _errors(ax, errors, before.error.measure if before.error else "error")
     ax.axvline(0.5, color=RULE, lw=1)
     if others:
-        ax.axvline(len(found) + 0.5, color=RULE, lw=1)
+        ax.axvline(len(by_alpha) + 0.5, color=RULE, lw=1)
     ax.set_xticks(range(len(names)), [literal(fill(name, 12)) for name in names])
     ax.set_xlim(-0.6, len(names) - 0.4)
     ax.set_xlabel("alpha" + (", then rivals" if others else ""), color=INK)
@@ -97,8 +100,8 @@ def _errors(ax: Axes, errors: Sequence[float | None], measure: str) -> None:
     twin = None
     if any(error is not None for error in errors):
         twin = ax.twinx()
-        at = [place + 0.1 for place, error in enumerate(errors) if error is not None]
-        twin.plot(at, [error for error in errors if error is not None], "s", color=MODEL, markersize=6, mfc="none", mew=1.8,
+        places = [place + 0.1 for place, error in enumerate(errors) if error is not None]
+        twin.plot(places, [error for error in errors if error is not None], "s", color=MODEL, markersize=6, mfc="none", mew=1.8,
                   label=f"{measure} (right)")  # fmt: skip
         twin.set_ylabel(measure, color=INK)
         twin.margins(y=0.15)
@@ -111,15 +114,15 @@ def _errors(ax: Axes, errors: Sequence[float | None], measure: str) -> None:
 
 
 def _checked(certificates: Any) -> list[Certificate]:
-    found = list(certificates) if isinstance(certificates, Sequence) else []
-    if not found or not all(isinstance(one, Certificate) for one in found):
+    listed = list(certificates) if isinstance(certificates, Sequence) else []
+    if not listed or not all(isinstance(certificate, Certificate) for certificate in listed):
         raise InputError(
             f"certificates must be a list of certificates, one for each alpha, got {certificates!r}; see aligned.certify(X, y)."
         )
-    kinds = {one.property for one in found}
+    kinds = {certificate.property for certificate in listed}
     if len(kinds) > 1:
         raise InputError(f"certificates must be about one property, got {', '.join(sorted(map(repr, kinds)))}.")
-    return found
+    return listed
 
 
 def _read_rivals(rivals: Any) -> dict[str, tuple[ViolationRate | float, float | None]]:

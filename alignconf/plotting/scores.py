@@ -42,20 +42,20 @@ def scores(aligned: AlignedEstimator, *, ax: Axes | None = None) -> Axes:
         If nothing was calibrated (``alpha=0``), or by a loss that has no scores.
     """
     check_calibrated(aligned)
-    found = np.sort(aligned.calibration_scores_)
-    if not found.size:
+    sorted_scores = np.sort(aligned.calibration_scores_)
+    if not sorted_scores.size:
         raise InputError(
             "this estimator has no scores to draw: at alpha=0 nothing is calibrated, and a loss that is a size has no critical "
             "half-widths. Calibrate a rate of violations with alpha above 0."
         )
     calibration, half_width = aligned.calibration_, aligned.lambda_
-    finite = found[np.isfinite(found)]
+    finite = sorted_scores[np.isfinite(sorted_scores)]
     largest = 1.08 * max(half_width if np.isfinite(half_width) else 0.0, *finite[-1:].tolist(), 1e-12)
-    at = np.concatenate([[0.0], np.unique(finite[finite > 0]), [largest]])
-    above = 100 * (found.size - np.searchsorted(found, at, side="right")) / found.size
+    half_widths = np.concatenate([[0.0], np.unique(finite[finite > 0]), [largest]])
+    above = 100 * (sorted_scores.size - np.searchsorted(sorted_scores, half_widths, side="right")) / sorted_scores.size
 
     ax = new_axes() if ax is None else ax
-    ax.step(at, above, where="post", color=MODEL, lw=1.8, label="calibration rows still violated")
+    ax.step(half_widths, above, where="post", color=MODEL, lw=1.8, label="calibration rows still violated")
     ax.plot(
         finite,
         np.full(finite.size, -0.02 * max(above[0], 1.0)),
@@ -75,8 +75,10 @@ def scores(aligned: AlignedEstimator, *, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("rows violated (%)", color=INK)
     frame(ax)
     legend_above(ax)
-    never = found.size - finite.size
+    never = sorted_scores.size - finite.size
     title_above(
-        ax, f"{aligned.alignment_.declared}: {found.size} scores" + (f", {never} of them infinite" if never else "")
+        ax,
+        f"{aligned.alignment_.declared}: {sorted_scores.size} scores"
+        + (f", {never} of them infinite" if never else ""),
     )
     return ax

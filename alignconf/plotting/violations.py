@@ -76,26 +76,26 @@ def violations(
     across, up = (tables.locate(table, feature) for feature in features)
     if across == up:
         raise InputError(f"features must be two different features, got {features!r}.")
-    found = answer_queries(
+    answered = answer_queries(
         model, table, properties, n_queries=n_queries, X_reference=X_reference, random_state=random_state
     )
-    cells = (_Cells(table, across, n_bins, found), _Cells(table, up, n_bins, found))
-    return _draw(_shares(found, cells, min_queries), cells, str(found.declared), min_queries, ax)
+    cells = (_Cells(table, across, n_bins, answered), _Cells(table, up, n_bins, answered))
+    return _draw(_shares(answered, cells, min_queries), cells, str(answered.declared), min_queries, ax)
 
 
-def _shares(found: Answered, cells: tuple[_Cells, _Cells], min_queries: int) -> FloatArray:
+def _shares(answered: Answered, cells: tuple[_Cells, _Cells], min_queries: int) -> FloatArray:
     """Return the percentage of violated queries in each cell, (n_up, n_across), NaN where there are too few."""
     shape = (cells[1].n_cells, cells[0].n_cells)
-    asked, failed = np.zeros(shape), np.zeros(shape)
-    for part, values in enumerate(found.values):
-        across, up = (one.of_part(part) for one in cells)
-        inside = (across >= 0) & (up >= 0)
-        violated = np.broadcast_to((found.sizes[:, part] > 0)[..., None], inside.shape)
-        at = (up[inside], across[inside])
-        np.add.at(asked, at, 1 / values.shape[-1])
-        np.add.at(failed, at, violated[inside] / values.shape[-1])
+    n_asked, n_failed = np.zeros(shape), np.zeros(shape)
+    for part, values in enumerate(answered.values):
+        across, up = (axis_cells.of_part(part) for axis_cells in cells)
+        in_cell = (across >= 0) & (up >= 0)
+        violated = np.broadcast_to((answered.sizes[:, part] > 0)[..., None], in_cell.shape)
+        cell = (up[in_cell], across[in_cell])
+        np.add.at(n_asked, cell, 1 / values.shape[-1])
+        np.add.at(n_failed, cell, violated[in_cell] / values.shape[-1])
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(asked >= min_queries - 1e-9, 100 * failed / asked, np.nan)
+        return np.where(n_asked >= min_queries - 1e-9, 100 * n_failed / n_asked, np.nan)
 
 
 class _Cells:
@@ -105,20 +105,23 @@ class _Cells:
     ----------
     table, position : the users' rows, and the column
     n_bins : int
-    found : Answered
+    answered : Answered
     """
 
-    def __init__(self, table: Table, position: int, n_bins: int, found: Answered) -> None:
+    def __init__(self, table: Table, position: int, n_bins: int, answered: Answered) -> None:
         names, unit = tables.column_names(table), tables.unit_of(table, position)
         self.label = f"{position if names is None else names[position]}{f' ({unit})' if unit else ''}"
-        self.position, self.found = position, found
-        own = tables.column(found.table, position)
+        self.position, self.answered = position, answered
+        column = tables.column(answered.table, position)
         orders = [
-            law.axis.order for one in found.queries.parts for law in one.drawn_from if law.axis.columns == (position,)
+            law.axis.order
+            for part in answered.queries.parts
+            for law in part.drawn_from
+            if law.axis.columns == (position,)
         ]
-        self.categories = _categories(own, orders[0] if orders else tables.category_order(table, position))
-        self.own = _places(own, self.categories)
-        points = [self._points(part).ravel() for part in range(len(found.values))]
+        self.categories = _categories(column, orders[0] if orders else tables.category_order(table, position))
+        self.row_places = _places(column, self.categories)
+        points = [self._points(part).ravel() for part in range(len(answered.values))]
         self.edges = (
             np.arange(-0.5, len(self.categories)) if self.categories else _edges(np.concatenate(points), n_bins)
         )
@@ -126,17 +129,17 @@ class _Cells:
 
     def of_part(self, part: int) -> IntArray:
         """Return the cell of each point of the queries of a part, (n_samples, n_queries, n_points); -1 for none."""
-        at = self._points(part)
-        index = np.clip(np.searchsorted(self.edges, at, side="right") - 1, 0, self.n_cells - 1)
-        return np.where(np.isfinite(at), index, -1)
+        places = self._points(part)
+        index = np.clip(np.searchsorted(self.edges, places, side="right") - 1, 0, self.n_cells - 1)
+        return np.where(np.isfinite(places), index, -1)
 
     def _points(self, part: int) -> FloatArray:
         """Return where the points lie along the feature: at the query's own places, or else at the row's."""
-        asked, shape = self.found.queries.parts[part], self.found.values[part].shape
-        for i, law in enumerate(asked.drawn_from):
+        queries, shape = self.answered.queries.parts[part], self.answered.values[part].shape
+        for i, law in enumerate(queries.drawn_from):
             if law.axis.columns == (self.position,):
-                return np.broadcast_to(asked.coordinates[..., i], shape)
-        return np.broadcast_to(self.own[:, None, None], shape)
+                return np.broadcast_to(queries.coordinates[..., i], shape)
+        return np.broadcast_to(self.row_places[:, None, None], shape)
 
 
 def _categories(values: Any, order: tuple[Any, ...] | None) -> tuple[Any, ...]:
@@ -158,9 +161,9 @@ def _places(values: Any, categories: tuple[Any, ...]) -> FloatArray:
     return np.array([np.nan if tables.is_missing(value) else rank.get(value, np.nan) for value in values.tolist()])
 
 
-def _edges(at: FloatArray, n_bins: int) -> FloatArray:
+def _edges(places: FloatArray, n_bins: int) -> FloatArray:
     """Return the ends of cells with about equally many queries: (n_cells + 1,)."""
-    finite = at[np.isfinite(at)]
+    finite = places[np.isfinite(places)]
     edges = np.unique(np.quantile(finite, np.linspace(0, 1, n_bins + 1))) if finite.size else np.empty(0)
     if edges.size < 2:
         middle = float(finite[0]) if finite.size else 0.0
@@ -178,9 +181,9 @@ def _draw(share: FloatArray, cells: tuple[_Cells, _Cells], words: str, min_queri
     ax.set_facecolor("0.92")
     bar = ax.figure.colorbar(mesh, ax=ax)
     bar.set_label(f"violated queries (%); grey: fewer than {min_queries} queries", color=INK)
-    for one, axis in ((across, "x"), (up, "y")):
-        if one.categories:
-            category_ticks(ax, list(map(str, one.categories)), axis=axis)
+    for axis_cells, axis in ((across, "x"), (up, "y")):
+        if axis_cells.categories:
+            category_ticks(ax, list(map(str, axis_cells.categories)), axis=axis)
     ax.set_xlabel(literal(across.label), color=INK)
     ax.set_ylabel(literal(up.label), color=INK)
     frame(ax)
