@@ -75,19 +75,19 @@ class Archive:
         count = min(len(points), max(0, self.left) // self.target.n_sites)
         return self._remember(self.target.ask(points[:count])) if count else np.empty(0)
 
-    def ask_lines(self, points: FloatArray, at: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def ask_lines(self, points: FloatArray, coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Ask whole lines, as many of them as the budget allows; return their ranking and the points of their worst queries.
 
         Parameters
         ----------
         points : (n_lines, n_dims)
-        at : (n_lines, n_places) in [0, 1)
+        coordinates : (n_lines, n_places) in [0, 1)
         """
-        count = min(len(points), max(0, self.left) // at.shape[1])
+        count = min(len(points), max(0, self.left) // coordinates.shape[1])
         if not count:
             return np.empty(0), points[:0]
-        asked = self.target.ask_lines(points[:count], at[:count])
-        return self._remember(asked), asked.points
+        queries = self.target.ask_lines(points[:count], coordinates[:count])
+        return self._remember(queries), queries.points
 
     def starts(self, count: int) -> tuple[FloatArray, FloatArray]:
         """Return the best points of as many different regions, best first, and their ranking."""
@@ -95,33 +95,33 @@ class Archive:
         best = np.sort(first)[:count]
         return self.points[best], self.ranking[best]
 
-    def _remember(self, asked: Asked) -> FloatArray:
-        ranking = asked.ranking - self.scale * np.maximum(asked.beyond - 1, 0.0)
-        points, pooled = np.concatenate([self.points, asked.points]), np.concatenate([self.ranking, ranking])
+    def _remember(self, queries: Asked) -> FloatArray:
+        ranking = queries.ranking - self.scale * np.maximum(queries.beyond - 1, 0.0)
+        points, pooled = np.concatenate([self.points, queries.points]), np.concatenate([self.ranking, ranking])
         best = np.argsort(-pooled, kind="stable")[:POOL]
         self.points, self.ranking = points[best], pooled[best]
-        violated = np.flatnonzero(asked.margins > 0)
+        violated = np.flatnonzero(queries.margins > 0)
         if violated.size:
-            self._keep(asked, violated[np.argsort(-asked.margins[violated], kind="stable")])
+            self._keep(queries, violated[np.argsort(-queries.margins[violated], kind="stable")])
         return ranking
 
-    def _keep(self, asked: Asked, worst_first: IntArray) -> None:
+    def _keep(self, queries: Asked, worst_first: IntArray) -> None:
         """Keep the worst violation anywhere, and the worst natural one of each region."""
         first = worst_first[0]
-        if self.anywhere is None or asked.margins[first] > self.anywhere.margin:
-            self.anywhere = Find(asked.points[first], float(asked.margins[first]), bool(asked.beyond[first] <= 1))
-        natural = worst_first[asked.beyond[worst_first] <= 1]
+        if self.anywhere is None or queries.margins[first] > self.anywhere.margin:
+            self.anywhere = Find(queries.points[first], float(queries.margins[first]), bool(queries.beyond[first] <= 1))
+        natural = worst_first[queries.beyond[worst_first] <= 1]
         if not natural.size:
             return
-        regions = self._regions(asked.points[natural])
+        regions = self._regions(queries.points[natural])
         _, leading = np.unique(regions, axis=0, return_index=True)
         for k in leading:
-            find = Find(asked.points[natural[k]], float(asked.margins[natural[k]]), True)
+            find = Find(queries.points[natural[k]], float(queries.margins[natural[k]]), True)
             key = regions[k].tobytes()
             if key not in self.finds or find.margin > self.finds[key].margin:
                 self.finds[key] = find
-        if asked.margins[natural[0]] > self.worst:
-            self.progress.append((self.target.model.n_rows, float(asked.margins[natural[0]])))
+        if queries.margins[natural[0]] > self.worst:
+            self.progress.append((self.target.model.n_rows, float(queries.margins[natural[0]])))
 
     def _regions(self, points: FloatArray) -> IntArray:
         """Return which region each point is in, (n_points, n_columns)."""

@@ -46,18 +46,18 @@ class Finite:
         """How many there are."""
         return int(self.values.size)
 
-    def at(self, z: FloatArray) -> NDArray[Any]:
+    def values_at(self, z: FloatArray) -> NDArray[Any]:
         """Return the values that numbers in [0, 1) stand for."""
-        found: NDArray[Any] = self.values[np.minimum((z * self.values.size).astype(np.intp), self.values.size - 1)]
-        return found
+        values: NDArray[Any] = self.values[np.minimum((z * self.values.size).astype(np.intp), self.values.size - 1)]
+        return values
 
     def of(self, values: NDArray[Any]) -> FloatArray:
         """Return numbers that stand for the candidates nearest to values; NaN where there is none."""
         if self.values.dtype.kind in "biuf" and values.dtype.kind in "biuf":
             codes = _nearest(self.values.astype(np.float64), values.astype(np.float64))
         else:
-            known = {_key(value): code for code, value in enumerate(self.values.tolist())}
-            codes = np.array([known.get(_key(value), np.nan) for value in values.tolist()], dtype=np.float64)
+            code_of = {_key(value): code for code, value in enumerate(self.values.tolist())}
+            codes = np.array([code_of.get(_key(value), np.nan) for value in values.tolist()], dtype=np.float64)
         return (codes + 0.5) / self.values.size
 
     def present(self) -> Finite:
@@ -78,7 +78,7 @@ class Smooth:
         """None: there is no end of them."""
         return None
 
-    def at(self, z: FloatArray) -> NDArray[Any]:
+    def values_at(self, z: FloatArray) -> NDArray[Any]:
         """Return the values that numbers in [0, 1) stand for."""
         share = np.minimum(z / (1 - self.missing), BELOW_ONE)
         values = np.asarray(self.law.ppf(np.clip(share, OUTERMOST, 1 - OUTERMOST)))
@@ -124,19 +124,19 @@ class Box:
         """Return the box of the values that a law knows, cut at the thresholds of an ensemble where there is one."""
         columns = []
         for position, marginal in enumerate(law.marginals):
-            found = _of_marginal(marginal)
-            columns.append(found if ensemble is None else _on_pieces(found, marginal, ensemble, position))
+            column = _of_marginal(marginal)
+            columns.append(column if ensemble is None else _on_pieces(column, marginal, ensemble, position))
         return cls(law.template, tuple(columns))
 
     def with_present(self, positions: set[int]) -> Box:
         """Return the box without missing values in some columns."""
-        columns = [one.present() if i in positions else one for i, one in enumerate(self.columns)]
+        columns = [column.present() if i in positions else column for i, column in enumerate(self.columns)]
         return replace(self, columns=tuple(columns))
 
     def points(self, table: Table, random: np.random.Generator) -> FloatArray:
         """Return points of the unit cube that stand for rows, (n_samples, n_features); random where a value has none."""
-        found = [one.of(tables.column(table, i)) for i, one in enumerate(self.columns)]
-        points = np.stack(found, axis=-1)
+        coordinates = [column.of(tables.column(table, i)) for i, column in enumerate(self.columns)]
+        points = np.stack(coordinates, axis=-1)
         return np.where(np.isnan(points), random.uniform(size=points.shape), points)
 
     def rows(self, columns: Mapping[int, NDArray[Any]], n_samples: int) -> Table:
@@ -155,15 +155,17 @@ def places_along(axis: Axis, box: Box) -> Candidates:
         return column
     if axis.order is None:
         return Finite(np.unique(column.values.astype(np.float64)))
-    known = set(column.values.tolist())
-    ranks: IntArray = np.array([rank for rank, category in enumerate(axis.order) if category in known], dtype=np.intp)
+    occurring = set(column.values.tolist())
+    ranks: IntArray = np.array(
+        [rank for rank, category in enumerate(axis.order) if category in occurring], dtype=np.intp
+    )
     return Finite(ranks.astype(np.float64))
 
 
 def _nearest(candidates: FloatArray, values: FloatArray) -> FloatArray:
     """Return the positions of the nearest candidates; those of a missing one for missing values, NaN if there is none."""
-    at = np.flatnonzero(~np.isnan(candidates))
-    order = at[np.argsort(candidates[at], kind="stable")]
+    present = np.flatnonzero(~np.isnan(candidates))
+    order = present[np.argsort(candidates[present], kind="stable")]
     ends = (candidates[order][:-1] + candidates[order][1:]) / 2
     codes = order[np.searchsorted(ends, np.where(np.isnan(values), 0.0, values))].astype(np.float64)
     absent = np.flatnonzero(np.isnan(candidates))
@@ -183,17 +185,20 @@ def _of_marginal(marginal: Marginal) -> Candidates:
     return Smooth(marginal)
 
 
-def _on_pieces(found: Candidates, marginal: Marginal, ensemble: Ensemble, position: int) -> Finite:
+def _on_pieces(column: Candidates, marginal: Marginal, ensemble: Ensemble, position: int) -> Finite:
     """Return one candidate for each piece of an ensemble that meets the range of a column, and a missing one if there is."""
     is_used = ensemble.splits_on(position)
-    if isinstance(found, Finite):
-        values, has_missing = found.present().values.astype(np.float64), found.values.size > found.present().values.size
+    if isinstance(column, Finite):
+        values, has_missing = (
+            column.present().values.astype(np.float64),
+            column.values.size > column.present().values.size,
+        )
     else:
-        sample = marginal.sample if isinstance(marginal, Continuous) else np.asarray(found.present().at(GRID))
-        values, has_missing = sample, found.missing > 0
+        sample = marginal.sample if isinstance(marginal, Continuous) else np.asarray(column.present().values_at(GRID))
+        values, has_missing = sample, column.missing > 0
     values = np.sort(values)
     occupied = ensemble.piece_of(position, values)
-    pieces = np.arange(occupied[0], occupied[-1] + 1) if isinstance(found, Smooth) else np.unique(occupied)
+    pieces = np.arange(occupied[0], occupied[-1] + 1) if isinstance(column, Smooth) else np.unique(occupied)
     start, stop = np.searchsorted(occupied, pieces), np.searchsorted(occupied, pieces, side="right")
     middle = values[np.minimum((start + stop) // 2, values.size - 1)]
     ends = np.append(ensemble.pieces(position), np.inf)

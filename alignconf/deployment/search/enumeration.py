@@ -76,7 +76,7 @@ def enumerate_cells(part: PartQueries, box: Box, ensemble: Ensemble) -> Enumerat
     along, line = _line_of(part, box)
     if along is None:
         return f"{part.declared} does not depend on the order of a prediction's values alone"
-    sizes = [one.size or 0 for one in box.columns]
+    sizes = [column.size or 0 for column in box.columns]
     sizes[along] = line.size
     n_cells, n_tuples = prod(sizes), 1
     if isinstance(part, LineQueries) and not part.part.compares_pairs:
@@ -96,35 +96,41 @@ def _line_of(part: PartQueries, box: Box) -> tuple[int | None, FloatArray]:
         places = places_along(axis, box)
         return axis.position, axis.values(places.values).astype(np.float64) if isinstance(places, Finite) else EMPTY
     if isinstance(part.declared, OrbitProperty) and part.declared.limits is not None:
-        present = [(one.size or 0, i) for i, one in enumerate(box.columns) if one.size == one.present().size]
+        present = [
+            (column.size or 0, i) for i, column in enumerate(box.columns) if column.size == column.present().size
+        ]
         if present:
             along = max(present)[1]
-            return along, np.asarray(box.columns[along].at(_middles(box.columns[along].size or 0)), dtype=np.float64)
+            return along, np.asarray(
+                box.columns[along].values_at(_middles(box.columns[along].size or 0)), dtype=np.float64
+            )
     return None, EMPTY
 
 
 def _worst_cells(part: PartQueries, box: Box, ensemble: Ensemble, along: int, line: FloatArray) -> Enumeration:
     """Look at all lines along a column and remember the worst."""
-    columns = [np.asarray(one.at(_middles(one.size or 0)), dtype=np.float64) for one in box.columns]
-    sizes = [1 if i == along else one.size for i, one in enumerate(columns)]
+    columns = [np.asarray(column.values_at(_middles(column.size or 0)), dtype=np.float64) for column in box.columns]
+    sizes = [1 if i == along else column.size for i, column in enumerate(columns)]
     increasing = np.argsort(line, kind="stable")
     lines = ensemble.along(along, line[increasing])
     n_lines, step = prod(sizes), max(1, AT_ONCE // line.size)
     margins, numbers, places, largest = np.empty(0), np.empty(0, np.intp), np.empty((0, 0), np.intp), 0.0
     for start in range(0, n_lines, step):
         flat = np.arange(start, min(start + step, n_lines))
-        at = np.unravel_index(flat, sizes)
+        indices = np.unravel_index(flat, sizes)
         values = np.empty((flat.size, line.size))
-        values[:, increasing] = lines.values(np.stack([one[k] for one, k in zip(columns, at, strict=True)], axis=-1))
-        found, chosen = _worst(part, values)
+        values[:, increasing] = lines.values(
+            np.stack([column[k] for column, k in zip(columns, indices, strict=True)], axis=-1)
+        )
+        worst_margins, worst_places = _worst(part, values)
         largest = max(largest, float(np.abs(values).max()))
-        margins, numbers = np.append(margins, found), np.append(numbers, flat)
-        places = np.concatenate([places.reshape(-1, chosen.shape[1]), chosen])
+        margins, numbers = np.append(margins, worst_margins), np.append(numbers, flat)
+        places = np.concatenate([places.reshape(-1, worst_places.shape[1]), worst_places])
         kept = _distinct(margins)[:N_REMEMBERED]
         margins, numbers, places = margins[kept], numbers[kept], places[kept]
-    at = np.unravel_index(numbers, sizes)
-    own = [places[:, 0] if i == along else k for i, k in enumerate(at)]
-    return Enumeration(float(margins[0]), largest, n_lines * line.size, tuple(own), places)
+    indices = np.unravel_index(numbers, sizes)
+    candidates = [places[:, 0] if i == along else k for i, k in enumerate(indices)]
+    return Enumeration(float(margins[0]), largest, n_lines * line.size, tuple(candidates), places)
 
 
 def _worst(part: PartQueries, values: FloatArray) -> tuple[FloatArray, IntArray]:

@@ -121,27 +121,27 @@ def search(
     plausibility = Plausibility.of_rows(table, random_state=generator(random_state, 9))
     ensemble = _ensemble(model, law) if read_trees else "read_trees is False"
     targets, cells = _targets(score, law, plausibility, level, ensemble)
-    kept_back = (TRIES * n_witnesses + 1) * max(one.n_sites for one in targets)
+    kept_back = (TRIES * n_witnesses + 1) * max(target.n_sites for target in targets)
     few = tables.take(table, np.arange(min(ASKED_AGAIN, table.shape[0])))
     _check_budget(max_rows, kept_back + 3 * few.shape[0])
     counted.check_is_function(few)
     hunt = _Hunt(targets, table, generator(random_state, 10), level, max_rows - kept_back - counted.n_rows)
     archives, enumerated = hunt.run(cells, ensemble)
     finds = [(find, archive.target) for archive in archives for find in archive.finds.values()]
-    chosen = _chosen(sorted(finds, key=lambda found: -found[0].margin), n_witnesses, plausibility, law)
-    elsewhere = [(one.anywhere, one.target) for one in archives if one.anywhere is not None]
+    witnesses = _chosen(sorted(finds, key=lambda pair: -pair[0].margin), n_witnesses, plausibility, law)
+    elsewhere = [(archive.anywhere, archive.target) for archive in archives if archive.anywhere is not None]
     return Witnesses(
         declared=str(score.declared),
         box=f"the box of all values of {law}, whatever goes with what",
-        witnesses=chosen,
+        witnesses=witnesses,
         anywhere=_anywhere([(find, target) for find, target in elsewhere if not find.is_natural], plausibility, law),
         naturalness=level,
         maximum=hunt.maximum(enumerated),
-        n_cells=sum(one.n_cells for one in enumerated if isinstance(one, Enumeration)),
-        why_not="; ".join(dict.fromkeys(one for one in enumerated if isinstance(one, str))),
+        n_cells=sum(enumeration.n_cells for enumeration in enumerated if isinstance(enumeration, Enumeration)),
+        why_not="; ".join(dict.fromkeys(reason for reason in enumerated if isinstance(reason, str))),
         n_rows=counted.n_rows,
         max_rows=max_rows,
-        progress=_progress(archives, chosen, counted.n_rows),
+        progress=_progress(archives, witnesses, counted.n_rows),
     )
 
 
@@ -181,26 +181,33 @@ class _Hunt:
             share = (self.limit - counted.n_rows) // (len(self.targets) - k)
             archive = Archive(target, counted.n_rows + share, 2 * (float(np.ptp(values)) or 1.0))
             if isinstance(ensemble, str) or pieces is None:
-                found: Enumeration | str = str(ensemble)
+                enumeration: Enumeration | str = str(ensemble)
             else:
-                found = enumerate_cells(target.part, pieces, ensemble)
-            if isinstance(found, Enumeration) and pieces is not None and found.maximum > self._negligible(found):
-                archive.ask(_points(found, pieces, target, self.random))
-            if isinstance(found, str) or found.maximum - archive.worst > self._negligible(found):
+                enumeration = enumerate_cells(target.part, pieces, ensemble)
+            if (
+                isinstance(enumeration, Enumeration)
+                and pieces is not None
+                and enumeration.maximum > self._negligible(enumeration)
+            ):
+                archive.ask(_points(enumeration, pieces, target, self.random))
+            if isinstance(enumeration, str) or enumeration.maximum - archive.worst > self._negligible(enumeration):
                 self._search(archive)
             archives.append(archive)
-            enumerated.append(found)
+            enumerated.append(enumeration)
         return archives, enumerated
 
     def maximum(self, enumerated: Sequence[Enumeration | str]) -> float | None:
         """Return the largest violation score in the box if all parts were enumerated."""
-        known = [one for one in enumerated if isinstance(one, Enumeration)]
-        if len(known) < len(enumerated):
+        enumerations = [enumeration for enumeration in enumerated if isinstance(enumeration, Enumeration)]
+        if len(enumerations) < len(enumerated):
             return None
-        return max(one.maximum if one.maximum > self._negligible(one) else 0.0 for one in known)
+        return max(
+            enumeration.maximum if enumeration.maximum > self._negligible(enumeration) else 0.0
+            for enumeration in enumerations
+        )
 
-    def _negligible(self, found: Enumeration) -> float:
-        return float(self.rounding.of(np.array([found.largest_value]))[0])
+    def _negligible(self, enumeration: Enumeration) -> float:
+        return float(self.rounding.of(np.array([enumeration.largest_value]))[0])
 
     def _search(self, archive: Archive) -> None:
         """Search one part with what is left of its rows."""
@@ -220,8 +227,8 @@ def _checked_law(input_law: InputLaw | None, table: Table) -> InputLaw:
             f"input_law must be an InputLaw, got {input_law!r} of type {type(input_law).__name__}; make one with "
             "InputLaw.from_rows(X) or InputLaw.declared({...})."
         )
-    names, known = tables.column_names(table), tables.column_names(input_law.template)
-    if input_law.n_features != table.shape[1] or names != known:
+    names, law_names = tables.column_names(table), tables.column_names(input_law.template)
+    if input_law.n_features != table.shape[1] or names != law_names:
         raise InputError(
             f"input_law is about the columns {list(input_law.features)} and X has {list(names or range(table.shape[1]))}; "
             "expected the same columns, in a table of the same kind."
@@ -242,19 +249,19 @@ def _ensemble(model: Model, law: InputLaw) -> Ensemble | str:
     """Return the trees of a model that takes the rows as they are, or why they cannot be had."""
     while isinstance(model, CountedModel):
         model = model.model
-    found = trees_of(model)
-    if isinstance(found, str):
-        return found.rstrip(".")
-    if not tables.is_numeric(law.template) or found.n_features != law.n_features:
+    trees = trees_of(model)
+    if isinstance(trees, str):
+        return trees.rstrip(".")
+    if not tables.is_numeric(law.template) or trees.n_features != law.n_features:
         return "X has columns that do not hold numbers, or others than the trees know"
-    return found
+    return trees
 
 
 def _targets(
     score: ViolationScore, law: InputLaw, plausibility: Plausibility, level: float, ensemble: Ensemble | str
 ) -> tuple[list[Target], list[Box | None]]:
     """Return what is searched for each part, and the cells of its box if the model's trees are known."""
-    constrained = {i for part in score.parts for one in part.drawn_from for i in one.axis.columns}
+    constrained = {i for part in score.parts for reference_law in part.drawn_from for i in reference_law.axis.columns}
     box = Box.of_law(law).with_present(constrained)
     pieces = None if isinstance(ensemble, str) else Box.of_law(law, ensemble).with_present(constrained)
     # Where any query of the box counts, one value in each piece of the trees is enough.
@@ -264,18 +271,21 @@ def _targets(
     return targets, [pieces] * len(targets)
 
 
-def _points(found: Enumeration, pieces: Box, target: Target, random: np.random.Generator) -> FloatArray:
+def _points(enumeration: Enumeration, pieces: Box, target: Target, random: np.random.Generator) -> FloatArray:
     """Return the worst queries of an enumeration as points of the unit cube of a target."""
-    n_found = len(found.places)
-    at = [(numbers + 0.5) / (one.size or 1) for numbers, one in zip(found.columns, pieces.columns, strict=True)]
-    rows = pieces.rows({i: one.at(at[i]) for i, one in enumerate(pieces.columns)}, n_found)
+    n_found = len(enumeration.places)
+    coordinates = [
+        (numbers + 0.5) / (column.size or 1)
+        for numbers, column in zip(enumeration.columns, pieces.columns, strict=True)
+    ]
+    rows = pieces.rows({i: column.values_at(coordinates[i]) for i, column in enumerate(pieces.columns)}, n_found)
     columns = target.box.points(rows, random)[:, target.free]
     if not target.places:
         return columns
-    own = Target(target.model, target.part, pieces).places
+    piece_places = Target(target.model, target.part, pieces).places
     places = [
-        here.of(there.at((found.places[:, k] + 0.5) / (there.size or 1)))
-        for k, (here, there) in enumerate(zip(target.places, own, strict=True))
+        here.of(there.values_at((enumeration.places[:, k] + 0.5) / (there.size or 1)))
+        for k, (here, there) in enumerate(zip(target.places, piece_places, strict=True))
     ]
     return np.concatenate([columns, np.stack(places, axis=-1)], axis=1)
 
@@ -284,7 +294,7 @@ def _chosen(
     finds: Sequence[tuple[Find, Target]], n_witnesses: int, plausibility: Plausibility, law: InputLaw
 ) -> tuple[FoundQuery, ...]:
     """Return the worst of finds, sorted by size; those of one size are one violation, met in several regions."""
-    chosen: list[FoundQuery] = []
+    witnesses: list[FoundQuery] = []
     met = set()
     for find, target in finds:
         key = (id(target.part), find.point.tobytes() if target.part.is_opaque else float(f"{find.margin:.8e}"))
@@ -293,32 +303,32 @@ def _chosen(
         met.add(key)
         query = _evaluated(find, target, plausibility, law)
         if query.size > 0:
-            chosen.append(query)
-        if len(chosen) == n_witnesses or len(met) == TRIES * n_witnesses:
+            witnesses.append(query)
+        if len(witnesses) == n_witnesses or len(met) == TRIES * n_witnesses:
             break
-    return tuple(sorted(chosen, key=lambda one: -one.size))
+    return tuple(sorted(witnesses, key=lambda witness: -witness.size))
 
 
 def _anywhere(finds: Sequence[tuple[Find, Target]], plausibility: Plausibility, law: InputLaw) -> FoundQuery | None:
     if not finds:
         return None
-    find, target = max(finds, key=lambda found: found[0].margin)
+    find, target = max(finds, key=lambda pair: pair[0].margin)
     query = _evaluated(find, target, plausibility, law)
     return query if query.size > 0 else None
 
 
 def _evaluated(find: Find, target: Target, plausibility: Plausibility, law: InputLaw) -> FoundQuery:
     """Ask one query on its own, all of its points at once."""
-    table, asked = target.queries(find.point[None])
-    sites = asked.sites(table)
+    table, queries = target.queries(find.point[None])
+    sites = queries.sites(table)
     points = _together(sites)
     values, rounding = target.model.with_rounding(points)
-    answers = asked.arrange([values] if len(sites) == 1 else [values[k : k + 1] for k in range(len(sites))])
-    margin = part_margins(asked, answers, rounding.of(answers))[0, 0]
+    answers = queries.arrange([values] if len(sites) == 1 else [values[k : k + 1] for k in range(len(sites))])
+    margin = part_margins(queries, answers, rounding.of(answers))[0, 0]
     return FoundQuery(
-        declared=str(asked.declared),
-        feature=asked.drawn_from[0].axis.feature if asked.drawn_from else None,
-        values=asked.labels(table, 0),
+        declared=str(queries.declared),
+        feature=queries.drawn_from[0].axis.feature if queries.drawn_from else None,
+        values=queries.labels(table, 0),
         predictions=tuple(values.tolist()),
         size=float(max(margin, 0.0)),
         plausibility=float(plausibility.of(points).min()),
@@ -331,15 +341,17 @@ def _together(sites: Sequence[Table]) -> Table:
     """Return tables of one row each as one table."""
     if len(sites) == 1:
         return sites[0]
-    columns = {i: np.concatenate([tables.column(one, i) for one in sites]) for i in range(sites[0].shape[1])}
+    columns = {i: np.concatenate([tables.column(site, i) for site in sites]) for i in range(sites[0].shape[1])}
     together = tables.replicate(sites[0], np.zeros(len(sites), dtype=np.intp), columns)
     return together.reset_index(drop=True) if hasattr(together, "reset_index") else together
 
 
-def _progress(archives: Sequence[Archive], chosen: Sequence[FoundQuery], n_rows: int) -> tuple[tuple[int, float], ...]:
+def _progress(
+    archives: Sequence[Archive], witnesses: Sequence[FoundQuery], n_rows: int
+) -> tuple[tuple[int, float], ...]:
     """Return rows sent and the largest violation by then; the last entry is what was evaluated once more."""
     steps = sorted(step for archive in archives for step in archive.progress)
     best = accumulate((size for _, size in steps), max)
     curve = [(rows, size) for (rows, _), size in zip(steps, best, strict=True)]
     grown = [step for k, step in enumerate(curve) if k == 0 or step[1] > curve[k - 1][1]]
-    return (*grown, (n_rows, chosen[0].size)) if chosen else tuple(grown)
+    return (*grown, (n_rows, witnesses[0].size)) if witnesses else tuple(grown)

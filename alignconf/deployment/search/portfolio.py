@@ -124,43 +124,43 @@ def _improved(
     target = archive.target
     moved = len(target.free) if target.is_line else target.n_dims
     for k in random.permutation(moved):
-        tried = [_values_to_try(archive, int(k), own, random) for own in points[:, k]]
-        moves = np.repeat(points, [one.size for one in tried], axis=0)
+        tried = [_values_to_try(archive, int(k), coordinate, random) for coordinate in points[:, k]]
+        moves = np.repeat(points, [values.size for values in tried], axis=0)
         moves[:, k] = np.concatenate(tried)
-        of_point = np.repeat(np.arange(len(points)), [one.size for one in tried])
+        of_point = np.repeat(np.arange(len(points)), [values.size for values in tried])
         points, ranking = _better(points, ranking, moves, archive.ask(moves), of_point)
     if target.is_line:
-        at = np.stack([_places_to_try(one[moved:], random) for one in points])
-        found, worst = archive.ask_lines(points, at)
-        points, ranking = _better(points, ranking, worst, found, np.arange(len(points)))
+        places = np.stack([_places_to_try(point[moved:], random) for point in points])
+        worst_ranking, worst = archive.ask_lines(points, places)
+        points, ranking = _better(points, ranking, worst, worst_ranking, np.arange(len(points)))
     return points, ranking
 
 
 def _better(
-    points: FloatArray, ranking: FloatArray, moves: FloatArray, found: FloatArray, of_point: IntArray
+    points: FloatArray, ranking: FloatArray, moves: FloatArray, move_ranking: FloatArray, of_point: IntArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return each point, or the best of its moves where that is better; moves that the budget did not allow have no ranking."""
     points, ranking = points.copy(), ranking.copy()
-    for k in np.argsort(found, kind="stable"):
-        own = of_point[k]
-        if found[k] > ranking[own]:
-            points[own], ranking[own] = moves[k], found[k]
+    for k in np.argsort(move_ranking, kind="stable"):
+        point = of_point[k]
+        if move_ranking[k] > ranking[point]:
+            points[point], ranking[point] = moves[k], move_ranking[k]
     return points, ranking
 
 
-def _places_to_try(own: FloatArray, random: np.random.Generator) -> FloatArray:
+def _places_to_try(places: FloatArray, random: np.random.Generator) -> FloatArray:
     """Return places of a line: some anywhere, the query's own, and some near these."""
-    near = _near(np.repeat(own, POLISH_PLACES // 4), random)
-    return np.concatenate([_spread_out(1, POLISH_PLACES, random)[0], own, near])
+    near = _near(np.repeat(places, POLISH_PLACES // 4), random)
+    return np.concatenate([_spread_out(1, POLISH_PLACES, random)[0], places, near])
 
 
-def _values_to_try(archive: Archive, k: int, own: float, random: np.random.Generator) -> FloatArray:
+def _values_to_try(archive: Archive, k: int, coordinate: float, random: np.random.Generator) -> FloatArray:
     """Return coordinates of a column: all of its candidates if they are few, else some anywhere and some near by."""
     target = archive.target
     candidates = target.box.columns[target.free[k]] if k < len(target.free) else target.places[k - len(target.free)]
     if candidates.size is not None and candidates.size <= 2 * POLISH_VALUES:
         return np.asarray((np.arange(candidates.size) + 0.5) / candidates.size)
-    near = _near(np.full(POLISH_VALUES // 2, own), random)
+    near = _near(np.full(POLISH_VALUES // 2, coordinate), random)
     return np.concatenate([_spread_out(1, POLISH_VALUES, random)[0], near])
 
 

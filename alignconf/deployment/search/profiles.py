@@ -42,18 +42,18 @@ def worst_on_lines(part: LineProperty, places: FloatArray, values: FloatArray) -
     Returns
     -------
     margins : (n_lines,)
-    chosen : (n_lines, n_points)
+    positions : (n_lines, n_points)
         Positions among the places, non-decreasing.
     """
     if part.compares_pairs:
         return _worst_pairs(places, values if part.direction == 1 else -values)
     tuples = _tuples(places.shape[1], part.n_points)
     step = max(1, AT_ONCE // len(tuples))
-    found = [
+    blocks = [
         _worst_tuples(part, places[start : start + step], values[start : start + step], tuples)
         for start in range(0, len(values), step)
     ]
-    return np.concatenate([margins for margins, _ in found]), np.concatenate([chosen for _, chosen in found])
+    return np.concatenate([margins for margins, _ in blocks]), np.concatenate([positions for _, positions in blocks])
 
 
 def ranked(margins: FloatArray, spread: FloatArray) -> FloatArray:

@@ -106,55 +106,60 @@ class Target:
 
     def rows(self, points: FloatArray) -> Table:
         """Return the rows of queries, without their places."""
-        columns = {i: self.box.columns[i].at(points[:, k]) for k, i in enumerate(self.free)}
+        columns = {i: self.box.columns[i].values_at(points[:, k]) for k, i in enumerate(self.free)}
         return self.box.rows(columns, len(points))
 
     def queries(self, points: FloatArray) -> tuple[Table, PartQueries]:
         """Return the rows of queries, and one query at each."""
         table, first = self.rows(points), len(self.free)
-        at = [np.asarray(one.at(points[:, first + k]), dtype=np.float64) for k, one in enumerate(self.places)]
+        places = [
+            np.asarray(candidates.values_at(points[:, first + k]), dtype=np.float64)
+            for k, candidates in enumerate(self.places)
+        ]
         if isinstance(self.part, LineQueries):
-            return table, at_places(self.part, np.stack(at, axis=-1)[:, None])
+            return table, at_places(self.part, np.stack(places, axis=-1)[:, None])
         if isinstance(self.part, PlaneQueries):
-            sides = np.sort(np.stack(at, axis=-1).reshape(-1, 1, 2, 2), axis=-1)
+            sides = np.sort(np.stack(places, axis=-1).reshape(-1, 1, 2, 2), axis=-1)
             return table, replace(self.part, places=sides)
         return table, self.part.placed(table, np.zeros((len(points), 1, 0)))
 
     def ask(self, points: FloatArray) -> Asked:
         """Ask the model one query at each point of the unit cube."""
-        table, asked = self.queries(points)
-        sites = asked.sites(table)
-        values, size = self._answers(asked, sites)
-        margins = part_margins(asked, values, size)[:, 0]
+        table, queries = self.queries(points)
+        sites = queries.sites(table)
+        values, size = self._answers(queries, sites)
+        margins = part_margins(queries, values, size)[:, 0]
         margins = np.where(self._can_be_asked(table), margins, -np.inf)
-        return Asked(points, margins, ranked(margins, _spread(asked, len(points))), self._beyond(sites, len(points)))
+        return Asked(points, margins, ranked(margins, _spread(queries, len(points))), self._beyond(sites, len(points)))
 
-    def ask_lines(self, points: FloatArray, at: FloatArray) -> Asked:
+    def ask_lines(self, points: FloatArray, coordinates: FloatArray) -> Asked:
         """Ask whole lines: at each point's row the worst query with places among some, (n_queries, n_places) in [0, 1).
 
         Costs ``n_places`` model rows for each line; the points returned have the places of the worst query.
         """
         if not isinstance(self.part, LineQueries):
             raise TypeError(f"{self.part.declared} is not a property of lines")
-        table, at = self.rows(points), np.sort(at, axis=-1)
-        places = np.asarray(self.places[0].at(at), dtype=np.float64)
+        table, coordinates = self.rows(points), np.sort(coordinates, axis=-1)
+        places = np.asarray(self.places[0].values_at(coordinates), dtype=np.float64)
         line = at_places(self.part, places[:, None])
         sites = line.sites(table)
         answered, rounding = self.model.with_rounding(sites[0])
         values = line.arrange([answered])
-        _, chosen = worst_on_lines(self.part.part, places, values[:, 0])
-        own = np.take_along_axis(values[:, 0], chosen, axis=1)[:, None]
-        asked = at_places(self.part, np.take_along_axis(places, chosen, axis=1)[:, None])
-        margins = part_margins(asked, own, rounding.of(own))[:, 0]
+        _, positions = worst_on_lines(self.part.part, places, values[:, 0])
+        worst_values = np.take_along_axis(values[:, 0], positions, axis=1)[:, None]
+        queries = at_places(self.part, np.take_along_axis(places, positions, axis=1)[:, None])
+        margins = part_margins(queries, worst_values, rounding.of(worst_values))[:, 0]
         margins = np.where(self._can_be_asked(table), margins, -np.inf)
-        worst = np.concatenate([points[:, : len(self.free)], np.take_along_axis(at, chosen, axis=1)], axis=1)
-        beyond = self._beyond(asked.sites(table) if self.plausibility is not None else [], len(points))
-        return Asked(worst, margins, ranked(margins, _spread(asked, len(points))), beyond)
+        worst = np.concatenate(
+            [points[:, : len(self.free)], np.take_along_axis(coordinates, positions, axis=1)], axis=1
+        )
+        beyond = self._beyond(queries.sites(table) if self.plausibility is not None else [], len(points))
+        return Asked(worst, margins, ranked(margins, _spread(queries, len(points))), beyond)
 
-    def _answers(self, asked: PartQueries, sites: list[Table]) -> tuple[FloatArray, FloatArray]:
+    def _answers(self, queries: PartQueries, sites: list[Table]) -> tuple[FloatArray, FloatArray]:
         """Return the model's values at the points of queries, (n_queries, 1, n_points), and what of them is rounding."""
-        answers = [self.model.with_rounding(one) for one in sites]
-        values = asked.arrange([values for values, _ in answers])
+        answers = [self.model.with_rounding(site) for site in sites]
+        values = queries.arrange([values for values, _ in answers])
         return values, answers[0][1].of(values)
 
     def _can_be_asked(self, table: Table) -> BoolArray:
@@ -169,14 +174,14 @@ class Target:
         """Return how far the farthest end of each query is from the data, as a multiple of what counts as natural."""
         if self.plausibility is None:
             return np.zeros(n_queries)
-        distances = [self.plausibility.distances(one).reshape(n_queries, -1) for one in sites]
+        distances = [self.plausibility.distances(site).reshape(n_queries, -1) for site in sites]
         return np.asarray(np.concatenate(distances, axis=1).max(axis=1) / self.farthest)
 
 
-def _spread(asked: PartQueries, n_queries: int) -> FloatArray:
+def _spread(queries: PartQueries, n_queries: int) -> FloatArray:
     """Return how far apart the places of queries are, (n_queries,), an area for rectangles; 1 where there are none."""
-    if isinstance(asked, LineQueries):
-        return np.asarray(np.ptp(asked.places[:, 0], axis=-1))
-    if isinstance(asked, PlaneQueries):
-        return np.asarray(np.diff(asked.places[:, 0], axis=-1)[..., 0].prod(axis=-1))
+    if isinstance(queries, LineQueries):
+        return np.asarray(np.ptp(queries.places[:, 0], axis=-1))
+    if isinstance(queries, PlaneQueries):
+        return np.asarray(np.diff(queries.places[:, 0], axis=-1)[..., 0].prod(axis=-1))
     return np.ones(n_queries)

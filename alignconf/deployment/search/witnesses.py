@@ -138,7 +138,7 @@ class Witnesses(Finding):
                 f'Lower bound: the largest violation of "{self.declared}" is at least {self.largest:.6g}, by a query '
                 f"{plausible} that was found and evaluated; {searched}. How often violations occur is not said."
             )
-            lines = [bound, *(f"- {one}" for one in self.witnesses)]
+            lines = [bound, *(f"- {witness}" for witness in self.witnesses)]
         else:
             lines = [f'Lower bound 0: no violation of "{self.declared}" {plausible} was found; {searched}.']
             if self.maximum is None or self.maximum > 0:
