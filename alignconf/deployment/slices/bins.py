@@ -55,15 +55,15 @@ class Condition:
             return ~missing & same
         if self.low is None and self.high is None:
             return missing
-        inside = ~missing
-        present: NDArray[Any] = column[inside]
+        holds = ~missing
+        present: NDArray[Any] = column[holds]
         held: BoolArray = np.ones(present.size, dtype=bool)
         if self.low is not None:
             held = held & np.asarray(present > self.low)
         if self.high is not None:
             held = held & np.asarray(present <= self.high)
-        inside[inside] = held
-        return inside
+        holds[holds] = held
+        return holds
 
     def __str__(self) -> str:
         """Return the condition in words."""
@@ -120,15 +120,15 @@ class Levels:
     def codes(self, table: Table) -> NDArray[np.int64]:
         """Return the bin of each row, (n_samples,); -1 where there is none."""
         column, missing = _comparable(tables.column(table, self.position))
-        found = np.full(column.shape[0], -1, dtype=np.int64)
+        codes = np.full(column.shape[0], -1, dtype=np.int64)
         if self.edges:
-            found[~missing] = np.searchsorted(np.array(self.edges), column[~missing], side="left")
+            codes[~missing] = np.searchsorted(np.array(self.edges), column[~missing], side="left")
         else:
-            known = {value: code for code, value in enumerate(self.values)}
-            found[~missing] = [known.get(value, -1) for value in column[~missing].tolist()]
+            code_of = {value: code for code, value in enumerate(self.values)}
+            codes[~missing] = [code_of.get(value, -1) for value in column[~missing].tolist()]
         if self.with_missing:
-            found[missing] = self.size - 1
-        return found
+            codes[missing] = self.size - 1
+        return codes
 
     def condition(self, code: int) -> Condition:
         """Return what a bin asks of a row."""
@@ -182,34 +182,36 @@ class Bins:
         table = check_rows(X)
         names = tables.column_names(table)
         labels: tuple[Feature, ...] = names or tuple(range(table.shape[1]))
-        asked = list(range(table.shape[1])) if features is None else [tables.locate(table, one) for one in features]
-        levels = [Levels.of(table, position, labels[position], n_bins) for position in dict.fromkeys(asked)]
-        useful = tuple(one for one in levels if one.size > 1)
+        positions = (
+            list(range(table.shape[1])) if features is None else [tables.locate(table, feature) for feature in features]
+        )
+        levels = [Levels.of(table, position, labels[position], n_bins) for position in dict.fromkeys(positions)]
+        useful = tuple(feature_levels for feature_levels in levels if feature_levels.size > 1)
         if not useful:
             raise InputError(
-                f"features {[labels[position] for position in asked]!r} have one bin each, so there is no slice; name features "
-                "that vary."
+                f"features {[labels[position] for position in positions]!r} have one bin each, so there is no slice; "
+                "name features that vary."
             )
         return cls(useful, names, int(table.shape[1]))
 
     @property
     def sizes(self) -> IntArray:
         """How many bins each feature has, (n_binned,)."""
-        return np.array([one.size for one in self.levels], dtype=np.intp)
+        return np.array([feature_levels.size for feature_levels in self.levels], dtype=np.intp)
 
     def codes(self, table: Table) -> NDArray[np.int64]:
         """Return the bin of each row in each feature, (n_samples, n_binned); -1 for none."""
         table = FittedColumns(self.names, self.n_features, owner="alignconf", origin="at calibration").arranged(table)
-        return np.stack([one.codes(table) for one in self.levels], axis=1)
+        return np.stack([feature_levels.codes(table) for feature_levels in self.levels], axis=1)
 
     def conditions(self, key: Sequence[int]) -> tuple[Condition, ...]:
         """Return the conditions of a slice, given by positions among the bins of all features one after the other."""
         ends = np.cumsum(self.sizes)
-        found = []
+        conditions = []
         for literal in key:
-            at = int(np.searchsorted(ends, literal, side="right"))
-            found.append(self.levels[at].condition(int(literal - ends[at] + self.levels[at].size)))
-        return tuple(found)
+            feature = int(np.searchsorted(ends, literal, side="right"))
+            conditions.append(self.levels[feature].condition(int(literal - ends[feature] + self.levels[feature].size)))
+        return tuple(conditions)
 
 
 def _comparable(column: NDArray[Any]) -> tuple[NDArray[Any], BoolArray]:

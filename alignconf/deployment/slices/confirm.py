@@ -129,13 +129,13 @@ class ConfirmedSlices(Finding):
     @property
     def confirmed(self) -> tuple[SliceRate, ...]:
         """The slices whose mean loss is higher than elsewhere, with the stated confidence."""
-        return tuple(one for one in self.slices if one.is_confirmed)
+        return tuple(slice_rate for slice_rate in self.slices if slice_rate.is_confirmed)
 
     def memberships(self, X: Table) -> BoolArray:
         """Return which rows are in which confirmed slice, (n_samples, n_confirmed): overlapping groups for ``calibrate``."""
         table = check_rows(X)
-        inside = [one.found.holds(table) for one in self.confirmed]
-        return np.stack(inside, axis=1) if inside else np.zeros((table.shape[0], 0), dtype=bool)
+        members = [slice_rate.found.holds(table) for slice_rate in self.confirmed]
+        return np.stack(members, axis=1) if members else np.zeros((table.shape[0], 0), dtype=bool)
 
     def labels(self, X: Table) -> NDArray[Any]:
         """Return the first confirmed slice that each row is in, in words, or ``'elsewhere'``: (n_samples,).
@@ -144,9 +144,9 @@ class ConfirmedSlices(Finding):
         search nor the confirmation has seen: the slices were chosen for their losses, so on rows used here calibration would
         count them twice.
         """
-        inside = self.memberships(X)
-        names = np.array([*(one.words for one in self.confirmed), "elsewhere"], dtype=object)
-        first = np.where(inside.any(axis=1), inside.argmax(axis=1) if inside.shape[1] else 0, len(names) - 1)
+        members = self.memberships(X)
+        names = np.array([*(slice_rate.words for slice_rate in self.confirmed), "elsewhere"], dtype=object)
+        first = np.where(members.any(axis=1), members.argmax(axis=1) if members.shape[1] else 0, len(names) - 1)
         labels: NDArray[Any] = names[first]
         return labels
 
@@ -156,25 +156,25 @@ class ConfirmedSlices(Finding):
             "search": self.search.to_dict(),
             "slices": [
                 {
-                    "words": one.words,
-                    "is_confirmed": one.is_confirmed,
-                    "n_rows": one.n_rows,
-                    "mean_loss": one.mean_loss,
-                    "interval": list(one.interval),
-                    "mean_elsewhere": one.mean_elsewhere,
-                    "adjusted_p_value": one.adjusted_p_value,
+                    "words": slice_rate.words,
+                    "is_confirmed": slice_rate.is_confirmed,
+                    "n_rows": slice_rate.n_rows,
+                    "mean_loss": slice_rate.mean_loss,
+                    "interval": list(slice_rate.interval),
+                    "mean_elsewhere": slice_rate.mean_elsewhere,
+                    "adjusted_p_value": slice_rate.adjusted_p_value,
                 }
-                for one in self.slices
+                for slice_rate in self.slices
             ],
         }
 
     def __str__(self) -> str:
         """Return the finding in sentences."""
-        asked, confirmed = len(self.slices), self.confirmed
+        n_slices, confirmed = len(self.slices), self.confirmed
         capped = "" if self.capped_at is None else f", capped at {self.capped_at:.4g}"
         summary = (
             f"Loss of a row: {self.about}{capped}. Mean over {self.n_rows} fresh rows: {self.mean_loss:.4g}. {len(confirmed)} of "
-            f"{asked} slices that a search of {self.search.n_rows} other rows proposed are confirmed."
+            f"{n_slices} slices that a search of {self.search.n_rows} other rows proposed are confirmed."
         )
         lines = [summary]
         if confirmed:
@@ -184,9 +184,11 @@ class ConfirmedSlices(Finding):
                 "every slice named here is higher than outside it, and all intervals cover together."
             )
         lines.append("That other slices are not named does not say that there are none.")
-        lines += [f"{i + 1}. {one}" for i, one in enumerate(confirmed)]
-        if len(confirmed) < asked:
-            lines.append(f"Not confirmed: {'; '.join(one.words for one in self.slices if not one.is_confirmed)}.")
+        lines += [f"{i + 1}. {slice_rate}" for i, slice_rate in enumerate(confirmed)]
+        if len(confirmed) < n_slices:
+            lines.append(
+                f"Not confirmed: {'; '.join(slice_rate.words for slice_rate in self.slices if not slice_rate.is_confirmed)}."
+            )
         if self.n_missing:
             lines.append(f"{self.n_missing} rows lack a constrained feature and were not asked.")
         return "\n".join(lines)
@@ -244,11 +246,11 @@ def confirmed(
     is_binary = search.is_binary and bool(np.isin(losses, [0.0, 1.0]).all())
     cap = 1.0 if is_binary else cap if cap > 0 else 1.0
     capped = np.minimum(losses, cap)
-    inside = [one.holds(table) for one in search.slices]
+    members = [found_slice.holds(table) for found_slice in search.slices]
     return ConfirmedSlices(
-        slices=_by_counts(search.slices, inside, capped, confidence)
+        slices=_by_counts(search.slices, members, capped, confidence)
         if is_binary
-        else _by_betting(search.slices, inside, capped, cap, confidence),
+        else _by_betting(search.slices, members, capped, cap, confidence),
         about=about,
         n_rows=int(losses.size),
         mean_loss=float(capped.mean()),
@@ -259,21 +261,21 @@ def confirmed(
 
 
 def _by_counts(
-    slices: Sequence[FoundSlice], inside: Sequence[BoolArray], losses: FloatArray, confidence: float
+    slices: Sequence[FoundSlice], members: Sequence[BoolArray], losses: FloatArray, confidence: float
 ) -> tuple[SliceRate, ...]:
     """Return what losses 0 and 1 say: Clopper-Pearson intervals, and Fisher's test with Holm's correction."""
     error, n_slices = 1 - confidence, len(slices)
-    n_rows = np.array([rows.sum() for rows in inside], dtype=np.int64)
-    hits = np.array([losses[rows].sum() for rows in inside], dtype=np.int64)
+    n_rows = np.array([rows.sum() for rows in members], dtype=np.int64)
+    hits = np.array([losses[rows].sum() for rows in members], dtype=np.int64)
     total = int(losses.sum())
     adjusted = _holm(hypergeometric_tail(hits, n_rows, total, losses.size))
-    found = []
-    for one, n, k, p_value in zip(slices, n_rows.tolist(), hits.tolist(), adjusted.tolist(), strict=True):
+    rates = []
+    for found_slice, n, k, p_value in zip(slices, n_rows.tolist(), hits.tolist(), adjusted.tolist(), strict=True):
         interval = ViolationRate(k, n, 1 - error / (2 * n_slices)).interval if n else (0.0, 1.0)
         rest = losses.size - n
-        found.append(
+        rates.append(
             SliceRate(
-                found=one,
+                found=found_slice,
                 is_confirmed=p_value <= error / 2,
                 n_rows=n,
                 mean_loss=k / n if n else np.nan,
@@ -282,11 +284,11 @@ def _by_counts(
                 adjusted_p_value=p_value,
             )
         )
-    return tuple(found)
+    return tuple(rates)
 
 
 def _by_betting(
-    slices: Sequence[FoundSlice], inside: Sequence[BoolArray], losses: FloatArray, cap: float, confidence: float
+    slices: Sequence[FoundSlice], members: Sequence[BoolArray], losses: FloatArray, cap: float, confidence: float
 ) -> tuple[SliceRate, ...]:
     """Return what other losses, at most ``cap``, say: betting intervals in the slice and elsewhere."""
     level = 1 - (1 - confidence) / (2 * max(1, len(slices)))
@@ -298,13 +300,13 @@ def _by_betting(
         shares = np.clip(values / cap, 0.0, 1.0)
         return cap * (1 - upper_bound(1 - shares, each_side)), cap * upper_bound(shares, each_side)
 
-    found = []
-    for one, rows in zip(slices, inside, strict=True):
+    rates = []
+    for found_slice, rows in zip(slices, members, strict=True):
         within, without = losses[rows], losses[~rows]
         bounds = interval(within)
-        found.append(
+        rates.append(
             SliceRate(
-                found=one,
+                found=found_slice,
                 is_confirmed=bounds[0] > interval(without)[1],
                 n_rows=int(within.size),
                 mean_loss=float(within.mean()) if within.size else np.nan,
@@ -313,7 +315,7 @@ def _by_betting(
                 adjusted_p_value=None,
             )
         )
-    return tuple(found)
+    return tuple(rates)
 
 
 def _holm(p_values: FloatArray) -> FloatArray:

@@ -70,28 +70,28 @@ class Enumeration:
         least = None if alpha is None else population.least_p_values()
         support, threshold = min_support, SCREEN
         counted: list[SliceCounts] = []
-        known: list[SliceCounts] = []
+        by_level: list[SliceCounts] = []
         for depth in range(min(max_depth, sizes.size)):
             if depth:
-                levels = [one.keys for one in known]
-                at_most = bounded_by_parents(extended(levels, sizes), levels, known[-1], sizes)
+                levels = [level.keys for level in by_level]
+                at_most = bounded_by_parents(extended(levels, sizes), levels, by_level[-1], sizes)
                 worth = np.ones(len(at_most.keys), dtype=bool)
                 if bounds:
                     worth = population.best_inside(at_most.n_rows, at_most.losses, support) <= threshold
-                found = partitions.counts(at_most.keys[worth])
-                known.append(at_most.replaced(worth, found))
+                counts = partitions.counts(at_most.keys[worth])
+                by_level.append(at_most.replaced(worth, counts))
             else:
-                found = partitions.counts(literals(sizes))
-                known.append(found)
-            counted.append(found)
+                counts = partitions.counts(literals(sizes))
+                by_level.append(counts)
+            counted.append(counts)
             if alpha is not None and least is not None:
-                support = least_support(np.concatenate([one.n_rows for one in known]), least, alpha, min_support)
-                n_tested = sum(int((one.n_rows >= support).sum()) for one in known)
+                support = least_support(np.concatenate([level.n_rows for level in by_level]), least, alpha, min_support)
+                n_tested = sum(int((level.n_rows >= support).sum()) for level in by_level)
                 threshold = found_alone(alpha, n_tested)
-            known[-1] = known[-1].take(known[-1].n_rows >= support)
-            if not len(known[-1].keys):
+            by_level[-1] = by_level[-1].take(by_level[-1].n_rows >= support)
+            if not len(by_level[-1].keys):
                 break
-        return cls(counted, support, sum(int((one.n_rows >= support).sum()) for one in known))
+        return cls(counted, support, sum(int((level.n_rows >= support).sum()) for level in by_level))
 
 
 def found_alone(alpha: float, n_tested: int) -> float:

@@ -126,9 +126,9 @@ def find_slices(
     searched, fresh = np.sort(order[: order.size // 2]), np.sort(order[order.size // 2 :])
     bins = Bins.from_rows(tables.take(table, searched), n_bins=n_bins, features=sliced)
 
-    def losses(chosen: IntArray) -> FloatArray:
-        found: FloatArray = LOSSES[loss](score.row_sizes(tables.take(table, chosen), n_queries, random))
-        return found
+    def losses(positions: IntArray) -> FloatArray:
+        row_losses: FloatArray = LOSSES[loss](score.row_sizes(tables.take(table, positions), n_queries, random))
+        return row_losses
 
     search = search_slices(
         tables.take(table, searched),
@@ -142,8 +142,8 @@ def find_slices(
     )
     about = f'{WORDS[loss].format(n=n_queries)}, for "{score.declared}"'
     cap = 1.0 if loss == "rate" else search.largest
-    found = confirmed(search, tables.take(table, fresh), losses(fresh), level, cap, about)
-    return replace(found, n_missing=int(rows.size - complete.size), n_model_rows=score.model.n_rows)
+    confirmation = confirmed(search, tables.take(table, fresh), losses(fresh), level, cap, about)
+    return replace(confirmation, n_missing=int(rows.size - complete.size), n_model_rows=score.model.n_rows)
 
 
 def _rows_and_reference(

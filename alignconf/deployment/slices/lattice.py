@@ -103,11 +103,11 @@ class Part:
 
     def rows_of(self, key: Sequence[int]) -> BoolArray:
         """Return which rows are in a slice, (n_samples,)."""
-        inside = np.ones(self.losses.size, dtype=bool)
+        members = np.ones(self.losses.size, dtype=bool)
         starts, feature = _starts(self.sizes), _feature_of(self.sizes)
         for literal in key:
-            inside &= self.codes[:, feature[literal]] == literal - starts[feature[literal]]
-        return inside
+            members &= self.codes[:, feature[literal]] == literal - starts[feature[literal]]
+        return members
 
     def histogram(self, n_levels: int) -> NDArray[np.int64]:
         """Return how many rows have each loss from 0 to ``n_levels``, (n_levels + 1,)."""
@@ -135,22 +135,22 @@ class Part:
         starts = _starts(self.sizes)[cross]
         cells, of_rows = 1, np.zeros(self.losses.size, dtype=np.int64)
         of_keys = np.zeros(len(keys), dtype=np.int64)
-        inside = np.ones(self.losses.size, dtype=bool)
+        counted = np.ones(self.losses.size, dtype=bool)
         for k, feature in enumerate(cross):
             size, codes = int(self.sizes[feature]), self.codes[:, feature]
-            inside &= codes >= 0
+            counted &= codes >= 0
             of_rows = of_rows * size + codes
             of_keys = of_keys * size + (keys[:, k] - starts[k])
             cells *= size
             if cells > DENSE:
                 # Only cells that are asked for are told apart from here on, so that their numbers stay small.
-                asked = np.unique(of_keys)
-                at = np.minimum(np.searchsorted(asked, of_rows), asked.size - 1)
-                inside &= asked[at] == of_rows
-                of_rows, of_keys, cells = at, np.searchsorted(asked, of_keys), asked.size
-        everywhere = inside.all()
-        n_rows = np.bincount(of_rows if everywhere else of_rows[inside], minlength=cells)
-        some = lost if everywhere else lost[inside[lost]]
+                wanted_cells = np.unique(of_keys)
+                ranks = np.minimum(np.searchsorted(wanted_cells, of_rows), wanted_cells.size - 1)
+                counted &= wanted_cells[ranks] == of_rows
+                of_rows, of_keys, cells = ranks, np.searchsorted(wanted_cells, of_keys), wanted_cells.size
+        everywhere = counted.all()
+        n_rows = np.bincount(of_rows if everywhere else of_rows[counted], minlength=cells)
+        some = lost if everywhere else lost[counted[lost]]
         # Sums of whole numbers below 2^53 are exact.
         losses = np.bincount(of_rows[some], weights=self.losses[some], minlength=cells)
         return n_rows[of_keys].astype(np.int64), losses[of_keys].astype(np.int64)
@@ -239,8 +239,8 @@ def _ranks(keys: Keys, tables: Sequence[Keys], n_literals: int) -> Keys:
     rank = np.zeros(len(keys), dtype=np.int64)
     for depth in range(keys.shape[1]):
         wanted = rank * n_literals + keys[:, depth]
-        at = np.minimum(np.searchsorted(tables[depth], wanted), tables[depth].size - 1)
-        rank = np.where(tables[depth][at] == wanted, at, -1)
+        positions = np.minimum(np.searchsorted(tables[depth], wanted), tables[depth].size - 1)
+        rank = np.where(tables[depth][positions] == wanted, positions, -1)
     return rank
 
 

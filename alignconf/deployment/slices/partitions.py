@@ -78,10 +78,10 @@ class Partitions:
 
     def counts(self, keys: NDArray[np.int64], peeled: Sequence[tuple[int, ...]] = ()) -> SliceCounts:
         """Return the counts of slices in all rows outside some others."""
-        found = _mapped(self.parts, lambda part: part[0].without(peeled).counts(keys), self.n_jobs)
-        total: SliceCounts = found[0]
-        for one in found[1:]:
-            total = total.merged(one)
+        by_part = _mapped(self.parts, lambda part: part[0].without(peeled).counts(keys), self.n_jobs)
+        total: SliceCounts = by_part[0]
+        for counts in by_part[1:]:
+            total = total.merged(counts)
         return total
 
     def population(self, peeled: Sequence[tuple[int, ...]] = ()) -> Population:
@@ -157,7 +157,7 @@ def _lazy_pairs(X: Any, losses: Any, bins: Bins | None) -> list[Any]:
     values = list(np.ravel(losses.to_delayed()))
     if len(values) != len(tables):
         raise InputError(f"X has {len(tables)} parts and losses {len(values)}; divide both alike.")
-    return [lazily(_together)(table, one) for table, one in zip(tables, values, strict=True)]
+    return [lazily(_together)(table, table_losses) for table, table_losses in zip(tables, values, strict=True)]
 
 
 def _together(table: Table, losses: Any) -> tuple[Table, Any]:

@@ -76,10 +76,10 @@ class FoundSlice:
 
     def holds(self, table: Table) -> BoolArray:
         """Return which rows are in the slice, (n_samples,)."""
-        inside = np.ones(table.shape[0], dtype=bool)
-        for one in self.conditions:
-            inside &= one.holds(table)
-        return inside
+        members = np.ones(table.shape[0], dtype=bool)
+        for condition in self.conditions:
+            members &= condition.holds(table)
+        return members
 
     def __str__(self) -> str:
         """Return the slice in words."""
@@ -130,7 +130,9 @@ class SliceSearch(Finding):
     def to_dict(self) -> dict[str, Any]:
         """Return the kind and every figure, without the fingerprints of rows."""
         figures = {name: value for name, value in super().to_dict().items() if name != "used"}
-        return figures | {"slices": [{"words": one.words, **_figures(one)} for one in self.slices]}
+        return figures | {
+            "slices": [{"words": found_slice.words, **_figures(found_slice)} for found_slice in self.slices]
+        }
 
     def __str__(self) -> str:
         """Return the finding in sentences."""
@@ -147,7 +149,7 @@ class SliceSearch(Finding):
                 f"{printed.level(self.alpha)} "
                 "(independent rows). The means below are of the rows that were searched, so they are too high."
             )
-        return "\n".join([*lines, *(f"{i + 1}. {one}" for i, one in enumerate(self.slices))])
+        return "\n".join([*lines, *(f"{i + 1}. {found_slice}" for i, found_slice in enumerate(self.slices))])
 
 
 def search_slices(
@@ -217,9 +219,9 @@ def search_slices(
     partitions = Partitions.of(X, losses, bins, {"n_bins": n_bins, "features": features}, n_jobs)
     read, population = partitions.bins, partitions.population()
     lattice = Enumeration.of(partitions, population, level, max_depth, min_support)
-    tested = [one.take(one.n_rows >= lattice.support) for one in lattice.counted]
+    tested = [level_counts.take(level_counts.n_rows >= lattice.support) for level_counts in lattice.counted]
     n_tested = lattice.n_tested
-    every = np.concatenate([population.p_values(one.n_rows, one.losses) for one in tested])
+    every = np.concatenate([population.p_values(level_counts.n_rows, level_counts.losses) for level_counts in tested])
     # Slices that were not counted could not be found, and keep the p-value 1.
     ones = np.ones(n_tested - every.size)
     adjusted = (
@@ -228,14 +230,16 @@ def search_slices(
     kept = every <= SCREEN if level is None else adjusted <= level
     candidates = _sorted_candidates(tested, every, adjusted, kept)
     alone = SCREEN if level is None else found_alone(level, n_tested)
-    chosen = _peeled(partitions, candidates, max_slices, alone, grows=level is not None)
+    peeled = _peeled(partitions, candidates, max_slices, alone, grows=level is not None)
     unit = partitions.unit
     return SliceSearch(
-        slices=tuple(_described(read, one, population, unit, is_adjusted=level is not None) for one in chosen),
+        slices=tuple(
+            _described(read, candidate, population, unit, is_adjusted=level is not None) for candidate in peeled
+        ),
         n_rows=population.n_rows,
         mean_loss=population.total / population.n_rows * unit,
         n_tested=n_tested,
-        n_counted=sum(len(one.keys) for one in lattice.counted),
+        n_counted=sum(len(level_counts.keys) for level_counts in lattice.counted),
         n_possible=_n_possible(read.sizes, max_depth),
         support=lattice.support,
         alpha=level,
@@ -260,14 +264,16 @@ def _sorted_candidates(
     tested: Sequence[SliceCounts], p_values: FloatArray, adjusted: FloatArray, kept: BoolArray
 ) -> list[_Candidate]:
     """Return the surprising slices: by p-value, then the fewer conditions, the more rows, and the key."""
-    keys = [tuple(key) for one in tested for key in one.keys.tolist()]
-    n_rows = np.concatenate([one.n_rows for one in tested]) if tested else np.zeros(0)
-    losses = np.concatenate([one.losses for one in tested]) if tested else np.zeros(0)
-    found = [
+    keys = [tuple(key) for level_counts in tested for key in level_counts.keys.tolist()]
+    n_rows = np.concatenate([level_counts.n_rows for level_counts in tested]) if tested else np.zeros(0)
+    losses = np.concatenate([level_counts.losses for level_counts in tested]) if tested else np.zeros(0)
+    candidates = [
         _Candidate(keys[i], int(n_rows[i]), int(losses[i]), float(p_values[i]), float(adjusted[i]))
         for i in np.flatnonzero(kept)
     ]
-    return sorted(found, key=lambda one: (one.p_value, len(one.key), -one.n_rows, one.key))
+    return sorted(
+        candidates, key=lambda candidate: (candidate.p_value, len(candidate.key), -candidate.n_rows, candidate.key)
+    )
 
 
 def _peeled(
@@ -278,13 +284,13 @@ def _peeled(
     The slice that comes k-th must have a p-value of at most ``k * threshold`` there, or ``threshold`` if it does not grow:
     slices that say the same thing twice count once.
     """
-    chosen: list[_Candidate] = []
-    rest = [one for one in candidates if one.p_value <= threshold]
-    while rest and len(chosen) < max_slices:
-        chosen.append(rest[0])
-        level = (len(chosen) + 1) * threshold if grows else threshold
-        rest = _surprising_outside(partitions, candidates, [one.key for one in chosen], level)
-    return chosen
+    peeled: list[_Candidate] = []
+    rest = [candidate for candidate in candidates if candidate.p_value <= threshold]
+    while rest and len(peeled) < max_slices:
+        peeled.append(rest[0])
+        level = (len(peeled) + 1) * threshold if grows else threshold
+        rest = _surprising_outside(partitions, candidates, [candidate.key for candidate in peeled], level)
+    return peeled
 
 
 def _surprising_outside(
@@ -295,27 +301,31 @@ def _surprising_outside(
     if left.n_rows == 0 or left.total == 0:
         return []
     ranked = []
-    for depth in sorted({len(one.key) for one in candidates}):
-        same = sorted((one for one in candidates if len(one.key) == depth), key=lambda one: one.key)
-        found = partitions.counts(np.array([one.key for one in same], dtype=np.int64), peeled)
-        p_values = left.p_values(found.n_rows, found.losses)
+    for depth in sorted({len(candidate.key) for candidate in candidates}):
+        same = sorted(
+            (candidate for candidate in candidates if len(candidate.key) == depth), key=lambda candidate: candidate.key
+        )
+        counts = partitions.counts(np.array([candidate.key for candidate in same], dtype=np.int64), peeled)
+        p_values = left.p_values(counts.n_rows, counts.losses)
         ranked += [
-            (p_value, depth, -int(n_rows), one.key, one)
-            for p_value, n_rows, one in zip(p_values.tolist(), found.n_rows, same, strict=True)
+            (p_value, depth, -int(n_rows), candidate.key, candidate)
+            for p_value, n_rows, candidate in zip(p_values.tolist(), counts.n_rows, same, strict=True)
             if p_value <= threshold
         ]
-    return [one for *_, one in sorted(ranked, key=lambda entry: entry[:4])]
+    return [candidate for *_, candidate in sorted(ranked, key=lambda entry: entry[:4])]
 
 
-def _described(bins: Bins, found: _Candidate, population: Population, unit: float, *, is_adjusted: bool) -> FoundSlice:
-    elsewhere = population.n_rows - found.n_rows
+def _described(
+    bins: Bins, candidate: _Candidate, population: Population, unit: float, *, is_adjusted: bool
+) -> FoundSlice:
+    elsewhere = population.n_rows - candidate.n_rows
     return FoundSlice(
-        conditions=bins.conditions(found.key),
-        n_rows=found.n_rows,
-        mean_loss=found.losses / found.n_rows * unit,
-        mean_elsewhere=(population.total - found.losses) / elsewhere * unit if elsewhere else float("nan"),
-        p_value=found.p_value,
-        adjusted_p_value=found.adjusted if is_adjusted else None,
+        conditions=bins.conditions(candidate.key),
+        n_rows=candidate.n_rows,
+        mean_loss=candidate.losses / candidate.n_rows * unit,
+        mean_elsewhere=(population.total - candidate.losses) / elsewhere * unit if elsewhere else float("nan"),
+        p_value=candidate.p_value,
+        adjusted_p_value=candidate.adjusted if is_adjusted else None,
     )
 
 
@@ -328,11 +338,11 @@ def _n_possible(sizes: NDArray[np.intp], max_depth: int) -> int:
     return sum(ways[1:])
 
 
-def _figures(found: FoundSlice) -> dict[str, Any]:
+def _figures(found_slice: FoundSlice) -> dict[str, Any]:
     return {
-        "n_rows": found.n_rows,
-        "mean_loss": found.mean_loss,
-        "mean_elsewhere": found.mean_elsewhere,
-        "p_value": found.p_value,
-        "adjusted_p_value": found.adjusted_p_value,
+        "n_rows": found_slice.n_rows,
+        "mean_loss": found_slice.mean_loss,
+        "mean_elsewhere": found_slice.mean_elsewhere,
+        "p_value": found_slice.p_value,
+        "adjusted_p_value": found_slice.adjusted_p_value,
     }

@@ -167,28 +167,28 @@ def _summed(start: Counts, support: Counts, n_hits: int, n_rows: int, step: int)
     """Return sums of hypergeometric probabilities from a number of ones on, up or down, away from the mean."""
 
     def log_choose(n: Counts, k: Counts) -> FloatArray:
-        chosen: FloatArray = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
-        return chosen
+        log_ways: FloatArray = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
+        return log_ways
 
     n_misses = n_rows - n_hits
     hits_of = np.full_like(support, n_hits)
     possible = (start >= np.maximum(0, support - n_misses)) & (start <= np.minimum(support, n_hits))
     result = np.zeros(len(start))
-    at, m = start[possible].astype(np.float64), support[possible].astype(np.float64)
+    hits, m = start[possible].astype(np.float64), support[possible].astype(np.float64)
     logs = log_choose(hits_of[possible], start[possible])
     logs += log_choose(np.full_like(start[possible], n_misses), support[possible] - start[possible])
     logs -= log_choose(np.full_like(start[possible], n_rows), support[possible])
-    sums, term = np.ones(at.size), np.ones(at.size)
-    active = np.arange(at.size)
+    sums, term = np.ones(hits.size), np.ones(hits.size)
+    active = np.arange(hits.size)
     while active.size:
-        x, size = at[active], m[active]
+        x, size = hits[active], m[active]
         if step > 0:
             ratio = (n_hits - x) * (size - x) / ((x + 1) * (n_misses - size + x + 1))
         else:
             ratio = x * (n_misses - size + x) / ((n_hits - x + 1) * (size - x + 1))
         term[active] *= ratio
         sums[active] += term[active]
-        at[active] += step
+        hits[active] += step
         active = active[term[active] > 1e-17 * sums[active]]
     result[possible] = np.exp(logs) * sums
     return result
