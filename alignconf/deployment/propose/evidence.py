@@ -124,10 +124,10 @@ def conditional_evidence(design: FloatArray, position: int, labels: FloatArray, 
     seed : int
     """
     rows = ~np.isnan(design[:, position])
-    x, y, inside = design[rows, position], labels[rows], half[rows]
+    x, y, in_half = design[rows, position], labels[rows], half[rows]
     others = np.delete(design[rows], position, axis=1)
-    predicted_x, predicted_y = (_cross_fitted(others, values, inside, seed) for values in (x, y))
-    return _evidence(x, x - predicted_x, y - predicted_y, predicted_x, inside)
+    predicted_x, predicted_y = (_cross_fitted(others, values, in_half, seed) for values in (x, y))
+    return _evidence(x, x - predicted_x, y - predicted_y, predicted_x, in_half)
 
 
 @dataclass(frozen=True)
@@ -153,14 +153,14 @@ def order_evidence(design: FloatArray, position: int, labels: FloatArray, half: 
     halves.
     """
     rows = ~np.isnan(design[:, position])
-    codes, y, inside = design[rows, position].astype(np.intp), labels[rows], half[rows]
+    codes, y, in_half = design[rows, position].astype(np.intp), labels[rows], half[rows]
     others = np.delete(design[rows], position, axis=1)
-    rest_y = y - _cross_fitted(others, y, inside, seed)
+    rest_y = y - _cross_fitted(others, y, in_half, seed)
     members = (codes[:, None] == np.arange(codes.max() + 1)).astype(np.float64)
     for k in range(members.shape[1]):
-        members[:, k] -= _cross_fitted(others, members[:, k], inside, seed)
-    first, _ = _regressed(members[inside], rest_y[inside])
-    second, covariance = _regressed(members[~inside], rest_y[~inside])
+        members[:, k] -= _cross_fitted(others, members[:, k], in_half, seed)
+    first, _ = _regressed(members[in_half], rest_y[in_half])
+    second, covariance = _regressed(members[~in_half], rest_y[~in_half])
     order = np.argsort(first, kind="stable")
     gaps = np.eye(order.size)[order[1:]] - np.eye(order.size)[order[:-1]]
     errors = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", gaps, covariance, gaps), np.finfo(np.float64).tiny))
@@ -183,14 +183,14 @@ def _evidence(
     if edges.size < 2:
         return Evidence(x.size, 0.0, (0.0, 0.0), np.zeros(0), np.zeros(0), np.zeros((0, 0)), (0.0, 0.0))
     ramps = np.clip(x[:, None], edges[:-1], edges[1:]) - edges[:-1]
-    for inside in (half, ~half):
-        draws = np.quantile(rest_x[inside], (np.arange(N_DRAWS) + 0.5) / N_DRAWS) if inside.any() else np.zeros(1)
+    for in_half in (half, ~half):
+        draws = np.quantile(rest_x[in_half], (np.arange(N_DRAWS) + 0.5) / N_DRAWS) if in_half.any() else np.zeros(1)
         for k in range(edges.size - 1):
-            at = predicted_x[inside, None] + draws
-            ramps[inside, k] -= (np.clip(at, edges[k], edges[k + 1]) - edges[k]).mean(axis=1)
+            drawn_x = predicted_x[in_half, None] + draws
+            ramps[in_half, k] -= (np.clip(drawn_x, edges[k], edges[k + 1]) - edges[k]).mean(axis=1)
     slopes, covariance = _regressed(ramps, rest_y)
     halves = (_studentised(products[half]), _studentised(products[~half]))
-    bends = [_bend(edges, *_regressed(ramps[inside], rest_y[inside])) for inside in (half, ~half)]
+    bends = [_bend(edges, *_regressed(ramps[in_half], rest_y[in_half])) for in_half in (half, ~half)]
     return Evidence(x.size, _studentised(products), halves, edges, slopes, covariance, (bends[0], bends[1]))
 
 
@@ -221,11 +221,11 @@ def _cross_fitted(others: FloatArray, values: FloatArray, half: BoolArray, seed:
     predicted = np.full(values.size, values.mean())
     if not others.shape[1] or half.all() or not half.any():
         return predicted
-    for inside in (half, ~half):
+    for in_half in (half, ~half):
         boosting = HistGradientBoostingRegressor(
             max_iter=80, max_leaf_nodes=15, min_samples_leaf=20, early_stopping=False, random_state=seed
         )
-        predicted[inside] = boosting.fit(others[~inside], values[~inside]).predict(others[inside])
+        predicted[in_half] = boosting.fit(others[~in_half], values[~in_half]).predict(others[in_half])
     return predicted
 
 

@@ -97,7 +97,7 @@ def review_specifications(
     labels = None if y is None else check_targets(y, table.shape[0])
     check_number("tolerance", tolerance, at_least=0)
     entries: list[Specification | Malformed] = list(specifications)
-    wrong = [one for one in entries if not isinstance(one, (Specification, Malformed))]
+    wrong = [entry for entry in entries if not isinstance(entry, (Specification, Malformed))]
     if wrong:
         raise InputError(
             f"specifications must be what read_specifications returns, got {type(wrong[0]).__name__}; read the file first."
@@ -109,9 +109,9 @@ def review_specifications(
     random = generator(random_state, STREAM)
     half = random.permutation(table.shape[0]) < table.shape[0] // 2
     bench = _Bench(table, labels, model, half, tolerance, int(random.integers(2**31)), {})
-    judged = _without_repeats(entries, [bench.first(one) for one in entries])
+    judged = _without_repeats(entries, [bench.first(entry) for entry in entries])
     judged = _without_contradictions(entries, judged)
-    proposals = tuple(bench.last(one, proposal) for one, proposal in zip(entries, judged, strict=True))
+    proposals = tuple(bench.last(entry, proposal) for entry, proposal in zip(entries, judged, strict=True))
     return Review(proposals, int(table.shape[0]), len(entries), None, used)
 
 
@@ -126,7 +126,7 @@ class _Bench:
     tolerance: float
     seed: int
     #: Evidence by column and region, found once.
-    known: dict[Any, Evidence]
+    evidence_by_key: dict[Any, Evidence]
 
     def first(self, entry: Specification | Malformed) -> Proposal:
         """Return what rows and labels say of an entry by itself."""
@@ -169,19 +169,19 @@ class _Bench:
 
     def _rows(self, entry: Specification) -> BoolArray:
         """Return which rows are in the region of a specification, (n_samples,)."""
-        inside = np.ones(self.table.shape[0], dtype=bool)
+        in_region = np.ones(self.table.shape[0], dtype=bool)
         for feature, limits in entry.region:
             values = tables.column(self.table, tables.locate(self.table, feature))
             if len(limits) == 1:
-                inside &= np.isin(values.astype(str), limits[0])
+                in_region &= np.isin(values.astype(str), limits[0])
                 continue
             numbers = Encoder.of_table(self.table, (tables.locate(self.table, feature),))
             if numbers.categories:
                 raise InputError(f"region limits {feature!r} by numbers, but it holds text; list its categories.")
             column = numbers(self.table)[:, 0]
             low, high = limits
-            inside &= (column >= (-np.inf if low is None else low)) & (column <= (np.inf if high is None else high))
-        return inside
+            in_region &= (column >= (-np.inf if low is None else low)) & (column <= (np.inf if high is None else high))
+        return in_region
 
     def _vacuous(self, entry: Specification) -> str:
         """Return why nothing is said by a specification; empty if something is."""
@@ -234,12 +234,14 @@ class _Bench:
     def _evidence(self, entry: Specification) -> Evidence:
         position = tables.locate(self.table, entry.features[0])
         key = (position, entry.region)
-        if key not in self.known and self.labels is not None:
+        if key not in self.evidence_by_key and self.labels is not None:
             rows = np.flatnonzero(self._rows(entry))
             table = tables.take(self.table, rows)
             design = Encoder.of_table(table, tuple(range(table.shape[1])))(table)
-            self.known[key] = conditional_evidence(design, position, self.labels[rows], self.half[rows], self.seed)
-        return self.known[key]
+            self.evidence_by_key[key] = conditional_evidence(
+                design, position, self.labels[rows], self.half[rows], self.seed
+            )
+        return self.evidence_by_key[key]
 
 
 def _without_repeats(entries: Sequence[Specification | Malformed], proposals: list[Proposal]) -> list[Proposal]:
@@ -258,40 +260,42 @@ def _without_repeats(entries: Sequence[Specification | Malformed], proposals: li
 
 def _without_contradictions(entries: Sequence[Specification | Malformed], proposals: list[Proposal]) -> list[Proposal]:
     """Reject both of two entries that contradict each other, of those that nothing else speaks against."""
-    open_ones = [
+    open_entries = [
         (i, entry)
         for i, (entry, proposal) in enumerate(zip(entries, proposals, strict=True))
         if isinstance(entry, Specification) and (proposal.status == "accepted for review" or entry.region)
         and proposal.status != "rejected"
     ]  # fmt: skip
     result = list(proposals)
-    for (i, one), (k, other) in combinations(open_ones, 2):
-        if one.region == other.region and _contradict(one, other):
-            for at, elsewhere in ((i, k), (k, i)):
-                result[at] = replace(
-                    proposals[at], status="rejected", reason=f"Contradictory: entry {elsewhere} demands the opposite."
+    for (i, left), (k, right) in combinations(open_entries, 2):
+        if left.region == right.region and _contradict(left, right):
+            for index, elsewhere in ((i, k), (k, i)):
+                result[index] = replace(
+                    proposals[index],
+                    status="rejected",
+                    reason=f"Contradictory: entry {elsewhere} demands the opposite.",
                 )
     return result
 
 
-def _contradict(one: Specification, other: Specification) -> bool:
+def _contradict(left: Specification, right: Specification) -> bool:
     """Whether only trivial functions, or none, satisfy two specifications."""
-    if {one.type, other.type} == {"bounded"}:
-        first, second = _interval(one.declared), _interval(other.declared)
+    if {left.type, right.type} == {"bounded"}:
+        first, second = _interval(left.declared), _interval(right.declared)
         return first[1] < second[0] or second[1] < first[0]
-    if one.features != other.features or not one.features:
+    if left.features != right.features or not left.features:
         return False
-    if one.type == other.type == "ordered":
-        ranks = [{value: rank for rank, value in enumerate(_order(entry.declared))} for entry in (one, other)]
+    if left.type == right.type == "ordered":
+        ranks = [{value: rank for rank, value in enumerate(_order(entry.declared))} for entry in (left, right)]
         shared = [value for value in ranks[0] if value in ranks[1]]
         return any((ranks[0][a] < ranks[0][b]) != (ranks[1][a] < ranks[1][b]) for a, b in combinations(shared, 2))
-    if {one.type, other.type} == {"concave", "convex"}:
+    if {left.type, right.type} == {"concave", "convex"}:
         return True
-    slopes = [_slopes(entry) for entry in (one, other)]
+    slopes = [_slopes(entry) for entry in (left, right)]
     if slopes[0] is None or slopes[1] is None:
         return False
     low, high = max(slopes[0][0], slopes[1][0]), min(slopes[0][1], slopes[1][1])
-    return low > high or (low == high == 0 and "constant" not in (one.type, other.type))
+    return low > high or (low == high == 0 and "constant" not in (left.type, right.type))
 
 
 def _slopes(entry: Specification) -> tuple[float, float] | None:
@@ -327,4 +331,4 @@ def _where(entry: Specification) -> str:
         ends = [f"{side} {limit:g}" for side, limit in (("at least", low), ("at most", high)) if limit is not None]
         return f"{feature!r} is {' and '.join(ends)}"
 
-    return ", where " + " and ".join(limits(*one) for one in entry.region) if entry.region else ""
+    return ", where " + " and ".join(limits(*condition) for condition in entry.region) if entry.region else ""

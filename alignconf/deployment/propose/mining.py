@@ -136,33 +136,33 @@ def propose_properties(
         check_jobs(n_jobs)
     if table.shape[0] < LEAST_ROWS:
         raise InputError(f"X has {table.shape[0]} rows; expected at least {LEAST_ROWS} to propose anything from.")
-    asked = range(table.shape[1]) if features is None else [tables.locate(table, one) for one in features]
+    positions = range(table.shape[1]) if features is None else [tables.locate(table, feature) for feature in features]
     used = np.sort(fingerprints(table))
     refuse_overlap(used, model, calibration)
     random = generator(random_state, STREAM)
     half = random.permutation(table.shape[0]) < table.shape[0] // 2
     seed = int(random.integers(2**31))
     design = Encoder.of_table(table, tuple(range(table.shape[1])))(table)
-    found = Parallel(n_jobs=n_jobs, prefer="threads")(
-        delayed(_candidates)(table, design, position, labels, half, seed) for position in asked
+    candidate_lists = Parallel(n_jobs=n_jobs, prefer="threads")(
+        delayed(_candidates)(table, design, position, labels, half, seed) for position in positions
     )
-    candidates = [one for of_feature in found for one in of_feature]
+    candidates = [candidate for of_feature in candidate_lists for candidate in of_feature]
     adjusted = _adjusted(candidates)
     judge = Asked(model, table, labels, half, tolerance, seed)
     proposals = [
-        judge.judged(_filtered(one, float(p_value), table, half))
-        for one, p_value in zip(candidates, adjusted, strict=True)
+        judge.judged(_filtered(candidate, float(p_value), table, half))
+        for candidate, p_value in zip(candidates, adjusted, strict=True)
         if p_value <= level
     ]
     ranks = ("accepted for review", "needs a person", "rejected")
-    ordered = sorted(proposals, key=lambda one: (ranks.index(one.status), one.adjusted_p_value))
+    ordered = sorted(proposals, key=lambda proposal: (ranks.index(proposal.status), proposal.adjusted_p_value))
     return Review(tuple(ordered), int(table.shape[0]), len(candidates), level, used)
 
 
 def _adjusted(candidates: Sequence[_Candidate]) -> FloatArray:
     """Return p-values adjusted by Benjamini and Hochberg, directions and bends each by themselves: (n_candidates,)."""
-    p_values = np.array([one.p_value for one in candidates])
-    bends = np.array([one.is_bend for one in candidates], dtype=bool)
+    p_values = np.array([candidate.p_value for candidate in candidates])
+    bends = np.array([candidate.is_bend for candidate in candidates], dtype=bool)
     for kind in (bends, ~bends):
         if kind.any():
             p_values[kind] = false_discovery_control(p_values[kind])
@@ -225,11 +225,11 @@ def _of_categories(
     counts = [
         np.bincount(codes[rows & ~np.isnan(codes)].astype(np.intp), minlength=n_categories) for rows in (half, ~half)
     ]
-    if n_categories > MOST_CATEGORIES or min(one.min() for one in counts) < LEAST_OF_CATEGORY:
+    if n_categories > MOST_CATEGORIES or min(half_counts.min() for half_counts in counts) < LEAST_OF_CATEGORY:
         return []
     evidence: OrderEvidence = order_evidence(design, position, labels, half, seed)
-    known = Encoder.of_table(table, (position,)).categories[position]
-    categories = {int(code): value for value, code in known.items()}
+    code_of = Encoder.of_table(table, (position,)).categories[position]
+    categories = {int(code): value for value, code in code_of.items()}
     ordered = Ordered(feature, [categories[code] for code in evidence.order])
     return [_Candidate(ordered, False, evidence.p_value, "", "")]
 

@@ -142,7 +142,7 @@ class Review(Finding):
     @property
     def for_review(self) -> tuple[Proposal, ...]:
         """The candidates that passed every filter."""
-        return tuple(one for one in self.proposals if one.status == "accepted for review")
+        return tuple(proposal for proposal in self.proposals if proposal.status == "accepted for review")
 
     def accepted_by(self, name: str, *, indices: Sequence[int]) -> Acceptance:
         """Return properties of the table that a person accepts.
@@ -165,17 +165,21 @@ class Review(Finding):
             )
         if not isinstance(indices, (list, tuple, range)) or not len(indices):
             raise InputError(f"indices must list rows of the table, got {indices!r}.")
-        chosen = []
+        accepted = []
         for index in indices:
             if check_count("indices", index, at_least=0) >= len(self.proposals):
                 raise InputError(
                     f"indices has {index}, but the table has {len(self.proposals)} rows, counted from 0; choose from these."
                 )
-            one = self.proposals[index]
-            if one.status == "rejected" or one.declared is None:
-                raise InputError(f"row {index} was rejected: {one.reason} Declare the property by hand if it is meant.")
-            chosen.append((one.words, one.declared))
-        return Acceptance(name, tuple(one for _, one in chosen), tuple(words for words, _ in chosen), self.used)
+            proposal = self.proposals[index]
+            if proposal.status == "rejected" or proposal.declared is None:
+                raise InputError(
+                    f"row {index} was rejected: {proposal.reason} Declare the property by hand if it is meant."
+                )
+            accepted.append((proposal.words, proposal.declared))
+        return Acceptance(
+            name, tuple(declared for _, declared in accepted), tuple(words for words, _ in accepted), self.used
+        )
 
     def refuse_calibration_rows(self, X: Table) -> None:
         """Refuse rows that proposed or filtered these properties; see :meth:`Acceptance.refuse_calibration_rows`."""
@@ -188,18 +192,22 @@ class Review(Finding):
             "n_rows": self.n_rows,
             "n_candidates": self.n_candidates,
             "alpha": self.alpha,
-            "proposals": [_figures(one) for one in self.proposals],
+            "proposals": [_figures(proposal) for proposal in self.proposals],
         }
 
     def to_markdown(self) -> str:
         """Return the table in Markdown; what others wrote is escaped."""
-        lines = [HEADER, ("---",) * len(HEADER), *((str(i), *one.cells) for i, one in enumerate(self.proposals))]
+        lines = [
+            HEADER,
+            ("---",) * len(HEADER),
+            *((str(i), *proposal.cells) for i, proposal in enumerate(self.proposals)),
+        ]
         return "\n".join(
             "| " + " | ".join(cell if cell == "---" else _plain(cell) for cell in line) + " |" for line in lines
         )
 
     def _repr_html_(self) -> str:
-        rows = [(str(i), *one.cells) for i, one in enumerate(self.proposals)]
+        rows = [(str(i), *proposal.cells) for i, proposal in enumerate(self.proposals)]
         head = "".join(f"<th>{escape(cell)}</th>" for cell in HEADER)
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         return f"<p>{escape(self._claim)}</p><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -222,8 +230,8 @@ class Review(Finding):
     def __str__(self) -> str:
         """Return the claim and the table."""
         lines = [self._claim]
-        for i, one in enumerate(self.proposals):
-            lines.append(f"{i}. {_plain(one.words)}: {one.status}. {_plain(one.reason)}")
+        for i, proposal in enumerate(self.proposals):
+            lines.append(f"{i}. {_plain(proposal.words)}: {proposal.status}. {_plain(proposal.reason)}")
         return "\n".join(lines)
 
 
@@ -244,20 +252,20 @@ def refuse_marks(marks: Fingerprints, used: Fingerprints) -> None:
         )
 
 
-def _figures(one: Proposal) -> dict[str, Any]:
+def _figures(proposal: Proposal) -> dict[str, Any]:
     return {
-        "words": one.words,
-        "property": None if one.declared is None else repr(one.declared),
-        "status": one.status,
-        "reason": one.reason,
-        "adjusted_p_value": one.adjusted_p_value,
-        "violation_rate": None if one.violations is None else one.violations.rate,
-        "violation_interval": None if one.violations is None else list(one.violations.interval),
+        "words": proposal.words,
+        "property": None if proposal.declared is None else repr(proposal.declared),
+        "status": proposal.status,
+        "reason": proposal.reason,
+        "adjusted_p_value": proposal.adjusted_p_value,
+        "violation_rate": None if proposal.violations is None else proposal.violations.rate,
+        "violation_interval": None if proposal.violations is None else list(proposal.violations.interval),
         "relative_change_of_error": None
-        if one.error is None
-        else float(np.divide(one.error.change, one.error.before or 1)),
-        "rationale": one.rationale,
-        "source": one.source,
+        if proposal.error is None
+        else float(np.divide(proposal.error.change, proposal.error.before or 1)),
+        "rationale": proposal.rationale,
+        "source": proposal.source,
     }
 
 

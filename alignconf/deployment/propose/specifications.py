@@ -255,8 +255,8 @@ def _read(position: int, entry: Any) -> Entry:
         return _specification(position, entry)
     except AlignConfError as error:
         words = entry if isinstance(entry, Mapping) else {}
-        told = {key: words[key] for key in ("rationale", "source") if isinstance(words.get(key), str)}
-        short = {key: value[:LONGEST_WORDS] for key, value in told.items()}
+        given = {key: words[key] for key in ("rationale", "source") if isinstance(words.get(key), str)}
+        short = {key: value[:LONGEST_WORDS] for key, value in given.items()}
         return Malformed(position, str(error), _shown(entry), **short)
 
 
@@ -283,10 +283,10 @@ def _specification(position: int, entry: Any) -> Specification:
     if tol and kind == "bounded":
         raise InputError("type 'bounded' takes no tol; widen the bounds instead.")
     region = _region(entry.get("region", {}))
-    inside = {feature for feature, _ in region} & set(features)
-    if inside:
+    shared = {feature for feature, _ in region} & set(features)
+    if shared:
         raise InputError(
-            f"region limits {_shown(sorted(inside, key=str)[0])}, which varies along lines; name other features."
+            f"region limits {_shown(sorted(shared, key=str)[0])}, which varies along lines; name other features."
         )
     declared = _declared(kind, entry, features, float(tol))
     return Specification(position, kind, features, declared, region, words["rationale"], words["source"])
@@ -332,7 +332,7 @@ def _features(entry: Mapping[str, Any]) -> tuple[Feature, ...]:
         named = entry["features"]
         if not isinstance(named, list) or len(named) != 2 or named[0] == named[1]:
             raise InputError(f"features must be a list of two different columns, got {_shown(named)}.")
-        return tuple(_feature(one) for one in named)
+        return tuple(_feature(column) for column in named)
     return (_feature(entry["feature"]),) if "feature" in entry else ()
 
 
@@ -347,15 +347,15 @@ def _feature(value: Any) -> Feature:
 
 
 def _order(value: Any) -> list[Any]:
-    plain = isinstance(value, list) and all(isinstance(one, (str, int, float)) for one in value)
+    plain = isinstance(value, list) and all(isinstance(category, (str, int, float)) for category in value)
     if not plain or not 2 <= len(value) <= MOST_CATEGORIES:
         raise InputError(f"order must list 2 to {MOST_CATEGORIES} categories from first to last, got {_shown(value)}.")
     return list(value)
 
 
 def _limits(value: Any) -> tuple[float | None, float | None]:
-    def is_limit(one: Any) -> bool:
-        return one is None or (isinstance(one, (int, float)) and not isinstance(one, bool) and isfinite(one))
+    def is_limit(limit: Any) -> bool:
+        return limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and isfinite(limit))
 
     if not isinstance(value, list) or len(value) != 2 or not all(map(is_limit, value)) or value == [None, None]:
         raise InputError(f"bounds must be a list of two numbers, one of which may be null, got {_shown(value)}.")
@@ -368,24 +368,24 @@ def _limits(value: Any) -> tuple[float | None, float | None]:
 def _region(value: Any) -> tuple[tuple[Feature, tuple[Any, ...]], ...]:
     if not isinstance(value, Mapping):
         raise InputError(f"region must map columns to limits [low, high] or lists of categories, got {_shown(value)}.")
-    found: list[tuple[Feature, tuple[Any, ...]]] = []
+    conditions: list[tuple[Feature, tuple[Any, ...]]] = []
     for feature, limits in value.items():
         numbers = isinstance(limits, list) and any(
-            isinstance(one, (int, float)) and not isinstance(one, bool) for one in limits
+            isinstance(limit, (int, float)) and not isinstance(limit, bool) for limit in limits
         )
         if numbers:
-            found.append((_feature(feature), _limits(limits)))
+            conditions.append((_feature(feature), _limits(limits)))
         elif (
             isinstance(limits, list)
             and 0 < len(limits) <= MOST_CATEGORIES
-            and all(isinstance(one, str) for one in limits)
+            and all(isinstance(category, str) for category in limits)
         ):
-            found.append((_feature(feature), (tuple(limits),)))
+            conditions.append((_feature(feature), (tuple(limits),)))
         else:
             raise InputError(
                 f"region of {_shown(feature)} must be limits [low, high] or a list of categories, got {_shown(limits)}."
             )
-    return tuple(found)
+    return tuple(conditions)
 
 
 def _words(key: str, value: Any) -> str:
