@@ -75,5 +75,5 @@ def forecast_worst_probability(
                 f"n_draws={n_draws} is too few for probabilities of {least:.3g}, which would be noise; count over at least "
                 f"{int(np.ceil(DRAWS / least))} draws."
             )
-    found = forecast(psi, n_queries, method=method, what="psi")
-    return (None if found.size is None else float(from_psi(found.size))), found
+    psi_forecast = forecast(psi, n_queries, method=method, what="psi")
+    return (None if psi_forecast.size is None else float(from_psi(psi_forecast.size))), psi_forecast

@@ -70,8 +70,8 @@ class ParetoLikelihood:
 
     def shape_interval(self, level: float) -> tuple[float, float]:
         """Return the profile likelihood interval of the shape."""
-        inside = self.within(level).any(axis=1)
-        return float(self.shapes[inside][0]), float(self.shapes[inside][-1])
+        in_interval = self.within(level).any(axis=1)
+        return float(self.shapes[in_interval][0]), float(self.shapes[in_interval][-1])
 
     def weights(self, spread: float) -> FloatArray:
         """Return posterior weights, summing to 1, under a normal prior for the shape and a flat one for the log scale."""
@@ -120,19 +120,19 @@ def _scales(centres: FloatArray, shapes: FloatArray, largest: float, reach: floa
 
 
 def _values(excesses: FloatArray, shapes: FloatArray, scales: FloatArray) -> FloatArray:
-    found = np.empty(scales.shape)
-    for row, (shape, at) in enumerate(zip(shapes, scales, strict=True)):
-        standard = excesses[:, None] / at
+    log_likelihoods = np.empty(scales.shape)
+    for row, (shape, shape_scales) in enumerate(zip(shapes, scales, strict=True)):
+        standard = excesses[:, None] / shape_scales
         survival = _log_survival(shape, standard)
         with np.errstate(invalid="ignore"):
-            found[row] = (survival * (1 + shape) - np.log(at)).sum(axis=0)
-    return np.where(np.isnan(found), -np.inf, found)
+            log_likelihoods[row] = (survival * (1 + shape) - np.log(shape_scales)).sum(axis=0)
+    return np.where(np.isnan(log_likelihoods), -np.inf, log_likelihoods)
 
 
 def _log_survival(shape: FloatArray | float, standard: FloatArray) -> FloatArray:
     """Return the log survival function of standard excesses for one shape, or an array of them that fits."""
-    inside = np.asarray(shape * standard)
-    near = np.abs(inside) < 1e-8
+    product = np.asarray(shape * standard)
+    near = np.abs(product) < 1e-8
     with np.errstate(divide="ignore", invalid="ignore"):
-        curved = -np.log1p(np.maximum(inside, -1.0)) / np.where(near, 1.0, shape)
-    return np.where(near, -standard * (1 - inside / 2), curved)
+        curved = -np.log1p(np.maximum(product, -1.0)) / np.where(near, 1.0, shape)
+    return np.where(near, -standard * (1 - product / 2), curved)

@@ -183,7 +183,9 @@ class Forecast(Finding):
             lines.append(str(self.exceedances))
         if self.back_test is not None:
             lines.append(str(self.back_test))
-        lines += [f"With a region of weight {one.weight:.3g} ({one.source}), taken as known." for one in self.regions]
+        lines += [
+            f"With a region of weight {region.weight:.3g} ({region.source}), taken as known." for region in self.regions
+        ]
         lines.append(
             f"A mode of weight below {self.visible:.2g} is invisible in {self.n_scores} scores: it was missed with probability "
             f"(1 - weight)^{self.n_scores}."

@@ -116,8 +116,8 @@ class ParetoTail:
 
     def size(self, log_rate: float) -> float:
         """Return the quantile."""
-        inside = min(1.0, float(np.exp(log_rate - np.log(self.share))))
-        return self.start + float(genpareto.isf(inside, self.shape, scale=self.scale))
+        conditional_rate = min(1.0, float(np.exp(log_rate - np.log(self.share))))
+        return self.start + float(genpareto.isf(conditional_rate, self.shape, scale=self.scale))
 
     def log_rate_between(self, size: float, confidence: float) -> tuple[float, float]:
         """Return the profile likelihood interval; of an exponential tail, the exact one of its mean excess."""

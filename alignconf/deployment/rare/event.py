@@ -244,26 +244,26 @@ def estimate(
         )
         for random in streams
     )
-    found = [run.probability for run in runs if run.probability is not None]
+    probabilities = [run.probability for run in runs if run.probability is not None]
     draws = ViolationRate(
         sum(run.n_initial_hits for run in runs), sum(run.n_initial for run in runs), float(confidence)
     )
     kept = [np.arange(min(run.scores.size, KEPT // n_runs)) for run in runs]
     # A minority that did not reach the event counts as 0, which keeps the mean unbiased; then no spread is stated.
-    is_found = 2 * len(found) > n_runs
+    is_found = 2 * len(probabilities) > n_runs
     return RareEvent(
         event=words[0],
         law=words[1],
-        probability=float(np.sum(found)) / n_runs if is_found else None,
-        interval=_interval(runs, draws) if len(found) == n_runs > 1 else None,
+        probability=float(np.sum(probabilities)) / n_runs if is_found else None,
+        interval=_interval(runs, draws) if len(probabilities) == n_runs > 1 else None,
         confidence=float(confidence),
         draws=draws,
         runs=runs,
         n_rows=sum(run.n_evaluations for run in runs) * cost,
         budget=int(budget),
         largest=max(run.largest for run in runs),
-        particles=np.concatenate([run.particles[at] for run, at in zip(runs, kept, strict=True)]),
-        scores=np.concatenate([run.scores[at] for run, at in zip(runs, kept, strict=True)]),
+        particles=np.concatenate([run.particles[positions] for run, positions in zip(runs, kept, strict=True)]),
+        scores=np.concatenate([run.scores[positions] for run, positions in zip(runs, kept, strict=True)]),
     )
 
 
@@ -300,12 +300,12 @@ def _interval(runs: tuple[Run, ...], draws: ViolationRate) -> tuple[float, float
     """Return the interval from the spread of the runs' logarithms; binomial where no run needed a level in between."""
     first = [run.levels[0] for run in runs]
     if all(len(run.levels) == 1 for run in runs):
-        hits = round(sum(one.share * one.n_states for one in first))
-        return ViolationRate(hits, sum(one.n_states for one in first), draws.confidence).interval
-    found = np.array([run.probability for run in runs], dtype=np.float64)
-    least = np.mean([sum((1 - one.share) / (one.share * one.n_states) for one in run.levels) for run in runs])
-    spread = np.sqrt(max(float(np.log(found).var(ddof=1)), float(least)))
+        hits = round(sum(level.share * level.n_states for level in first))
+        return ViolationRate(hits, sum(level.n_states for level in first), draws.confidence).interval
+    probabilities = np.array([run.probability for run in runs], dtype=np.float64)
+    least = np.mean([sum((1 - level.share) / (level.share * level.n_states) for level in run.levels) for run in runs])
+    spread = np.sqrt(max(float(np.log(probabilities).var(ddof=1)), float(least)))
     tail = (1 + draws.confidence) / 2
-    half = float(student.ppf(tail, found.size - 1) * spread / np.sqrt(found.size))
-    centre = float(np.log(found.mean()))
+    half = float(student.ppf(tail, probabilities.size - 1) * spread / np.sqrt(probabilities.size))
+    centre = float(np.log(probabilities.mean()))
     return float(np.exp(centre - half)), min(1.0, float(np.exp(centre + half)))

@@ -71,14 +71,14 @@ class Tilt:
 
     def __str__(self) -> str:
         """Return the tilt in words."""
-        found = "undetermined" if self.probability is None else f"{self.probability:.3g}"
+        probability = "undetermined" if self.probability is None else f"{self.probability:.3g}"
         bound = (
             ""
             if self.at_most is None
             else f" (no law gives more than {printed.rounded(self.at_most, ROUND_CEILING, 3)})"
         )
         moves = "".join(f"; {name} {words}" for name, words in list(self.moved.items())[:3])
-        return f"divergence {self.divergence:g}: {found}{bound}{moves}"
+        return f"divergence {self.divergence:g}: {probability}{bound}{moves}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,18 +176,18 @@ def harmful_laws(
         direction = _first_direction(declared.particles[:, :n_movable], float(np.sqrt(2 * radii[0])))
     for divergence in radii if direction is not None else ():
         radius = np.sqrt(2 * divergence)
-        found = declared
+        event = declared
         for round_ in range(ROUNDS + 1):
-            found = simulate(radius * direction, random)
-            n_rows += found.n_rows
-            if found.probability is None:
+            event = simulate(radius * direction, random)
+            n_rows += event.n_rows
+            if event.probability is None:
                 break
             if round_ < ROUNDS:
-                towards = found.particles[:, :n_movable].mean(axis=0) + radius * direction
+                towards = event.particles[:, :n_movable].mean(axis=0) + radius * direction
                 direction = towards / np.linalg.norm(towards)
         bound = largest_probability(p, divergence) if p is not None and p < 1 else None
         shift = radius * direction
-        tilts.append(Tilt(divergence, shift, found.probability, found.interval, bound, describe(shift)))
+        tilts.append(Tilt(divergence, shift, event.probability, event.interval, bound, describe(shift)))
     return HarmfulLaws(declared, tuple(tilts), n_rows)
 
 
@@ -195,7 +195,7 @@ def check_divergences(divergences: Sequence[float]) -> list[float]:
     """Return divergences in growing order; refuse what are none."""
     if isinstance(divergences, (str, bytes)) or not np.iterable(divergences) or not len(divergences):
         raise InputError(f"divergences must be positive numbers, such as (0.1, 1, 4), got {divergences!r}.")
-    return sorted(check_number("divergences", one, above=0.0) for one in divergences)
+    return sorted(check_number("divergences", divergence, above=0.0) for divergence in divergences)
 
 
 def _first_direction(particles: FloatArray, radius: float) -> FloatArray:

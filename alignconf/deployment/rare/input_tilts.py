@@ -67,7 +67,7 @@ def harmful_input_laws(
 
     def simulate(shift: FloatArray, random: np.random.Generator) -> RareEvent:
         before = margin.score.model.n_rows
-        found = estimate(
+        event = estimate(
             replace(margin, shift=shift),
             margin.n_dimensions,
             float(size),
@@ -79,7 +79,7 @@ def harmful_input_laws(
             random_state=random,
             cost=margin.score.n_sites,
         )
-        return replace(found, n_rows=margin.score.model.n_rows - before)
+        return replace(event, n_rows=margin.score.model.n_rows - before)
 
     return harmful_laws(
         simulate,

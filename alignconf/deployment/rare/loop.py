@@ -52,7 +52,10 @@ class BeforeAndAfter(Finding):
 
     def __str__(self) -> str:
         """Return the findings, one a line."""
-        after = [f"alpha={printed.level(one.alpha)} (half-width {one.lambda_:.4g}): {one.event}" for one in self.after]
+        after = [
+            f"alpha={printed.level(aligned.alpha)} (half-width {aligned.lambda_:.4g}): {aligned.event}"
+            for aligned in self.after
+        ]
         return "\n".join([f"as it is: {self.before}", *after])
 
 
@@ -96,7 +99,7 @@ def before_and_after(
     check_model("model", model)
     if isinstance(alphas, (str, bytes)) or not len(alphas):
         raise InputError(f"alphas must be levels in [0, 1), such as (0.05, 0), got {alphas!r}.")
-    levels = [check_level("alphas", one, zero=True) for one in alphas]
+    levels = [check_level("alphas", alpha, zero=True) for alpha in alphas]
 
     def probability(function: Model) -> RareEvent:
         return violation_probability(

@@ -93,12 +93,12 @@ class LatentMargin:
         table = self.rows(points)
         uniforms = np.minimum(norm.cdf(points[:, self.law.n_features :]), 1 - 2.0**-53)
         margins = np.full(len(points), -np.inf)
-        asked = self.score.complete(table)
-        if asked.size:
-            inside = tables.take(table, asked)
-            for part in self.score.placed(uniforms[asked], inside).parts:
-                margin = self.score.margins(inside, Queries((part,), asked.size, 1))[:, 0]
-                margins[asked] = np.maximum(margins[asked], _graded(margin, _gaps(part)))
+        complete = self.score.complete(table)
+        if complete.size:
+            complete_rows = tables.take(table, complete)
+            for part in self.score.placed(uniforms[complete], complete_rows).parts:
+                margin = self.score.margins(complete_rows, Queries((part,), complete.size, 1))[:, 0]
+                margins[complete] = np.maximum(margins[complete], _graded(margin, _gaps(part)))
         return margins
 
 
@@ -155,7 +155,7 @@ def violation_probability(
     margin = LatentMargin.of(model, properties, law, X_reference, random_state, n_jobs)
     particles_paid(n_runs, n_steps, budget, margin.score.n_sites)
     before = margin.score.model.n_rows
-    found = estimate(
+    event = estimate(
         margin,
         margin.n_dimensions,
         float(size),
@@ -167,7 +167,7 @@ def violation_probability(
         random_state=random_state,
         cost=margin.score.n_sites,
     )
-    return replace(found, n_rows=margin.score.model.n_rows - before)
+    return replace(event, n_rows=margin.score.model.n_rows - before)
 
 
 def _graded(margins: FloatArray, gaps: FloatArray | None) -> FloatArray:
