@@ -41,7 +41,7 @@ class Finding:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the kind and every figure under its name, nested."""
-        return {"kind": self.kind, **{one.name: _nested(getattr(self, one.name)) for one in fields(self)}}
+        return {"kind": self.kind, **{field.name: _nested(getattr(self, field.name)) for field in fields(self)}}
 
     def to_json(self) -> str:
         """Return :meth:`to_dict` as strict JSON."""
@@ -58,9 +58,9 @@ def _nested(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
         return {name: _nested(getattr(value, name)) for name in value.__dataclass_fields__}
     if isinstance(value, dict):
-        return {str(name): _nested(one) for name, one in value.items()}
+        return {str(name): _nested(figure) for name, figure in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_nested(one) for one in value]
+        return [_nested(figure) for figure in value]
     if hasattr(value, "iloc"):
         return value.to_dict(orient="records")
     return value.tolist() if hasattr(value, "tolist") else value

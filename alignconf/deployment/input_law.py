@@ -69,8 +69,8 @@ class Continuous:
 
     def ppf(self, q: FloatArray, /) -> FloatArray:
         """Return the quantiles of probabilities in (0, 1); NaN above ``1 - missing``."""
-        at = q / (1 - self.missing) * (self.sample.size - 1)
-        values = np.interp(at, np.arange(self.sample.size), self.sample)
+        positions = q / (1 - self.missing) * (self.sample.size - 1)
+        values = np.interp(positions, np.arange(self.sample.size), self.sample)
         return np.where(q < 1 - self.missing, values, np.nan)
 
     def scores(self, values: NDArray[Any]) -> FloatArray:
@@ -84,8 +84,8 @@ class Continuous:
     def knows(self, values: NDArray[Any]) -> BoolArray:
         """Return which values are within the range, (n_samples,); missing ones if there are some in the sample."""
         number = values.astype(np.float64)
-        inside = (number >= self.sample[0]) & (number <= self.sample[-1])
-        return np.where(np.isnan(number), self.missing > 0, inside)
+        in_range = (number >= self.sample[0]) & (number <= self.sample[-1])
+        return np.where(np.isnan(number), self.missing > 0, in_range)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +106,8 @@ class Discrete:
     def ppf(self, q: FloatArray, /) -> NDArray[Any]:
         """Return the quantiles of probabilities in (0, 1)."""
         ends = np.cumsum(self.probabilities)[:-1]
-        found: NDArray[Any] = self.values[np.searchsorted(ends, q, side="right")]
-        return found
+        quantiles: NDArray[Any] = self.values[np.searchsorted(ends, q, side="right")]
+        return quantiles
 
     def scores(self, values: NDArray[Any]) -> FloatArray:
         """Return the normal scores of values: the middle of each one's share."""
@@ -187,7 +187,7 @@ class InputLaw:
         ]
         correlation = np.eye(len(marginals))
         if copula == "gaussian" and len(marginals) > 1:
-            scores = [one.scores(values) for one, values in zip(marginals, columns, strict=True)]
+            scores = [marginal.scores(values) for marginal, values in zip(marginals, columns, strict=True)]
             correlation = _shrunk_correlation(np.stack(scores, axis=1))
         template = tables.take(table, np.zeros(1, dtype=np.intp))
         tie = "tied by a Gaussian copula" if copula == "gaussian" else "independent"
@@ -231,7 +231,7 @@ class InputLaw:
                     f"marginals name the columns {list(names)}; give template=, a table with these columns, or name "
                     f"them 0 to {len(names) - 1} for an array."
                 )
-            template = np.array([[one.ppf(np.array([0.5]))[0] for one in laws]])
+            template = np.array([[law.ppf(np.array([0.5]))[0] for law in laws]])
         template = check_rows(template, name="template")
         template = FittedColumns(
             names if tables.column_names(template) else None, len(names), origin="in marginals"
@@ -264,21 +264,21 @@ class InputLaw:
     def from_normal(self, normal: FloatArray) -> Table:
         """Return the rows that independent standard normal numbers, (n_samples, n_features), stand for."""
         uniform = np.clip(norm.cdf(products(normal, self.factor.T)), np.finfo(np.float64).tiny, 1 - 2.0**-53)
-        columns = {i: np.asarray(one.ppf(uniform[:, i])) for i, one in enumerate(self.marginals)}
+        columns = {i: np.asarray(marginal.ppf(uniform[:, i])) for i, marginal in enumerate(self.marginals)}
         rows = tables.replicate(self.template, np.zeros(len(normal), dtype=np.intp), columns)
         return rows.reset_index(drop=True) if hasattr(rows, "reset_index") else rows
 
     def knows(self, table: Table) -> BoolArray:
         """Return which rows could occur: every value within its column's range, or among its values: (n_samples,)."""
-        known = np.ones(table.shape[0], dtype=bool)
-        for position, one in enumerate(self.marginals):
+        possible = np.ones(table.shape[0], dtype=bool)
+        for position, marginal in enumerate(self.marginals):
             values = tables.column(table, position)
-            if isinstance(one, (Continuous, Discrete)):
-                known &= one.knows(values)
-            elif hasattr(one, "support"):
-                low, high = one.support()
-                known &= (values >= low) & (values <= high)
-        return known
+            if isinstance(marginal, (Continuous, Discrete)):
+                possible &= marginal.knows(values)
+            elif hasattr(marginal, "support"):
+                low, high = marginal.support()
+                possible &= (values >= low) & (values <= high)
+        return possible
 
     def __str__(self) -> str:
         """Return the law in words."""

@@ -113,8 +113,8 @@ class Plausibility:
     def distances(self, table: Table) -> FloatArray:
         """Return the distance of each row of a table to its k-th nearest reference row, (n_samples,)."""
         nearest = min(NEAREST, self.tree.n)
-        found, _ = self.tree.query(_points(self.scales, self.whitening, self.encoder(table)), k=[nearest])
-        return np.asarray(found[:, 0], dtype=np.float64)
+        distances, _ = self.tree.query(_points(self.scales, self.whitening, self.encoder(table)), k=[nearest])
+        return np.asarray(distances[:, 0], dtype=np.float64)
 
     def of(self, table: Table) -> FloatArray:
         """Return the plausibility of each row of a table, (n_samples,), in (0, 1]."""
@@ -161,8 +161,8 @@ def _embedded(scales: tuple[Any, ...], rows: FloatArray) -> tuple[FloatArray, Fl
             continue
         values, scores = scale
         middle = (scores[0] + scores[-1]) / 2
-        found = np.where(missing, middle, _scored(np.where(missing, values[0], column), values, scores))
-        numbers.append(found[:, None])
+        column_scores = np.where(missing, middle, _scored(np.where(missing, values[0], column), values, scores))
+        numbers.append(column_scores[:, None])
     return np.concatenate(numbers, axis=1), np.stack(others, axis=-1)
 
 
@@ -177,7 +177,7 @@ def _whitening(scores: FloatArray) -> FloatArray:
 
 def _scored(number: FloatArray, values: FloatArray, scores: FloatArray) -> FloatArray:
     """Return scaled scores of numbers, carried on beyond the values at the mean slope."""
-    inside = np.interp(number, values, scores)
+    interpolated = np.interp(number, values, scores)
     span = values[-1] - values[0]
     slope = (scores[-1] - scores[0]) / span if span > 0 else 1.0
-    return np.asarray(inside + slope * (number - np.clip(number, values[0], values[-1])))
+    return np.asarray(interpolated + slope * (number - np.clip(number, values[0], values[-1])))

@@ -90,7 +90,7 @@ def risk_page(
     check_path(path)
     page = _judged_page(judged, max_rate)
     kinds = list(MEANING)
-    sections = [_section(one) for one in sorted(findings, key=lambda one: kinds.index(one.kind))]
+    sections = [_section(finding) for finding in sorted(findings, key=lambda finding: kinds.index(finding.kind))]
     return save_text(replace(page, title=title, sections=sections).html(), path)
 
 
@@ -98,16 +98,16 @@ def _sorted_out(statements: Sequence[Any]) -> tuple[list[Finding], Certificate |
     """Return the findings, and the one that is judged."""
     if not statements:
         raise InputError("nothing to show: give at least one finding, certificate or audit.")
-    for one in statements:
-        if not isinstance(one, (Finding, Certificate, Audit)):
+    for statement in statements:
+        if not isinstance(statement, (Finding, Certificate, Audit)):
             raise InputError(
-                f"a page shows findings, certificates and audits, got {one!r} of type {type(one).__name__}; give what search, "
-                "find_slices, forecast_violations, violation_probability, certify or check returned."
+                f"a page shows findings, certificates and audits, got {statement!r} of type {type(statement).__name__}; give "
+                "what search, find_slices, forecast_violations, violation_probability, certify or check returned."
             )
-    judged = [one for one in statements if isinstance(one, (Certificate, Audit))]
+    judged = [statement for statement in statements if isinstance(statement, (Certificate, Audit))]
     if len(judged) > 1:
         raise InputError(f"a page has one verdict, got {len(judged)} certificates and audits; write a page for each.")
-    return [one for one in statements if isinstance(one, Finding)], judged[0] if judged else None
+    return [statement for statement in statements if isinstance(statement, Finding)], judged[0] if judged else None
 
 
 def _judged_page(judged: Certificate | Audit | None, max_rate: float | None) -> Page:

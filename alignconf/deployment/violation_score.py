@@ -164,14 +164,14 @@ class ViolationScore:
         for part in queries.parts:
 
             def stage(block: slice, part: PartQueries = part) -> FloatArray:
-                inside = tables.take(table, np.arange(block.start, block.stop))
-                asked = part.rows(block)
-                answers = [predictions(self.model, sites) for sites in asked.sites(inside)]
-                values = asked.arrange([values for values, _ in answers])
-                return part_margins(asked, values, answers[0][1].of(values))
+                block_table = tables.take(table, np.arange(block.start, block.stop))
+                block_queries = part.rows(block)
+                answers = [predictions(self.model, sites) for sites in block_queries.sites(block_table)]
+                values = block_queries.arrange([values for values, _ in answers])
+                return part_margins(block_queries, values, answers[0][1].of(values))
 
             blocks = over_blocks(stage, table.shape, part.n_sites, n_jobs=self.n_jobs)
-            worst = np.maximum(worst, np.concatenate([found for _, found in blocks]))
+            worst = np.maximum(worst, np.concatenate([margins for _, margins in blocks]))
         return worst
 
     def sizes(self, table: Table, queries: Queries) -> FloatArray:
@@ -196,10 +196,10 @@ class ViolationScore:
         return self.sizes(table, self.drawn(table, n_queries, random))
 
 
-def part_margins(asked: PartQueries, values: FloatArray, size: FloatArray) -> FloatArray:
+def part_margins(queries: PartQueries, values: FloatArray, size: FloatArray) -> FloatArray:
     """Return the margins of one part's queries, (n_samples, n_queries); what is only rounding is not positive."""
-    excess = excess_of(asked, values, size)
-    if asked.is_opaque:
+    excess = excess_of(queries, values, size)
+    if queries.is_opaque:
         return excess
-    margins = asked.excess(values).min(axis=-1).max(axis=-1)
+    margins = queries.excess(values).min(axis=-1).max(axis=-1)
     return np.where(excess > 0, excess, np.minimum(margins, 0.0))

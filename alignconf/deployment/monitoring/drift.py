@@ -204,15 +204,17 @@ def check_scores(scores: Any) -> FloatArray:
     ------
     InputError
     """
-    found = np.asarray(scores, dtype=np.float64)
-    if found.ndim != 1 or not (found >= 0).all():
+    half_widths = np.asarray(scores, dtype=np.float64)
+    if half_widths.ndim != 1 or not (half_widths >= 0).all():
         worst = (
-            f"shape {found.shape}" if found.ndim != 1 else f"{found[~(found >= 0)][0]} in row {np.argmin(found >= 0)}"
+            f"shape {half_widths.shape}"
+            if half_widths.ndim != 1
+            else f"{half_widths[~(half_widths >= 0)][0]} in row {np.argmin(half_widths >= 0)}"
         )
         raise InputError(
             f"scores must be (n_rows,) half-widths of at least 0, got {worst}; leave rows that lack a constrained feature out."
         )
-    return found
+    return half_widths
 
 
 def online_p_values(
@@ -257,8 +259,8 @@ def log_evidence(violated: IntArray, rows: IntArray, limit: float) -> FloatArray
     kept = rows - violated
     with np.errstate(divide="ignore"):
         mean = betaln(violated + 1, kept + 1) + np.log(betaincc(violated + 1, kept + 1, limit))
-    found: FloatArray = mean - violated * log(limit) - (kept + 1) * log(1 - limit)
-    return found
+    log_ratio: FloatArray = mean - violated * log(limit) - (kept + 1) * log(1 - limit)
+    return log_ratio
 
 
 def _first(before: int | None, n_rows: int, reached: BoolArray) -> int | None:

@@ -192,7 +192,7 @@ class Monitor:
             if self.steered is None:
                 raise InputError("nothing was steered: give step and lambda_max to Monitor.")
             half_width = float(self.aligned.alignment_.rounded_up(np.array([self.steered.lambda_]))[0])
-            words = {it.name: getattr(old, it.name) for it in fields(old)} | {"lambda_": half_width}
+            words = {field.name: getattr(old, field.name) for field in fields(old)} | {"lambda_": half_width}
             realigned.calibration_ = SteeredCalibration(**words, steered=self.steered)
         refuse_wider(realigned.calibration_, realigned.alignment_)
         realigned.lambda_ = realigned.calibration_.lambda_
@@ -243,11 +243,11 @@ class Monitor:
         if not self.window.n_rows:
             return "Window: empty."
         try:
-            found = f"support lambda_ = {self.window.lambda_:.6g}"
+            support = f"support lambda_ = {self.window.lambda_:.6g}"
         except CalibrationError as error:
-            found = f"support no half-width ({error})"
+            support = f"support no half-width ({error})"
         return (
-            f"Window: the last {self.window.n_rows} rows {found}; at the present lambda_ violated: "
+            f"Window: the last {self.window.n_rows} rows {support}; at the present lambda_ violated: "
             f"{self.window.violations(self.aligned.lambda_)} (95% for independent rows and one look at a time fixed beforehand)."
         )
 
