@@ -6,7 +6,7 @@ kind                      what stands behind the number
 ``certified``             an exact bound from fresh independent rows (binomial, or conformal risk control)
 ``model-based``           a tail or a trend that was fitted and carried on beyond the rows that were seen
 ``simulation``            random numbers from a *declared* input law, with diagnostics of the simulation
-``lower bound``           a query that was found and evaluated: the worst there is, is at least this bad
+``lower bound``           a query that was found and evaluated: the worst query is at least this bad
 ``hypothesis``            a pattern in rows that were searched for it, for other rows or a person to judge
 ========================  ======================================================================================
 

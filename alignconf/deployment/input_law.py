@@ -45,7 +45,7 @@ COPULAS = ("gaussian", "independent")
 
 @runtime_checkable
 class Marginal(Protocol):
-    """The law of one column: a frozen distribution of :mod:`scipy.stats` is one."""
+    """The law of one column, such as a frozen distribution of :mod:`scipy.stats`."""
 
     def ppf(self, q: FloatArray, /) -> NDArray[Any]:
         """Return the quantiles of probabilities in (0, 1), of the same shape."""
@@ -82,7 +82,7 @@ class Continuous:
         return np.where(np.isnan(number), 0.0, middle)
 
     def knows(self, values: NDArray[Any]) -> BoolArray:
-        """Return which values are within the range, (n_samples,); missing ones if there are some in the sample."""
+        """Return which values are within the range, (n_samples,); missing values count if the sample has some."""
         number = values.astype(np.float64)
         in_range = (number >= self.sample[0]) & (number <= self.sample[-1])
         return np.where(np.isnan(number), self.missing > 0, in_range)
@@ -110,13 +110,13 @@ class Discrete:
         return quantiles
 
     def scores(self, values: NDArray[Any]) -> FloatArray:
-        """Return the normal scores of values: the middle of each one's share."""
+        """Return the normal scores of values: those at the middle of each value's share."""
         ends = np.cumsum(self.probabilities)
         middles = norm.ppf(ends - self.probabilities / 2)
         return np.asarray(middles[self._codes(values)])
 
     def knows(self, values: NDArray[Any]) -> BoolArray:
-        """Return which values are among them, (n_samples,)."""
+        """Return which values occur in the law, (n_samples,)."""
         return self._codes(values) >= 0
 
     def _codes(self, values: NDArray[Any]) -> NDArray[np.intp]:

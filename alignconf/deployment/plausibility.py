@@ -145,7 +145,7 @@ def _scale(encoder: Encoder, position: int, column: FloatArray) -> tuple[FloatAr
 
 
 def _points(scales: tuple[Any, ...], whitening: FloatArray, rows: FloatArray) -> FloatArray:
-    """Return rows, (n_samples, n_features) with missing ones NaN, as points whose Euclidean distances are meant."""
+    """Return rows, (n_samples, n_features) with missing ones NaN, as points between which distances are Euclidean."""
     numbers, others = _embedded(scales, rows)
     return np.concatenate([products(numbers, whitening), others], axis=1)
 

@@ -95,7 +95,7 @@ def risk_page(
 
 
 def _sorted_out(statements: Sequence[Any]) -> tuple[list[Finding], Certificate | Audit | None]:
-    """Return the findings, and the one that is judged."""
+    """Return the findings, and the certificate or audit that is judged."""
     if not statements:
         raise InputError("nothing to show: give at least one finding, certificate or audit.")
     for statement in statements:

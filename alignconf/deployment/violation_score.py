@@ -59,7 +59,7 @@ class CountedModel:
         return door
 
     def check_is_function(self, table: Table) -> None:
-        """Refuse a model whose answers depend on chance or on other rows; count what it was asked for that."""
+        """Refuse a model whose answers depend on chance or on other rows; count the rows that it was sent for that."""
         self.n_rows += self.fitted_model.check_is_function(table)
 
     def predict(self, X: Any, /) -> FloatArray:

@@ -53,7 +53,7 @@ def violations(
     n_bins : int, default=8
         Cells along a number, at quantiles of ``X``.
     n_queries : int, default=20
-        Asked at each row, of each part of the property.
+        Queries asked at each row, about each part of the property.
     min_queries : int, default=20
         Cells with fewer are left empty.
     X_reference, random_state : as for :func:`alignconf.check`
@@ -99,7 +99,7 @@ def _shares(answered: Answered, cells: tuple[_Cells, _Cells], min_queries: int) 
 
 
 class _Cells:
-    """The cells along one feature: which one each query lies in, and how the axis names them.
+    """The cells along one feature: the cell of each query, and the names on the axis.
 
     Parameters
     ----------

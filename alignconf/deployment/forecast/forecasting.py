@@ -141,7 +141,7 @@ class _Reader:
     regions: tuple[Region, ...]
 
     def rate(self, size: float) -> float | None:
-        """Return the rate above a size; None where only a tail could tell and there is none."""
+        """Return the rate above a size; None where a tail is needed and there is no tail."""
         bulk = self._bulk(size)
         return None if bulk is None else self._with_regions(bulk, size)
 
@@ -154,7 +154,7 @@ class _Reader:
         return low, high
 
     def size(self, log_rate: float) -> float | None:
-        """Return the size that is exceeded at a rate; None where only a tail could tell and there is none."""
+        """Return the size that is exceeded at a rate; None where a tail is needed and there is no tail."""
         n_above = np.exp(log_rate) * self.falling.size
         if n_above >= FEWEST and not self.regions:
             return float(self.falling[min(int(n_above), self.falling.size - 1)])
@@ -165,7 +165,7 @@ class _Reader:
         return min(self.cap, self._solved(self.tail.log_rate, log_rate))
 
     def size_between(self, log_rate: float, level: float) -> tuple[float, float] | None:
-        """Return the sizes at which the ends of the interval of the rate have that rate."""
+        """Return the sizes at which the lower and the upper end of the interval of the rate equal a rate."""
         tail = self.tail
         n_above = np.exp(log_rate) * self.falling.size
         if tail is None or n_above >= FEWEST or tail.log_rate_between(tail.start, level) is None:
@@ -202,7 +202,7 @@ class _Reader:
 
 
 def read_tail(method: str, falling: FloatArray) -> Tail | str:
-    """Return the tail of scores in falling order, or why there is none, in words."""
+    """Return the tail of scores in falling order, or the reason why there is no tail."""
     needed = JONES_LARGEST if method in ("jones2025", "unbiased") else FEWEST
     if falling.size <= needed:
         return f"{falling.size} scores, and the tail alone needs more than {needed}."

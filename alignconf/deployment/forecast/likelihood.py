@@ -65,7 +65,7 @@ class ParetoLikelihood:
         return _grid(excesses, np.unique(shapes), REACH / np.sqrt(excesses.size), N_SCALES, centres)
 
     def within(self, level: float) -> FloatArray:
-        """Return which grid points a profile likelihood interval of a level is the range over: (n_shapes, n_scales) truths."""
+        """Return which grid points are in the profile likelihood region of a level: (n_shapes, n_scales) truth values."""
         return np.asarray(self.values >= self.values.max() - chi2.ppf(level, 1) / 2)
 
     def shape_interval(self, level: float) -> tuple[float, float]:
@@ -130,7 +130,7 @@ def _values(excesses: FloatArray, shapes: FloatArray, scales: FloatArray) -> Flo
 
 
 def _log_survival(shape: FloatArray | float, standard: FloatArray) -> FloatArray:
-    """Return the log survival function of standard excesses for one shape, or an array of them that fits."""
+    """Return the log survival function of standard excesses for one shape, or for an array of shapes that broadcasts."""
     product = np.asarray(shape * standard)
     near = np.abs(product) < 1e-8
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -51,7 +51,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Exceedances(Finding):
-    """How many scores are above the threshold, with the exact bound on the rate.
+    """The number of scores above the threshold, with the exact bound on the rate.
 
     Parameters
     ----------

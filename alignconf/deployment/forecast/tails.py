@@ -64,7 +64,7 @@ class Tail(Protocol):
         ...
 
     def log_rate_between(self, size: float, confidence: float) -> tuple[float, float] | None:
-        """Return a model-based interval for the logarithm of the rate; None where a method has none."""
+        """Return a model-based interval for the logarithm of the rate; None where the method gives no interval."""
         ...
 
 
@@ -81,7 +81,7 @@ class LogLine:
         return min(0.0, self.slope * size + self.intercept)
 
     def size(self, log_rate: float) -> float:
-        """Return where the line has a value."""
+        """Return the size at which the line has a value."""
         return (log_rate - self.intercept) / self.slope
 
     def log_rate_between(self, size: float, confidence: float) -> None:  # noqa: ARG002
@@ -120,7 +120,7 @@ class ParetoTail:
         return self.start + float(genpareto.isf(conditional_rate, self.shape, scale=self.scale))
 
     def log_rate_between(self, size: float, confidence: float) -> tuple[float, float]:
-        """Return the profile likelihood interval; of an exponential tail, the exact one of its mean excess."""
+        """Return the profile likelihood interval; of an exponential tail, the exact interval of its mean excess."""
         excess = size - self.start
         if self.shape == 0.0:
             n_excesses = self.excesses.size
@@ -134,7 +134,7 @@ class ParetoTail:
 
 
 def tail_of(method: str, largest: FloatArray, n_scores: int) -> Tail:
-    """Return a tail by one of the methods that fit a single one, from the largest scores in falling order.
+    """Return the tail of a method that fits a single tail, from the largest scores in falling order.
 
     ``largest`` holds one score more than the tail is fitted to: the start.
     """

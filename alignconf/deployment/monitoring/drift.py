@@ -56,12 +56,12 @@ JUMP = 0.001
 
 @dataclass(frozen=True, eq=False)
 class ExchangeabilityTest:
-    """Whether a stream of scores still looks like the calibration scores, and like itself.
+    """A test of whether a stream of scores still looks like the calibration scores, and like itself.
 
     *If the calibration scores and the stream are exchangeable, the alarm ever rings with probability at most*
     ``false_alarm``, *however long the stream.* It rings for any change of the law of scores, also to smaller ones.
 
-    Memory is 8 bytes a row; an update costs a merge with what is there.
+    Memory is 8 bytes a row; an update costs a merge with the history.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class ExchangeabilityTest:
 
 @dataclass(frozen=True)
 class RateTest:
-    """Whether more than a share ``limit`` of a stream of queries is violated.
+    """A test of whether more than a share ``limit`` of a stream of queries is violated.
 
     *If, given all that came before, each row is violated with probability at most* ``limit``, *the alarm ever rings with
     probability at most* ``false_alarm``.
@@ -198,7 +198,7 @@ class RateTest:
 
 
 def check_scores(scores: Any) -> FloatArray:
-    """Return critical half-widths as (n_rows,) numbers, none negative and none missing; infinite ones may be.
+    """Return critical half-widths as (n_rows,) numbers, none negative and none missing; infinite values are allowed.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def check_scores(scores: Any) -> FloatArray:
 def online_p_values(
     history: FloatArray, scores: FloatArray, random: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Return smoothed p-values, (n_rows,), each against the sorted history and the scores before it, and all sorted."""
+    """Return smoothed p-values, (n_rows,), each against the sorted history and the scores before it, and all scores, sorted."""
     theta = random.random(scores.size)
     above = history.size - np.searchsorted(history, scores, "right")
     equal = history.size - above - np.searchsorted(history, scores, "left")

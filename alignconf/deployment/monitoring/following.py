@@ -38,7 +38,7 @@ __all__ = ["RollingCalibration", "SteeredHalfWidth"]
 
 @dataclass(frozen=True, eq=False)
 class RollingCalibration:
-    """The scores of the last rows of a stream, and what they say.
+    """The scores of the last rows of a stream, and the half-width that they support.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class SteeredHalfWidth:
 
     @property
     def value(self) -> float:
-        """The half-width before reading it as one: below 0 it is delivered as 0, see :attr:`lambda_`."""
+        """The steered half-width, which may be below 0 and is then delivered as 0; see :attr:`lambda_`."""
         return self.start + self.moved
 
     @property
@@ -163,7 +163,7 @@ class SteeredHalfWidth:
 
     @property
     def bound(self) -> float:
-        """What :attr:`rate` cannot exceed, whatever the scores were and will be; infinite before the first row.
+        """The limit that :attr:`rate` cannot exceed, whatever the scores were and will be; infinite before the first row.
 
         ``alpha + (lambda_max + step * largest_batch) / (step * n_rows) + n_beyond / n_rows``. Where ``value`` was below 0
         it was delivered as 0, which can only lower the rate, so there is no such bound from below.
@@ -174,7 +174,7 @@ class SteeredHalfWidth:
         return self.alpha + slack + self.n_beyond / self.n_rows
 
     def update(self, scores: Any) -> SteeredHalfWidth:
-        """Return the half-width after a batch of rows, (n_rows,), all of which were delivered at this one.
+        """Return the half-width after a batch of rows, (n_rows,), all of which were delivered at this half-width.
 
         Raises
         ------

@@ -200,7 +200,7 @@ class Monitor:
         return realigned
 
     def __repr__(self) -> str:
-        """Return what is watched, and how far."""
+        """Return the class of the estimator, the number of rows and the alarm."""
         return f"<Monitor of {type(self.aligned).__name__} after {self.n_rows} rows, alarm={self.alarm}>"
 
     def __str__(self) -> str:
@@ -254,13 +254,13 @@ class Monitor:
 
 @dataclass(frozen=True)
 class SteeredCalibration(Calibration):
-    """A half-width that was steered: the words of a calibration, another statement."""
+    """The calibration of a steered half-width, with a statement of its own."""
 
     steered: SteeredHalfWidth | None = None
 
     @property
     def statement(self) -> str:
-        """What is known of the sequence of half-widths, and that nothing is known of the next row."""
+        """The bound for the sequence of half-widths; nothing is claimed of the next row."""
         assert self.steered is not None
         return (
             f"{_steered_in_words(self.steered)} Here violated means that {self.event}. Of the next row alone nothing is "

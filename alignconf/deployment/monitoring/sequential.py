@@ -41,7 +41,7 @@ SEQUENCE = 17
 
 
 class SequentialCertificate:
-    """What rows that arrive one batch after the other show of a delivered function, at any time.
+    """Bounds at any time on the violation rate of a delivered function, from rows that arrive in batches.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ class SequentialCertificate:
         return following
 
     def __repr__(self) -> str:
-        """Return what is certified, and how far."""
+        """Return the class of the estimator and the number of rows."""
         return f"<SequentialCertificate of {type(self.aligned).__name__} after {self.n_rows} rows>"
 
     def __str__(self) -> str:

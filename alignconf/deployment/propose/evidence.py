@@ -47,7 +47,7 @@ N_DRAWS = 200
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What labels say of one numeric feature, all others held fixed.
+    """The evidence of labels about one numeric feature, all others held fixed.
 
     Parameters
     ----------
@@ -77,17 +77,17 @@ class Evidence:
 
     @property
     def p_value(self) -> float:
-        """Of the association, two-sided."""
+        """The two-sided p-value of the association."""
         return float(2 * norm.sf(abs(self.association)))
 
     @property
     def curvature(self) -> float:
-        """Approximately standard normal if slopes have no trend; 0 with fewer than three pieces."""
+        """The trend of slopes, approximately standard normal if they have none; 0 with fewer than three pieces."""
         return _bend(self.edges, self.slopes, self.covariance)
 
     @property
     def curvature_p_value(self) -> float:
-        """Of the curvature, two-sided."""
+        """The two-sided p-value of the curvature."""
         return float(2 * norm.sf(abs(self.curvature)))
 
     def opposite_slope(self, sign: int) -> float:
@@ -110,7 +110,7 @@ class Evidence:
 
 
 def conditional_evidence(design: FloatArray, position: int, labels: FloatArray, half: BoolArray, seed: int) -> Evidence:
-    """Return what labels say of one column, all others held fixed.
+    """Return the evidence of labels about one column, all others held fixed.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def conditional_evidence(design: FloatArray, position: int, labels: FloatArray, 
 
 @dataclass(frozen=True)
 class OrderEvidence:
-    """An order of categories that one half of the rows proposes, and what the other half says of it.
+    """An order of categories that one half of the rows proposes, with its p-value in the other half.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def order_evidence(design: FloatArray, position: int, labels: FloatArray, half: 
 
 
 def marginal_evidence(x: FloatArray, labels: FloatArray, half: BoolArray) -> Evidence:
-    """Return what labels say of one column by itself: a baseline that proposes proxies."""
+    """Return the evidence of labels about one column by itself: a baseline that proposes proxies."""
     rows = ~np.isnan(x)
     centre = np.full(int(rows.sum()), x[rows].mean())
     return _evidence(x[rows], x[rows] - centre, labels[rows] - labels[rows].mean(), centre, half[rows])

@@ -61,7 +61,7 @@ class Asked:
     seed: int
 
     def judged(self, proposal: Proposal) -> Proposal:
-        """Return a proposal with what the model says of it."""
+        """Return a proposal with the model's violations and the cost of enforcing it."""
         declared = proposal.declared
         if declared is None or self.model is None or proposal.status == "rejected":
             return proposal
@@ -116,7 +116,7 @@ class Asked:
 
 
 def arranged_alike(model: Model | None, X: Table, X_calibration: Table | None) -> tuple[Table, Table | None]:
-    """Return rows, and those that calibrated, with the columns of the model's fit in its order."""
+    """Return rows, and the rows that calibrated, with the columns of the model's fit in its order."""
     table = check_rows(X)
     calibration = None if X_calibration is None else check_rows(X_calibration, name="X_calibration")
     if model is None:

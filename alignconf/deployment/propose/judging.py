@@ -2,14 +2,13 @@
 
 Each entry goes through the filters in this order, and the first that stops it is its reason.
 
-=====================
-========================================================================================================== rejected
-malformed; a column that is not there; a column that the property cannot be about; vacuous (nothing varies,
+=====================  ==========================================================================================================
+rejected               malformed; a column that is not there; a column that the property cannot be about; vacuous (nothing varies,
                        queries about the same places, a tolerance above the range of the labels or predictions, a region without
                        rows); the same as an earlier one; contradictory with another one
 needs a person         the labels speak against it, or its halves do not agree; costly to enforce; for a region of rows only
-accepted for review    everything else =====================
-==========================================================================================================
+accepted for review    everything else
+=====================  ==========================================================================================================
 
 That labels speak against a specification does not make it wrong: it may be there to correct them. So a person decides.
 """
@@ -117,7 +116,7 @@ def review_specifications(
 
 @dataclass(frozen=True, eq=False)
 class _Bench:
-    """The rows that judge."""
+    """The rows, the labels and the model that judge specifications."""
 
     table: Table
     labels: FloatArray | None
@@ -125,11 +124,11 @@ class _Bench:
     half: BoolArray
     tolerance: float
     seed: int
-    #: Evidence by column and region, found once.
+    #: Evidence by column and region, computed once.
     evidence_by_key: dict[Any, Evidence]
 
     def first(self, entry: Specification | Malformed) -> Proposal:
-        """Return what rows and labels say of an entry by itself."""
+        """Return the proposal of an entry, judged by rows and labels alone."""
         if isinstance(entry, Malformed):
             reason = f"Malformed: {entry.reason}"
             return Proposal(entry.shown, None, "rejected", reason, rationale=entry.rationale, source=entry.source)
@@ -159,7 +158,7 @@ class _Bench:
         return replace(proposal, reason="Nothing speaks against it.")
 
     def last(self, entry: Specification | Malformed, proposal: Proposal) -> Proposal:
-        """Return a proposal with what the model says of it."""
+        """Return a proposal, judged by the model too."""
         if isinstance(entry, Malformed) or proposal.status == "rejected":
             return proposal
         rows = self._rows(entry)
@@ -184,7 +183,7 @@ class _Bench:
         return in_region
 
     def _vacuous(self, entry: Specification) -> str:
-        """Return why nothing is said by a specification; empty if something is."""
+        """Return why a specification is vacuous; empty if it is not."""
         for feature in entry.features:
             tables.locate(self.table, feature)
         rows = self._rows(entry)
@@ -245,7 +244,7 @@ class _Bench:
 
 
 def _without_repeats(entries: Sequence[Specification | Malformed], proposals: list[Proposal]) -> list[Proposal]:
-    """Reject what an earlier entry says already."""
+    """Reject entries that repeat an earlier entry."""
     result = list(proposals)
     said: dict[Any, int] = {}
     for i, (entry, proposal) in enumerate(zip(entries, proposals, strict=True)):
@@ -259,7 +258,7 @@ def _without_repeats(entries: Sequence[Specification | Malformed], proposals: li
 
 
 def _without_contradictions(entries: Sequence[Specification | Malformed], proposals: list[Proposal]) -> list[Proposal]:
-    """Reject both of two entries that contradict each other, of those that nothing else speaks against."""
+    """Reject both of two entries that contradict each other, among entries that nothing else speaks against."""
     open_entries = [
         (i, entry)
         for i, (entry, proposal) in enumerate(zip(entries, proposals, strict=True))
@@ -279,7 +278,7 @@ def _without_contradictions(entries: Sequence[Specification | Malformed], propos
 
 
 def _contradict(left: Specification, right: Specification) -> bool:
-    """Whether only trivial functions, or none, satisfy two specifications."""
+    """Return whether only trivial functions, or none, satisfy two specifications."""
     if {left.type, right.type} == {"bounded"}:
         first, second = _interval(left.declared), _interval(right.declared)
         return first[1] < second[0] or second[1] < first[0]

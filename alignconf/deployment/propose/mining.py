@@ -172,7 +172,7 @@ def _adjusted(candidates: Sequence[_Candidate]) -> FloatArray:
 def _candidates(
     table: Table, design: FloatArray, position: int, labels: FloatArray, half: BoolArray, seed: int
 ) -> list[_Candidate]:
-    """Return what is to be said of one feature, with its evidence."""
+    """Return the candidate properties of one feature, with their evidence."""
     names = tables.column_names(table)
     feature: Feature = position if names is None or names.count(names[position]) > 1 else names[position]
     column = tables.column(table, position)
@@ -219,7 +219,7 @@ def _bent(feature: Feature, evidence: Evidence) -> _Candidate:
 def _of_categories(
     table: Table, design: FloatArray, position: int, feature: Feature, labels: FloatArray, half: BoolArray, seed: int
 ) -> list[_Candidate]:
-    """Return the order of a feature's categories that one half proposes, with what the other says of it."""
+    """Return the order of a feature's categories that one half proposes, with the evidence of the other half."""
     codes = design[:, position]
     n_categories = int(np.nanmax(codes)) + 1
     counts = [

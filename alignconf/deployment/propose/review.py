@@ -67,7 +67,7 @@ class Proposal:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What the table shows."""
+        """The cells that the table shows."""
         return (
             self.words,
             self.status,
@@ -110,7 +110,7 @@ class Acceptance:
         refuse_calibration_rows(check_rows(X), self.used)
 
     def __str__(self) -> str:
-        """Return who accepted what."""
+        """Return the name and the accepted properties."""
         return f"Accepted by {self.name}: {'; '.join(self.words)}."
 
 
@@ -241,7 +241,7 @@ def refuse_calibration_rows(table: Table, used: Fingerprints) -> None:
 
 
 def refuse_marks(marks: Fingerprints, used: Fingerprints) -> None:
-    """Refuse rows that calibrate, by their fingerprints, if they are among rows that propose, by sorted ones."""
+    """Refuse fingerprints of rows that calibrate if they are among those of rows that propose."""
     marks, used = without_mark(marks), np.sort(without_mark(used))
     place = np.minimum(np.searchsorted(used, marks), max(used.size - 1, 0))
     n_repeated = int((used[place] == marks).sum()) if used.size else 0
@@ -270,6 +270,6 @@ def _figures(proposal: Proposal) -> dict[str, Any]:
 
 
 def _plain(cell: str) -> str:
-    """Return a text that says itself in Markdown: one line, no markup, no control characters."""
+    """Return a text that Markdown shows as it is: one line, no markup, no control characters."""
     line = " ".join("".join(character if character.isprintable() else " " for character in cell).split())
     return line.translate(ESCAPED)

@@ -104,7 +104,7 @@ class Specification:
 
 @dataclass(frozen=True)
 class Malformed:
-    """One entry that is refused, and why.
+    """One entry that is refused, with the reason.
 
     Parameters
     ----------
@@ -395,6 +395,6 @@ def _words(key: str, value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return the beginning of how a value is typed, in one line."""
+    """Return the beginning of the ``repr`` of a value, in one line."""
     shown = repr(value)
     return shown if len(shown) <= 80 else f"{shown[:77]}..."

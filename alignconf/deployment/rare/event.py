@@ -56,7 +56,7 @@ class RareEvent(Finding):
     n_rows : int
         Rows that were sent to the model; of a plain function, points at which it was asked.
     budget : int
-        It was not to be more.
+        The most that ``n_rows`` could have been.
     largest : float
         The largest score met: the largest there is, is at least this.
     particles : (n_kept, n_dimensions)

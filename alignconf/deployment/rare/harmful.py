@@ -83,7 +83,7 @@ class Tilt:
 
 @dataclass(frozen=True, eq=False)
 class HarmfulLaws(Finding):
-    """How probable the event becomes under laws at growing divergence from the declared one.
+    """The probability of the event under laws at growing divergence from the declared law.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def harmful_laws(
 
 
 def check_divergences(divergences: Sequence[float]) -> list[float]:
-    """Return divergences in growing order; refuse what are none."""
+    """Return divergences in growing order; refuse numbers that are not positive."""
     if isinstance(divergences, (str, bytes)) or not np.iterable(divergences) or not len(divergences):
         raise InputError(f"divergences must be positive numbers, such as (0.1, 1, 4), got {divergences!r}.")
     return sorted(check_number("divergences", divergence, above=0.0) for divergence in divergences)

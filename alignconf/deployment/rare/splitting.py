@@ -48,7 +48,7 @@ SMALLEST = 1e-15
 
 @dataclass(frozen=True)
 class Level:
-    """One level and what the walk to it looked like.
+    """One level, with figures of the walk to it.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Level:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What one run of subset simulation found.
+    """The outcome of one run of subset simulation.
 
     Parameters
     ----------
@@ -270,7 +270,7 @@ class _Walk:
 
 
 def _next_level(scores: FloatArray, threshold: float) -> float:
-    """Return the score, or the threshold if that comes first, that leaves nearest to ``SHARE`` of the states above it."""
+    """Return the score that leaves nearest to ``SHARE`` of the states above it, or the threshold if it is lower."""
     ordered = np.sort(scores)
     high = float(ordered[int(np.ceil((1 - SHARE) * scores.size)) - 1])
     if high >= threshold:

@@ -36,7 +36,7 @@ class Find:
 
 @dataclass(eq=False)
 class Archive:
-    """What is known about one target.
+    """The queries that were asked of one target: the pool, the finds and their cost.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ class Archive:
         return self.progress[-1][1] if self.progress else 0.0
 
     def ask(self, points: FloatArray) -> FloatArray:
-        """Ask queries, as many of them as the budget allows, and return their ranking, shorter if it does not allow all."""
+        """Ask as many queries as the budget allows, and return their ranking, shorter if not all were asked."""
         count = min(len(points), max(0, self.left) // self.target.n_sites)
         return self._remember(self.target.ask(points[:count])) if count else np.empty(0)
 
     def ask_lines(self, points: FloatArray, coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Ask whole lines, as many of them as the budget allows; return their ranking and the points of their worst queries.
+        """Ask as many whole lines as the budget allows; return their ranking and the points of their worst queries.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class Archive:
         return self._remember(queries), queries.points
 
     def starts(self, count: int) -> tuple[FloatArray, FloatArray]:
-        """Return the best points of as many different regions, best first, and their ranking."""
+        """Return the best points of ``count`` different regions, best first, and their ranking."""
         _, first = np.unique(self._regions(self.points), axis=0, return_index=True)
         best = np.sort(first)[:count]
         return self.points[best], self.ranking[best]
@@ -106,7 +106,7 @@ class Archive:
         return ranking
 
     def _keep(self, queries: Asked, worst_first: IntArray) -> None:
-        """Keep the worst violation anywhere, and the worst natural one of each region."""
+        """Keep the worst violation anywhere, and the worst natural violation of each region."""
         first = worst_first[0]
         if self.anywhere is None or queries.margins[first] > self.anywhere.margin:
             self.anywhere = Find(queries.points[first], float(queries.margins[first]), bool(queries.beyond[first] <= 1))

@@ -43,7 +43,7 @@ class Finite:
 
     @property
     def size(self) -> int | None:
-        """How many there are."""
+        """The number of candidates."""
         return int(self.values.size)
 
     def values_at(self, z: FloatArray) -> NDArray[Any]:
@@ -52,7 +52,7 @@ class Finite:
         return values
 
     def of(self, values: NDArray[Any]) -> FloatArray:
-        """Return numbers that stand for the candidates nearest to values; NaN where there is none."""
+        """Return numbers that stand for the candidates nearest to values; NaN where there is no candidate."""
         if self.values.dtype.kind in "biuf" and values.dtype.kind in "biuf":
             codes = _nearest(self.values.astype(np.float64), values.astype(np.float64))
         else:
@@ -75,7 +75,7 @@ class Smooth:
 
     @property
     def size(self) -> int | None:
-        """None: there is no end of them."""
+        """None, as the candidates are infinitely many."""
         return None
 
     def values_at(self, z: FloatArray) -> NDArray[Any]:
@@ -85,7 +85,7 @@ class Smooth:
         return np.where(z >= 1 - self.missing, np.nan, values) if self.missing else values
 
     def of(self, values: NDArray[Any]) -> FloatArray:
-        """Return numbers that stand for values; NaN where there is none."""
+        """Return numbers that stand for values; NaN where no number does."""
         number = values.astype(np.float64)
         if isinstance(self.law, Continuous):
             share = np.interp(number, self.law.sample, np.linspace(0, 1, self.law.sample.size))
@@ -134,13 +134,13 @@ class Box:
         return replace(self, columns=tuple(columns))
 
     def points(self, table: Table, random: np.random.Generator) -> FloatArray:
-        """Return points of the unit cube that stand for rows, (n_samples, n_features); random where a value has none."""
+        """Return points of the unit cube that stand for rows, (n_samples, n_features); random for a value without a point."""
         coordinates = [column.of(tables.column(table, i)) for i, column in enumerate(self.columns)]
         points = np.stack(coordinates, axis=-1)
         return np.where(np.isnan(points), random.uniform(size=points.shape), points)
 
     def rows(self, columns: Mapping[int, NDArray[Any]], n_samples: int) -> Table:
-        """Return rows with given values in some columns; the others have that of the template."""
+        """Return rows with given values in some columns; the other columns have the template's value."""
         first = np.zeros(n_samples, dtype=np.intp)
         rows = tables.replicate(self.template, first, columns) if columns else tables.take(self.template, first)
         return rows.reset_index(drop=True) if hasattr(rows, "reset_index") else rows
@@ -163,7 +163,7 @@ def places_along(axis: Axis, box: Box) -> Candidates:
 
 
 def _nearest(candidates: FloatArray, values: FloatArray) -> FloatArray:
-    """Return the positions of the nearest candidates; those of a missing one for missing values, NaN if there is none."""
+    """Return the positions of the nearest candidates; a missing value has that of a missing candidate, or NaN."""
     present = np.flatnonzero(~np.isnan(candidates))
     order = present[np.argsort(candidates[present], kind="stable")]
     ends = (candidates[order][:-1] + candidates[order][1:]) / 2
@@ -173,7 +173,7 @@ def _nearest(candidates: FloatArray, values: FloatArray) -> FloatArray:
 
 
 def _key(value: Any) -> Any:
-    """Return what tells a value of a column from others; all missing ones are one."""
+    """Return a key that differs between values of a column; all missing values have the same key."""
     return None if tables.is_missing(value) else value
 
 
@@ -186,7 +186,7 @@ def _of_marginal(marginal: Marginal) -> Candidates:
 
 
 def _on_pieces(column: Candidates, marginal: Marginal, ensemble: Ensemble, position: int) -> Finite:
-    """Return one candidate for each piece of an ensemble that meets the range of a column, and a missing one if there is."""
+    """Return a candidate for each piece of an ensemble that meets the range of a column, and a missing one if there was."""
     is_used = ensemble.splits_on(position)
     if isinstance(column, Finite):
         values, has_missing = (

@@ -41,7 +41,7 @@ SAME = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Enumeration:
-    """What all cells of a box say about one part of a property.
+    """The worst queries over all cells of a box, for one part of a property.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Enumeration:
 
 
 def enumerate_cells(part: PartQueries, box: Box, ensemble: Ensemble) -> Enumeration | str:
-    """Return the worst query over all cells of a box that an ensemble's thresholds cut, or why it cannot be had.
+    """Return the worst query over all cells of a box that an ensemble's thresholds cut, or why there is no enumeration.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The search itself: which parts are enumerated, which are searched, and which of what is found is shown.
+"""The search itself: which parts are enumerated, which are searched, and which finds are shown.
 
 Every part of a property is searched on its own with an equal share of the rows, because a query of the whole is as bad as
 the worst of its parts. A part whose cells are enumerated needs no search if the worst of them is plausible enough. A witness
@@ -210,7 +210,7 @@ class _Hunt:
         return float(self.rounding.of(np.array([enumeration.largest_value]))[0])
 
     def _search(self, archive: Archive) -> None:
-        """Search one part with what is left of its rows."""
+        """Search one part with the rows that are left to it."""
         target, n_rows = archive.target, archive.left
         rows = tables.take(self.table, self.random.permutation(self.table.shape[0])[:DATA_ROWS])
         data = target.box.points(rows, self.random)[:, target.free]
@@ -246,7 +246,7 @@ def _check_budget(max_rows: int, kept_back: int) -> None:
 
 
 def _ensemble(model: Model, law: InputLaw) -> Ensemble | str:
-    """Return the trees of a model that takes the rows as they are, or why they cannot be had."""
+    """Return the trees of a model that takes the rows as they are, or why they cannot be read."""
     while isinstance(model, CountedModel):
         model = model.model
     trees = trees_of(model)
@@ -260,7 +260,7 @@ def _ensemble(model: Model, law: InputLaw) -> Ensemble | str:
 def _targets(
     score: ViolationScore, law: InputLaw, plausibility: Plausibility, level: float, ensemble: Ensemble | str
 ) -> tuple[list[Target], list[Box | None]]:
-    """Return what is searched for each part, and the cells of its box if the model's trees are known."""
+    """Return the target of each part, and the cells of its box if the model's trees are known."""
     constrained = {i for part in score.parts for reference_law in part.drawn_from for i in reference_law.axis.columns}
     box = Box.of_law(law).with_present(constrained)
     pieces = None if isinstance(ensemble, str) else Box.of_law(law, ensemble).with_present(constrained)
@@ -293,7 +293,7 @@ def _points(enumeration: Enumeration, pieces: Box, target: Target, random: np.ra
 def _chosen(
     finds: Sequence[tuple[Find, Target]], n_witnesses: int, plausibility: Plausibility, law: InputLaw
 ) -> tuple[FoundQuery, ...]:
-    """Return the worst of finds, sorted by size; those of one size are one violation, met in several regions."""
+    """Return the worst finds, sorted by size; finds of one size are one violation, met in several regions."""
     witnesses: list[FoundQuery] = []
     met = set()
     for find, target in finds:
@@ -349,7 +349,7 @@ def _together(sites: Sequence[Table]) -> Table:
 def _progress(
     archives: Sequence[Archive], witnesses: Sequence[FoundQuery], n_rows: int
 ) -> tuple[tuple[int, float], ...]:
-    """Return rows sent and the largest violation by then; the last entry is what was evaluated once more."""
+    """Return rows sent and the largest violation by then; the last entry is the worst witness, evaluated once more."""
     steps = sorted(step for archive in archives for step in archive.progress)
     best = accumulate((size for _, size in steps), max)
     curve = [(rows, size) for (rows, _), size in zip(steps, best, strict=True)]

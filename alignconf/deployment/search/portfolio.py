@@ -35,13 +35,13 @@ __all__ = ["evolve", "polish", "screen"]
 SCREEN_PLACES = 8
 POLISH_PLACES = 32
 
-#: Values of a column that are tried at once in polish; starts it begins with, if the budget does for some rounds; and ends with.
+#: In polish: values of a column tried at once, starts at the beginning if the budget lasts for ``ROUNDS``, starts at the end.
 POLISH_VALUES = 16
 N_STARTS = 40
 N_FINALISTS = 8
 ROUNDS = 2
 
-#: Local moves go this far, or less by a factor of up to the exponential of the other.
+#: Local moves go about ``NEAR`` far, or less by a factor of up to ``exp(FINER)``.
 NEAR = 0.05
 FINER = 5.0
 

@@ -57,7 +57,7 @@ def worst_on_lines(part: LineProperty, places: FloatArray, values: FloatArray) -
 
 
 def ranked(margins: FloatArray, spread: FloatArray) -> FloatArray:
-    """Return what queries are compared by: their margin where it is positive, else their margin per distance of places.
+    """Return the ranking of queries: their margin where it is positive, else their margin per distance of places.
 
     Minus infinity where there is no distance, so that nothing is compared.
     """

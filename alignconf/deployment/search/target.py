@@ -33,7 +33,7 @@ __all__ = ["Asked", "Target"]
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Queries that were asked.
+    """Queries that a model was asked, with their margins.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ class Target:
         return Asked(points, margins, ranked(margins, _spread(queries, len(points))), self._beyond(sites, len(points)))
 
     def ask_lines(self, points: FloatArray, coordinates: FloatArray) -> Asked:
-        """Ask whole lines: at each point's row the worst query with places among some, (n_queries, n_places) in [0, 1).
+        """Ask whole lines: return at each point's row the worst query with places at coordinates, (n_queries, n_places).
 
         Costs ``n_places`` model rows for each line; the points returned have the places of the worst query.
         """

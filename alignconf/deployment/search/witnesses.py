@@ -1,4 +1,4 @@
-"""What a search has found: violated queries, all of them evaluated, and what may be said about the worst there is."""
+"""The witnesses of a search: violated queries, all of them evaluated, and the bound that they give."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class FoundQuery:
     points: Table
 
     def holds_for(self, model: Model) -> bool:
-        """Whether a model answers at the points exactly as it did, bit for bit."""
+        """Return whether a model answers at the points exactly as it did, bit for bit."""
         return tuple(predictions(function_of(model), self.points)[0].tolist()) == self.predictions
 
     @property
@@ -126,7 +126,7 @@ class Witnesses(Finding):
 
     @property
     def largest(self) -> float:
-        """The violation score of the worst witness: the largest there is, is at least this. 0 if there is none."""
+        """The violation score of the worst witness, a lower bound of the largest; 0 if there is no witness."""
         return self.witnesses[0].size if self.witnesses else 0.0
 
     def __str__(self) -> str:

@@ -28,7 +28,7 @@ MOST_BINS = 10
 
 @dataclass(frozen=True)
 class Condition:
-    """What a slice asks of one feature: a value, an interval, or that it is missing.
+    """A condition on one feature: a value, an interval, or a missing value.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Condition:
     high: Any = None
 
     def holds(self, table: Table) -> BoolArray:
-        """Return for which rows it holds, (n_samples,)."""
+        """Return which rows meet the condition, (n_samples,)."""
         column, missing = _comparable(tables.column(table, self.position))
         if self.values:
             same: BoolArray = np.array([value == self.values[0] for value in column.tolist()], dtype=bool)
@@ -114,7 +114,7 @@ class Levels:
 
     @property
     def size(self) -> int:
-        """How many bins there are."""
+        """The number of bins."""
         return (len(self.edges) + 1 if self.edges else len(self.values)) + self.with_missing
 
     def codes(self, table: Table) -> NDArray[np.int64]:
@@ -131,7 +131,7 @@ class Levels:
         return codes
 
     def condition(self, code: int) -> Condition:
-        """Return what a bin asks of a row."""
+        """Return the condition that a bin stands for."""
         if self.with_missing and code == self.size - 1:
             return Condition(self.feature, self.position)
         if not self.edges:
@@ -196,7 +196,7 @@ class Bins:
 
     @property
     def sizes(self) -> IntArray:
-        """How many bins each feature has, (n_binned,)."""
+        """The number of bins of each feature, (n_binned,)."""
         return np.array([feature_levels.size for feature_levels in self.levels], dtype=np.intp)
 
     def codes(self, table: Table) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-r"""Confirm: what rows that the search did not see say of the slices that it found.
+r"""Confirm the slices of a search on rows that the search did not see.
 
 The ``K`` slices are fixed before these rows are looked at, so for each of them, with :math:`\delta = 1 - \text{confidence}`:
 
@@ -46,7 +46,7 @@ __all__ = ["ConfirmedSlices", "SliceRate", "confirm_slices"]
 
 @dataclass(frozen=True)
 class SliceRate:
-    """What fresh rows say of one slice.
+    """The mean loss of fresh rows in one slice, and elsewhere.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def confirm_slices(
     largest: float | None = None,
     about: str = "as given",
 ) -> ConfirmedSlices:
-    """Ask rows that were not searched about the slices of a search.
+    """Confirm the slices of a search on rows that were not searched.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def confirm_slices(
 def confirmed(
     search: SliceSearch, table: Table, losses: FloatArray, confidence: float, cap: float, about: str
 ) -> ConfirmedSlices:
-    """Return what rows say of the slices of a search that has not seen them; see :func:`confirm_slices`."""
+    """Return the slices of a search, confirmed on rows that it has not seen; see :func:`confirm_slices`."""
     is_binary = search.is_binary and bool(np.isin(losses, [0.0, 1.0]).all())
     cap = 1.0 if is_binary else cap if cap > 0 else 1.0
     capped = np.minimum(losses, cap)
@@ -263,7 +263,7 @@ def confirmed(
 def _by_counts(
     slices: Sequence[FoundSlice], members: Sequence[BoolArray], losses: FloatArray, confidence: float
 ) -> tuple[SliceRate, ...]:
-    """Return what losses 0 and 1 say: Clopper-Pearson intervals, and Fisher's test with Holm's correction."""
+    """Return the rates of losses 0 and 1: Clopper-Pearson intervals, and Fisher's test with Holm's correction."""
     error, n_slices = 1 - confidence, len(slices)
     n_rows = np.array([rows.sum() for rows in members], dtype=np.int64)
     hits = np.array([losses[rows].sum() for rows in members], dtype=np.int64)
@@ -290,7 +290,7 @@ def _by_counts(
 def _by_betting(
     slices: Sequence[FoundSlice], members: Sequence[BoolArray], losses: FloatArray, cap: float, confidence: float
 ) -> tuple[SliceRate, ...]:
-    """Return what other losses, at most ``cap``, say: betting intervals in the slice and elsewhere."""
+    """Return the mean losses of other losses, at most ``cap``: betting intervals in the slice and elsewhere."""
     level = 1 - (1 - confidence) / (2 * max(1, len(slices)))
 
     def interval(values: FloatArray) -> tuple[float, float]:

@@ -44,7 +44,7 @@ class Enumeration:
     def of(
         cls, partitions: Partitions, population: Population, alpha: float | None, max_depth: int, min_support: int
     ) -> Enumeration:
-        """Count what has to be counted.
+        """Count the slices that may have enough rows.
 
         Where more rows than ``min_support`` are needed, how many depends on the number of slices with so many rows; it must not
         depend on losses, so that then every slice is counted.
@@ -65,7 +65,7 @@ class Enumeration:
         *,
         bounds: bool,
     ) -> Enumeration:
-        """Count level by level; with bounds, what cannot be found, and has nothing inside it that can, is not counted."""
+        """Count level by level; with bounds, leave out slices that cannot be found and hold none that can."""
         sizes = partitions.bins.sizes
         least = None if alpha is None else population.least_p_values()
         support, threshold = min_support, SCREEN

@@ -65,7 +65,7 @@ class SliceCounts:
         return SliceCounts(self.keys[chosen], self.n_rows[chosen], self.losses[chosen])
 
     def replaced(self, chosen: BoolArray, found: SliceCounts) -> SliceCounts:
-        """Return the counts with others for some of the slices."""
+        """Return the counts with those of some slices replaced."""
         n_rows, losses = self.n_rows.copy(), self.losses.copy()
         n_rows[chosen], losses[chosen] = found.n_rows, found.losses
         return SliceCounts(self.keys, n_rows, losses)
@@ -95,7 +95,7 @@ class Part:
         return cls(bins.codes(table), losses, bins.sizes)
 
     def without(self, keys: Sequence[tuple[int, ...]]) -> Part:
-        """Return the rows that are in none of some slices."""
+        """Return the rows outside some slices."""
         kept = np.ones(self.losses.size, dtype=bool)
         for key in keys:
             kept &= ~self.rows_of(key)

@@ -174,7 +174,7 @@ def _need_bins(bins: Bins | None, given: str) -> None:
 def _mapped(
     parts: Sequence[Any], function: Callable[[Any], Result], n_jobs: int | None, *, stay: bool = False
 ) -> list[Result]:
-    """Return what a function says of each part, in order; ``stay`` leaves Dask's answers where they are."""
+    """Return the answers of a function for each part, in order; ``stay`` leaves Dask's answers where they are."""
     if parts and hasattr(parts[0], "__dask_graph__"):
         import dask
 

@@ -92,7 +92,7 @@ class FoundSlice:
 
 @dataclass(frozen=True)
 class SliceSearch(Finding):
-    """What a search found: hypotheses about where losses concentrate. ``str`` says what is claimed.
+    """The slices that a search found: hypotheses about where losses concentrate. ``str`` says what is claimed.
 
     Parameters
     ----------
@@ -296,7 +296,7 @@ def _peeled(
 def _surprising_outside(
     partitions: Partitions, candidates: list[_Candidate], peeled: list[tuple[int, ...]], threshold: float
 ) -> list[_Candidate]:
-    """Return those slices that are still surprising on the rows outside some others, the most surprising first."""
+    """Return the slices that are still surprising on the rows outside the peeled ones, the most surprising first."""
     left = partitions.population(peeled)
     if left.n_rows == 0 or left.total == 0:
         return []

@@ -64,7 +64,7 @@ class Population:
 
     @property
     def n_rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return int(self.histogram.sum())
 
     @property
@@ -92,7 +92,7 @@ class Population:
         return result
 
     def best_inside(self, n_rows: Counts, losses: Counts, support: int) -> FloatArray:
-        """Return the smallest p-value that a slice with at least ``support`` rows can have inside given ones, (n_slices,).
+        """Return the smallest p-value that a slice with at least ``support`` rows can have inside given slices, (n_slices,).
 
         Parameters
         ----------
