@@ -33,8 +33,8 @@ mutants: $(VENV)/installed
 
 validity: $(VENV)/installed
 	$(BIN)/python -m benchmarks validity --output results
-	$(BIN)/python -m pytest -n $(JOBS) -m slow -s
-	HYPOTHESIS_PROFILE=fresh $(BIN)/python -m pytest -n $(JOBS) -m hypothesis
+	LONG_RUNS=1 $(BIN)/python -m pytest -n $(JOBS) -s
+	LONG_RUNS=1 HYPOTHESIS_PROFILE=fresh $(BIN)/python -m pytest -n $(JOBS) -m hypothesis
 
 lint: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet -e ".[lint]"

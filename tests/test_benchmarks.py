@@ -182,6 +182,7 @@ def test_the_page_of_shapes_declares_what_is_run_in_five_lines() -> None:
         assert declare(shown[name]) == declare(shape.properties), name
 
 
+@pytest.mark.slow
 def test_reference_compares_three_ways_to_weigh_the_same_model(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = data / "results"
     arguments = ["--cases", "concrete", "neighbourhoods", "--seeds", "2", "--output", str(output)]
@@ -239,6 +240,7 @@ def test_speed_measures_every_model() -> None:
     assert set(scaling(100, n_runs=1)) == {"calibrate", "certify"}
 
 
+@pytest.mark.slow
 def test_fresh_processes_are_measured() -> None:
     fresh = fresh_processes(6000)
     assert fresh["first use"] > fresh["later use"] > 0

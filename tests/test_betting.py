@@ -17,6 +17,7 @@ from scipy.stats import beta, binom
 
 from alignconf.calibration.betting import BLOCK, LEVELS, SHARES, STAKES, BettingSequence, refuses, upper_bound
 from alignconf.errors import InputError
+from tests.examples import shortened
 
 #: Laws of losses on [0, 1] with their means: single queries, continuous losses, shares of ten queries.
 LAWS = {
@@ -161,11 +162,11 @@ TIMES = np.unique(np.geomspace(1, 600, 16).astype(int))
 
 @laws
 def test_sequence_covers_under_optional_stopping(law) -> None:
-    """Stopped at the worst of 16 moments, in 200 sequences of 600 losses: each side misses at half the level."""
+    """Stopped at the worst of 16 moments, in so many sequences of 600 losses: each side misses at half the level."""
     draw, mean = LAWS[law]
     random = np.random.default_rng(21)
-    above = below = 0
-    for _ in range(200):
+    above, below, n_sequences = 0, 0, shortened(200, 50)
+    for _ in range(n_sequences):
         losses, sequence, seen = draw(random, 600), BettingSequence(0.6), 0
         upper, lower = [], []
         for time in TIMES:
@@ -173,8 +174,8 @@ def test_sequence_covers_under_optional_stopping(law) -> None:
             upper.append(sequence.upper_bound)
             lower.append(sequence.lower_bound)
         above, below = above + (min(upper) < mean), below + (max(lower) > mean)
-    assert above <= misses_allowed(200, 0.8)
-    assert below <= misses_allowed(200, 0.8)
+    assert above <= misses_allowed(n_sequences, 0.8)
+    assert below <= misses_allowed(n_sequences, 0.8)
 
 
 @pytest.mark.slow

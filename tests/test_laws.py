@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog
@@ -26,6 +26,7 @@ from alignconf.properties import AllOf, Decreasing, Increasing, Unimodal
 from alignconf.queries.along_line import LineQueries
 from alignconf.testing.trials import envelope, largest_excess, lines_of, projector_at
 from tests.catalogue import CASES, ORBIT_CASES, PLANE_CASES
+from tests.examples import examples
 
 ONE_FEATURE = [case for case in CASES if len({part.feature for part in case.parts}) == 1]
 #: Where the least-squares repair is the projection onto a convex set: one part, or opposite orders.
@@ -42,7 +43,7 @@ every_convex_case = pytest.mark.parametrize("declared", CONVEX, ids=repr)
 every_one_feature_case = pytest.mark.parametrize("declared", ONE_FEATURE, ids=repr)
 every_part = pytest.mark.parametrize("part", PARTS, ids=repr)
 both_norms = pytest.mark.parametrize("norm", ["l2", "sup"])
-many = settings(max_examples=50)
+many = examples(50)
 
 scales = st.sampled_from([1.0, 1e-3, 1e300, 1e-300])
 #: Far from the subnormal numbers at every scale: those have no relative rounding.

@@ -192,7 +192,7 @@ def test_a_conjunction_with_a_rule_keeps_the_promise(n_draws) -> None:
     random = np.random.default_rng(3)
     aligned = AlignedRegressor(Scaled(), declared, alpha=0.1, n_queries=1, confidence=None)
     found = []
-    for draw in range(n_draws // 20):
+    for draw in range(n_draws // 40):
         aligned.set_params(random_state=draw).calibrate(draw_rows(60, random), X_reference=REFERENCE)
         found.append(aligned.lambda_)
     rates = rate(np.array(found), RULE)

@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
@@ -35,6 +35,7 @@ from alignconf.properties import (
 )
 from tests.catalogue import ORBIT_CASES, at_most_double, halve, rotate, swap
 from tests.chance import check_rate
+from tests.examples import examples
 
 MORE = [
     InvariantUnder([rotate], tol=0.5),
@@ -47,7 +48,7 @@ scales = st.sampled_from([1.0, 1e-3, 1e300, 1e-300])
 elements = st.one_of(
     st.floats(-1e3, 1e3).map(lambda value: value if abs(value) > 1e-6 else 0.0), st.integers(-3, 3).map(float)
 )
-many = settings(max_examples=50)
+many = examples(50)
 every_orbit = pytest.mark.parametrize("declared", ORBIT_CASES + MORE, ids=str)
 both_norms = pytest.mark.parametrize("norm", ["l2", "sup"])
 
@@ -280,12 +281,12 @@ PARTITIONS = [
 @pytest.mark.parametrize(("rows", "declared"), PARTITIONS, ids=str)
 @both_norms
 def test_at_full_strength_no_query_is_violated_where_orbits_partition(rows, declared, norm: str) -> None:
-    aligned = AlignedRegressor(WAVE, declared, alpha=0, projection=norm, random_state=0).calibrate(rows[:200])
-    certificate = aligned.certify(rows[200:500])
+    aligned = AlignedRegressor(WAVE, declared, alpha=0, projection=norm, random_state=0).calibrate(rows[:100])
+    certificate = aligned.certify(rows[200:300])
     assert certificate.delivered.n_rejected == 0
     assert certificate.before.n_rejected > 0
     assert certificate.property == str(declared)
-    fresh = check(aligned, rows[500:], declared, X_reference=rows[:200], random_state=0)
+    fresh = check(aligned, rows[500:600], declared, X_reference=rows[:100], random_state=0)
     assert fresh.violations.n_rejected == 0
     again = pickle.loads(pickle.dumps(copy.copy(declared)))
     assert again == declared
@@ -388,12 +389,12 @@ def forest():
 )
 def test_frames_with_words_in_a_pipeline(forest, declared) -> None:
     before = FRAME.copy(deep=True)
-    aligned = AlignedRegressor(forest, declared, alpha=0, n_knots=8, random_state=0).calibrate(FRAME[200:400])
-    certificate = aligned.certify(FRAME[400:], PRICE[400:])
+    aligned = AlignedRegressor(forest, declared, alpha=0, n_knots=8, random_state=0).calibrate(FRAME[200:280])
+    certificate = aligned.certify(FRAME[400:460], PRICE[400:460])
     assert certificate.delivered.n_rejected == certificate.full_strength.n_rejected == 0
     assert certificate.before.n_rejected > 0
     pd.testing.assert_frame_equal(FRAME, before)
-    audit = check(aligned, FRAME[400:], declared, X_reference=FRAME[:200], random_state=0)
+    audit = check(aligned, FRAME[400:460], declared, X_reference=FRAME[:200], random_state=0)
     assert audit.violations.n_rejected == 0
 
 
@@ -566,9 +567,9 @@ def test_rules_about_settings_of_the_same_columns_are_met_together() -> None:
     rules = [LinearProperty([{0: one}, {0: other}], [1, -1]) for one, other in ((0.0, 0.5), (0.5, 1.0))]
     model = Given(lambda rows: np.select([rows[:, 0] == 0, rows[:, 0] == 0.5], [3.0, 2.0], 1.0) + rows[:, 1])
     for norm in ("l2", "sup"):
-        full = AlignedRegressor(model, rules, alpha=0, projection=norm).calibrate(SET[:200])
-        np.testing.assert_allclose(full.predict(SET), 2 + SET[:, 1], atol=1e-12)
-        assert full.certify(SET[200:]).delivered.n_rejected == 0
+        full = AlignedRegressor(model, rules, alpha=0, projection=norm).calibrate(SET[:60])
+        np.testing.assert_allclose(full.predict(SET[:300]), 2 + SET[:300, 1], atol=1e-12)
+        assert full.certify(SET[200:260]).delivered.n_rejected == 0
 
 
 @pytest.mark.parametrize(

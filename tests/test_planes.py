@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog, lsq_linear
@@ -31,6 +31,7 @@ from alignconf.properties import (
     SlopeAtLeast,
     Unimodal,
 )
+from tests.examples import examples
 
 SIZES = (5, 4)
 #: What can share one projection with diminishing returns of features 0 and 1.
@@ -43,7 +44,7 @@ LINES = [
 ]
 every_set = pytest.mark.parametrize("lines", LINES, ids=str)
 both_norms = pytest.mark.parametrize("norm", ["l2", "sup"])
-many = settings(max_examples=40)
+many = examples(40)
 elements = st.one_of(
     st.floats(-1e3, 1e3).map(lambda value: value if abs(value) > 1e-6 else 0.0), st.integers(-3, 3).map(float)
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog, lsq_linear
 
 from alignconf.kernels.polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
+from tests.examples import examples
 
-many = settings(max_examples=100)
+many = examples(100)
 
 
 def problem(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from alignconf import AlignedRegressor
 from alignconf.certify.violation_rate import AveragedRate, ViolationRate, rate_of
 from alignconf.deployment.monitoring.sequential import SequentialCertificate
 from alignconf.errors import InputError, NotCalibratedError, RepeatedRowsWarning
+from tests.examples import shortened
 
 
 class Wave:
@@ -98,16 +99,16 @@ def test_a_sequence_counts_what_single_certificates_count() -> None:
 
 
 def test_bounds_hold_at_all_times_together() -> None:
-    """150 streams of 4 batches of 100 rows: each bound wrong at the end, so ever, in at most 10 %, binomial at 3e-4."""
+    """So many streams of 4 batches of 100 rows: each bound wrong at the end, so ever, in at most 10 %, binomial at 3e-4."""
     aligned = align(alpha=0.3)
-    truth = aligned.certify(rows(200_000, 3)).delivered.rate
-    wrong = np.zeros(2, int)
-    for stream in range(150):
+    truth = aligned.certify(rows(100_000, 3)).delivered.rate
+    wrong, n_streams = np.zeros(2, int), shortened(150, 60)
+    for stream in range(n_streams):
         sequence, fresh = SequentialCertificate(aligned, confidence=0.9, random_state=stream), rows(400, [stream, 1])
         for start in range(0, 400, 100):
             sequence = sequence.update(fresh[start : start + 100])
         wrong += [sequence.lower_bound > truth, sequence.upper_bound < truth]
-    assert (wrong <= binom.isf(3e-4, 150, 0.1)).all()
+    assert (wrong <= binom.isf(3e-4, n_streams, 0.1)).all()
 
 
 def test_updates_leave_the_old_certificate_alone_and_are_reproducible() -> None:

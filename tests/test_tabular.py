@@ -117,6 +117,7 @@ def test_a_killed_run_resumes_without_loss_or_repetition(tmp_path: Path, monkeyp
     assert len(asked_for) == 2
 
 
+@pytest.mark.slow
 def test_two_jobs_give_what_one_gives(tmp_path: Path) -> None:
     todo = plan([BMI, IRIS], [MODEL], 1, TINY, None)
     alone, beside = (complete(todo, tmp_path / str(n_jobs), n_jobs) for n_jobs in (1, 2))

@@ -31,8 +31,10 @@ LINE = np.array([3.0, 1.0, 4.0, 0.5, 2.0, 3.5, 1.5, 2.5, 0.0, 4.5, 3.2, 2.2])
 GRID = np.random.default_rng(8).permutation(20).reshape(4, 5).astype(float)
 
 FAST, SLOW = pytest.param(2_000, id="2000 draws"), pytest.param(20_000, id="20000 draws", marks=pytest.mark.slow)
-SIGMAS = {2_000: 3, 20_000: 4}
+SIGMAS = {500: 3, 1_000: 3, 2_000: 3, 20_000: 4}
 draws = pytest.mark.parametrize("n_draws", [FAST, SLOW])
+#: Where each draw is a calibration of its own.
+few_draws = pytest.mark.parametrize("n_draws", [pytest.param(500, id="500 draws"), SLOW])
 
 
 class Scaled:
@@ -309,7 +311,7 @@ def test_displacement(alpha, n_draws):
 # ---------------------------------------------------------------------------------------------------------------------
 # End to end
 # ---------------------------------------------------------------------------------------------------------------------
-@draws
+@few_draws
 @pytest.mark.parametrize("alpha", [0.1, 0.2])
 def test_end_to_end_with_reference_rows(alpha, n_draws):
     random = np.random.default_rng(4)
@@ -322,7 +324,7 @@ def test_end_to_end_with_reference_rows(alpha, n_draws):
     assert abs(rates.mean() - expected_rate(alpha, 60)) <= margin(rates)
 
 
-@draws
+@few_draws
 @pytest.mark.parametrize("confidence", [None, 0.9])
 def test_end_to_end_with_rows_set_aside(confidence, n_draws):
     """The reference law is another one in each draw, and each draw is judged by its own."""

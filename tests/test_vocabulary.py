@@ -27,8 +27,9 @@ from alignconf.properties import (
     Unimodal,
     declare,
 )
+from tests.examples import shortened
 
-N_LINES = 1000
+N_LINES = shortened(1000, 200)
 
 
 def random_line(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
