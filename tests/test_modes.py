@@ -179,7 +179,7 @@ def n_draws_of(name: str) -> int:
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
 def test_a_promise_holds_and_what_is_none_breaks(mode: Mode) -> None:
-    """Known means within four standard errors on both sides; where a static rate is known, a power, its mean is a little above."""
+    """Known means within four standard errors on both sides; the static one, a power, has a mean a little above it."""
     n_draws = n_draws_of(mode.name)
     result = mode.run(n_draws, np.random.default_rng(11))
     if result.verdict == FAILS and mode.expected == HOLDS and result.achieved * n_draws < 20:
