@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import xgboost as xgb
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -170,6 +170,19 @@ def test_codes_are_read_by_column() -> None:
     assert missing_codes(make_pipeline("passthrough", xgb.XGBRegressor(missing=7)), table) == dict.fromkeys(
         range(3), (7,)
     )
+
+
+def test_columns_of_a_transformer_that_cannot_all_be_told() -> None:
+    """Those that the table has count; a selection that fails is an error and no silence."""
+    table = pd.DataFrame(np.zeros((3, 2)), columns=list("ab"))
+    some = ColumnTransformer([("some", SimpleImputer(missing_values=-9), ["b", "gone"])])
+    assert missing_codes(some, table) == {1: (-9,)}
+    chosen = ColumnTransformer([("chosen", SimpleImputer(missing_values=-9), make_column_selector(pattern="b"))])
+    assert missing_codes(chosen, table) == {1: (-9,)}
+    with pytest.raises(
+        InputError, match=r"selects columns by .*, which fails at the rows \(.*\); which values are missing"
+    ):
+        missing_codes(chosen, table.to_numpy())
 
 
 # Boosters by themselves ----------------------------------------------------------------------------------------------

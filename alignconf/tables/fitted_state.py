@@ -156,7 +156,7 @@ def _parameters(model: Any) -> set[str]:
     """Return the names of what a user sets and no fit changes."""
     try:
         return set(model.get_params(deep=False))
-    except Exception:  # not a scikit-learn estimator, or one that cannot say
+    except (AttributeError, TypeError):  # not a scikit-learn estimator, or one that cannot say
         return set()
 
 

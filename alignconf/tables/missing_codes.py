@@ -109,19 +109,33 @@ def _of_transformers(model: Any, columns: tuple[int, ...], table: Table) -> Iter
 
 
 def _positions(selected: Any, table: Table) -> tuple[int, ...]:
-    """Return the positions of columns as a ColumnTransformer selects them; none where it cannot be told."""
+    """Return the positions of columns as a ColumnTransformer selects them, of those that the table has.
+
+    Raises
+    ------
+    InputError
+        If a function selects them that fails at the table, as it would in the model.
+    """
     if callable(selected):
         try:
             selected = selected(table)
-        except Exception:
-            return ()
+        except Exception as error:
+            raise InputError(
+                f"the model selects columns by {selected!r}, which fails at the rows ({error}); which values are missing "
+                "cannot be told. Give rows of the container that the model was fitted to."
+            ) from error
     if isinstance(selected, slice):
         return tuple(range(*selected.indices(table.shape[1]))) if isinstance(selected.start, int | None) else ()
     listed = [selected] if isinstance(selected, (str, int)) else list(selected)
     if listed and all(isinstance(one, bool) or type(one).__name__ in ("bool", "bool_") for one in listed):
         return tuple(position for position, is_in in enumerate(listed) if is_in)
+    return tuple(position for label in listed for position in _located(table, label))
+
+
+def _located(table: Table, label: Any) -> tuple[int, ...]:
+    """Return the position of a column, none if the table does not have it."""
     try:
-        return tuple(tables.locate(table, one) for one in listed)
+        return (tables.locate(table, label),)
     except InputError:
         return ()
 
