@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from typing import ClassVar
 
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.contract.orbit import OrbitProperty
+from alignconf.contract.spelling import Form, Spelling
 from alignconf.errors import InputError
 from alignconf.tables.checks import is_finite
 
@@ -32,6 +34,8 @@ class Bounded(OrbitProperty):
     >>> print(Bounded(0), "/", Bounded(0, 1))
     at least 0 / between 0 and 1
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling("bounded", Form.LIMITS, "predictions stay within limits")
 
     lo: float = -inf
     hi: float = inf

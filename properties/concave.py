@@ -15,6 +15,7 @@ import numpy as np
 
 from alignconf._typing import FloatArray
 from alignconf.contract.property import Cells, LineProperty
+from alignconf.contract.spelling import Form, Spelling
 from alignconf.kernels.curvature import concave_least_squares, concave_upper
 
 __all__ = ["Concave"]
@@ -36,6 +37,8 @@ class Concave(LineProperty):
     >>> Concave("experience", tol=0.01)
     Concave('experience', tol=0.01)
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling("concave", Form.FEATURE, "each further unit adds no more", "concave")
 
     adjective: ClassVar[str] = "concave"
     n_points: ClassVar[int] = 3

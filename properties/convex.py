@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from alignconf._typing import FloatArray
 from alignconf.contract.property import Cells, LineProperty
+from alignconf.contract.spelling import Form, Spelling
 from alignconf.kernels.curvature import concave_least_squares, concave_upper
 from alignconf.properties.concave import above_chord, straight_where_changed
 
@@ -32,6 +33,8 @@ class Convex(LineProperty):
     >>> Convex("froude_number")
     Convex('froude_number')
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling("convex", Form.FEATURE, "each further unit adds no less", "convex")
 
     adjective: ClassVar[str] = "convex"
     n_points: ClassVar[int] = 3

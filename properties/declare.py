@@ -5,33 +5,37 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from numbers import Real
 from typing import Any
 
 from alignconf._typing import Feature
-from alignconf.contract.property import Declaration, LineProperty, Property
+from alignconf.contract.property import Declaration, Property
+from alignconf.contract.spelling import Spelling
 from alignconf.errors import InputError
 from alignconf.properties.all_of import AllOf
-from alignconf.properties.concave import Concave
-from alignconf.properties.convex import Convex
-from alignconf.properties.decreasing import Decreasing
-from alignconf.properties.increasing import Increasing
-from alignconf.properties.invariant import Invariant
-from alignconf.properties.unimodal import Unimodal
 
-__all__ = ["declare"]
+__all__ = ["declare", "spelled"]
 
-_WORDS: dict[Any, Callable[[Feature], LineProperty]] = {
-    "increasing": Increasing,
-    "decreasing": Decreasing,
-    "convex": Convex,
-    "concave": Concave,
-    "constant": Invariant,
-    "unimodal": Unimodal,
-    1: Increasing,
-    -1: Decreasing,
-}
+#: As scikit-learn, XGBoost and LightGBM spell directions.
+SIGNS: dict[Any, str] = {1: "increasing", -1: "decreasing"}
+
+
+@cache
+def spelled() -> dict[Spelling, Callable[..., Property]]:
+    """Return the properties of the vocabulary that can be typed, in its order, by how they are typed."""
+    vocabulary = importlib.import_module("alignconf.properties")
+    kinds = [getattr(vocabulary, name) for name in vocabulary.__all__]
+    # A spelling is told by the class itself: a class built on another one is another property.
+    return {vars(kind)["spelling"]: kind for kind in kinds if "spelling" in vars(kind)}
+
+
+@cache
+def words() -> dict[str, Callable[[Feature], Property]]:
+    """Return the properties that need nothing but a feature, by the words of mappings."""
+    return {spelling.word: kind for spelling, kind in spelled().items() if spelling.word}
 
 
 def declare(properties: Declaration) -> Property:
@@ -90,12 +94,12 @@ def _of_feature(feature: Feature, spec: Any) -> list[Property]:
             )
         return [spec]
     if isinstance(spec, (str, Real)) and not isinstance(spec, bool):
-        word = spec.lower() if isinstance(spec, str) else spec
-        if word == 0:
+        if spec == 0:
             return []
-        if word in _WORDS:
-            return [_WORDS[word](feature)]
-    known = ", ".join(repr(word) for word in _WORDS)
+        word = spec.lower() if isinstance(spec, str) else SIGNS.get(spec)
+        if word in words():
+            return [words()[word](feature)]
+    known = ", ".join(map(repr, [*words(), *SIGNS]))
     raise InputError(
         f"properties asks {spec!r} of feature {feature!r}; expected one of {known}, 0 for nothing, "
         "or a property such as Increasing."

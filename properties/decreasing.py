@@ -13,6 +13,7 @@ import numpy as np
 
 from alignconf._typing import FloatArray
 from alignconf.contract.property import Cells, LineProperty, limit_above, limit_below
+from alignconf.contract.spelling import Form, Spelling
 from alignconf.kernels.order import isotonic_least_squares, isotonic_midpoint
 
 __all__ = ["Decreasing"]
@@ -36,6 +37,10 @@ class Decreasing(LineProperty):
     >>> Decreasing("v")
     Decreasing('v')
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling(
+        "decreasing", Form.FEATURE, "predictions never rise as it grows", "decreasing"
+    )
 
     adjective: ClassVar[str] = "decreasing"
     n_points: ClassVar[int] = 2

@@ -9,11 +9,13 @@ least-squares projection of the whole grid onto all cells at once, interpolated 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from alignconf._typing import FloatArray
 from alignconf.contract.plane import PlaneProperty
+from alignconf.contract.spelling import Form, Spelling
 
 __all__ = ["DiminishingReturns"]
 
@@ -33,6 +35,10 @@ class DiminishingReturns(PlaneProperty):
     >>> print(DiminishingReturns("dose a", "dose b"))
     diminishing returns of 'dose a' and 'dose b'
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling(
+        "diminishing-returns", Form.FEATURES, "the more of one, the less a unit of the other adds"
+    )
 
     def __str__(self) -> str:
         """Return the property in words."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from alignconf._typing import Feature
 from alignconf.contract.property import check_feature
+from alignconf.contract.spelling import Form, Spelling
 from alignconf.errors import InputError
 from alignconf.properties.increasing import Increasing
 from alignconf.tables.checks import check_number
@@ -41,6 +43,10 @@ class Dominates(Increasing):
     >>> Dominates("rooms", "area", units=(1, 20))
     Dominates('rooms', 'area', units=[1.0, 20.0])
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling(
+        "dominates", Form.FEATURES, "a unit of the first matters at least as much"
+    )
 
     over: Feature = field(kw_only=False)
     units: Sequence[float] = field(default=(1.0, 1.0), kw_only=True)

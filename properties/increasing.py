@@ -14,6 +14,7 @@ import numpy as np
 
 from alignconf._typing import FloatArray
 from alignconf.contract.property import Cells, LineProperty, limit_above, limit_below
+from alignconf.contract.spelling import Form, Spelling
 from alignconf.kernels.order import isotonic_least_squares, isotonic_midpoint
 
 __all__ = ["Increasing"]
@@ -39,6 +40,10 @@ class Increasing(LineProperty):
     >>> print(Increasing("bmi"))
     increasing in 'bmi'
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling(
+        "increasing", Form.FEATURE, "predictions never fall as it grows", "increasing"
+    )
 
     adjective: ClassVar[str] = "increasing"
     n_points: ClassVar[int] = 2

@@ -14,6 +14,7 @@ import numpy as np
 
 from alignconf._typing import FloatArray
 from alignconf.contract.property import Cells, LineProperty
+from alignconf.contract.spelling import Form, Spelling
 from alignconf.errors import InputError
 from alignconf.kernels.sums import total
 from alignconf.properties.invariant_under import InvariantUnder
@@ -42,6 +43,8 @@ class Invariant(LineProperty):
     >>> Invariant("sex", order=["female", "male"], tol=0.01)
     Invariant('sex', order=['female', 'male'], tol=0.01)
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling("invariant", Form.FEATURE_VALUES, "it does not matter", "constant")
 
     adjective: ClassVar[str] = "constant"
     n_points: ClassVar[int] = 2

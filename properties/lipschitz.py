@@ -7,8 +7,10 @@ extensions, the envelopes of cones of slope ``L``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from alignconf._typing import FloatArray
+from alignconf.contract.spelling import Form, Spelling
 from alignconf.properties._increments import Increments
 from alignconf.tables.checks import check_number
 
@@ -33,6 +35,8 @@ class Lipschitz(Increments):
     >>> Lipschitz("dose", 0.5)
     Lipschitz('dose', 0.5)
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling("lipschitz", Form.FEATURE_NUMBER, "bounded change for each unit")
 
     L: float
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from alignconf.contract.spelling import Form, Spelling
 from alignconf.properties.increasing import Increasing
 
 __all__ = ["Ordered"]
@@ -28,5 +29,7 @@ class Ordered(Increasing):
     >>> Ordered("cut", ["Fair", "Good", "Ideal"])
     Ordered('cut', ['Fair', 'Good', 'Ideal'])
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling("ordered", Form.FEATURE_ORDER, "predictions follow its categories")
 
     order: Sequence[Any] | None = field(kw_only=False)

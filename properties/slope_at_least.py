@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from alignconf._typing import FloatArray
+from alignconf.contract.spelling import Form, Spelling
 from alignconf.properties._increments import Increments
 from alignconf.tables.checks import check_number
 
@@ -36,6 +37,8 @@ class SlopeAtLeast(Increments):
     >>> print(SlopeAtLeast("area", 2))
     of slope at least 2 in 'area'
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling("slope-at-least", Form.FEATURE_NUMBER, "least change for each unit")
 
     slope: float
 

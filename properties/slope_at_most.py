@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from alignconf._typing import FloatArray
+from alignconf.contract.spelling import Form, Spelling
 from alignconf.properties._increments import Increments
 from alignconf.tables.checks import check_number
 
@@ -36,6 +37,8 @@ class SlopeAtMost(Increments):
     >>> print(SlopeAtMost("area", 2))
     of slope at most 2 in 'area'
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling("slope-at-most", Form.FEATURE_NUMBER, "largest change for each unit")
 
     slope: float
 

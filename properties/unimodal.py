@@ -15,6 +15,7 @@ import numpy as np
 
 from alignconf._typing import FloatArray
 from alignconf.contract.property import Cells, LineProperty, limit_above, limit_below
+from alignconf.contract.spelling import Form, Spelling
 from alignconf.kernels.order import best_peaks, isotonic_least_squares
 from alignconf.tables.checks import check_number
 
@@ -39,6 +40,10 @@ class Unimodal(LineProperty):
     >>> print(Unimodal("temperature"), "/", Unimodal("temperature", peak=21))
     unimodal in 'temperature' / unimodal with its peak at 21 in 'temperature'
     """
+
+    spelling: ClassVar[Spelling | None] = Spelling(
+        "unimodal", Form.FEATURE_PEAK, "one peak, anywhere or known", "unimodal"
+    )
 
     peak: float | None = field(default=None, kw_only=True)
 

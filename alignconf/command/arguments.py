@@ -7,8 +7,8 @@ from typing import Any
 
 from alignconf.command.align import run as run_align
 from alignconf.command.check import run as run_check
-from alignconf.command.declarations import OPTIONS
 from alignconf.command.demo import run as run_demo
+from alignconf.properties.declare import spelled
 from alignconf.queries.placement import REFERENCES
 from alignconf.queries.query_laws import QUERY_LAWS
 
@@ -92,8 +92,9 @@ def _add_files(command: ArgumentParser) -> None:
     properties = command.add_argument_group(
         "properties (at least one, all must hold; repeat an option for several features)"
     )
-    for name, option in OPTIONS.items():
-        properties.add_argument(f"--{name}", action=_Declare, metavar=option.form, help=option.help, dest="declared")
+    for spelling in spelled():
+        name, form = f"--{spelling.option}", str(spelling.form)
+        properties.add_argument(name, action=_Declare, metavar=form, help=spelling.help, dest="declared")
     command.add_argument("--target", help="the column of labels, which is no feature")
     command.add_argument(
         "--class", dest="pos_label", metavar="LABEL", help="of a classifier: the class whose probability is meant"

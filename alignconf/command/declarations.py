@@ -9,28 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, TypeAlias
 
 from alignconf._typing import Feature, Table
+from alignconf.contract.property import Property
+from alignconf.contract.spelling import Form
 from alignconf.errors import InputError
-from alignconf.properties import (
-    Bounded,
-    Concave,
-    Convex,
-    Decreasing,
-    DiminishingReturns,
-    Dominates,
-    Increasing,
-    Invariant,
-    Lipschitz,
-    Ordered,
-    SlopeAtLeast,
-    SlopeAtMost,
-    Unimodal,
-)
+from alignconf.properties.declare import spelled
 from alignconf.tables import table as tables
 
-__all__ = ["OPTIONS", "Columns", "Option", "read_properties"]
+__all__ = ["Columns", "read_properties"]
+
+#: A class of the vocabulary, called with what was typed.
+Build: TypeAlias = Callable[..., Property]
 
 
 @dataclass(frozen=True)
@@ -98,15 +89,6 @@ class Columns:
             ) from error
 
 
-@dataclass(frozen=True)
-class Option:
-    """How a property is typed, what it means, and how it is read."""
-
-    form: str
-    help: str
-    read: Callable[[str, str, Columns], Any]
-
-
 def read_properties(declared: Sequence[tuple[str, str]] | None, columns: Columns) -> list[Any]:
     """Return the properties that were typed.
 
@@ -120,7 +102,9 @@ def read_properties(declared: Sequence[tuple[str, str]] | None, columns: Columns
     InputError
         If there are none, or one cannot be read.
     """
-    return [OPTIONS[name].read(name, text, columns) for name, text in check_declared(declared)]
+    by_option = {spelling.option: (spelling.form, kind) for spelling, kind in spelled().items()}
+    typed = [(*by_option[name], name, text) for name, text in check_declared(declared)]
+    return [READERS[form](kind, name, text, columns) for form, kind, name, text in typed]
 
 
 def check_declared(declared: Sequence[tuple[str, str]] | None) -> Sequence[tuple[str, str]]:
@@ -132,52 +116,53 @@ def check_declared(declared: Sequence[tuple[str, str]] | None) -> Sequence[tuple
     return declared
 
 
-def _plain(kind: Callable[[Any], Any]) -> Callable[[str, str, Columns], Any]:
-    return lambda name, text, columns: kind(columns.only(name, text))
+def _plain(kind: Build, name: str, text: str, columns: Columns) -> Property:
+    return kind(columns.only(name, text))
 
 
-def _with_number(kind: Callable[[Any, float], Any]) -> Callable[[str, str, Columns], Any]:
-    def read(name: str, text: str, columns: Columns) -> Any:
-        feature, rest = columns.then(name, text, "FEATURE:NUMBER")
-        return kind(feature, _number(name, text, rest))
-
-    return read
+def _with_number(kind: Build, name: str, text: str, columns: Columns) -> Property:
+    feature, rest = columns.then(name, text, Form.FEATURE_NUMBER)
+    return kind(feature, _number(name, text, rest))
 
 
-def _ordered(name: str, text: str, columns: Columns) -> Any:
-    feature, rest = columns.then(name, text, "FEATURE:FIRST,...,LAST")
-    return Ordered(feature, columns.categories(name, feature, rest))
+def _with_order(kind: Build, name: str, text: str, columns: Columns) -> Property:
+    feature, rest = columns.then(name, text, Form.FEATURE_ORDER)
+    return kind(feature, columns.categories(name, feature, rest))
 
 
-def _invariant(name: str, text: str, columns: Columns) -> Any:
+def _with_values(kind: Build, name: str, text: str, columns: Columns) -> Property:
     """Categories need no list: their order does not matter, so all that occur will do."""
     feature = columns.feature(text)
     if feature is None:
         feature, rest = columns.then(name, text, "FEATURE or FEATURE:VALUE,...,VALUE")
-        return Invariant(feature, order=columns.categories(name, feature, rest))
+        return kind(feature, order=columns.categories(name, feature, rest))
     values = tables.column(columns.table, tables.locate(columns.table, feature))
     present = [value for value in dict.fromkeys(values.tolist()) if not tables.is_missing(value)]
     if any(isinstance(value, str) for value in present):
-        return Invariant(feature, order=sorted(present, key=str))
-    return Invariant(feature)
+        return kind(feature, order=sorted(present, key=str))
+    return kind(feature)
 
 
-def _unimodal(name: str, text: str, columns: Columns) -> Any:
+def _with_peak(kind: Build, name: str, text: str, columns: Columns) -> Property:
     feature = columns.feature(text)
     if feature is not None:
-        return Unimodal(feature)
+        return kind(feature)
     feature, rest = columns.then(name, text, "FEATURE or FEATURE:PEAK")
-    return Unimodal(feature, peak=_number(name, text, rest))
+    return kind(feature, peak=_number(name, text, rest))
 
 
-def _bounded(name: str, text: str, columns: Columns) -> Any:  # noqa: ARG001
+def _of_two(kind: Build, name: str, text: str, columns: Columns) -> Property:
+    return kind(*columns.pair(name, text))
+
+
+def _limits(kind: Build, name: str, text: str, columns: Columns) -> Property:  # noqa: ARG001
     ends = [end.strip() for end in text.split(",")]
     if len(ends) != 2:
         raise InputError(
-            f"--{name} {text!r} is not of the form LOWEST,HIGHEST; leave one of them empty for no limit there."
+            f"--{name} {text!r} is not of the form {Form.LIMITS}; leave one of them empty for no limit there."
         )
     low, high = (_number(name, text, end) if end else None for end in ends)
-    return Bounded(-inf if low is None else low, inf if high is None else high)
+    return kind(-inf if low is None else low, inf if high is None else high)
 
 
 def _number(name: str, text: str, written: str) -> float:
@@ -187,26 +172,13 @@ def _number(name: str, text: str, written: str) -> float:
         raise InputError(f"--{name} {text!r} has {written!r} where a number is expected.") from error
 
 
-OPTIONS = {
-    "increasing": Option("FEATURE", "predictions never fall as it grows", _plain(Increasing)),
-    "decreasing": Option("FEATURE", "predictions never rise as it grows", _plain(Decreasing)),
-    "convex": Option("FEATURE", "each further unit adds no less", _plain(Convex)),
-    "concave": Option("FEATURE", "each further unit adds no more", _plain(Concave)),
-    "ordered": Option("FEATURE:FIRST,...,LAST", "predictions follow the order of its categories", _ordered),
-    "invariant": Option("FEATURE[:VALUE,...]", "it does not matter", _invariant),
-    "unimodal": Option("FEATURE[:PEAK]", "one peak, anywhere or known", _unimodal),
-    "lipschitz": Option("FEATURE:NUMBER", "bounded change for each unit", _with_number(Lipschitz)),
-    "slope-at-least": Option("FEATURE:NUMBER", "least change for each unit", _with_number(SlopeAtLeast)),
-    "slope-at-most": Option("FEATURE:NUMBER", "largest change for each unit", _with_number(SlopeAtMost)),
-    "bounded": Option("LOWEST,HIGHEST", "predictions stay within limits", _bounded),
-    "dominates": Option(
-        "FEATURE,FEATURE",
-        "a unit of the one matters at least as much as one of the other",
-        lambda name, text, columns: Dominates(*columns.pair(name, text)),
-    ),
-    "diminishing-returns": Option(
-        "FEATURE,FEATURE",
-        "the more of the one, the less a unit of the other adds",
-        lambda name, text, columns: DiminishingReturns(*columns.pair(name, text)),
-    ),
+#: How what is typed beside a property is read, by its form.
+READERS: dict[Form, Callable[[Build, str, str, Columns], Property]] = {
+    Form.FEATURE: _plain,
+    Form.FEATURE_NUMBER: _with_number,
+    Form.FEATURE_PEAK: _with_peak,
+    Form.FEATURE_ORDER: _with_order,
+    Form.FEATURE_VALUES: _with_values,
+    Form.FEATURES: _of_two,
+    Form.LIMITS: _limits,
 }

@@ -32,6 +32,7 @@ from typing import Any, ClassVar, TypeAlias, cast
 import numpy as np
 
 from alignconf._typing import BoolArray, Feature, FloatArray, IntArray
+from alignconf.contract.spelling import Spelling
 from alignconf.errors import InputError
 from alignconf.tables.checks import check_number
 
@@ -54,6 +55,8 @@ DECLARATIONS = ("direction", "cuts", "is_linear", "max_length", "chains")
 
 class Property(ABC):
     """A set of functions, given by what a tester would ask. Immutable; its ``repr`` is the call that builds it."""
+
+    spelling: ClassVar[Spelling | None] = None
 
     @property
     @abstractmethod
@@ -321,8 +324,7 @@ def check_feature(feature: Any) -> Feature:
             f"feature must be a column name or a column position, got {feature!r} of type "
             f"{type(feature).__name__}; for several features combine one property each with AllOf."
         )
-    named: Feature = _python_scalar(feature)
-    return named
+    return cast(Feature, _python_scalar(feature))
 
 
 def _is_hashable(value: Any) -> bool:

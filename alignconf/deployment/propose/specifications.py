@@ -1,21 +1,27 @@
 r"""Specifications: properties that people, or language models, have written down, read as data.
 
 A file holds a list of entries in JSON or YAML, each of them a mapping with some of the keys ``type``, ``feature``,
-``features``, ``direction``, ``region``, ``order``, ``bounds``, ``tol``, ``rationale`` and ``source``. The vocabulary is
-closed: a key or a type that is not in it is refused, and so is a value of the wrong kind.
+``features``, ``direction``, ``region``, ``order``, ``bounds``, ``number``, ``tol``, ``rationale`` and ``source``. The
+vocabulary is closed: a key or a type that is not in it is refused, and so is a value of the wrong kind. Types are the properties
+that can be typed (:class:`alignconf.contract.spelling.Spelling`), and two that stand for several of them.
 
-===================  =====================================  ==========================================================
-type                 needs                                  means
-===================  =====================================  ==========================================================
-monotone             feature, direction                     increasing or decreasing
-concave, convex      feature
-unimodal, constant   feature
-ordered              feature, order                         predictions follow the order of the categories
-slope                feature, bounds: [low, high]           change per unit, null for no limit on a side
-bounded              bounds: [low, high]                    predictions within limits, null for none on a side
-dominates            features: [one, other]                 a unit of the one matters at least as much as of the other
-diminishing returns  features: [one, other]                 the more of the one, the less the other adds
-===================  =====================================  ==========================================================
+==============================================================  =============================  ==========================
+type                                                            needs                          means
+==============================================================  =============================  ==========================
+increasing, decreasing, concave, convex, unimodal, constant     feature
+ordered                                                         feature, order                 predictions follow the
+                                                                                               order of the categories
+lipschitz, slope at least, slope at most                        feature, number                change per unit
+bounded                                                         bounds: [low, high]            predictions within limits,
+                                                                                               null for none on a side
+dominates                                                       features: [one, other]         a unit of the one matters
+                                                                                               at least as much
+diminishing returns                                             features: [one, other]         the more of the one, the
+                                                                                               less the other adds
+monotone                                                        feature, direction             increasing or decreasing
+slope                                                           feature, bounds: [low, high]   change per unit, null for no
+                                                                                               limit on a side
+==============================================================  =============================  ==========================
 
 **Nothing is executed.** Texts are compared with the vocabulary and with column names and are shown, escaped; none is evaluated,
 imported, formatted into code or used as a path. YAML is read by ``yaml.safe_load`` and must hold no tags, anchors or aliases;
@@ -24,56 +30,41 @@ size, depth and length are limited before anything is built. The package calls n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from alignconf._typing import Feature
 from alignconf.contract.property import Property
+from alignconf.contract.spelling import Form
+from alignconf.deployment.propose.plain_data import LARGEST_TEXT, from_json, from_yaml, text_of
 from alignconf.errors import AlignConfError, InputError
-from alignconf.properties import (
-    AllOf,
-    Bounded,
-    Concave,
-    Convex,
-    Decreasing,
-    DiminishingReturns,
-    Dominates,
-    Increasing,
-    Invariant,
-    Ordered,
-    SlopeAtLeast,
-    SlopeAtMost,
-    Unimodal,
-)
+from alignconf.properties import AllOf, Decreasing, Increasing, SlopeAtLeast, SlopeAtMost
+from alignconf.properties.declare import spelled
 
 __all__ = ["Malformed", "Specification", "read_specifications"]
 
-LARGEST_TEXT = 1_000_000
 MOST_ENTRIES = 1000
 LONGEST_WORDS = 1000
 LONGEST_NAME = 200
 MOST_CATEGORIES = 100
-DEEPEST = 5
 
-#: For each type: what it needs beyond itself.
-NEEDS: dict[str, tuple[str, ...]] = {
-    "monotone": ("feature", "direction"),
-    "concave": ("feature",),
-    "convex": ("feature",),
-    "unimodal": ("feature",),
-    "constant": ("feature",),
-    "ordered": ("feature", "order"),
-    "slope": ("feature", "bounds"),
-    "bounded": ("bounds",),
-    "dominates": ("features",),
-    "diminishing returns": ("features",),
+#: What a type needs beside itself, by the form in which its property is typed.
+NEEDED: dict[Form, tuple[str, ...]] = {
+    Form.FEATURE: ("feature",),
+    Form.FEATURE_PEAK: ("feature",),
+    Form.FEATURE_VALUES: ("feature",),
+    Form.FEATURE_ORDER: ("feature", "order"),
+    Form.FEATURE_NUMBER: ("feature", "number"),
+    Form.FEATURES: ("features",),
+    Form.LIMITS: ("bounds",),
 }
+#: The same of types that stand for several properties.
+SEVERAL: dict[str, tuple[str, ...]] = {"monotone": ("feature", "direction"), "slope": ("feature", "bounds")}
 OPTIONAL = ("region", "tol", "rationale", "source")
-KEYS = ("type", "feature", "features", "direction", "region", "order", "bounds", "tol", "rationale", "source")
+KEYS = ("type", "feature", "features", "direction", "region", "order", "bounds", "number", "tol", "rationale", "source")
 
 
 @dataclass(frozen=True)
@@ -153,10 +144,10 @@ def read_specifications(source: str | Path) -> tuple[Entry, ...]:
     >>> read_specifications('[{"type": "exec", "feature": "age"}]')[0].reason[:38]
     "type 'exec' is not in the vocabulary; "
     """
-    text, is_json = _text_of(source)
+    text, is_json = text_of(source)
     if len(text) > LARGEST_TEXT:
         raise InputError(f"source holds {len(text)} characters; expected at most {LARGEST_TEXT}. Split the list.")
-    entries = _from_json(text) if is_json else _from_yaml(text)
+    entries = from_json(text) if is_json else from_yaml(text)
     if not isinstance(entries, list):
         raise InputError(
             f"source holds a {type(entries).__name__}; expected a list of specifications, such as "
@@ -165,88 +156,6 @@ def read_specifications(source: str | Path) -> tuple[Entry, ...]:
     if len(entries) > MOST_ENTRIES:
         raise InputError(f"source holds {len(entries)} entries; expected at most {MOST_ENTRIES}. Split the list.")
     return tuple(_read(position, entry) for position, entry in enumerate(entries))
-
-
-def _text_of(source: Any) -> tuple[str, bool]:
-    """Return a text, and whether it is JSON."""
-    if not isinstance(source, (str, Path)):
-        raise InputError(f"source must be a path or a text, got {type(source).__name__}; give the path of the file.")
-    is_path = isinstance(source, Path) or (
-        "\n" not in source and len(source) < 1000 and source.lower().endswith((".json", ".yaml", ".yml"))
-    )
-    if not is_path:
-        return str(source), str(source).lstrip()[:1] in ("[", "{")
-    path = Path(source)
-    if path.suffix.lower() not in (".json", ".yaml", ".yml"):
-        raise InputError(f"source is the path {str(path)!r}; expected a file that ends in .json, .yaml or .yml.")
-    try:
-        with path.open(encoding="utf-8") as file:
-            return file.read(LARGEST_TEXT + 1), path.suffix.lower() == ".json"
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"source {str(path)!r} cannot be read: {error}. Give the path of a file in UTF-8.") from error
-
-
-def _from_json(text: str) -> Any:
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({key for key, _ in pairs}) < len(pairs):
-            raise ValueError("a key is given twice")
-        return dict(pairs)
-
-    def finite(word: str) -> Any:
-        raise ValueError(f"{word} is not a number")
-
-    try:
-        return json.loads(text, object_pairs_hook=once, parse_constant=finite)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"source is not JSON: {str(error)[:200]}. Correct the text.") from error
-
-
-def _from_yaml(text: str) -> Any:
-    try:
-        import yaml
-    except ImportError as error:
-        raise ImportError("YAML needs PyYAML: install alignconf[yaml], or write the list as JSON.") from error
-    try:
-        depth = 0
-        for token in yaml.scan(text, Loader=yaml.SafeLoader):
-            if isinstance(token, (yaml.TagToken, yaml.AnchorToken, yaml.AliasToken)):
-                raise InputError(
-                    f"source uses YAML's {type(token).__name__[:-5].lower()} in line {token.start_mark.line + 1}; expected "
-                    "plain lists, mappings, texts and numbers."
-                )
-            opens = (
-                yaml.BlockSequenceStartToken,
-                yaml.BlockMappingStartToken,
-                yaml.FlowSequenceStartToken,
-                yaml.FlowMappingStartToken,
-            )
-            closes = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
-            depth += isinstance(token, opens) - isinstance(token, closes)
-            if depth > 2 * DEEPEST:
-                raise InputError(
-                    f"source is nested more than {2 * DEEPEST} deep; expected a flat list of specifications."
-                )
-        _refuse_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader))
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"source is not YAML: {str(error)[:200]}. Correct the text.") from error
-
-
-def _refuse_repeated_keys(node: Any) -> None:
-    """Refuse a mapping of YAML's that gives a key twice, of which the loader would keep one."""
-    if type(node).__name__ == "MappingNode":
-        keys = [key.value for key, _ in node.value if type(key).__name__ == "ScalarNode"]
-        if len(set(keys)) < len(keys):
-            raise InputError(
-                f"source gives a key twice in the mapping of line {node.start_mark.line + 1}; keep one of them."
-            )
-        for _, value in node.value:
-            _refuse_repeated_keys(value)
-    elif type(node).__name__ == "SequenceNode":
-        for value in node.value:
-            _refuse_repeated_keys(value)
 
 
 def _read(position: int, entry: Any) -> Entry:
@@ -260,25 +169,31 @@ def _read(position: int, entry: Any) -> Entry:
         return Malformed(position, str(error), _shown(entry), **short)
 
 
+def needs_of_types() -> dict[str, tuple[str, ...]]:
+    """Return what each type needs beside itself."""
+    return {spelling.key: NEEDED[spelling.form] for spelling in spelled()} | SEVERAL
+
+
 def _specification(position: int, entry: Any) -> Specification:
     if not isinstance(entry, Mapping):
         raise InputError(f"the entry is a {type(entry).__name__}; expected a mapping with a type.")
     unknown = [key for key in entry if key not in KEYS]
     if unknown:
         raise InputError(f"key {_shown(unknown[0])} is not in the vocabulary; expected some of {', '.join(KEYS)}.")
-    kind = entry.get("type")
-    if not isinstance(kind, str) or kind not in NEEDS:
-        raise InputError(f"type {_shown(kind)} is not in the vocabulary; expected one of {', '.join(NEEDS)}.")
-    missing = [key for key in NEEDS[kind] if key not in entry]
+    kind, types = entry.get("type"), needs_of_types()
+    if not isinstance(kind, str) or kind not in types:
+        raise InputError(f"type {_shown(kind)} is not in the vocabulary; expected one of {', '.join(types)}.")
+    needs = types[kind]
+    missing = [key for key in needs if key not in entry]
     if missing:
-        raise InputError(f"{missing[0]} is missing; type {kind!r} needs {' and '.join(NEEDS[kind])}.")
-    surplus = [key for key in entry if key not in ("type", *NEEDS[kind], *OPTIONAL)]
+        raise InputError(f"{missing[0]} is missing; type {kind!r} needs {' and '.join(needs)}.")
+    surplus = [key for key in entry if key not in ("type", *needs, *OPTIONAL)]
     if surplus:
         raise InputError(f"type {kind!r} takes no {surplus[0]}; leave it out.")
     words = {key: _words(key, entry.get(key, "")) for key in ("rationale", "source")}
     features = _features(entry)
     tol = entry.get("tol", 0)
-    if isinstance(tol, bool) or not isinstance(tol, (int, float)) or not isfinite(tol) or tol < 0:
+    if not _is_number(tol) or tol < 0:
         raise InputError(f"tol must be a finite number of at least 0, got {_shown(tol)}.")
     if tol and kind == "bounded":
         raise InputError("type 'bounded' takes no tol; widen the bounds instead.")
@@ -294,36 +209,33 @@ def _specification(position: int, entry: Any) -> Specification:
 
 def _declared(kind: str, entry: Mapping[str, Any], features: tuple[Feature, ...], tol: float) -> Property:
     """Return the property that an entry declares."""
-    simple: dict[str, type[Concave | Convex | Unimodal | Invariant]] = {
-        "concave": Concave,
-        "convex": Convex,
-        "unimodal": Unimodal,
-        "constant": Invariant,
-    }
-    if kind in simple:
-        return simple[kind](features[0], tol=tol)
     if kind == "monotone":
         directions = {"increasing": Increasing, "decreasing": Decreasing}
         direction = entry["direction"]
         if not isinstance(direction, str) or direction not in directions:
             raise InputError(f"direction must be 'increasing' or 'decreasing', got {_shown(direction)}.")
         return directions[direction](features[0], tol=tol)
-    if kind == "ordered":
-        return Ordered(features[0], _order(entry["order"]), tol=tol)
-    if kind == "dominates":
-        return Dominates(features[0], features[1], tol=tol)
-    if kind == "diminishing returns":
-        return DiminishingReturns(features[0], features[1], tol=tol)
+    if kind == "slope":
+        return _slopes(entry, features[0], tol)
+    build, form = next((kind_of, spelling.form) for spelling, kind_of in spelled().items() if spelling.key == kind)
+    if form is Form.LIMITS:
+        low, high = _limits(entry["bounds"])
+        return build(-inf if low is None else low, inf if high is None else high)
+    values: list[Any] = list(features)
+    if form is Form.FEATURE_ORDER:
+        values.append(_order(entry["order"]))
+    elif form is Form.FEATURE_NUMBER:
+        values.append(_finite("number", entry["number"]))
+    return build(*values, tol=tol)
+
+
+def _slopes(entry: Mapping[str, Any], feature: Feature, tol: float) -> Property:
     low, high = _limits(entry["bounds"])
-    if kind == "bounded":
-        return Bounded(
-            *(limit if limit is not None else sign for limit, sign in ((low, float("-inf")), (high, float("inf"))))
-        )
     sides: list[Property] = []
     if low is not None:
-        sides.append(SlopeAtLeast(features[0], low, tol=tol))
+        sides.append(SlopeAtLeast(feature, low, tol=tol))
     if high is not None:
-        sides.append(SlopeAtMost(features[0], high, tol=tol))
+        sides.append(SlopeAtMost(feature, high, tol=tol))
     return sides[0] if len(sides) == 1 else AllOf(*sides)
 
 
@@ -355,7 +267,7 @@ def _order(value: Any) -> list[Any]:
 
 def _limits(value: Any) -> tuple[float | None, float | None]:
     def is_limit(limit: Any) -> bool:
-        return limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and isfinite(limit))
+        return limit is None or _is_number(limit)
 
     if not isinstance(value, list) or len(value) != 2 or not all(map(is_limit, value)) or value == [None, None]:
         raise InputError(f"bounds must be a list of two numbers, one of which may be null, got {_shown(value)}.")
@@ -363,6 +275,16 @@ def _limits(value: Any) -> tuple[float | None, float | None]:
     if low is not None and high is not None and low > high:
         raise InputError(f"bounds must not be the wrong way round, got {_shown(value)}; swap them.")
     return low, high
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+
+
+def _finite(key: str, value: Any) -> float:
+    if not _is_number(value):
+        raise InputError(f"{key} must be a finite number, got {_shown(value)}.")
+    return float(value)
 
 
 def _region(value: Any) -> tuple[tuple[Feature, tuple[Any, ...]], ...]:

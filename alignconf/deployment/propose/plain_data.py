@@ -1,0 +1,99 @@
+"""A text in JSON or YAML, read as data: nothing in it is executed, and size and depth are limited before anything is built."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from alignconf.errors import InputError
+
+__all__ = ["LARGEST_TEXT", "from_json", "from_yaml", "text_of"]
+
+LARGEST_TEXT = 1_000_000
+DEEPEST = 5
+
+
+def text_of(source: Any) -> tuple[str, bool]:
+    """Return a text, and whether it is JSON."""
+    if not isinstance(source, (str, Path)):
+        raise InputError(f"source must be a path or a text, got {type(source).__name__}; give the path of the file.")
+    is_path = isinstance(source, Path) or (
+        "\n" not in source and len(source) < 1000 and source.lower().endswith((".json", ".yaml", ".yml"))
+    )
+    if not is_path:
+        return str(source), str(source).lstrip()[:1] in ("[", "{")
+    path = Path(source)
+    if path.suffix.lower() not in (".json", ".yaml", ".yml"):
+        raise InputError(f"source is the path {str(path)!r}; expected a file that ends in .json, .yaml or .yml.")
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(LARGEST_TEXT + 1), path.suffix.lower() == ".json"
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"source {str(path)!r} cannot be read: {error}. Give the path of a file in UTF-8.") from error
+
+
+def from_json(text: str) -> Any:
+    """Return what a text in JSON holds; a key given twice, and what is no number, are refused."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({key for key, _ in pairs}) < len(pairs):
+            raise ValueError("a key is given twice")
+        return dict(pairs)
+
+    def finite(word: str) -> Any:
+        raise ValueError(f"{word} is not a number")
+
+    try:
+        return json.loads(text, object_pairs_hook=once, parse_constant=finite)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"source is not JSON: {str(error)[:200]}. Correct the text.") from error
+
+
+def from_yaml(text: str) -> Any:
+    """Return what a text in YAML holds, plain lists, mappings, texts and numbers only."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise ImportError("YAML needs PyYAML: install alignconf[yaml], or write the list as JSON.") from error
+    try:
+        depth = 0
+        for token in yaml.scan(text, Loader=yaml.SafeLoader):
+            if isinstance(token, (yaml.TagToken, yaml.AnchorToken, yaml.AliasToken)):
+                raise InputError(
+                    f"source uses YAML's {type(token).__name__[:-5].lower()} in line {token.start_mark.line + 1}; expected "
+                    "plain lists, mappings, texts and numbers."
+                )
+            opens = (
+                yaml.BlockSequenceStartToken,
+                yaml.BlockMappingStartToken,
+                yaml.FlowSequenceStartToken,
+                yaml.FlowMappingStartToken,
+            )
+            closes = (yaml.BlockEndToken, yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken)
+            depth += isinstance(token, opens) - isinstance(token, closes)
+            if depth > 2 * DEEPEST:
+                raise InputError(
+                    f"source is nested more than {2 * DEEPEST} deep; expected a flat list of specifications."
+                )
+        _refuse_repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader))
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"source is not YAML: {str(error)[:200]}. Correct the text.") from error
+
+
+def _refuse_repeated_keys(node: Any) -> None:
+    """Refuse a mapping of YAML's that gives a key twice, of which the loader would keep one."""
+    if type(node).__name__ == "MappingNode":
+        keys = [key.value for key, _ in node.value if type(key).__name__ == "ScalarNode"]
+        if len(set(keys)) < len(keys):
+            raise InputError(
+                f"source gives a key twice in the mapping of line {node.start_mark.line + 1}; keep one of them."
+            )
+        for _, value in node.value:
+            _refuse_repeated_keys(value)
+    elif type(node).__name__ == "SequenceNode":
+        for value in node.value:
+            _refuse_repeated_keys(value)
