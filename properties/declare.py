@@ -95,8 +95,8 @@ def _of_feature(feature: Feature, spec: Any) -> list[Property]:
             return []
         if word in _WORDS:
             return [_WORDS[word](feature)]
-    known = ", ".join(repr(word) for word in _WORDS)
+    words = ", ".join(repr(word) for word in _WORDS)
     raise InputError(
-        f"properties asks {spec!r} of feature {feature!r}; expected one of {known}, 0 for nothing, "
+        f"properties asks {spec!r} of feature {feature!r}; expected one of {words}, 0 for nothing, "
         "or a property such as Increasing."
     )
