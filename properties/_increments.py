@@ -34,7 +34,7 @@ class Increments(LineProperty):
         """Return the least and the largest change over given distances, two arrays of their shape, infinite if free."""
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """``g(u') - g(u) <= hi`` and ``g(u) - g(u') <= -lo``, where they say anything."""
+        """Demand ``g(u') - g(u) <= hi`` and ``g(u) - g(u') <= -lo``, where these say anything."""
         low, high = self.increments(np.diff(places, axis=-1)[..., 0])
         below, above = self.is_bounded
         sides = [([-1.0, 1.0], high)] * above + [([1.0, -1.0], -low)] * below
@@ -43,23 +43,23 @@ class Increments(LineProperty):
         return np.broadcast_to(coefficients, (*bounds.shape, 2)), bounds
 
     def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
-        """Exact, by dynamic programming over the derivative of the cost."""
+        """Return the exact projection, by dynamic programming over the derivative of the cost."""
         nearest: FloatArray = increments_least_squares(lines, *self.increments(np.diff(knots)), weights)
         return nearest
 
     def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """Envelope of the cones that stand on the points."""
+        """Return the envelope of the cones that stand on the points."""
         upper: FloatArray = increments_upper(lines, *self.increments(np.diff(knots)))
         return upper
 
     def lower(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """Envelope of the cones that hang from the points: the upper one of ``-g``."""
+        """Return the envelope of the cones that hang from the points: the upper one of ``-g``."""
         low, high = self.increments(np.diff(knots))
         lower: FloatArray = -increments_upper(-lines, -high, -low)
         return lower
 
     def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
-        """What both neighbours allow over the distance to them."""
+        """Return what both neighbours allow over the distance to each."""
         before, after = cells.gaps
         (low_before, high_before), (low_after, high_after) = self.increments(before), self.increments(after)
         low = np.maximum(limit_below(cells.left + low_before), limit_below(cells.right - high_after))

@@ -55,7 +55,7 @@ class Bounded(OrbitProperty):
             raise InputError(f"Bounded takes no tolerance, got tol={self.tol:g}; widen the limits instead.")
 
     def __repr__(self) -> str:
-        """Return the call that builds this property; a limit that there is not needs no writing."""
+        """Return the call that builds this property; an infinite limit is left out."""
         lo, hi = (value.item() if isinstance(value, np.generic) else value for value in (self.lo, self.hi))
         if lo == -inf:
             return f"Bounded(hi={hi!r})"
@@ -73,18 +73,18 @@ class Bounded(OrbitProperty):
         return float(self.lo), float(self.hi)
 
     def labels(self, n_points: int) -> tuple[str, ...]:
-        """The row itself."""
+        """Return the row itself, in words."""
         return ("the row itself",)
 
     def orbit(self, table: Table) -> list[Table]:
-        """The row itself."""
+        """Return the row itself."""
         return [table]
 
     def demands(self, n_points: int) -> tuple[FloatArray, FloatArray]:
-        """``g <= hi`` and ``-g <= -lo``, where they say anything."""
+        """Demand ``g <= hi`` and ``-g <= -lo``, where these say anything."""
         sides = [(1.0, float(self.hi))] * (self.hi < inf) + [(-1.0, -float(self.lo))] * (self.lo > -inf)
         return np.array([[sign] for sign, _ in sides]), np.array([bound for _, bound in sides])
 
     def nearest(self, values: FloatArray, same: IntArray, norm: str) -> FloatArray:
-        """Clip."""
+        """Return the values clipped to the limits."""
         return np.clip(values, *self.limits)

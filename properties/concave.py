@@ -47,21 +47,21 @@ class Concave(LineProperty):
     max_length = 2.0
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The middle of three points lies on or above the chord."""
+        """Demand that the middle of three points lie on or above the chord."""
         return above_chord(places)
 
     def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
-        """Concave regression of each line."""
+        """Return the concave regression of each line."""
         nearest: FloatArray = concave_least_squares(lines, knots, weights)
         return nearest
 
     def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """Concave majorant."""
+        """Return the concave majorants."""
         upper: FloatArray = concave_upper(lines, knots)
         return upper
 
     def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
-        """The straight line between repaired knots; anything on lines that needed no repair."""
+        """Return the straight line between repaired knots; no limits on lines that needed no repair."""
         return straight_where_changed(cells)
 
 

@@ -43,20 +43,20 @@ class Convex(LineProperty):
     max_length = 2.0
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The middle of three points lies on or below the chord."""
+        """Demand that the middle of three points lie on or below the chord."""
         coefficients, bounds = above_chord(places)
         return -coefficients, bounds
 
     def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
-        """Convex regression of each line."""
+        """Return the convex regression of each line."""
         nearest: FloatArray = -concave_least_squares(-lines, knots, weights)
         return nearest
 
     def lower(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """Convex minorant."""
+        """Return the convex minorants."""
         lower: FloatArray = -concave_upper(-lines, knots)
         return lower
 
     def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
-        """The straight line between repaired knots; anything on lines that needed no repair."""
+        """Return the straight line between repaired knots; no limits on lines that needed no repair."""
         return straight_where_changed(cells)

@@ -99,8 +99,8 @@ def _of_feature(feature: Feature, spec: Any) -> list[Property]:
         word = spec.lower() if isinstance(spec, str) else SIGNS.get(spec)
         if word in words():
             return [words()[word](feature)]
-    known = ", ".join(map(repr, [*words(), *SIGNS]))
+    choices = ", ".join(map(repr, [*words(), *SIGNS]))
     raise InputError(
-        f"properties asks {spec!r} of feature {feature!r}; expected one of {known}, 0 for nothing, "
+        f"properties asks {spec!r} of feature {feature!r}; expected one of {choices}, 0 for nothing, "
         "or a property such as Increasing."
     )

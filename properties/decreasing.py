@@ -48,28 +48,28 @@ class Decreasing(LineProperty):
     direction = -1
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """``g(u') - g(u) <= 0``; see :meth:`LineProperty.demands`."""
+        """Demand ``g(u') - g(u) <= 0``; see :meth:`LineProperty.demands`."""
         shape = places.shape[:-1]
         return np.broadcast_to([-1.0, 1.0], (*shape, 1, 1, 2)), np.zeros((*shape, 1, 1))
 
     def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
-        """Antitonic regression of each line."""
+        """Return the antitonic regression of each line."""
         nearest: FloatArray = -isotonic_least_squares(-lines, weights)
         return nearest
 
     def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """Running maximum from the right."""
+        """Return the running maximum from the right."""
         return np.maximum.accumulate(lines[:, ::-1], axis=1)[:, ::-1]
 
     def lower(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """Running minimum from the left."""
+        """Return the running minimum from the left."""
         return np.minimum.accumulate(lines, axis=1)
 
     def midpoint(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """Midway between the envelopes, in one pass."""
+        """Return the lines midway between the envelopes, in one pass."""
         midpoint: FloatArray = -isotonic_midpoint(-lines)
         return midpoint
 
     def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
-        """Nothing below the right neighbour, nothing above the left one."""
+        """Return the value of the right neighbour as lower limit, that of the left neighbour as upper limit."""
         return limit_below(cells.right), limit_above(cells.left)

@@ -46,5 +46,5 @@ class DiminishingReturns(PlaneProperty):
         return words + (f" up to {self.tol:g}" if self.tol else "")
 
     def demands(self) -> tuple[FloatArray, FloatArray]:
-        """The mixed difference of the corners is at most zero."""
+        """Demand that the mixed difference of the corners be at most zero."""
         return np.array([[1.0, -1.0, -1.0, 1.0]]), np.zeros(1)

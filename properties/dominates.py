@@ -64,8 +64,8 @@ class Dominates(Increasing):
 
     def __str__(self) -> str:
         """Return the property in words."""
-        one, other = ("" if unit == 1 else f"{unit:g} of " for unit in self.units)
-        words = f"{one}{self.feature!r} matters at least as much as {other}{self.over!r}"
+        amount, over_amount = ("" if unit == 1 else f"{unit:g} of " for unit in self.units)
+        words = f"{amount}{self.feature!r} matters at least as much as {over_amount}{self.over!r}"
         return words + (f" up to {self.tol:g}" if self.tol else "")
 
     @property

@@ -51,28 +51,28 @@ class Increasing(LineProperty):
     direction = 1
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """``g(u) - g(u') <= 0``; see :meth:`LineProperty.demands`."""
+        """Demand ``g(u) - g(u') <= 0``; see :meth:`LineProperty.demands`."""
         shape = places.shape[:-1]
         return np.broadcast_to([1.0, -1.0], (*shape, 1, 1, 2)), np.zeros((*shape, 1, 1))
 
     def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
-        """Isotonic regression of each line."""
+        """Return the isotonic regression of each line."""
         nearest: FloatArray = isotonic_least_squares(lines, weights)
         return nearest
 
     def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """Running maximum from the left."""
+        """Return the running maximum from the left."""
         return np.maximum.accumulate(lines, axis=1)
 
     def lower(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """Running minimum from the right."""
+        """Return the running minimum from the right."""
         return np.minimum.accumulate(lines[:, ::-1], axis=1)[:, ::-1]
 
     def midpoint(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """Midway between the envelopes, in one pass."""
+        """Return the lines midway between the envelopes, in one pass."""
         midpoint: FloatArray = isotonic_midpoint(lines)
         return midpoint
 
     def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
-        """Nothing below the left neighbour, nothing above the right one."""
+        """Return the value of the left neighbour as lower limit, that of the right neighbour as upper limit."""
         return limit_below(cells.left), limit_above(cells.right)

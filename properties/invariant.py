@@ -60,25 +60,25 @@ class Invariant(LineProperty):
         return InvariantUnder(transforms, **keywords)
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """``g(u) - g(u') <= 0`` and ``g(u') - g(u) <= 0``."""
+        """Demand ``g(u) - g(u') <= 0`` and ``g(u') - g(u) <= 0``."""
         shape = places.shape[:-1]
         return np.broadcast_to([[[1.0, -1.0]], [[-1.0, 1.0]]], (*shape, 2, 1, 2)), np.zeros((*shape, 2, 1))
 
     def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
-        """The weighted mean; a line that is constant already is left alone."""
+        """Return the weighted means; a line that is constant already is left alone."""
         average = total(lines * (weights / total(weights)[..., None]))
         mean = np.clip(average, lines.min(axis=1), lines.max(axis=1))
         return np.broadcast_to(mean[:, None], lines.shape).copy()
 
     def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """The largest value."""
+        """Return the largest value of each line."""
         return np.broadcast_to(lines.max(axis=1, keepdims=True), lines.shape).copy()
 
     def lower(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """The smallest value."""
+        """Return the smallest value of each line."""
         return np.broadcast_to(lines.min(axis=1, keepdims=True), lines.shape).copy()
 
     def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
-        """The value of the neighbours."""
+        """Return the value of the neighbours."""
         value = np.where(np.isnan(cells.left), cells.right, cells.left)
         return value, value

@@ -64,15 +64,15 @@ class InvariantUnder(OrbitProperty):
         return f"invariant under {words}" + (f" up to {self.tol:g}" if self.tol else "")
 
     def labels(self, n_points: int) -> tuple[str, ...]:
-        """The row itself, and where the transforms lead."""
+        """Return the row itself and the transforms, in words."""
         return ("the row itself", *(f"transform {i}" for i in range(1, n_points)))
 
     def orbit(self, table: Table) -> list[Table]:
-        """All points that the transforms lead to."""
+        """Return all points that the transforms lead to."""
         return closure(table, self.transforms)
 
     def demands(self, n_points: int) -> tuple[FloatArray, FloatArray]:
-        """No point above any other."""
+        """Demand that no point be above another."""
         pairs = list(permutations(range(n_points), 2))
         coefficients = np.zeros((len(pairs), n_points))
         for i, (above, below) in enumerate(pairs):
@@ -82,7 +82,7 @@ class InvariantUnder(OrbitProperty):
         return coefficients, np.zeros(len(pairs))
 
     def nearest(self, values: FloatArray, same: IntArray, norm: str) -> FloatArray:
-        """The mean, or the midrange, of the distinct points; with a tolerance all are cut to an interval of that length."""
+        """Return the mean or midrange of the distinct points; with a tolerance, values cut to an interval of that length."""
         # Sorted, so that every point of an orbit comes to the same value bit for bit.
         distinct = np.sort(values[:, np.unique(same)], axis=1)
         low, high = distinct[:, :1], distinct[:, -1:]
@@ -93,7 +93,7 @@ class InvariantUnder(OrbitProperty):
 
 
 def _lowest(ordered: FloatArray, tol: float) -> FloatArray:
-    """Return where the interval of length ``tol`` begins that sorted values (n_orbits, n_points) are cut to: (n_orbits, 1).
+    """Return the lower end of the interval of length ``tol`` to which sorted values (n_orbits, n_points) are cut: (n_orbits, 1).
 
     The least sum of squares has as much to lift to the lower end as to push down to the upper one. Both change linearly
     while the ``i`` smallest values are lifted and the ``j`` largest pushed; without a tolerance it is the mean.
@@ -105,9 +105,9 @@ def _lowest(ordered: FloatArray, tol: float) -> FloatArray:
     corners = np.sort(np.concatenate([ordered, ordered - tol], axis=1), axis=1)
     surplus = np.stack([_surplus(ordered, corner, tol) for corner in corners.T], axis=1)
     # The surplus grows with the lower end: zero between the last corner where it is not positive and the next one.
-    at = np.clip((surplus <= 0).sum(axis=1, keepdims=True) - 1, 0, corners.shape[1] - 2)
-    left, right = (np.take_along_axis(corners, at + k, axis=1) for k in (0, 1))
-    before, after = (np.take_along_axis(surplus, at + k, axis=1) for k in (0, 1))
+    last = np.clip((surplus <= 0).sum(axis=1, keepdims=True) - 1, 0, corners.shape[1] - 2)
+    left, right = (np.take_along_axis(corners, last + k, axis=1) for k in (0, 1))
+    before, after = (np.take_along_axis(surplus, last + k, axis=1) for k in (0, 1))
     rise = np.where(after > before, after - before, 1.0)
     lowest: FloatArray = left + (right - left) * np.clip(-before / rise, 0.0, 1.0)
     return lowest

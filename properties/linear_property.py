@@ -124,12 +124,12 @@ class LinearProperty(OrbitProperty):
             return None
         A, b = (
             np.concatenate([A, *(rows for rows, _ in stated)]),
-            np.concatenate([b + self.tol, *(it for _, it in stated)]),
+            np.concatenate([b + self.tol, *(bounds for _, bounds in stated)]),
         )
         return LinearProperty(points, A, b, words=f"{self} and {other}")
 
     def nearest(self, values: FloatArray, same: IntArray, norm: str) -> FloatArray:
-        """Project onto the inequalities, points that are the same row taken as one."""
+        """Return the projection onto the inequalities; points that are the same row count as one point."""
         A, b = self.demands(len(same))
         distinct, which = np.unique(same, return_inverse=True)
         merged = products(A, np.equal.outer(which.ravel(), np.arange(distinct.size)).astype(np.float64))
@@ -151,9 +151,9 @@ def _columns(points: Sequence[Any]) -> frozenset[Feature] | None:
 
 def _at(rule: LinearProperty, points: Sequence[Any]) -> FloatArray:
     """Return the coefficients of a rule for a longer list of points."""
-    own, _ = rule.demands(0)
-    A = np.zeros((len(own), len(points)))
-    for column, point in zip(own.T, rule.points, strict=True):
+    coefficients, _ = rule.demands(0)
+    A = np.zeros((len(coefficients), len(points)))
+    for column, point in zip(coefficients.T, rule.points, strict=True):
         A[:, list(points).index(point)] += column
     return A
 

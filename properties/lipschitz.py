@@ -45,7 +45,7 @@ class Lipschitz(Increments):
         check_number("L", self.L, above=0)
 
     def increments(self, distances: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Between ``-L h`` and ``L h``."""
+        """Return ``-L h`` and ``L h``."""
         return -self.L * distances, self.L * distances
 
     @property

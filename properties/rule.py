@@ -72,7 +72,7 @@ class Rule(OrbitProperty):
 
     @property
     def is_opaque(self) -> bool:
-        """There is only the function's answer."""
+        """Whether only the function's answer is known: True."""
         return True
 
     def labels(self, n_points: int) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ class Rule(OrbitProperty):
         return [moved(table, point) for point in self.points]
 
     def demands(self, n_points: int) -> tuple[FloatArray, FloatArray]:
-        """There are no inequalities."""
+        """Refuse: a rule has no inequalities."""
         raise TypeError("a Rule has no inequalities")
 
     def accepts(self, values: FloatArray) -> BoolArray:

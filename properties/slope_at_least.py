@@ -49,12 +49,12 @@ class SlopeAtLeast(Increments):
         check_number("slope", self.slope)
 
     def increments(self, distances: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """From ``slope * h`` upwards."""
+        """Return ``slope * h`` and infinity."""
         return self.slope * distances, np.full(distances.shape, np.inf)
 
     @property
     def direction(self) -> int | None:
-        """With a slope of 0 it is increasing."""
+        """Increasing (1) for a slope of 0; None otherwise."""
         return None if self.slope else 1
 
     @property

@@ -49,12 +49,12 @@ class SlopeAtMost(Increments):
         check_number("slope", self.slope)
 
     def increments(self, distances: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Up to ``slope * h``."""
+        """Return minus infinity and ``slope * h``."""
         return np.full(distances.shape, -np.inf), self.slope * distances
 
     @property
     def direction(self) -> int | None:
-        """With a slope of 0 it is decreasing."""
+        """Decreasing (-1) for a slope of 0; None otherwise."""
         return None if self.slope else -1
 
     @property

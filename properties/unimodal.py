@@ -62,21 +62,21 @@ class Unimodal(LineProperty):
 
     @property
     def is_local(self) -> bool:
-        """Only with a known peak: 1, 0, 0, 1 has no three neighbours that tell."""
+        """Whether neighbours tell: only with a known peak, as no three neighbours of 1, 0, 0, 1 do."""
         return super().is_local and self.peak is not None
 
     @property
     def cuts(self) -> tuple[float, ...]:
-        """The peak, if it is known: which of two values must be the larger depends on its side."""
+        """The peak, if known: which of two values must be the larger depends on the side of the peak."""
         return () if self.peak is None else (float(self.peak),)
 
     @property
     def is_linear(self) -> bool:
-        """Only with a known peak: otherwise the middle may exceed either neighbour."""
+        """Whether the peak is known: otherwise the middle may exceed either neighbour."""
         return self.peak is not None
 
     def demands(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """The middle is no lower than one of its neighbours; with a known peak, all pairs on one side are ordered."""
+        """Demand that the middle be no lower than some neighbour; with a known peak, order of all pairs on one side."""
         shape = places.shape[:-1]
         if self.peak is None:
             alternatives = [[1.0, -1.0, 0.0], [0.0, -1.0, 1.0]]
@@ -88,20 +88,22 @@ class Unimodal(LineProperty):
         return coefficients[..., :, None, :], bounds[..., None]
 
     def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
-        """Rising and falling isotonic regression on the two sides of the peak."""
+        """Return the rising and falling isotonic regressions on the two sides of the peak."""
         if self.peak is None:
             split = best_peaks(lines, weights)
             result = np.empty_like(lines)
             for rising in np.unique(split):
-                chosen = split == rising
-                result[chosen] = _two_sides(lines[chosen], weights if weights.ndim == 1 else weights[chosen], rising)
+                same_split = split == rising
+                result[same_split] = _two_sides(
+                    lines[same_split], weights if weights.ndim == 1 else weights[same_split], rising
+                )
             return result
         if self.peak in knots:
             return _with_summit(lines, weights, int(np.searchsorted(knots, self.peak)))
         return _two_sides(lines, weights, int(np.searchsorted(knots, self.peak)))
 
     def upper(self, lines: FloatArray, knots: FloatArray) -> FloatArray:
-        """Smallest unimodal line above: the lower one of the running maxima from both sides."""
+        """Return the smallest unimodal lines above: the lower of the running maxima from both sides."""
         rising = np.maximum.accumulate(lines, axis=1)
         falling = np.maximum.accumulate(lines[:, ::-1], axis=1)[:, ::-1]
         if self.peak is None:
@@ -110,7 +112,7 @@ class Unimodal(LineProperty):
         return np.where(knots == self.peak, lines.max(axis=1, keepdims=True), upper)
 
     def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
-        """Between the neighbours on either side of the peak; no upper limit where the peak may lie between two knots."""
+        """Return the values of the neighbours as limits; no upper limit where the peak may lie between two knots."""
         left, right = cells.left, cells.right
         before, after = cells.index
         if self.peak is None:
@@ -150,9 +152,9 @@ def _with_summit(lines: FloatArray, weights: FloatArray, summit: int) -> FloatAr
     order = np.argsort(-fit[:, sides], axis=1)
     heights = np.take_along_axis(fit[:, sides], order, axis=1)
     of_lines = np.broadcast_to(weights, lines.shape)
-    mass, own = np.take_along_axis(of_lines[:, sides], order, axis=1), of_lines[:, [summit]]
-    total = np.cumsum(np.concatenate([own, mass], axis=1), axis=1)
-    moment = np.cumsum(np.concatenate([own * lines[:, [summit]], mass * heights], axis=1), axis=1)
+    mass, summit_mass = np.take_along_axis(of_lines[:, sides], order, axis=1), of_lines[:, [summit]]
+    total = np.cumsum(np.concatenate([summit_mass, mass], axis=1), axis=1)
+    moment = np.cumsum(np.concatenate([summit_mass * lines[:, [summit]], mass * heights], axis=1), axis=1)
     means = moment / total
     # Pool from the highest value down for as long as it exceeds the mean of all pooled before it.
     pooled = np.cumprod(heights > means[:, :-1], axis=1).sum(axis=1)

@@ -334,7 +334,7 @@ def test_places_are_drawn_with_the_masses_of_the_knots(n_knots: int) -> None:
     law = law_at(np.arange(9.0), [5, 1, 1, 3, 2, 7, 1, 1, 4], n_knots)
     asked = PathQueries(Increasing(0), law).placed(np.zeros((4000, 1)), np.random.default_rng(1).random((4000, 5, 1)))
     root = law.knots.size // 2
-    counts = np.bincount(asked.own.ravel(), minlength=law.knots.size)
+    counts = np.bincount(asked.positions.ravel(), minlength=law.knots.size)
     assert counts[root] == 0
     others = np.arange(law.knots.size) != root
     expected = 20_000 * law.knot_masses[others] / (1 - asked.least_coincidence)
@@ -502,7 +502,7 @@ def test_what_is_certified_is_what_predict_answers(query_law: str) -> None:
         if query_law == "line":
             fails = (np.diff(lines, axis=1) < -1e-12).any(axis=1)
         else:
-            fails = [path_scores(line)[own] > 1e-12 for line, own in zip(lines, asked.own[:, 0], strict=True)]
+            fails = [path_scores(line)[own] > 1e-12 for line, own in zip(lines, asked.positions[:, 0], strict=True)]
         assert np.sum(fails) == count.n_rejected > 0
 
 

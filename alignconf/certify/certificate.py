@@ -292,7 +292,7 @@ def certify(
     levels : sequence of Level
         Where there are several, each has a rate of its own.
     """
-    queries = Queries(alignment.asked, tally.n_rows, tally.failed.shape[-1])
+    queries = Queries(alignment.part_queries, tally.n_rows, tally.failed.shape[-1])
     failed: BoolArray = np.any(tally.failed, axis=0)
     delivered, before, full = (rate_of(failed[:, i], confidence) for i in range(3))
     bounds = distance_bounds(alignment.declared, queries, delivered.upper_bound, confidence, tally.losses)
@@ -357,7 +357,7 @@ def _separately(
     rates: list[tuple[str, ViolationRate]] = []
     promised: list[float | None] = []
     for level in levels if len(levels) > 1 else ():
-        chosen = [i for i, one in enumerate(alignment.asked) if level.covers(one.declared)]
+        chosen = [i for i, one in enumerate(alignment.part_queries) if level.covers(one.declared)]
         of_level: BoolArray = np.any(failed[chosen], axis=0)
         rates.append((f"{level.declared} (alpha = {printed.level(level.alpha)})", rate_of(of_level, confidence)))
         is_sure = calibration.promise.is_rate and calibration.promise.confidence is not None

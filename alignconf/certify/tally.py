@@ -141,8 +141,8 @@ def tallied(
         Whether to keep the queries themselves.
     """
     complete = np.flatnonzero(alignment.complete(table))
-    failed = np.zeros((len(alignment.asked), complete.size, 3, n_queries), dtype=bool)
-    queries = Queries(alignment.asked, complete.size, n_queries)
+    failed = np.zeros((len(alignment.part_queries), complete.size, 3, n_queries), dtype=bool)
+    queries = Queries(alignment.part_queries, complete.size, n_queries)
     sizes, figures, seen = np.zeros(complete.size), np.zeros((complete.size, 3)), None
     if complete.size:
         rows = tables.take(table, complete)

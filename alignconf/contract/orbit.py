@@ -69,7 +69,7 @@ class OrbitProperty(Property):
 
     @property
     def limits(self) -> tuple[float, float] | None:
-        """The interval that all values must lie in, if that is all that is demanded; None otherwise."""
+        """The interval that all values must lie in, if nothing else is demanded; None otherwise."""
         return None
 
     @property
@@ -78,7 +78,7 @@ class OrbitProperty(Property):
         return False
 
     def joined(self, other: OrbitProperty) -> OrbitProperty | None:
-        """Return one property that demands what both do, so that one repair serves both; None if there is none."""
+        """Return one property that demands what both do, so that one repair serves both; None if no property does."""
         return None
 
     @abstractmethod
@@ -128,7 +128,7 @@ Point: TypeAlias = Setting | Callable[[Table], Table]
 
 
 def as_point(name: str, written: Any) -> Point:
-    """Return a point from any way to write one; refuse what is none."""
+    """Return a point from any way to write a point; refuse what is no point."""
     if written is None:
         return Setting(())
     if isinstance(written, Setting):
@@ -190,24 +190,24 @@ def coincidences(points: Sequence[Table]) -> IntArray:
 def closure(table: Table, transforms: Sequence[Point]) -> list[Table]:
     """Return all points that transforms lead to from the rows, the rows themselves first.
 
-    Where fewer are distinct at a row than at others, these come first there, and the row itself stands for the rest: which
-    point is which does not depend on the other rows of the table.
+    Where fewer points are distinct at a row than at others, the distinct points come first there, and the row itself
+    stands for the rest: which point is which does not depend on the other rows of the table.
 
     Raises
     ------
     InputError
-        If they do not come back after ``MAX_POINTS`` points.
+        If the transforms do not come back after ``MAX_POINTS`` points.
     """
     points = [table]
     for start in points:
         for transform in transforms:
             reached = moved(start, transform)
-            if any(tables.same_rows(known, reached).all() for known in points):
+            if any(tables.same_rows(point, reached).all() for point in points):
                 continue
             if len(points) == MAX_POINTS:
                 raise InputError(
-                    f"the transforms {[label(one) for one in transforms]} lead from a row to more than {MAX_POINTS} others "
-                    "without coming back; give transforms that return to where they started, such as a swap."
+                    f"the transforms {[label(transform) for transform in transforms]} lead from a row to more than "
+                    f"{MAX_POINTS} others without coming back; give transforms that return to where they started, such as a swap."
                 )
             points.append(reached)
     return _distinct_first(points)
@@ -228,7 +228,7 @@ def _distinct_first(points: list[Table]) -> list[Table]:
 
 
 def _picked(points: list[Table], which: IntArray) -> Table:
-    """Return the table in which each row is that of one of the points, ``which`` (n_samples,)."""
+    """Return the table that takes each row from the point at position ``which`` (n_samples,)."""
     if (which == which[0]).all():
         return points[which[0]]
     rows = np.arange(which.size)

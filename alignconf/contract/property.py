@@ -61,7 +61,7 @@ class Property(ABC):
     @property
     @abstractmethod
     def parts(self) -> tuple[Property, ...]:
-        """The simple properties that must all hold; a simple property is its own only part."""
+        """The simple properties that must all hold; the only part of a simple property is the property itself."""
 
     @property
     def lines(self) -> tuple[LineProperty, ...]:
@@ -80,16 +80,16 @@ class Property(ABC):
 
     @property
     def is_order(self) -> bool:
-        """Whether this is exactly a demand that one of two points of a line be no larger than the other."""
+        """Whether the property demands only that, of two points of a line, one value be no larger than the other."""
         return len(self.parts) == 1 and any(line.compares_pairs for line in self.lines)
 
     @property
     def constant_features(self) -> tuple[Feature, ...]:
         """Features in which two parts demand opposite things of every pair, so that only a constant satisfies both."""
         opposed = (
-            one.feature
-            for one, other in combinations(self.lines, 2)
-            if one.feature == other.feature and one.opposes(other)
+            first.feature
+            for first, second in combinations(self.lines, 2)
+            if first.feature == second.feature and first.opposes(second)
         )
         return tuple(dict.fromkeys(opposed))
 
@@ -97,12 +97,12 @@ class Property(ABC):
         """Return the call that builds this property: what differs from the defaults, positional ones first."""
         written = []
         declared = fields(cast(Any, self))  # every simple property is a dataclass
-        for one in sorted(declared, key=lambda one: bool(one.kw_only)):
-            value = _python_scalar(getattr(self, one.name))
-            if one.kw_only and value == one.default:
+        for parameter in sorted(declared, key=lambda parameter: bool(parameter.kw_only)):
+            value = _python_scalar(getattr(self, parameter.name))
+            if parameter.kw_only and value == parameter.default:
                 continue
             shown = _shown(value)
-            written.append(f"{one.name}={shown}" if one.kw_only else shown)
+            written.append(f"{parameter.name}={shown}" if parameter.kw_only else shown)
         return f"{type(self).__name__}({', '.join(written)})"
 
 
@@ -172,12 +172,12 @@ class LineProperty(Property):
 
     @property
     def trade(self) -> tuple[Feature, tuple[float, float]] | None:
-        """For lines along which another feature gives way: that feature, and the units of both. None for plain lines."""
+        """The feature that gives way along the lines, and the units of both features; None for plain lines."""
         return None
 
     @property
     def direction(self) -> int | None:
-        r"""Declared where order is all that is demanded of the values at two places :math:`u < u'`, up to ``tol``.
+        r"""The order demanded of the values at two places :math:`u < u'`, up to ``tol``, if nothing else is demanded.
 
         1 for :math:`g(u) \le g(u')`, -1 for :math:`g(u) \ge g(u')`, 0 for both, None for anything else.
         """
@@ -185,7 +185,7 @@ class LineProperty(Property):
 
     @property
     def cuts(self) -> tuple[float, ...] | None:
-        r"""Declared where nothing but the order of places and of values matters: the places on whose sides it depends.
+        r"""The places on whose sides the demanded order depends, if only the order of places and of values matters.
 
         Every alternative is :math:`g(x_i) \le g(x_j)`, and for places that lie alike below, at or above each of the cuts all
         demands are the same. So steps that are cut there can be repaired exactly, and neither a monotone change of the
@@ -195,12 +195,12 @@ class LineProperty(Property):
 
     @property
     def is_linear(self) -> bool:
-        """Declared where no demand has a choice of alternatives: members are a convex set, met by one projection."""
+        """Whether no demand has a choice of alternatives: members are a convex set, met by one projection."""
         return self.direction is not None
 
     @property
     def max_length(self) -> float | None:
-        r"""Declared bound on :math:`\sum_k |a_{ijk}|` over all demands at any places; None where nothing is known.
+        r"""The declared bound on :math:`\sum_k |a_{ijk}|` over all demands at any places; None where no bound is known.
 
         Values within ``tol / max_length`` of a member pass every demand up to ``tol``; without it repairs go all the way.
         """
@@ -213,7 +213,7 @@ class LineProperty(Property):
 
     @property
     def is_local(self) -> bool:
-        """Whether values at some places pass all demands as soon as neighbouring ones do, ``n_points`` at a time.
+        """Whether values at some places pass all demands as soon as neighbouring values do, ``n_points`` at a time.
 
         A property that declares this by ``chains = True`` also promises that such values can be completed to a whole line
         that has the property. With a tolerance neither is so: what neighbours are granted adds up.
@@ -290,31 +290,31 @@ class Cells:
 
     @cached_property
     def index(self) -> tuple[IntArray, IntArray]:
-        """Positions of the knots on the left and on the right; -1 and n_knots where there is none, equal at a knot."""
+        """The positions of the knots on the left and on the right; -1 and n_knots where no knot is, equal at a knot."""
         right = np.searchsorted(self.knots, self.places)
         at_knot = self.knots[np.minimum(right, self.knots.size - 1)] == self.places
         return np.where(at_knot, right, right - 1), right
 
     @cached_property
     def left(self) -> FloatArray:
-        """Value at the knot on the left (at the place itself if it is a knot); NaN where there is none."""
+        """The value at the knot on the left (at the place itself if the place is a knot); NaN where no knot is."""
         return self._at(self.index[0])
 
     @cached_property
     def right(self) -> FloatArray:
-        """Value at the knot on the right (at the place itself if it is a knot); NaN where there is none."""
+        """The value at the knot on the right (at the place itself if the place is a knot); NaN where no knot is."""
         return self._at(self.index[1])
 
     @cached_property
     def gaps(self) -> tuple[FloatArray, FloatArray]:
-        """Distances to the knots on the left and on the right, finite everywhere."""
+        """The distances to the knots on the left and on the right, finite everywhere."""
         left, right = (np.clip(index, 0, self.knots.size - 1) for index in self.index)
         return self.places - self.knots[left], self.knots[right] - self.places
 
     def _at(self, index: IntArray) -> FloatArray:
-        inside = (index >= 0) & (index < self.knots.size)
+        is_knot = (index >= 0) & (index < self.knots.size)
         values = self.lines[np.arange(len(index)), np.clip(index, 0, self.knots.size - 1)]
-        return np.where(inside, values, np.nan)
+        return np.where(is_knot, values, np.nan)
 
 
 def check_feature(feature: Any) -> Feature:
@@ -338,7 +338,7 @@ def _is_hashable(value: Any) -> bool:
 def centred(lines: FloatArray, upper: FloatArray | None, lower: FloatArray | None) -> FloatArray:
     """Return the members nearest to ``lines`` (n_lines, ...) in the largest deviation, from their envelopes.
 
-    With both, midway between them. With the smallest member ``U`` above alone, ``U - max(U - f) / 2``, and likewise
+    With both envelopes, they lie midway. With the smallest member ``U`` above alone, ``U - max(U - f) / 2``, and likewise
     from below: right for properties that a constant can be added to.
     """
     axes = tuple(range(1, lines.ndim))

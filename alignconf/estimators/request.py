@@ -212,7 +212,7 @@ class Request:
         n_rows : int
             How many rows calibrate.
         """
-        if not self.loss.per_query or any(one.tester == "line" for one in alignment.asked):
+        if not self.loss.per_query or any(one.tester == "line" for one in alignment.part_queries):
             return Sampling(1)
         if self.confidence is None or not self.loss.is_rate:
             return Sampling(self.n_queries)
@@ -268,7 +268,9 @@ class Request:
 
     def _parts(self, alignment: Alignment) -> list[list[int]]:
         """Return the positions of the parts that each level is about."""
-        return [[i for i, one in enumerate(alignment.asked) if level.covers(one.declared)] for level in self.levels]
+        return [
+            [i for i, one in enumerate(alignment.part_queries) if level.covers(one.declared)] for level in self.levels
+        ]
 
     def _by_group(
         self, families: Sequence[LossFamily], promise: Promise, membership: Membership, about: dict[str, Any]

@@ -21,7 +21,7 @@ __all__ = ["concave_least_squares", "concave_upper"]
 
 
 def concave_upper(lines: FloatArray, knots: FloatArray) -> FloatArray:
-    """The smallest concave lines above the given ones: the upper hull of their points; O(n_knots) per line."""
+    """Return the smallest concave lines above the given lines: the upper hulls of their points; O(n_knots) per line."""
     upper = np.empty_like(lines)
     _concave_upper(lines, knots, upper)
     return upper
@@ -56,7 +56,7 @@ def _concave_upper(lines: FloatArray, knots: FloatArray, upper: FloatArray) -> N
 def _fit_spline(
     line: FloatArray, knots: FloatArray, weights: FloatArray, node: IntArray, n_nodes: int, fit: FloatArray
 ) -> None:
-    """Least-squares fit of a linear spline that may bend at the given nodes, by a tridiagonal system; O(n_knots)."""
+    """Fill ``fit`` with the least-squares linear spline that may bend at the nodes: a tridiagonal system; O(n_knots)."""
     diagonal, beside, value = np.zeros(n_nodes), np.zeros(n_nodes), np.zeros(n_nodes)
     for s in range(n_nodes - 1):
         a, b = node[s], node[s + 1]
@@ -97,10 +97,10 @@ def _is_concave(line: FloatArray, knots: FloatArray) -> bool:
 
 
 def concave_least_squares(lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
-    """Weighted least-squares projection of each line onto the concave lines.
+    """Return the weighted least-squares projection of each line onto the concave lines.
 
     A concave line is a linear spline whose slope falls at each of its kinks. Kinks are added one at a time where the
-    residual asks for one most, and dropped when their slope would rise, as in Lawson and Hanson's algorithm for
+    residual asks for a kink most, and dropped when their slope would rise, as in Lawson and Hanson's algorithm for
     non-negative least squares; each step is one tridiagonal system.
 
     Parameters
@@ -121,12 +121,12 @@ def concave_least_squares(lines: FloatArray, knots: FloatArray, weights: FloatAr
 @compiled
 def _concave_least_squares(lines: FloatArray, knots: FloatArray, weights_of: FloatArray, projected: FloatArray) -> None:
     n_lines, n_knots = lines.shape
-    own = 1 if weights_of.shape[0] > 1 else 0
+    stride = 1 if weights_of.shape[0] > 1 else 0
     node = np.empty(n_knots, np.intp)
     kink, wanted, trial = np.zeros(n_knots), np.zeros(n_knots), np.empty(n_knots)
     bends = np.zeros(n_knots, np.bool_)
     for i in range(n_lines):
-        line, fit, weights = lines[i], projected[i], weights_of[own * i]
+        line, fit, weights = lines[i], projected[i], weights_of[stride * i]
         if _is_concave(line, knots):
             fit[:] = line
             continue
@@ -141,15 +141,15 @@ def _concave_least_squares(lines: FloatArray, knots: FloatArray, weights_of: Flo
         least_gain = 1e-12 * size * (knots[n_knots - 1] - knots[0])
         for _ in range(10 * n_knots):
             # The gain of bending at k is minus the sum over j > k of weight * residual * (knots[j] - knots[k]).
-            residual, moment, best, at = 0.0, 0.0, -least_gain, -1
+            residual, moment, best, new_kink = 0.0, 0.0, -least_gain, -1
             for k in range(n_knots - 2, 0, -1):
                 residual += weights[k + 1] * (line[k + 1] - fit[k + 1])
                 moment += residual * (knots[k + 1] - knots[k])
                 if moment < best and not bends[k]:
-                    best, at = moment, k
-            if at < 0:
+                    best, new_kink = moment, k
+            if new_kink < 0:
                 break
-            bends[at] = True
+            bends[new_kink] = True
             for _ in range(3 * n_knots):
                 n_nodes = 0
                 for k in range(n_knots):

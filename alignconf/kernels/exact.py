@@ -16,14 +16,14 @@ __all__ = ["as_fraction", "exact_sum"]
 
 
 def exact_sum(values: FloatArray) -> Fraction:
-    """Return the sum of finite floats (n,) as the rational numbers that they are."""
+    """Return the exact sum of finite floats (n,), which are rational numbers."""
     mantissas, exponents = np.frexp(values)
     whole = (mantissas * 2.0**53).astype(np.int64)
     total = Fraction(0)
     for exponent in np.unique(exponents):
-        chosen = whole[exponents == exponent]
+        terms = whole[exponents == exponent]
         # In two halves, each of which adds up without overflow.
-        high, low = int((chosen >> 26).sum()), int((chosen & (2**26 - 1)).sum())
+        high, low = int((terms >> 26).sum()), int((terms & (2**26 - 1)).sum())
         total += ((high << 26) + low) * Fraction(2) ** (int(exponent) - 53)
     return total
 

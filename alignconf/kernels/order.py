@@ -34,12 +34,12 @@ __all__ = [
 
 
 def per_line(weights: FloatArray) -> FloatArray:
-    """Return weights as kernels take them: one row for all lines, (1, n_knots), or one for each, (n_lines, n_knots)."""
+    """Return weights as kernels take them: one row for all lines, (1, n_knots), or a row for each, (n_lines, n_knots)."""
     return np.ascontiguousarray(np.atleast_2d(weights), dtype=np.float64)
 
 
 def isotonic_least_squares(lines: FloatArray, weights: FloatArray) -> FloatArray:
-    """Weighted least-squares projection of each line onto the non-decreasing lines.
+    """Return the weighted least-squares projection of each line onto the non-decreasing lines.
 
     Row by row ``argmin_g sum_k weights[k] (g[k] - lines[i, k])^2`` subject to ``g[0] <= g[1] <= ...``, by pooling
     adjacent violators: blocks are kept on a stack; a new value that lies below the last block is pooled with it, then
@@ -95,21 +95,21 @@ def pool(line: FloatArray, weights: FloatArray, mean: FloatArray, mass: FloatArr
 @compiled
 def _isotonic_least_squares(lines: FloatArray, weights: FloatArray, projected: FloatArray) -> None:
     n_lines, n_knots = lines.shape
-    own = 1 if weights.shape[0] > 1 else 0
+    stride = 1 if weights.shape[0] > 1 else 0
     mean = np.empty(n_knots)
     mass = np.empty(n_knots)
     first = np.empty(n_knots, np.intp)
     for i in range(n_lines):
         result = projected[i]
         end = n_knots
-        for block in range(pool(lines[i], weights[own * i], mean, mass, first) - 1, -1, -1):
+        for block in range(pool(lines[i], weights[stride * i], mean, mass, first) - 1, -1, -1):
             for k in range(first[block], end):
                 result[k] = mean[block]
             end = first[block]
 
 
 def isotonic_midpoint(lines: FloatArray) -> FloatArray:
-    """The non-decreasing line nearest to each line in the largest deviation.
+    """Return the non-decreasing line nearest to each line in the largest deviation.
 
     ``g = (U + L) / 2`` with ``U[k] = max_{j <= k} line[j]`` and ``L[k] = min_{j >= k} line[j]``. Then
     ``max_k |g[k] - line[k]| = D / 2`` with ``D = max_{j < k} (line[j] - line[k])_+``, and no non-decreasing line is
@@ -151,7 +151,7 @@ def _isotonic_midpoint(lines: FloatArray, projected: FloatArray) -> None:
 def increments_least_squares(
     lines: FloatArray, lowest: FloatArray, highest: FloatArray, weights: FloatArray
 ) -> FloatArray:
-    """Weighted least-squares projection of each line onto the lines with bounded increments.
+    """Return the weighted least-squares projection of each line onto the lines with bounded increments.
 
     Minimises ``sum_k weights[k] (g[k] - line[k])^2`` subject to ``lowest[k] <= g[k+1] - g[k] <= highest[k]``. Let
     ``M_k(y)`` be the least cost of the first ``k`` knots with ``g[k] = y``; its derivative is piecewise linear and
@@ -179,13 +179,13 @@ def _increments_least_squares(
     lines: FloatArray, lowest: FloatArray, highest: FloatArray, weights_of: FloatArray, projected: FloatArray
 ) -> None:
     n_lines, n_knots = lines.shape
-    own = 1 if weights_of.shape[0] > 1 else 0
+    stride = 1 if weights_of.shape[0] > 1 else 0
     # Breakpoints left (right) of the zero, nearest last: place less the common offset, and change of slope there.
     left_at, left_change = np.empty(3 * n_knots), np.empty(3 * n_knots)
     right_at, right_change = np.empty(3 * n_knots), np.empty(3 * n_knots)
     zeros = np.empty(n_knots)
     for i in range(n_lines):
-        line, weights = lines[i], weights_of[own * i]
+        line, weights = lines[i], weights_of[stride * i]
         zero, slope_left, slope_right = line[0], weights[0], weights[0]
         n_left, n_right, offset_left, offset_right = 0, 0, 0.0, 0.0
         zeros[0] = zero
@@ -227,7 +227,7 @@ def _increments_least_squares(
 
 @compiled
 def _cross(
-    direction: float, at: float, height: float, slope: float,
+    direction: float, place: float, height: float, slope: float,
     ahead_at: FloatArray, ahead_change: FloatArray, n_ahead: int, offset_ahead: float,
     behind_at: FloatArray, behind_change: FloatArray, n_behind: int, offset_behind: float,
 ) -> tuple[float, float, int, int]:  # fmt: skip
@@ -239,21 +239,21 @@ def _cross(
     while True:
         n_ahead -= 1
         change = ahead_change[n_ahead]
-        behind_at[n_behind], behind_change[n_behind] = at - offset_behind, -change
+        behind_at[n_behind], behind_change[n_behind] = place - offset_behind, -change
         n_behind += 1
         slope += change
-        zero = at - height / slope
+        zero = place - height / slope
         if n_ahead == 0:
             return zero, slope, n_ahead, n_behind
         following = ahead_at[n_ahead - 1] + offset_ahead
         if direction * (zero - following) <= 0:
             return zero, slope, n_ahead, n_behind
-        height += slope * (following - at)
-        at = following
+        height += slope * (following - place)
+        place = following
 
 
 def increments_upper(lines: FloatArray, lowest: FloatArray, highest: FloatArray) -> FloatArray:
-    """The smallest lines above the given ones whose increments lie within bounds (n_knots - 1,); O(n_knots) each."""
+    """Return the smallest lines above the given lines with increments within bounds (n_knots - 1,); O(n_knots) each."""
     upper = np.empty_like(lines)
     _increments_upper(lines, lowest, highest, upper)
     return upper
@@ -272,7 +272,7 @@ def _increments_upper(lines: FloatArray, lowest: FloatArray, highest: FloatArray
 
 @compiled
 def _prefix_errors(line: FloatArray, weights: FloatArray) -> FloatArray:
-    """Least squared error of a non-decreasing fit to the first ``k`` values, for k = 0, ..., n_knots."""
+    """Return the least squared error of a non-decreasing fit to the first ``k`` values, for k = 0, ..., n_knots."""
     n_knots = line.size
     errors = np.zeros(n_knots + 1)
     mean, mass, square = np.empty(n_knots), np.empty(n_knots), np.empty(n_knots + 1)
@@ -295,7 +295,7 @@ def _prefix_errors(line: FloatArray, weights: FloatArray) -> FloatArray:
 
 
 def best_peaks(lines: FloatArray, weights: FloatArray) -> IntArray:
-    """How many knots lie on the rising side of the least-squares unimodal fit of each line: (n_lines,)."""
+    """Return how many knots lie on the rising side of the least-squares unimodal fit of each line: (n_lines,)."""
     rising = np.empty(len(lines), np.intp)
     _best_peaks(lines, per_line(weights), rising)
     return rising
@@ -303,18 +303,18 @@ def best_peaks(lines: FloatArray, weights: FloatArray) -> IntArray:
 
 @compiled
 def _best_peaks(lines: FloatArray, weights: FloatArray, rising: IntArray) -> None:
-    own = 1 if weights.shape[0] > 1 else 0
+    stride = 1 if weights.shape[0] > 1 else 0
     for i in range(lines.shape[0]):
         size = np.abs(lines[i]).max()
         line = lines[i] / size if size > 0 else lines[i]
-        forward = weights[own * i]
+        forward = weights[stride * i]
         errors = _prefix_errors(line, forward) + _prefix_errors(line[::-1].copy(), forward[::-1].copy())[::-1]
         rising[i] = np.argmin(errors)
 
 
 @compiled
 def heaviest_subsequences(ranks: IntArray, weights: FloatArray) -> FloatArray:
-    """The largest total weight of a non-decreasing subsequence of each line: (n_lines,).
+    """Return the largest total weight of a non-decreasing subsequence of each line: (n_lines,).
 
     ``best[k] = weights[k] + max(best[j] : j < k, ranks[j] < ranks[k])``, the largest so far of a prefix of ranks from a
     Fenwick tree: O(n_knots log n_knots) per line.
@@ -332,22 +332,22 @@ def heaviest_subsequences(ranks: IntArray, weights: FloatArray) -> FloatArray:
         largest[:] = 0.0
         for k in range(n_knots):
             total = 0.0
-            at = ranks[i, k] + 1
-            while at > 0:
-                total = max(total, largest[at])
-                at -= at & -at
+            node = ranks[i, k] + 1
+            while node > 0:
+                total = max(total, largest[node])
+                node -= node & -node
             total += weights[i, k]
             heaviest[i] = max(heaviest[i], total)
-            at = ranks[i, k] + 1
-            while at <= n_knots:
-                largest[at] = max(largest[at], total)
-                at += at & -at
+            node = ranks[i, k] + 1
+            while node <= n_knots:
+                largest[node] = max(largest[node], total)
+                node += node & -node
     return heaviest
 
 
 @compiled
 def absolute_errors(lines: FloatArray, weights: FloatArray) -> FloatArray:
-    """The least ``sum_k weights[k] |g[k] - line[k]|`` over non-decreasing ``g``, for each line: (n_lines,).
+    """Return the least ``sum_k weights[k] |g[k] - line[k]|`` over non-decreasing ``g``, for each line: (n_lines,).
 
     Let ``M_k(y)`` be the least cost of the first ``k`` values with ``g[k] <= y``: convex, non-increasing and flat in the end.
     Adding ``w |y - value|`` puts a change of slope ``2 w`` at ``value``; to be flat again it gives up a total of ``w`` of
@@ -364,11 +364,11 @@ def absolute_errors(lines: FloatArray, weights: FloatArray) -> FloatArray:
         n_changes = 0
         for k in range(n_knots):
             value, left = lines[i, k], weights[i, k]
-            at = n_changes
-            while at > 0 and place[at - 1] > value:
-                place[at], change[at] = place[at - 1], change[at - 1]
-                at -= 1
-            place[at], change[at] = value, 2 * left
+            position = n_changes
+            while position > 0 and place[position - 1] > value:
+                place[position], change[position] = place[position - 1], change[position - 1]
+                position -= 1
+            place[position], change[position] = value, 2 * left
             n_changes += 1
             while left > 0:
                 given = min(left, change[n_changes - 1])

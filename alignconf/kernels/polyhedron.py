@@ -33,7 +33,7 @@ MAX_PASSES = 4
 def polyhedron_least_squares(
     values: FloatArray, A: FloatArray, b: FloatArray, weights: FloatArray | None = None
 ) -> FloatArray:
-    """Weighted least-squares projection of each vector onto ``A g <= b``, which must have a solution.
+    """Return the weighted least-squares projection of each vector onto ``A g <= b``, which must have a solution.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ def polyhedron_least_squares(
     gram = products(reach, A.T)
     for _ in range(MAX_PASSES):
         excess, size = _excess(projected, A, b)
-        chosen = np.flatnonzero((excess > TOLERANCE * size).any(axis=1))
-        if not chosen.size:
+        violating = np.flatnonzero((excess > TOLERANCE * size).any(axis=1))
+        if not violating.size:
             break
-        multipliers = np.zeros((chosen.size, b.size))
-        _dual(gram, excess[chosen], TOLERANCE * size[chosen], multipliers)
-        projected[chosen] -= products(multipliers, reach)
+        multipliers = np.zeros((violating.size, b.size))
+        _dual(gram, excess[violating], TOLERANCE * size[violating], multipliers)
+        projected[violating] -= products(multipliers, reach)
     return projected
 
 
@@ -80,15 +80,15 @@ def _dual(Q: FloatArray, excess: FloatArray, tolerance: FloatArray, multipliers:
         blocked[:] = False
         n_active = 0
         for _ in range(20 * n_demands + 20):
-            at, best = -1, 0.0
+            entering, best = -1, 0.0
             for k in range(n_demands):
                 if gradient[k] > max(best, tolerance[i, k]) and not blocked[k]:
-                    at, best = k, gradient[k]
-            if at < 0:
+                    entering, best = k, gradient[k]
+            if entering < 0:
                 break
-            while not _append(Q, active, n_active, at, factor, column):
+            while not _append(Q, active, n_active, entering, factor, column):
                 # A combination of active inequalities: trade them for it until one of them gives way.
-                _solve(factor, active, n_active, Q[at], wanted)
+                _solve(factor, active, n_active, Q[entering], wanted)
                 step, dropped = np.inf, -1
                 for s in range(n_active):
                     if wanted[s] > 1e-11 and y[active[s]] < step * wanted[s]:
@@ -97,13 +97,13 @@ def _dual(Q: FloatArray, excess: FloatArray, tolerance: FloatArray, multipliers:
                     break
                 for s in range(n_active):
                     y[active[s]] -= step * wanted[s]
-                y[at] += step
+                y[entering] += step
                 y[active[dropped]] = 0.0
                 n_active = _drop(Q, active, n_active, dropped, factor, column)
             else:
                 n_active += 1
-            if n_active == 0 or active[n_active - 1] != at:
-                blocked[at] = True  # nothing gives way: within rounding of having no solution
+            if n_active == 0 or active[n_active - 1] != entering:
+                blocked[entering] = True  # nothing gives way: within rounding of having no solution
                 continue
             while True:
                 _solve(factor, active, n_active, c, wanted)
@@ -129,27 +129,29 @@ def _dual(Q: FloatArray, excess: FloatArray, tolerance: FloatArray, multipliers:
 
 
 @compiled
-def _append(Q: FloatArray, active: IntArray, n_active: int, at: int, factor: FloatArray, column: FloatArray) -> bool:
-    """Add an inequality to the Cholesky factor of the active ones; False if it depends on them linearly."""
-    rest = Q[at, at]
+def _append(
+    Q: FloatArray, active: IntArray, n_active: int, demand: int, factor: FloatArray, column: FloatArray
+) -> bool:
+    """Add a demand to the Cholesky factor of the active demands; return False if it depends on them linearly."""
+    rest = Q[demand, demand]
     for s in range(n_active):
-        value = Q[at, active[s]]
+        value = Q[demand, active[s]]
         for t in range(s):
             value -= factor[s, t] * column[t]
         column[s] = value / factor[s, s]
         rest -= column[s] * column[s]
-    if rest <= 1e-11 * Q[at, at]:
+    if rest <= 1e-11 * Q[demand, demand]:
         return False
     for s in range(n_active):
         factor[n_active, s] = column[s]
     factor[n_active, n_active] = np.sqrt(rest)
-    active[n_active] = at
+    active[n_active] = demand
     return True
 
 
 @compiled
 def _drop(Q: FloatArray, active: IntArray, n_active: int, dropped: int, factor: FloatArray, column: FloatArray) -> int:
-    """Remove an active inequality and rebuild the factor from there; returns how many are left."""
+    """Remove an active demand and rebuild the factor from there; return how many demands are left."""
     for s in range(dropped, n_active - 1):
         active[s] = active[s + 1]
         _append(Q, active, s, active[s], factor, column)
@@ -193,9 +195,9 @@ def polyhedron_midpoint(values: FloatArray, A: FloatArray, b: FloatArray) -> Flo
         # Solved for the change, in units of the worst excess: HiGHS has absolute tolerances.
         unit = excess[i].max()
         limits = np.concatenate([-excess[i] / unit, np.zeros(2 * n_points)])
-        found = linprog(cost, A_ub=within, b_ub=limits, bounds=(None, None))
-        if found.status == 0:
-            nearest[i] += unit * found.x[:n_points]
+        solution = linprog(cost, A_ub=within, b_ub=limits, bounds=(None, None))
+        if solution.status == 0:
+            nearest[i] += unit * solution.x[:n_points]
     # What HiGHS tolerates a tester does not: a last step of rounding size. It is the whole step where HiGHS gives up.
     return polyhedron_least_squares(nearest, A, b)
 

@@ -196,9 +196,9 @@ def _add_steps(
     i, next_one = np.uintp(root), np.uintp(1)
     low, high, top, before = 0, steps.size, 0, 0.0
     while True:
-        split, number, other = nodes[i]["split"], nodes[i]["number"], np.uintp(nodes[i]["right"])
+        split, number, right_child = nodes[i]["split"], nodes[i]["number"], np.uintp(nodes[i]["right"])
         if split >= 0:
-            i = i + next_one if row[np.uintp(split)] <= number else other
+            i = i + next_one if row[np.uintp(split)] <= number else right_child
         elif split == LEAF:
             steps[np.uintp(low)] += number - before
             if top == 0:
@@ -208,23 +208,23 @@ def _add_steps(
         else:
             cut = int(number)
             if cut > low and cut < high:
-                right[np.uintp(top)], end[np.uintp(top)] = other, high
+                right[np.uintp(top)], end[np.uintp(top)] = right_child, high
                 top += 1
                 high = cut
-            i = i + next_one if cut > low else other
+            i = i + next_one if cut > low else right_child
 
 
 @compiled
 def _add_ranges(
     nodes: NDArray[Any], root: int, row: FloatArray, line: NDArray[Any], right: StackArray, end: StackArray
 ) -> None:
-    """Add a tree to a doubled row's line, (n_places,): each leaf to the range of places that reach it."""
+    """Add a tree to a doubled row's line, (n_places,): each leaf to the range of places that reach the leaf."""
     i, next_one = np.uintp(root), np.uintp(1)
     low, high, top = 0, line.size, 0
     while True:
-        split, number, other = nodes[i]["split"], nodes[i]["number"], np.uintp(nodes[i]["right"])
+        split, number, right_child = nodes[i]["split"], nodes[i]["number"], np.uintp(nodes[i]["right"])
         if split >= 0:
-            i = i + next_one if row[np.uintp(split)] <= number else other
+            i = i + next_one if row[np.uintp(split)] <= number else right_child
         elif split == LEAF:
             leaf = line.dtype.type(number)
             for k in range(low, high):
@@ -236,10 +236,10 @@ def _add_ranges(
         else:
             cut = int(number)
             if cut > low and cut < high:
-                right[np.uintp(top)], end[np.uintp(top)] = other, high
+                right[np.uintp(top)], end[np.uintp(top)] = right_child, high
                 top += 1
                 high = cut
-            i = i + next_one if cut > low else other
+            i = i + next_one if cut > low else right_child
 
 
 @compiled
@@ -260,12 +260,12 @@ def project_lines(
     order: IntArray,
     rule: Rule,
     pieces: IntArray,
-    found: LookedUp,
+    lookups: LookedUp,
     largest: FloatArray,
 ) -> None:
-    """Project the line of each row, taken in some order, and look it up, in O(n_places) memory.
+    """Project the line of each row, taken in some order, and look both up, in O(n_places) memory.
 
-    Fills ``found``, each (n_rows, n_lookups), with the line, its projection and the nearest values below and above to which
+    Fills ``lookups``, each (n_rows, n_lookups), with the line, its projection and the nearest values below and above to which
     places on the left and right are moved, at the given ``pieces``; ``largest``, (n_rows,), with the largest move on the line.
     Pieces below 0 get NaN, and no limits.
     """
@@ -276,14 +276,14 @@ def project_lines(
     single = np.empty((n_block if forest[6] else 0, n_places), np.float32)
     fitted, mean, mass = np.empty(n_places), np.empty(n_places), np.empty(n_places)
     first = np.empty(n_places, np.intp)
-    own = 1 if rule[0].shape[0] > 1 else 0
+    stride = 1 if rule[0].shape[0] > 1 else 0
     for start in range(0, n_rows, n_block):
         members = order[start : start + n_block]
         _walk_block(forest, rows, members, block, single, doubled, stack)
         for m in range(members.size):
             i = members[m]
-            _fit(block[m], rule[0][own * i], rule, fitted, mean, mass, first)
-            looked_up = found[0][i], found[1][i], found[2][i], found[3][i]
+            _fit(block[m], rule[0][stride * i], rule, fitted, mean, mass, first)
+            looked_up = lookups[0][i], lookups[1][i], lookups[2][i], lookups[3][i]
             largest[i] = _look_up(block[m], fitted, rule[2], pieces[i], looked_up)
 
 
@@ -311,9 +311,9 @@ def _fit(
 
 
 @compiled
-def _look_up(line: FloatArray, fitted: FloatArray, sign: float, pieces: IntArray, found: LookedUp) -> float:
-    """Look a line up, both as signed by the rule; return its largest move."""
-    values, repaired, below, above = found
+def _look_up(line: FloatArray, fitted: FloatArray, sign: float, pieces: IntArray, looked_up: LookedUp) -> float:
+    """Look up a line and its projection, both signed by the rule; return the largest move."""
+    values, repaired, below, above = looked_up
     largest = 0.0
     for k in range(line.size):
         largest = max(largest, abs(fitted[k] - line[k]))
@@ -321,10 +321,10 @@ def _look_up(line: FloatArray, fitted: FloatArray, sign: float, pieces: IntArray
         values[m], repaired[m], below[m], above[m] = np.nan, np.nan, -np.inf, np.inf
         if pieces[m] < 0:
             continue
-        at = pieces[m]
-        values[m], repaired[m] = sign * line[at], sign * fitted[at]
+        piece = pieces[m]
+        values[m], repaired[m] = sign * line[piece], sign * fitted[piece]
         if largest > 0.0:
-            low, high = at - 1, at + 1
+            low, high = piece - 1, piece + 1
             while low >= 0 and fitted[low] == line[low]:
                 low -= 1
             while high < line.size and fitted[high] == line[high]:

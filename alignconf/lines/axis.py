@@ -53,17 +53,17 @@ class Axis:
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """The positions of the columns that change along the axis; no two axes of a grid share one."""
+        """The positions of the columns that change along the axis; no two axes of a grid share a column."""
         return (self.position,)
 
     @property
     def label(self) -> str:
-        """What the places are, for pictures."""
+        """The name of the places, for pictures."""
         return str(self.feature)
 
     @property
     def key(self) -> Hashable:
-        """What makes two axes the same axis."""
+        """The key that is equal for two axes iff they are the same axis."""
         return self.columns
 
     def within(self, table: Table) -> Axis:  # noqa: ARG002
@@ -191,17 +191,17 @@ class TradeAxis(Axis):
 
     Parameters
     ----------
-    other : int
+    other_position : int
         Column position of the feature that gives way.
     other_feature : str or int
     units : (float, float)
     low, high : (float, float)
         Range of both features in the reference rows, in units.
     other_codes : tuple
-        What the model takes for missing in the other feature.
+        Values that the model takes for missing in the feature that gives way.
     """
 
-    other: int
+    other_position: int
     other_feature: Feature
     units: tuple[float, float]
     low: tuple[float, float] = (-np.inf, -np.inf)
@@ -211,11 +211,11 @@ class TradeAxis(Axis):
     @property
     def columns(self) -> tuple[int, ...]:
         """The positions of both features."""
-        return (self.position, self.other)
+        return (self.position, self.other_position)
 
     @property
     def label(self) -> str:
-        """What the places are, for pictures."""
+        """The name of the places, for pictures."""
         return f"share of the trade line, from {self.other_feature} to {self.feature}"
 
     @property
@@ -225,14 +225,14 @@ class TradeAxis(Axis):
 
     def within(self, table: Table) -> TradeAxis:
         """Return the axis with the range that the rows of a table have."""
-        one, other = self._in_units(table)
-        complete = np.isfinite(one) & np.isfinite(other)
+        growing, yielding = self._in_units(table)
+        complete = np.isfinite(growing) & np.isfinite(yielding)
         if not complete.any():
             raise InputError(
                 f"features {self.feature!r} and {self.other_feature!r} have no finite value in the reference rows."
             )
-        one, other = one[complete], other[complete]
-        low, high = (float(one.min()), float(other.min())), (float(one.max()), float(other.max()))
+        growing, yielding = growing[complete], yielding[complete]
+        low, high = (float(growing.min()), float(yielding.min())), (float(growing.max()), float(yielding.max()))
         if low[0] == high[0] or low[1] == high[1]:
             raise InputError(
                 f"features {self.feature!r} and {self.other_feature!r} must both vary in the reference rows to be traded "
@@ -253,26 +253,26 @@ class TradeAxis(Axis):
 
     def places(self, table: Table) -> FloatArray:
         """Return the place of every row, (n_samples,); NaN where a value is missing or the line misses the range."""
-        one, other = self._in_units(table)
+        growing, yielding = self._in_units(table)
         if not np.isfinite(self.low[0]):
-            return one + other
-        start, length = self._segment(one + other)
+            return growing + yielding
+        start, length = self._segment(growing + yielding)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(length > 0, np.round((one - start) / length, TRADE_DIGITS), np.nan)
+            return np.where(length > 0, np.round((growing - start) / length, TRADE_DIGITS), np.nan)
 
     def moved(self, table: Table, rows: IntArray, places: FloatArray) -> dict[int, NDArray[Any]]:
         """Return both columns when rows of a table move to given places on their trade lines."""
-        one, other = self._in_units(table)
-        total = (one + other)[rows]
+        growing, yielding = self._in_units(table)
+        total = (growing + yielding)[rows]
         start, length = self._segment(total)
-        at = start + places * length
-        return {self.position: self.units[0] * at, self.other: self.units[1] * (total - at)}
+        grown = start + places * length
+        return {self.position: self.units[0] * grown, self.other_position: self.units[1] * (total - grown)}
 
     def _in_units(self, table: Table) -> tuple[FloatArray, FloatArray]:
-        one = self._numbers(tables.column(table, self.position), self.codes) / self.units[0]
-        gives_way = Axis(self.other_feature, self.other, None, codes=self.other_codes)
-        other = gives_way.places(table) / self.units[1]
-        return one, other
+        growing = self._numbers(tables.column(table, self.position), self.codes) / self.units[0]
+        gives_way = Axis(self.other_feature, self.other_position, None, codes=self.other_codes)
+        yielding = gives_way.places(table) / self.units[1]
+        return growing, yielding
 
     def _segment(self, total: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return where on the lines with given sums the range begins, and how long it is there."""
@@ -283,12 +283,19 @@ class TradeAxis(Axis):
 def place_axis(part: LineProperty, table: Table, codes: Mapping[int, tuple[Any, ...]] | None = None) -> Axis:
     """Return the axis of a declared property in a table: its column, the order of its categories, codes for missing values."""
     position, codes = tables.locate(table, part.feature), codes or {}
-    own = codes.get(position, ())
+    feature_codes = codes.get(position, ())
     if part.trade is not None:
         feature, units = part.trade
-        other = tables.locate(table, feature)
+        other_position = tables.locate(table, feature)
         return TradeAxis(
-            part.feature, position, None, other, feature, units, other_codes=codes.get(other, ()), codes=own
+            part.feature,
+            position,
+            None,
+            other_position,
+            feature,
+            units,
+            other_codes=codes.get(other_position, ()),
+            codes=feature_codes,
         )
     declared = tuple(part.order) if part.order is not None else tables.category_order(table, position)
-    return Axis(part.feature, position, declared, codes=own)
+    return Axis(part.feature, position, declared, codes=feature_codes)

@@ -76,7 +76,7 @@ class Leaves:
     member : (n_trees * n_reference,)
         Leaf ``l`` holds the reference rows ``member[start[l]:start[l + 1]]``.
     share : (n_trees * n_reference,)
-        What each of them weighs in its leaf; they add up to 1 there.
+        The weight of each row in its leaf; the weights of a leaf add up to 1.
     """
 
     encoder: Encoder
@@ -89,7 +89,7 @@ class Leaves:
     def grown(
         cls, table: Table, places: FloatArray, positions: tuple[int, ...], seed: int, weights: FloatArray | None = None
     ) -> Leaves:
-        """Return the leaves of a forest that predicts places (n_reference,) from columns of a table of as many rows.
+        """Return the leaves of a forest that predicts places (n_reference,) from columns of the reference rows.
 
         ``weights`` (n_reference,) are positive: what each row counts; 1 by default.
         """
@@ -101,9 +101,9 @@ class Leaves:
             )
             for least in MIN_SAMPLES_LEAF
         )
-        forest = max(forests, key=lambda one: float(one.oob_score_))
+        forest = max(forests, key=lambda forest: float(forest.oob_score_))
         trees, n_leaves = [], 0
-        for grown in (one.tree_ for one in forest.estimators_):
+        for grown in (estimator.tree_ for estimator in forest.estimators_):
             is_leaf = grown.children_left < 0
             number = np.where(is_leaf, n_leaves + np.cumsum(is_leaf) - 1, -1)
             feature = np.where(is_leaf, -1, grown.feature)
@@ -122,10 +122,10 @@ class Leaves:
 
     @property
     def n_trees(self) -> int:
-        """How many trees there are."""
+        """The number of trees."""
         return int(self.ensemble.roots.size)
 
-    def at(self, table: Table) -> NDArray[np.int32]:
+    def reached_by(self, table: Table) -> NDArray[np.int32]:
         """Return the leaf of each tree that rows reach, (n_samples, n_trees)."""
         return self.ensemble.leaves(self.encoder(table))
 
@@ -175,11 +175,11 @@ class ConditionalLaw(ReferenceLaw):
 
     @property
     def least_coincidence(self) -> float:
-        """Nothing that holds at every row is known but that it is no less than 0."""
+        """The lower bound 0: no larger bound is known that holds at every row."""
         return 0.0
 
     def least_mass(self, knot: int) -> float:  # noqa: ARG002
-        """Return 0: nothing more is known that holds at every row."""
+        """Return the lower bound 0: no larger bound is known that holds at every row."""
         return 0.0
 
     def at_quantiles(self, n_knots: int) -> Self:
@@ -188,24 +188,24 @@ class ConditionalLaw(ReferenceLaw):
         return replace(law, cells=np.stack(split_between_knots(law.places, law.knots), axis=1)[self.index])
 
     def on_pieces(self, ends: FloatArray, pieces: IntArray) -> Self:
-        """Return the same law on pieces that end at ``ends`` (n_pieces,), where ``pieces`` (n_places,) tells each place's."""
+        """Return the same law on pieces that end at ``ends`` (n_pieces,); ``pieces`` (n_places,) are those of the places."""
         return replace(super().on_pieces(ends, pieces), cells=pieces[self.index][:, None])
 
     def weights_at(self, table: Table) -> FloatArray:
         """Return the weights of the knots on the lines of rows, all positive: (n_samples, n_knots)."""
         weights = np.empty((table.shape[0], self.knots.size))
-        add_leaves(self.leaves.at(table), *self._masses, MARGINAL_SHARE * self.weights, weights)
+        add_leaves(self.leaves.reached_by(table), *self._masses, MARGINAL_SHARE * self.weights, weights)
         return weights
 
     def different_places(self, uniforms: FloatArray, table: Table) -> FloatArray:
-        """Return independent draws from the laws at rows given that those of one query differ: see the marginal law's.
+        """Return independent draws from the laws at rows, given that the places of a query differ.
 
         A row next to which fewer different places occur than a query compares is asked from the marginal law.
         """
         return self.places[self._drawn(self._place_masses, self.counts, uniforms, table)]
 
     def other_knots(self, uniforms: FloatArray, table: Table, knot: int) -> IntArray:
-        """Return knots drawn from the laws at rows given that they are not a certain one: see the marginal law's.
+        """Return positions of knots drawn from the laws at rows, given that they are not ``knot``.
 
         A row next to which no other knot has any mass is asked from the marginal law.
         """
@@ -214,13 +214,13 @@ class ConditionalLaw(ReferenceLaw):
         return self._drawn(masses, self._counts_without(knot), uniforms[..., None], table)[..., 0]
 
     def _drawn(self, masses: Masses, marginal: FloatArray, uniforms: FloatArray, table: Table) -> IntArray:
-        """Return different positions drawn with the masses that leaves put on them, or with marginal ones (n_positions,)."""
+        """Return different positions drawn with the masses that leaves put on them, or with marginal masses (n_positions,)."""
         positions = np.empty(uniforms.shape, dtype=np.intp)
         n_at_once = max(1, MASSES_AT_ONCE // marginal.size)
         for begin in range(0, table.shape[0], n_at_once):
             rows = np.arange(begin, min(begin + n_at_once, table.shape[0]))
             of_rows = np.empty((rows.size, marginal.size))
-            leaves = self.leaves.at(tables.take(table, rows))
+            leaves = self.leaves.reached_by(tables.take(table, rows))
             add_leaves(leaves, *masses, np.zeros(marginal.size), of_rows)
             of_rows[np.count_nonzero(of_rows, axis=1) < uniforms.shape[-1]] = marginal
             positions[rows] = distinct_positions(of_rows, uniforms[rows])
@@ -270,7 +270,7 @@ def conditional_laws(
         If no column is left to be given, or if a law is uniform on trade lines.
     """
     positions = tuple(position for position in range(reference.shape[1]) if position not in constrained)
-    found = []
+    conditional = []
     for law in laws:
         if isinstance(law.axis, TradeAxis):
             raise InputError(
@@ -282,8 +282,8 @@ def conditional_laws(
                 "reference='conditional' needs a column that is not constrained, and all of X's are; use "
                 "reference='marginal'."
             )
-        found.append(_conditional(law, reference, sample_weight, positions, len(constrained) > 1, random))
-    return tuple(found)
+        conditional.append(_conditional(law, reference, sample_weight, positions, len(constrained) > 1, random))
+    return tuple(conditional)
 
 
 def _conditional(

@@ -57,7 +57,7 @@ def probabilities(classifier: FittedModel, table: Table) -> NDArray[Any]:
 
 
 def own_labels(classifier: FittedModel, table: Table, classes: NDArray[Any]) -> NDArray[Any]:
-    """Return the labels that the classifier itself predicts, (n_samples,), of the type of its classes if they are among them.
+    """Return the labels that the classifier itself predicts, (n_samples,), of the type of its classes if all labels are classes.
 
     A classifier without ``predict`` decides for the largest probability.
 
@@ -77,12 +77,12 @@ def own_labels(classifier: FittedModel, table: Table, classes: NDArray[Any]) -> 
         raise PredictionError(
             f"{decider.name} returned shape {labels.shape} for {table.shape[0]} rows; expected one label for each row."
         )
-    known = classes.tolist()
-    return labels.astype(classes.dtype if all(label in known for label in labels.tolist()) else object)
+    class_labels = classes.tolist()
+    return labels.astype(classes.dtype if all(label in class_labels for label in labels.tolist()) else object)
 
 
 def decided(estimator: Any, p: FloatArray) -> IntArray:
-    """Return the column of the class that a classifier decides for at probabilities (n_samples, n_classes): (n_samples,)."""
+    """Return the columns of the classes that a classifier decides for at probabilities (n_samples, n_classes): (n_samples,)."""
     threshold = getattr(estimator, "best_threshold_", getattr(estimator, "threshold", None))
     if getattr(estimator, "response_method", "") not in ON_PROBABILITY or p.shape[1] != 2:
         return np.asarray(p.argmax(axis=1))

@@ -121,7 +121,7 @@ class Ensemble:
         """Return the ensemble of some trees, the values of whose leaves are multiplied by ``scale``."""
         sizes = np.array([tree.feature.size for tree in trees], np.intp)
         roots = np.append(0, np.cumsum(sizes))[:-1].astype(np.intp)
-        at = np.repeat(roots, sizes)
+        offset = np.repeat(roots, sizes)
 
         def joined(name: str) -> NDArray[Any]:
             return np.concatenate([getattr(tree, name) for tree in trees])
@@ -132,14 +132,14 @@ class Ensemble:
         is_leaf = feature < 0
         split = np.where(is_leaf, LEAF, 2 * feature + joined("missing_left").astype(np.int32)).astype(np.int32)
         number = np.where(is_leaf, float(scale) * joined("value").astype(np.float64), threshold)
-        left, right = joined("left").astype(np.intp) + at, joined("right").astype(np.intp) + at
+        left, right = joined("left").astype(np.intp) + offset, joined("right").astype(np.intp) + offset
         nodes = np.empty(feature.size, NODE)
         depth = depth_first(split, left, right, number, roots, nodes)
         return cls(nodes, roots, depth, float(base), float(divisor), link, is_float32, is_single, n_features)
 
     @cached_property
     def rounding(self) -> Rounding:
-        """What of a prediction, the model's own or a walk's, may be rounding; fixed by the sizes of base and leaves."""
+        """The rounding of a prediction, the model's own or a walk's; the sizes of base and leaves fix it."""
         error = self._sum_error / self.divisor
         unit = UNIT_SINGLE if self.is_single else UNIT
         if self.link == "exp":
@@ -150,7 +150,7 @@ class Ensemble:
 
     @cached_property
     def _sum_error(self) -> float:
-        r"""How far sums of leaves, the model's own or a walk's, can be from exact ones.
+        r"""The bound on the distance of sums of leaves, the model's own or a walk's, from exact sums.
 
         A sum of terms one after the other errs by at most :math:`u \sum_k |s_k|`, with the partial sums :math:`s_k` and the
         unit roundoff ``u``; a partial sum lies between those of the smallest and of the largest leaves. A walk adds at most
@@ -191,9 +191,9 @@ class Ensemble:
     def leaves(self, X: ArrayLike) -> NDArray[np.int32]:
         """Return the values of the leaves that rows reach, for ensembles that number their leaves: (n_samples, n_trees)."""
         rows = self.rows(X)
-        found = np.empty((len(rows), self.roots.size), np.int32)
-        find_leaves(self._forest(self.nodes), rows, similar_first(rows, self._landmarks), found)
-        return found
+        leaf_values = np.empty((len(rows), self.roots.size), np.int32)
+        find_leaves(self._forest(self.nodes), rows, similar_first(rows, self._landmarks), leaf_values)
+        return leaf_values
 
     @cached_property
     def _landmarks(self) -> Landmarks:
@@ -211,17 +211,17 @@ class Ensemble:
         return largest_rounded_to(thresholds) if self.is_float32 else thresholds
 
     def splits_on(self, feature: int) -> bool:
-        """Whether any node asks about a feature, be it only whether it is missing."""
+        """Whether any node asks about a feature, be it only whether the feature is missing."""
         return bool(self._on(feature).any())
 
     def piece_of(self, feature: int, x: ArrayLike) -> IntArray:
-        """Return the pieces of values of a feature, integers of the shape of ``x``; -1 for missing ones."""
+        """Return the pieces of values of a feature, integers of the shape of ``x``; -1 for missing values."""
         return _piece_of(self.pieces(feature), x, self.is_float32)
 
     def along(self, feature: int, places: ArrayLike | None = None) -> TreeLines:
         """Return the lines along a feature at increasing places, (n_places,); without them at the end of each piece."""
-        at, nodes = self._marked(self.nodes.copy(), feature, places, ALONG)
-        return TreeLines(self, at, self._forest(nodes))
+        feature_places, nodes = self._marked(self.nodes.copy(), feature, places, ALONG)
+        return TreeLines(self, feature_places, self._forest(nodes))
 
     def across(
         self, features: tuple[int, int], places: tuple[ArrayLike | None, ArrayLike | None] = (None, None)
@@ -239,11 +239,15 @@ class Ensemble:
         self, nodes: NDArray[Any], feature: int, places: ArrayLike | None, mark: int
     ) -> tuple[FloatArray, NDArray[Any]]:
         """Return the places, and the nodes with those on the feature told how many places go left."""
-        at = np.append(self.ends(feature), np.inf) if places is None else np.asarray(places, dtype=np.float64)
+        feature_places = (
+            np.append(self.ends(feature), np.inf) if places is None else np.asarray(places, dtype=np.float64)
+        )
         on = self._on(feature)
-        nodes["number"][on] = np.searchsorted(as_compared(at, self.is_float32), nodes["number"][on], side="right")
+        nodes["number"][on] = np.searchsorted(
+            as_compared(feature_places, self.is_float32), nodes["number"][on], side="right"
+        )
         nodes["split"][on] = mark
-        return at, nodes
+        return feature_places, nodes
 
     def _forest(self, nodes: NDArray[Any]) -> Forest:
         link, tie = LINKS.index(self.link), 4 * self._sum_error
@@ -259,7 +263,7 @@ class ProjectedAt:
     values, fitted : (n_samples, n_lookups)
         The line and its projection; NaN where the feature is missing.
     below, above : (n_samples, n_lookups)
-        The nearest values to which the projection moves places on either side; infinite where there are none.
+        The nearest values to which the projection moves places on either side; infinite where no place is moved.
     largest : (n_samples,)
         The largest distance between projection and line, wherever on the line.
     """
@@ -295,11 +299,11 @@ class TreeLines:
         return landmarks_of(self.forest[0])
 
     def order(self, rows: FloatArray) -> IntArray:
-        """Return an order of the rows that puts similar ones together, (n_samples,), so that walks are faster."""
+        """Return an order of the rows that puts similar rows together, (n_samples,), so that walks are faster."""
         return similar_first(rows, self.landmarks)
 
     def piece_of(self, x: ArrayLike) -> IntArray:
-        """Return the numbers of the places that stand for values, of the shape of ``x``; -1 for missing ones.
+        """Return the numbers of the places that stand for values, of the shape of ``x``; -1 for missing values.
 
         Values are compared as they are, not as the model rounds them: a place need not be one that the model tells apart.
         """
@@ -320,7 +324,7 @@ class TreeLines:
         *,
         increasing: bool = True,
     ) -> ProjectedAt:
-        """Project the line of each row onto the monotone lines and look it up; no line is stored.
+        """Project the line of each row onto the monotone lines and look both up; no line is stored.
 
         Parameters
         ----------
@@ -332,16 +336,18 @@ class TreeLines:
         increasing : bool
             False for decreasing lines.
         """
-        rows, at = self.ensemble.rows(X), np.ascontiguousarray(pieces, dtype=np.intp)
+        rows, piece_index = self.ensemble.rows(X), np.ascontiguousarray(pieces, dtype=np.intp)
         rule = (
             per_line(np.ones(self.places.size) if weights is None else weights),
             weights is not None,
             1.0 if increasing else -1.0,
         )
-        values, fitted, below, above = (np.empty(at.shape) for _ in range(4))
-        found = ProjectedAt(values, fitted, below, above, np.empty(len(rows)))
-        project_lines(self.forest, rows, self.order(rows), rule, at, (values, fitted, below, above), found.largest)
-        return found
+        values, fitted, below, above = (np.empty(piece_index.shape) for _ in range(4))
+        projected = ProjectedAt(values, fitted, below, above, np.empty(len(rows)))
+        project_lines(
+            self.forest, rows, self.order(rows), rule, piece_index, (values, fitted, below, above), projected.largest
+        )
+        return projected
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,7 +42,7 @@ class Lines:
 
 
 def evaluate_sites(model: Model, table: Table, axes: Sequence[Axis], places: FloatArray) -> tuple[FloatArray, Rounding]:
-    """Return the model's values at sites, (n_samples, n_sites), and what of them is rounding.
+    """Return the model's values at sites, (n_samples, n_sites), and the rounding of these values.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ class FittedModel:
 
     @property
     def name(self) -> str:
-        """What messages call it."""
+        """The name of the model in messages."""
         return f"{type(self.estimator).__name__}.{self.method}"
 
     def arranged(self, table: Table, *, name: str = "X") -> Table:
@@ -81,7 +81,7 @@ class FittedModel:
         return self.columns.arranged(table, name=name)
 
     def rows(self, X: Any, declared: Property, *, name: str = "X") -> Table:
-        """Return users' rows, arranged, after every declared feature was found to be one of the fit."""
+        """Return users' rows, arranged; refuse declared features that the fit did not have."""
         table = check_rows(X, name=name)
         self.columns.check_declared(declared_features(declared), table)
         return self.arranged(table, name=name)
@@ -101,7 +101,7 @@ class FittedModel:
         return np.array(as_answer(self.name, self._ask(self._own(table))))
 
     def with_rounding(self, table: Table) -> tuple[FloatArray, Rounding]:
-        """Return one finite number for each row, (n_samples,), and what of them is rounding.
+        """Return one finite number for each row, (n_samples,), and the rounding of these numbers.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class FittedModel:
         return read_ensemble(unwrapped(self.estimator))
 
     def check_is_function(self, table: Table) -> int:
-        r"""Refuse a model whose answer to a row depends on chance or on other rows; return how many rows it was asked.
+        r"""Refuse a model whose answer to a row depends on chance or on other rows; return how many rows the model was asked.
 
         Some rows are asked twice together, and a few of them alone. Answers :math:`v_i, v_i'` to the same call must agree to
         :math:`16 \epsilon \max_i |v_i|`, with :math:`\epsilon` the relative rounding of their type; those of a row alone,
@@ -143,7 +143,7 @@ class FittedModel:
         size = ROUNDINGS * relative * float(np.abs(finite).max())
         self._compare(first, again, size, rows, "asked a second time")
         alone = np.unique(np.linspace(0, rows.size - 1, min(rows.size, N_ALONE)).astype(np.intp))
-        by_itself = [self.answers(tables.take(some, np.array([one]))) for one in alone]
+        by_itself = [self.answers(tables.take(some, np.array([position]))) for position in alone]
         size += float(np.sqrt(relative) * np.ptp(finite, axis=0).max())
         self._compare(first[alone], np.concatenate(by_itself), size, rows[alone], "asked about that row alone")
         return int(2 * rows.size + alone.size)
@@ -183,7 +183,7 @@ class FittedModel:
 
 
 def function_of(model: Model) -> Any:
-    """Return the function that asks a model: itself if it is made from a :class:`FittedModel`, or a new one of these."""
+    """Return the function that asks a model: the model itself if made from a :class:`FittedModel`, else a new one."""
     return model if isinstance(getattr(model, "fitted_model", None), FittedModel) else FittedModel.of(model)
 
 

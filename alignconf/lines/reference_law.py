@@ -83,14 +83,14 @@ class ReferenceLaw:
         return replace(self, knots=knots, weights=_knot_mass(self.places, self.counts, knots))
 
     def on_pieces(self, ends: FloatArray, pieces: IntArray) -> Self:
-        """Return the same law on pieces that end at ``ends`` (n_pieces,), where ``pieces`` (n_places,) tells each place's."""
+        """Return the same law on pieces that end at ``ends`` (n_pieces,); ``pieces`` (n_places,) are those of the places."""
         mass = np.bincount(pieces, self.counts, minlength=ends.size) / self.counts.sum()
         # Pieces without reference mass follow their neighbours.
         return replace(self, knots=ends, weights=np.maximum(mass, 1e-6 / mass.size))
 
     @property
     def is_complete(self) -> bool:
-        """Whether every place that there is is a knot: an ordered category all of whose categories occur."""
+        """Whether every possible place is a knot: an ordered category all of whose categories occur."""
         return self.axis.order is not None and self.knots.size == len(self.axis.order)
 
     @property
@@ -106,17 +106,17 @@ class ReferenceLaw:
 
     @property
     def knot_counts(self) -> FloatArray:
-        """How many reference rows count for each knot, (n_knots,): every place for the knot that :meth:`knot_of` gives it."""
+        """The reference rows that count for each knot, (n_knots,); :meth:`knot_of` gives every place its knot."""
         return np.bincount(self.knot_of(self.places), self.counts, self.knots.size).astype(np.float64)
 
     @property
     def knot_masses(self) -> FloatArray:
-        """Reference mass of each knot, (n_knots,), where every place counts for the knot that :meth:`knot_of` gives it."""
+        """The reference mass of each knot, (n_knots,); :meth:`knot_of` gives every place its knot."""
         masses: FloatArray = self.knot_counts / self.counts.sum()
         return masses
 
     def knot_of(self, places: FloatArray) -> IntArray:
-        """Return for each place the smallest knot that is not below it (the last one beyond it), of the same shape."""
+        """Return for each place the position of the smallest knot not below (beyond all knots, the last), of the same shape."""
         return np.minimum(np.searchsorted(self.knots, places), self.knots.size - 1)
 
     def weights_at(self, table: Table) -> FloatArray:  # noqa: ARG002
@@ -125,7 +125,7 @@ class ReferenceLaw:
 
     @property
     def least_coincidence(self) -> float:
-        r"""A probability with which two independent draws are the same place: :math:`\tau = \sum_i p_i^2`."""
+        r"""The probability with which two independent draws are the same place: :math:`\tau = \sum_i p_i^2`."""
         return float(((self.counts / self.counts.sum()) ** 2).sum())
 
     def least_mass(self, knot: int) -> float:
@@ -133,7 +133,7 @@ class ReferenceLaw:
         return float(self.knot_masses[knot])
 
     def different_places(self, uniforms: FloatArray, table: Table) -> FloatArray:  # noqa: ARG002
-        """Return independent draws given that those of one query differ, chosen by uniform numbers.
+        """Return independent draws, given that the places of a query differ, chosen by uniform numbers.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class ReferenceLaw:
         return self.places[distinct_positions(self.counts, uniforms)]
 
     def other_knots(self, uniforms: FloatArray, table: Table, knot: int) -> IntArray:  # noqa: ARG002
-        """Return positions of knots, drawn with their masses given that they are not a certain one.
+        """Return positions of knots drawn with their masses, given that they are not ``knot``.
 
         Parameters
         ----------
@@ -163,7 +163,7 @@ class ReferenceLaw:
         return distinct_positions(self._counts_without(knot), uniforms[..., None])[..., 0]
 
     def _counts_without(self, knot: int) -> FloatArray:
-        """Return the reference counts of the knots, (n_knots,), with 0 for one of them; equal ones if no other has any."""
+        """Return the reference counts of the knots, (n_knots,), with 0 for ``knot``; equal counts if no other knot has any."""
         others = np.arange(self.knots.size) != knot
         counts = np.where(others, self.knot_counts, 0.0)
         return counts if counts.any() else others.astype(np.float64)
@@ -174,7 +174,7 @@ class ReferenceLaw:
 
 
 def split_between_knots(places: FloatArray, knots: FloatArray) -> tuple[IntArray, IntArray]:
-    """Return the two knots that share the mass of each place, both (n_places,): its neighbours, or twice the knot it is at."""
+    """Return the two knots that share the mass of each place, both (n_places,): its neighbours, or twice the same knot."""
     right = np.searchsorted(knots, places)
     return np.where(knots[right] == places, right, right - 1), right
 
@@ -187,11 +187,11 @@ def _quantiles(places: FloatArray, counts: FloatArray, n_knots: int) -> FloatArr
 
 
 def weighted_quantiles(places: FloatArray, counts: FloatArray, levels: FloatArray) -> FloatArray:
-    """Return the smallest places up to which there is a share of the counts, for each level of one, without repetition."""
+    """Return, for each level, the smallest place up to which the counts have this share; each place once."""
     below = np.cumsum(counts)
-    at = np.searchsorted(below, levels * below[-1])
-    chosen: FloatArray = places[np.unique(np.minimum(at, places.size - 1))]
-    return chosen
+    positions = np.searchsorted(below, levels * below[-1])
+    quantiles: FloatArray = places[np.unique(np.minimum(positions, places.size - 1))]
+    return quantiles
 
 
 def _knot_mass(places: FloatArray, counts: FloatArray, knots: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""An order of rows that puts similar ones together: they take the same turns in trees, which processors guess."""
+"""An order of rows that puts similar rows together: they take the same turns in trees, which processors guess."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def landmarks_of(nodes: NDArray[Any]) -> Landmarks:
 
 
 def similar_first(rows: FloatArray, landmarks: Landmarks) -> IntArray:
-    """Return an order of rows that puts similar ones together, (n_samples,)."""
+    """Return an order of rows that puts similar rows together, (n_samples,)."""
     if len(rows) < FEW_ROWS:
         return np.arange(len(rows))
     key = np.zeros(len(rows), np.uint16)

@@ -18,7 +18,7 @@ def as_compared(values: FloatArray, is_float32: bool) -> FloatArray:
 
 
 def largest_rounded_to(thresholds: FloatArray) -> FloatArray:
-    """Return the largest numbers that are rounded to at most the thresholds, which are of single precision."""
+    """Return the largest numbers that round to at most the thresholds, which are of single precision."""
     single = thresholds.astype(np.float32)
     with np.errstate(over="ignore"):
         above, below = (np.nextafter(single, np.float32(end)).astype(np.float64) for end in (np.inf, -np.inf))

@@ -2,7 +2,7 @@ r"""From a fitted model to its trees: those of scikit-learn, XGBoost and LightGB
 
 scikit-learn's trees are read from its own arrays, which hold what ``predict`` compares and adds; XGBoost's and LightGBM's
 through treelite, which knows their formats. A model that cannot be read *exactly* is refused with a sentence that says
-why, not with an error: its lines can still be had from ``predict``. No library is imported that the model is not from.
+why, not with an error: its lines still come from ``predict``. No library is imported that the model is not from.
 
 The reader knows types, not behaviour: a subclass with a ``predict`` of its own is not read.
 """
@@ -26,19 +26,19 @@ __all__ = ["read_ensemble", "trees_of", "unwrapped"]
 
 
 def trees_of(function: Any) -> Ensemble | str:
-    """Return the trees of whatever is aligned, or a sentence that says why they cannot be read exactly.
+    """Return the trees of the function that is aligned, or a sentence that says why they cannot be read exactly.
 
     A function made from a classifier says itself which of its trees are meant; wrappers such as ``FrozenEstimator`` and
     searches are looked through.
     """
     if hasattr(function, "trees"):
-        found: Ensemble | str = function.trees()
-        return found
+        ensemble: Ensemble | str = function.trees()
+        return ensemble
     return read_ensemble(unwrapped(function))
 
 
 def unwrapped(model: Any) -> Any:
-    """Return the fitted model that a wrapper hands its rows to unchanged, the model itself if it is none."""
+    """Return the fitted model that a wrapper hands its rows to unchanged; a model that is no wrapper is returned itself."""
     for name in ("best_estimator_", "estimator"):
         wrapped = getattr(model, name, None)
         if type(model).__name__ in ("FrozenEstimator", "GridSearchCV", "RandomizedSearchCV") and wrapped is not None:
@@ -162,8 +162,8 @@ def _read_xgboost(model: Any, column: int) -> Ensemble | str:
     with suppress(AttributeError):
         # As predict does, stop at the best round of early stopping, if there was any; a booster by itself goes to the end.
         booster = booster if is_native else booster[: model.best_iteration + 1]
-    found = _read_treelite(model, column, "from_xgboost", booster)
-    return found if isinstance(found, str) else replace(found, missing_code=code)
+    ensemble = _read_treelite(model, column, "from_xgboost", booster)
+    return ensemble if isinstance(ensemble, str) else replace(ensemble, missing_code=code)
 
 
 def _read_lightgbm(model: Any, column: int) -> Ensemble | str:
@@ -179,12 +179,12 @@ def _read_lightgbm(model: Any, column: int) -> Ensemble | str:
     steepness = float(booster.params.get("sigmoid", 1.0))
     if not takes_zero_for_missing(model):
         return _read_treelite(model, column, "from_lightgbm", booster, steepness)
-    found = _read_treelite(model, column, "from_lightgbm", _with_nan_for_zero(booster, text), steepness)
-    return found if isinstance(found, str) else replace(found, missing_code=0.0)
+    ensemble = _read_treelite(model, column, "from_lightgbm", _with_nan_for_zero(booster, text), steepness)
+    return ensemble if isinstance(ensemble, str) else replace(ensemble, missing_code=0.0)
 
 
 def _with_nan_for_zero(booster: Any, text: str) -> Any:
-    """Return a booster of LightGBM that says of NaN what this one says of zero; treelite would take zeros for values."""
+    """Return a LightGBM booster that treats NaN as ``booster`` treats zero; treelite would take zeros for values."""
 
     def changed(line: re.Match[str]) -> str:
         # Bits 2 and 3 tell what is missing at a node: nothing, zero, NaN.
@@ -203,15 +203,15 @@ def _read_treelite(model: Any, column: int, reader: str, booster: Any, steepness
     except ImportError:
         return f"treelite is not installed; {name} is read with it."
     try:
-        found = getattr(frontend, reader)(booster)
+        treelite_model = getattr(frontend, reader)(booster)
     except TreeliteError as error:
         return f"{name} cannot be read by treelite: {error}."
-    header = found.get_header_accessor()
+    header = treelite_model.get_header_accessor()
     if np.max(header.get_field("num_class")) > 1:
         return _many_classes(name)
     if np.prod(header.get_field("leaf_vector_shape")) > 1 or header.get_field("num_target")[0] > 1:
         return f"{name} predicts {header.get_field('num_target')[0]} outputs; one can be read."
-    accessors = [found.get_tree_accessor(i) for i in range(found.num_tree)]
+    accessors = [treelite_model.get_tree_accessor(i) for i in range(treelite_model.num_tree)]
     if any(accessor.get_field("has_categorical_split")[0] for accessor in accessors):
         return _categories(name)
     link = header.get_field("postprocessor")
@@ -220,10 +220,10 @@ def _read_treelite(model: Any, column: int, reader: str, booster: Any, steepness
     factor = _sign(model, column) * (steepness if link == "sigmoid" else 1.0)
     return Ensemble.of_trees(
         [_treelite_tree(accessor) for accessor in accessors],
-        found.num_feature,
+        treelite_model.num_feature,
         base=factor * float(header.get_field("base_scores")[0]),
         scale=factor,
-        divisor=found.num_tree if header.get_field("average_tree_output")[0] else 1,
+        divisor=treelite_model.num_tree if header.get_field("average_tree_output")[0] else 1,
         link=TREELITE_LINKS[link],
         is_float32=reader == "from_xgboost",
         is_single=reader == "from_xgboost",
@@ -259,7 +259,7 @@ def _is_classifier(model: Any) -> bool:
 
 
 def _sign(model: Any, column: int) -> float:
-    """The log-odds of the first of two classes are those of the second, negated."""
+    """Return -1 for the first of two classes, whose log-odds are those of the second negated; otherwise 1."""
     return -1.0 if _is_classifier(model) and column == 0 else 1.0
 
 

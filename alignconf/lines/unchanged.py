@@ -38,7 +38,7 @@ SPREAD = 8.0
 
 
 class Watch:
-    """What is remembered of a model.
+    """A watch remembers what a model answered at calibration, and which objects its fit consists of.
 
     Parameters
     ----------
@@ -136,6 +136,6 @@ def _restored(state: dict[str, Any]) -> Watch:
 
 
 def _behind(model: Any) -> Any:
-    """Return the fitted object behind a function that is made of one, such as the probability of a class."""
+    """Return the fitted object behind a function that is made from it, such as the probability of a class."""
     door = getattr(model, "fitted_model", None)
     return model if door is None else door.estimator

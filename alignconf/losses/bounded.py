@@ -58,7 +58,7 @@ class BoundedLoss(Loss):
     n_half_widths: int = 64
 
     def __post_init__(self) -> None:
-        """Refuse what is no loss."""
+        """Refuse arguments that are no loss."""
         if not callable(self.of):
             raise InputError(
                 f"of must be a function from sizes to losses, got {self.of!r} of type {type(self.of).__name__}."
@@ -69,12 +69,12 @@ class BoundedLoss(Loss):
 
     @property
     def name(self) -> str:
-        """What users call it."""
+        """The name of the loss, as users type it."""
         return "bounded"
 
     @property
     def event(self) -> str:
-        """What is expected to be small."""
+        """The loss whose expectation is bounded, in words."""
         named = getattr(self.of, "__name__", type(self.of).__name__)
         return f"loss, {named} of the size of the violation of a fresh query ({{law}}) by the delivered function,"
 
@@ -88,12 +88,12 @@ class BoundedLoss(Loss):
         def sizes(answers: Answers) -> FloatArray:
             return np.stack([answers.excess(answers.delivered(width)) for width in half_widths.tolist()], axis=-1)
 
-        found = alignment.at_queries(table, alignment.draw(table, n_queries, draws), sizes)
-        return [(one, half_widths) for one in found]
+        sizes_of_parts = alignment.at_queries(table, alignment.draw(table, n_queries, draws), sizes)
+        return [(part_sizes, half_widths) for part_sizes in sizes_of_parts]
 
     def family(self, measured: Sequence[tuple[FloatArray, FloatArray]]) -> LossTable:
         """Return the losses of the larger sizes, averaged over the queries of each row."""
-        sizes = np.maximum.reduce([one for one, _ in measured])
+        sizes = np.maximum.reduce([part_sizes for part_sizes, _ in measured])
         losses = np.asarray(self.of(sizes))
         if losses.shape != sizes.shape or losses.dtype.kind not in "biuf":
             raise InputError(
@@ -113,8 +113,8 @@ class BoundedLoss(Loss):
         complete = np.flatnonzero(alignment.complete(reference))[:REFERENCE_ROWS]
         rows = tables.take(reference, complete)
         queries = alignment.draw(rows, 1, RowDraws.of(rows, np.random.default_rng(0)))
-        found = alignment.at_queries(rows, queries, _largest_displacement)
-        moved = np.maximum.reduce(found)
+        displacements = alignment.at_queries(rows, queries, _largest_displacement)
+        moved = np.maximum.reduce(displacements)
         moved = moved[moved > 0]
         if not moved.size:
             return np.array([0.0, 1.0])

@@ -137,7 +137,7 @@ def last_rejection(
 
 
 def last_rejection_on(answers: Answers) -> FloatArray:
-    r"""Return the scores of an opaque property, (n_samples, n_queries), on a list of half-widths that is fixed beforehand.
+    r"""Return the scores of an opaque property, (n_samples, n_queries), on a fixed list of half-widths.
 
     With half-widths :math:`0 = h_0 < h_1 < \dots < h_H` the score is the one after the last at which the query is rejected
     along the clip path, 0 if there is none and infinite if it is the last one. If :math:`\lambda` is chosen from the list

@@ -1,4 +1,4 @@
-"""What a loss is: what is counted at a query or a row, and what is promised of it."""
+"""A loss says what is counted at a query or a row, and what is promised about this count."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def _check_inequalities(alignment: Alignment, name: str) -> None:
             "says yes or "
             "no; use the default loss, 'delivered'."
         )
-    for asked in alignment.asked:
-        if asked.arguments is not None:
+    for part in alignment.part_queries:
+        if part.arguments is not None:
             raise InputError(
-                f"loss={name!r} measures pairs and triples one by one, and query_law={asked.tester!r} asks for many values at "
+                f"loss={name!r} measures pairs and triples one by one, and query_law={part.tester!r} asks for many values at "
                 "once; use "
                 "query_law='iid'."
             )
 
 
 class Loss(ABC):
-    """What is counted at a query or a row, and what is promised of it."""
+    """A loss says what is counted at a query or a row, and what is promised about this count."""
 
-    #: What of the event is at most ``alpha``.
+    #: The quantity of the event that is at most ``alpha``.
     quantity: str = "the expected"
     #: Whether ``alpha`` is a probability.
     is_rate: bool = False
@@ -44,12 +44,12 @@ class Loss(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What users call it."""
+        """The name of the loss, as users type it."""
 
     @property
     @abstractmethod
     def event(self) -> str:
-        """What happens, in words; ``{law}`` stands for the query law, ``{where}`` for what is repaired together."""
+        """The event, in words; ``{law}`` stands for the query law, ``{where}`` for what is repaired together."""
 
     @abstractmethod
     def measure(

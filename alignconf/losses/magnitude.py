@@ -64,7 +64,7 @@ class Magnitude(Loss):
     remaining: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no bound."""
+        """Refuse arguments that are no bounds."""
         check_number("largest", self.largest, above=0)
         for name in ("reach", "remaining"):
             if getattr(self, name) is not None:
@@ -72,12 +72,12 @@ class Magnitude(Loss):
 
     @property
     def name(self) -> str:
-        """What users call it."""
+        """The name of the loss, as users type it."""
         return "magnitude"
 
     @property
     def event(self) -> str:
-        """What is expected to be small."""
+        """The size whose expectation is bounded, in words."""
         return "size of the violation of a fresh query ({law}) by the delivered function, 0 where there is none,"
 
     def measure(
@@ -91,14 +91,16 @@ class Magnitude(Loss):
         """Return the sizes of each part with their bounds."""
         _check_inequalities(alignment, self.name)
         queries = alignment.draw(table, n_queries, draws)
-        lengths = [np.abs(asked.demands[0]).sum(axis=-1) for asked in queries.parts]
+        lengths = [np.abs(part.demands[0]).sum(axis=-1) for part in queries.parts]
         columns = alignment.at_queries(table, queries, cast(Any, _sizes_at_first_row))
         sizes = [joined([cell for cell in column.tolist() if cell is not None]) for column in columns]
-        return [Sizes(one, self._bound(alignment, length)) for one, length in zip(sizes, lengths, strict=True)]
+        return [
+            Sizes(part_sizes, self._bound(alignment, length)) for part_sizes, length in zip(sizes, lengths, strict=True)
+        ]
 
     def family(self, measured: Sequence[Sizes]) -> Sizes:
         """Return the larger size of any part, and a bound on all of them."""
-        bounds = [one.bound for one in measured]
+        bounds = [part.bound for part in measured]
         falling = all(bound.remaining is not None for bound in bounds)
         bound = SizeBound(
             self.largest,
@@ -106,7 +108,7 @@ class Magnitude(Loss):
             max(bound.reach for bound in bounds),
             max(bound.remaining or 0.0 for bound in bounds) if falling else None,
         )
-        return Sizes(largest([one.sizes for one in measured]), bound)
+        return Sizes(largest([part.sizes for part in measured]), bound)
 
     def _bound(self, alignment: Alignment, lengths: FloatArray) -> SizeBound:
         remaining = 0.0 if self.remaining is None and alignment.is_exact else self.remaining

@@ -12,11 +12,11 @@ __all__ = ["read_loss"]
 
 
 def read_loss(loss: Any) -> Loss:
-    """Return the loss that a user named, or gave.
+    """Return the loss that a user named, or the loss that a user gave.
 
     Raises
     ------
     InputError
-        If there is none of that name.
+        If no loss has the name.
     """
     return loss if isinstance(loss, Loss) else RATES[check_choice("loss", loss, tuple(RATES))]

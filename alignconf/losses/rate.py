@@ -35,7 +35,7 @@ class RateLoss(Loss):
     Parameters
     ----------
     label : str
-        What users call it.
+        The name of the loss, as users type it.
     happening : str
         What happens with probability at most ``alpha``, in words; ``{law}`` stands for the query law, ``{where}`` for what
         the property is repaired on together.
@@ -56,12 +56,12 @@ class RateLoss(Loss):
 
     @property
     def name(self) -> str:
-        """What users call it."""
+        """The name of the loss, as users type it."""
         return self.label
 
     @property
     def event(self) -> str:
-        """What happens, in words."""
+        """The event, in words."""
         return self.happening
 
     def measure(
@@ -83,7 +83,7 @@ class RateLoss(Loss):
 def _delivered(alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
     queries = alignment.draw(table, n_queries, draws)
     return [
-        alignment.rounded_up(found) for found in alignment.at_queries(table, queries, critical_half_width.delivered)
+        alignment.rounded_up(scores) for scores in alignment.at_queries(table, queries, critical_half_width.delivered)
     ]
 
 
@@ -93,11 +93,11 @@ def _existence(alignment: Alignment, table: Table, n_queries: int, draws: RowDra
             f"loss='existence' asks which values within the band are accepted, and {alignment.declared} has a rule that only "
             "says yes or no; use the default loss, 'delivered'."
         )
-    for asked in alignment.asked:
-        if asked.arguments is not None:
+    for part in alignment.part_queries:
+        if part.arguments is not None:
             raise InputError(
                 f"loss='existence' is computed for each pair or triple by itself, and the demands of a query share points with "
-                f"query_law={asked.tester!r}: use query_law='iid', or the default loss, 'delivered'."
+                f"query_law={part.tester!r}: use query_law='iid', or the default loss, 'delivered'."
             )
     queries = alignment.draw(table, n_queries, draws)
     return alignment.at_queries(table, queries, critical_half_width.existence)

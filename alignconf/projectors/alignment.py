@@ -49,31 +49,31 @@ OPAQUE_ROWS = 1000
 
 @dataclass(frozen=True)
 class Alignment:
-    """Everything that is fixed before calibration.
+    """An alignment is everything that is fixed before calibration.
 
     Parameters
     ----------
     model : Model
     declared : Property
-    asked : tuple of PartQueries
-        What a tester asks of each part; the places are drawn afresh each time.
+    part_queries : tuple of PartQueries
+        The queries of each part; their places are drawn afresh each time.
     repairs : tuple of Repair
         Applied one after the other, each to the function that the ones before it return.
     limits : (float, float)
         Values that the repaired function does not leave: clipped last.
     subject : str
-        What of the model is aligned, where it is not its prediction, e.g. ``the probability of class 'yes'``.
+        The quantity of the model that is aligned, where this is not the prediction, e.g. ``the probability of class 'yes'``.
     scale : Scale
         Half-width of the band at ``lambda_ = 1``.
     watch : Watch or None
-        What tells whether the model is still the one that was fitted; None before there is one.
+        Tells whether the model is still the fitted one; None before a model is fitted.
     n_jobs, verbose
-        How to work, without effect on results.
+        Number of jobs and progress bar, without effect on results.
     """
 
     model: Model
     declared: Property
-    asked: tuple[PartQueries, ...]
+    part_queries: tuple[PartQueries, ...]
     repairs: tuple[Repair, ...]
     limits: tuple[float, float] = (-np.inf, np.inf)
     subject: str = ""
@@ -88,19 +88,19 @@ class Alignment:
         watch = Watch(model, tables.take(reference, complete)) if complete.size else None
         repairs: tuple[Repair, ...] = ()
         function: Model = model if watch is None else WithRounding(model, watch.rounding)
-        asked = self.asked
+        part_queries = self.part_queries
         for i, repair in enumerate(self.repairs):
             fitted = repair.fitted(function, reference)
             if i == 0 and isinstance(fitted, GridRepair):
                 fitted = through_trees(fitted, model, reference)
-                asked = tuple(one.drawn_along(fitted.projector.laws) for one in asked)
+                part_queries = tuple(part.drawn_along(fitted.projector.laws) for part in part_queries)
             repairs += (fitted,)
             function = Repaired(function, fitted)
-        alignment = replace(self, model=model, subject=subject, repairs=repairs, asked=asked, watch=watch)
+        alignment = replace(self, model=model, subject=subject, repairs=repairs, part_queries=part_queries, watch=watch)
         if not self.is_opaque:
             return alignment
         levels = alignment._opaque_half_widths(reference)
-        return replace(alignment, asked=tuple(one.with_levels(levels) for one in self.asked))
+        return replace(alignment, part_queries=tuple(part.with_levels(levels) for part in self.part_queries))
 
     def within(self, margins: Margins, function: Model, reference: Table) -> Alignment:
         """Return the alignment for a function, whose repaired probabilities are not 0 or 1 where its own are not.
@@ -124,7 +124,7 @@ class Alignment:
         return self.model if self.watch is None else WithRounding(self.model, self.watch.rounding)
 
     def check_unchanged(self, n_rows: int | None = None) -> None:
-        """Refuse to answer about so many rows, or to certify, for another model than the one that was calibrated.
+        """Refuse to answer about ``n_rows`` rows, or to certify, for a model other than the calibrated model.
 
         Raises
         ------
@@ -134,33 +134,33 @@ class Alignment:
             self.watch.check(n_rows)
 
     def for_workers(self) -> Alignment:
-        """Return the alignment for a worker that has other work beside it: one job, and no bar."""
+        """Return the alignment for one of several workers: one job, and no progress bar."""
         return replace(self, n_jobs=1, verbose=False)
 
     @property
     def path(self) -> str:
-        """How repaired values are had, in words."""
+        """The way to repaired values, in words."""
         steps = ", then ".join(repair.path for repair in self.repairs) or "by clipping"
         return f"exact, {steps}" if self.is_exact else steps
 
     @property
     def is_exact(self) -> bool:
-        """Whether by construction no query can fail at full strength."""
+        """Whether no query can fail at full strength, by construction."""
         return len(self.repairs) == 1 and self.repairs[0].is_exact
 
     @property
     def is_opaque(self) -> bool:
         """Whether some part only says yes or no."""
-        return any(one.is_opaque for one in self.asked)
+        return any(part.is_opaque for part in self.part_queries)
 
     @property
     def laws(self) -> tuple[ReferenceLaw, ...]:
         """The reference laws that queries are drawn from, part by part."""
-        return tuple(law for one in self.asked for law in one.drawn_from)
+        return tuple(law for part in self.part_queries for law in part.drawn_from)
 
     @property
     def grid(self) -> GridRepair | None:
-        """The grid repair, if that is all there is."""
+        """The grid repair, if it is the only repair; None otherwise."""
         only = self.repairs[0] if len(self.repairs) == 1 else None
         return only if isinstance(only, GridRepair) else None
 
@@ -177,12 +177,12 @@ class Alignment:
 
     @property
     def words(self) -> str:
-        """The property in words, with what it is about."""
+        """The property in words, with the subject that it is about."""
         return f"{self.declared}, for {self.subject}" if self.subject else str(self.declared)
 
     @property
     def where(self) -> str | None:
-        """On what the repaired values of a row have the property together, in words; None if that is not known."""
+        """The points on which the repaired values of a row have the property together, in words; None if unknown."""
         if not self.repairs:
             return "at a fresh row"
         return self.repairs[0].where if len(self.repairs) == 1 else None
@@ -204,15 +204,15 @@ class Alignment:
 
     def draw(self, table: Table, n_queries: int, draws: RowDraws) -> Queries:
         """Draw the tester's queries; see :func:`alignconf.queries.queries.draw_queries`."""
-        return draw_queries(self.asked, table, n_queries, draws)
+        return draw_queries(self.part_queries, table, n_queries, draws)
 
     def law(self, parts: Sequence[int]) -> str:
-        """Return the law of the queries of some parts, with what they are about, in words."""
-        asked = Queries(tuple(self.asked[i] for i in parts), 1, 1)
-        return f"{asked}, about {self.subject}" if self.subject else str(asked)
+        """Return the law of the queries of some parts, with the subject that they are about, in words."""
+        queries = Queries(tuple(self.part_queries[i] for i in parts), 1, 1)
+        return f"{queries}, about {self.subject}" if self.subject else str(queries)
 
     def predict_model(self, table: Table) -> tuple[FloatArray, Rounding]:
-        """Return the model's own predictions, (n_samples,), and what of them is rounding."""
+        """Return the model's own predictions, (n_samples,), and their rounding."""
         return predictions(self.function, table)
 
     def predict(self, table: Table) -> tuple[FloatArray, FloatArray]:
@@ -255,10 +255,10 @@ class Alignment:
         """Return, per row, the half-width within which all of :attr:`where` holds a member together: (n_samples,)."""
 
         def stage(block: slice) -> FloatArray:
-            inside = tables.take(table, np.arange(block.start, block.stop))
+            rows = tables.take(table, np.arange(block.start, block.stop))
             if self.repairs:
-                return self.repairs[0].half_widths(self.function, inside, self.limits)
-            f, _ = self.predict_model(inside)
+                return self.repairs[0].half_widths(self.function, rows, self.limits)
+            f, _ = self.predict_model(rows)
             outside: FloatArray = np.abs(np.clip(f, *self.limits) - f)
             return outside
 
@@ -270,8 +270,8 @@ class Alignment:
             return np.ones(table.shape[0], dtype=bool)
 
         def stage(block: slice) -> BoolArray:
-            inside = tables.take(table, np.arange(block.start, block.stop))
-            return self.repairs[0].repairs_exactly(self.function, inside, self.limits)
+            rows = tables.take(table, np.arange(block.start, block.stop))
+            return self.repairs[0].repairs_exactly(self.function, rows, self.limits)
 
         return np.concatenate([member for _, member in self._over(stage, table.shape, 1)])
 
@@ -281,7 +281,7 @@ class Alignment:
         queries: Queries,
         reduce: Callable[[Answers], Reduced],
     ) -> list[Reduced]:
-        """Evaluate ``f`` and ``g`` at queries and reduce them block by block, so that only the results are kept.
+        """Evaluate ``f`` and ``g`` at queries and reduce both block by block, so that only the reduced values are kept.
 
         Parameters
         ----------
@@ -302,74 +302,76 @@ class Alignment:
         grid = self.grid
 
         def stage(block: slice) -> list[Reduced]:
-            inside = tables.take(table, np.arange(block.start, block.stop))
+            rows = tables.take(table, np.arange(block.start, block.stop))
             parts = queries.rows(block).parts
-            drawn = [asked for asked in parts if grid is not None and asked.drawn_from]
-            together = iter(grid.at_queries(self.function, inside, drawn) if grid is not None and drawn else ())
+            drawn = [part for part in parts if grid is not None and part.drawn_from]
+            together = iter(grid.at_queries(self.function, rows, drawn) if grid is not None and drawn else ())
             reduced = []
-            for asked in parts:
-                f, g, size = next(together) if grid is not None and asked.drawn_from else self._anywhere(asked, inside)
-                answers = Answers(asked, f, g, size, block, self.scale, self._difficulty(asked, inside))
+            for part in parts:
+                f, g, size = next(together) if grid is not None and part.drawn_from else self._anywhere(part, rows)
+                answers = Answers(part, f, g, size, block, self.scale, self._difficulty(part, rows))
                 if self.is_exact:
                     check_by_construction(answers)
                 reduced.append(reduce(answers))
             return reduced
 
-        points = max(1, sum(asked.n_sites for asked in queries.parts))
+        points = max(1, sum(part.n_sites for part in queries.parts))
         blocks = self._over(stage, table.shape, points)
         return [np.concatenate(parts) for parts in zip(*(reduced for _, reduced in blocks), strict=True)]
 
     def rounded_up(self, scores: FloatArray) -> FloatArray:
-        """Return scores rounded up to the half-widths at which opaque properties are calibrated, if there are any."""
-        for one in self.asked:
-            if one.is_opaque:
-                levels = np.array([0.0, *one.levels, np.inf])
+        """Return scores rounded up to the half-widths at which opaque properties are calibrated, if a part is opaque."""
+        for part in self.part_queries:
+            if part.is_opaque:
+                levels = np.array([0.0, *part.levels, np.inf])
                 return levels[np.searchsorted(levels, scores)]
         return scores
 
-    def along(self, row: Table, axis: int, at: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def along(self, row: Table, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return ``f`` and ``g`` along one axis of a single row, at places (n_places,): two arrays of that shape."""
-        f, g = self._only_grid.along(self.function, row, axis, at[None, :])
+        f, g = self._only_grid.along(self.function, row, axis, places[None, :])
         return f[0], g[0]
 
-    def _repaired(self, table: Table, own: FloatArray) -> FloatArray:
-        """Return the repaired function at the rows of a table, where the model predicts ``own``: (n_samples,).
+    def _repaired(self, table: Table, f: FloatArray) -> FloatArray:
+        """Return the repaired function at the rows of a table, where the model predicts ``f``: (n_samples,).
 
-        A row with a missing constrained feature keeps it, also where it is a point of another row's orbit.
+        A row with a missing constrained feature keeps ``f``, also where the row is a point of another row's orbit.
         """
         function = self.function
-        values = own
+        values = f
         for repair in self.repairs:
             after = Repaired(function, repair)
-            values, function = after.from_own(table, values), after
+            values, function = after.from_predicted(table, values), after
         if np.isfinite(self.limits).any():
             values = np.clip(values, *self.limits)
         complete = self.complete(table)
-        return values if complete.all() else np.where(complete, values, own)
+        return values if complete.all() else np.where(complete, values, f)
 
-    def _anywhere(self, asked: PartQueries, table: Table) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _anywhere(self, part: PartQueries, table: Table) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return ``f`` and ``g`` at the points of queries, row by row, and the size of rounding per row."""
         f, g, rounding = [], [], Rounding(0.0)
-        for sites in asked.sites(table):
+        for sites in part.sites(table):
             values, rounding = self.predict_model(sites)
             f.append(values)
             g.append(self._repaired(sites, values))
-        at_points = asked.arrange(f)
-        return at_points, asked.arrange(g), rounding.of(at_points)
+        at_points = part.arrange(f)
+        return at_points, part.arrange(g), rounding.of(at_points)
 
-    def _difficulty(self, asked: PartQueries, table: Table) -> FloatArray | None:
+    def _difficulty(self, part: PartQueries, table: Table) -> FloatArray | None:
         """Return the difficulty at the points of queries, (n_samples, n_queries, n_points); None where it is 1."""
-        found = [self.scale.sigma(sites) for sites in asked.sites(table)] if self.scale.difficulty is not None else []
-        sigma = [one for one in found if one is not None]
-        return asked.arrange(sigma) if sigma else None
+        difficulties = (
+            [self.scale.sigma(sites) for sites in part.sites(table)] if self.scale.difficulty is not None else []
+        )
+        sigma = [difficulty for difficulty in difficulties if difficulty is not None]
+        return part.arrange(sigma) if sigma else None
 
     def _opaque_half_widths(self, reference: Table) -> tuple[float, ...]:
-        """Return the half-widths at which opaque properties are calibrated: quantiles of what repairs do to orbits elsewhere."""
+        """Return the half-widths at which opaque properties are calibrated: quantiles of the moves at reference rows."""
         rows = tables.take(reference, np.arange(min(reference.shape[0], OPAQUE_ROWS)))
-        points = [point for one in self.asked if one.is_opaque for point in one.sites(rows)]
+        points = [point for part in self.part_queries if part.is_opaque for point in part.sites(rows)]
         f, g = np.concatenate([self.predict(point) for point in points], axis=1)
-        found = [self.scale.sigma(point) for point in points]
-        sigma = [one for one in found if one is not None]
+        difficulties = [self.scale.sigma(point) for point in points]
+        sigma = [difficulty for difficulty in difficulties if difficulty is not None]
         size = np.abs(g - f) / self.scale.towards(g - f, np.concatenate(sigma) if sigma else None)
         moves = np.unique(size[size > 0])
         if not moves.size:

@@ -59,13 +59,13 @@ class AnchoredRepair(Repair):
         Direction in each of them; a feature with 0 cannot matter.
     n_anchors : int
     margins : Margins
-        What of the function is imitated; the formula above is about these.
+        The scale on which the function is imitated; the formula above is about margins.
     surrogate : Model or None
-        The fitted one.
+        The fitted surrogate.
     anchors : (n_anchors, n_axes) or None
         Places of the constrained features; fewer, where the reference rows have fewer.
     reason : str
-        Why this one, if there was a choice.
+        Why this repair, if there was a choice.
     """
 
     axes: tuple[Axis, ...]
@@ -78,17 +78,17 @@ class AnchoredRepair(Repair):
 
     @property
     def path(self) -> str:
-        """How repaired values are had, in words."""
+        """The way to repaired values, in words."""
         name = f"by a monotone surrogate, held to the model at {self.n_anchors} anchors"
         return f"{name} ({self.reason})" if self.reason else name
 
     def count_sites(self, n_points: int) -> int:
-        """All anchors once: points that differ along constrained features only, one after the other, share them."""
+        """Return the number of points plus that of anchors: points that differ in constrained features only share them."""
         return n_points + self.n_anchors
 
     @property
     def where(self) -> None:
-        """Everywhere; there is no smallest band."""
+        """None: the repaired values have the property everywhere, and no smallest band is known."""
         return
 
     def fitted(self, function: Model, reference: Table) -> AnchoredRepair:
@@ -115,7 +115,7 @@ class AnchoredRepair(Repair):
         """Return which rows have all constrained features, (n_samples,)."""
         return have_places(table, self.axes)
 
-    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,)."""
         if self.surrogate is None or self.anchors is None:
             raise InputError("the surrogate is not fitted; call fitted(function, reference) first.")
@@ -159,7 +159,7 @@ def _midway(f: FloatArray, precedes: BoolArray) -> FloatArray:
 def _recombined(table: Table, axes: Sequence[Axis], places: FloatArray, random: np.random.Generator) -> Table:
     """Return the rows of a table and, if they are few, also rows with constrained features of others.
 
-    Those take turns: all features of one other row, one feature, each feature of a row of its own.
+    These rows take turns: all features of one other row, one feature, each feature of a row of its own.
     """
     n_samples = len(places)
     copies = [places]
@@ -173,8 +173,8 @@ def _recombined(table: Table, axes: Sequence[Axis], places: FloatArray, random: 
                 moved[:, i] = places[random.permutation(n_samples), i]
         copies.append(moved)
     rows = np.tile(np.arange(n_samples), len(copies))
-    at = np.concatenate(copies)
+    all_places = np.concatenate(copies)
     replaced: dict[int, NDArray[Any]] = {}
     for i, axis in enumerate(axes):
-        replaced |= axis.moved(table, rows, at[:, i])
+        replaced |= axis.moved(table, rows, all_places[:, i])
     return tables.replicate(table, rows, replaced)

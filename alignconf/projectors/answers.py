@@ -1,4 +1,4 @@
-"""What a function and its projection answer at the points of queries, in the unit of the prediction."""
+"""Answers of a function and of its projection at the points of queries, in the unit of the prediction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Answers", "check_by_construction"]
 
 @dataclass(frozen=True)
 class Answers:
-    """What the model and its repair answer at the points of the queries of a block of rows.
+    """The answers of the model and of its repair at the points of the queries of a block of rows.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Answers:
     rounding : (n_samples,)
         Excesses up to this are rounding.
     block : slice
-        Which rows of the table these are.
+        The rows of the table that the block holds.
     scale : Scale
     sigma : (n_samples, n_queries, n_points), optional
         Difficulty at the points, where the scale has one.
@@ -54,17 +54,17 @@ class Answers:
 
 
 def check_by_construction(answers: Answers) -> None:
-    """Refuse to go on where a query fails at full strength that by construction cannot.
+    """Refuse to go on where a query fails at full strength although by construction no query can.
 
     Raises
     ------
     DefectError
     """
-    found = answers.excess(answers.g)
-    if found.any():
+    excesses = answers.excess(answers.g)
+    if excesses.any():
         raise DefectError(
-            f"{np.count_nonzero(found)} of {found.size} queries of {answers.queries.declared!r} fail at full strength, by up "
-            f"to {found.max():.3g}, where by construction none can. If the property is your own, it declares what it is not: "
-            "alignconf.testing.check_property tells. If not, this is a defect of alignconf: please report the property, the "
+            f"{np.count_nonzero(excesses)} of {excesses.size} queries of {answers.queries.declared!r} fail at full strength, by "
+            f"up to {excesses.max():.3g}, where by construction none can. If the property is your own, it declares what it is "
+            "not: alignconf.testing.check_property tells. If not, this is a defect of alignconf: please report the property, the "
             "type and version of the model, and a row that fails."
         )

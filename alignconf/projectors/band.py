@@ -63,7 +63,7 @@ class Scale:
         Raises
         ------
         InputError
-            If it is not one positive finite number for each row.
+            If the difficulty is not one positive finite number for each row.
         """
         if self.difficulty is None:
             return None
@@ -98,7 +98,7 @@ class Scale:
 
 
 def clip_to_band(f: FloatArray, g: FloatArray, half_width: float | FloatArray) -> FloatArray:
-    """Return ``f + clip(g - f, -half_width, half_width)``: in floats too within it, and ``g`` where ``g`` is.
+    """Return ``f + clip(g - f, -half_width, half_width)``: in floats too within the half-width, ``g`` where ``g`` is.
 
     The half-width is one number, or broadcastable to ``f``.
     """
@@ -123,7 +123,7 @@ def scale_of(difficulty: Any, ray: Any) -> Scale:
     Raises
     ------
     InputError
-        If the difficulty cannot be asked, or the ray is not one.
+        If the difficulty cannot be asked, or the ray is not two positive numbers.
     """
     if difficulty is not None and not is_row_function(difficulty):
         raise InputError(
@@ -142,7 +142,7 @@ def scale_of(difficulty: Any, ray: Any) -> Scale:
 
 
 def check_max_half_width(value: Any, difficulty: Any, shift: Any, *, is_full: bool) -> None:
-    """Refuse a limit that is no number, or that cannot be kept."""
+    """Refuse a largest half-width that is no number, or that the other arguments cannot keep."""
     if value is None:
         return
     check_number("max_half_width", value, at_least=0)

@@ -48,7 +48,7 @@ def extend(
     projector: Projector,
     projection: Projection,
     places: FloatArray,
-    own: FloatArray | None = None,
+    predicted: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Return ``f`` and ``g`` at sites of each row, two arrays of shape (n_samples, n_sites).
 
@@ -58,16 +58,19 @@ def extend(
     projector, projection : how the rows' lines were repaired, and the result
     places : (n_samples, n_sites, n_axes)
         The sites: where each row's constrained features are moved to.
-    own : (n_samples, n_sites), optional
+    predicted : (n_samples, n_sites), optional
         The model's predictions at the sites, where they are already known.
     """
     n_samples, n_sites, n_axes = places.shape
     laws, axes = projector.laws, tuple(range(n_axes))
     free = tuple(axis for axis in axes if not laws[axis].is_complete)
-    margins = _evaluate_margins(model, table, laws, free, places, own)
+    margins = _evaluate_margins(model, table, laws, free, places, predicted)
     row = np.repeat(np.arange(n_samples), n_sites)
     sites = places.reshape(-1, n_axes)
-    weights = tuple(it if it.ndim == 1 or n_axes == 1 else it[row] for it in projection.weights)
+    weights = tuple(
+        axis_weights if axis_weights.ndim == 1 or n_axes == 1 else axis_weights[row]
+        for axis_weights in projection.weights
+    )
     size = SNAP * projection.lines.rounding[row]
     plain: dict[tuple[int, ...], FloatArray] = {(): projection.lines.values[row], **margins}
     built: dict[tuple[int, ...], FloatArray] = {(): projection.values[row]}
@@ -88,10 +91,10 @@ def extend(
             shape = (-1, *(1,) * len(fixed))
             built[moved] = np.where(np.abs(repaired - f) > size.reshape(shape), repaired, f)
     index = tuple(np.searchsorted(laws[axis].knots, sites[:, axis]) for axis in axes if axis not in free)
-    at = (np.arange(len(sites)), *index)
-    f, g = plain[free][at], built[free][at]
-    if own is not None:
-        f, g = own.ravel(), np.where(g != f, g, own.ravel())
+    positions = (np.arange(len(sites)), *index)
+    f, g = plain[free][positions], built[free][positions]
+    if predicted is not None:
+        f, g = predicted.ravel(), np.where(g != f, g, predicted.ravel())
     shape = (n_samples, n_sites)
     return f.reshape(shape), np.clip(g, *projector.limits).reshape(shape)
 
@@ -108,15 +111,15 @@ def _evaluate_margins(
     laws: Sequence[ReferenceLaw],
     free: tuple[int, ...],
     places: FloatArray,
-    own: FloatArray | None,
+    predicted: FloatArray | None,
 ) -> dict[tuple[int, ...], FloatArray]:
     """Return, for each set of free axes with an own coordinate, ``f`` on the knots of the others: (n_sites_in_all, ...)."""
     n_samples, n_sites, n_axes = places.shape
     margins = {}
     for count in range(1, len(free) + 1):
         for moved in combinations(free, count):
-            if len(moved) == n_axes and own is not None:
-                margins[moved] = own.ravel()
+            if len(moved) == n_axes and predicted is not None:
+                margins[moved] = predicted.ravel()
                 continue
             fixed = [axis for axis in range(n_axes) if axis not in moved]
             knots = np.meshgrid(*(laws[axis].knots for axis in fixed), indexing="ij")
@@ -126,8 +129,12 @@ def _evaluate_margins(
                 sites[..., axis] = places[:, :, axis].reshape(n_samples, n_sites, *(1,) * len(shape))
             for axis, grid in zip(fixed, knots, strict=True):
                 sites[..., axis] = grid
-            asked = sites[:, :1] if np.array_equal(sites, np.broadcast_to(sites[:, :1], sites.shape)) else sites
-            values, _ = evaluate_sites(model, table, [law.axis for law in laws], asked.reshape(n_samples, -1, n_axes))
+            distinct_sites = (
+                sites[:, :1] if np.array_equal(sites, np.broadcast_to(sites[:, :1], sites.shape)) else sites
+            )
+            values, _ = evaluate_sites(
+                model, table, [law.axis for law in laws], distinct_sites.reshape(n_samples, -1, n_axes)
+            )
             values = values.reshape(n_samples, -1, *shape)
             margins[moved] = np.broadcast_to(values, (n_samples, n_sites, *shape)).reshape(-1, *shape)
     return margins
@@ -136,7 +143,7 @@ def _evaluate_margins(
 def _limits(
     part: Part, places: FloatArray, grid: FloatArray, plain: FloatArray, dimension: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Return what a part allows at places along one dimension of its repaired grids (n_sites, ...), that one dropped.
+    """Return what a part allows at places along one dimension of its repaired grids (n_sites, ...), this dimension dropped.
 
     ``plain`` is the same grid before the repair.
     """

@@ -26,7 +26,7 @@ class GridRepair(Repair):
     ----------
     projector : Projector
     reason : str
-        Why lines are had from the model's predictions and not from its trees.
+        Why lines come from the model's predictions and not from its trees.
     """
 
     projector: Projector
@@ -34,18 +34,18 @@ class GridRepair(Repair):
 
     @property
     def path(self) -> str:
-        """How repaired values are had, in words."""
+        """The way to repaired values, in words."""
         knots = " x ".join(str(law.knots.size) for law in self.projector.laws)
         return f"at {knots} knots" + (f", because {self.reason}" if self.reason else "")
 
     def count_sites(self, n_points: int) -> int:
-        """All combinations of knots once, and those of knots and own places for each point."""
+        """Return the number of combinations of knots, plus that of knots and own places for each point."""
         grid = int(np.prod([law.knots.size for law in self.projector.laws]))
         return grid + n_points * count_margin_sites(self.projector.laws)
 
     @property
     def where(self) -> str:
-        """Lines at their knots."""
+        """The whole line, at its knots."""
         return "on the whole line of a fresh row, at the knots"
 
     def places(self, table: Table) -> FloatArray:
@@ -62,49 +62,54 @@ class GridRepair(Repair):
         return replace(self, projector=replace(self.projector, limits=limits))
 
     def along_laws(self, laws: Sequence[ReferenceLaw]) -> GridRepair:
-        """Return the repair with the laws among these, which have its knots, in place of its own: each by its axis."""
-        own = tuple(next(law for law in laws if law.axis == mine.axis) for mine in self.projector.laws)
-        parts = tuple(replace(part, law=own[part.axis]) for part in self.projector.parts)
-        return replace(self, projector=replace(self.projector, laws=own, parts=parts))
+        """Return the repair with the laws among ``laws`` that have its axes and knots, in place of its own."""
+        axis_laws = tuple(next(law for law in laws if law.axis == mine.axis) for mine in self.projector.laws)
+        parts = tuple(replace(part, law=axis_laws[part.axis]) for part in self.projector.parts)
+        return replace(self, projector=replace(self.projector, laws=axis_laws, parts=parts))
 
     def lines(self, function: Model, table: Table) -> Lines:
         """Return the function's values at the knots of each row's line, or grid."""
         return evaluate_lines(function, table, self.projector.laws)
 
-    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,)."""
         projection = self.project(function, table)
-        at = self.places(table)[:, None, :]
-        return self.extend(function, table, projection, at, own=own[:, None])[1][:, 0]
+        sites = self.places(table)[:, None, :]
+        return self.extend(function, table, projection, sites, predicted=predicted[:, None])[1][:, 0]
 
     def project(self, function: Model, table: Table) -> Projection:
         """Return the projection of each row's line, or grid."""
         return self.projector.project(self.lines(function, table), self.projector.weights_at(table))
 
     def extend(
-        self, function: Model, table: Table, projection: Projection, sites: FloatArray, own: FloatArray | None = None
+        self,
+        function: Model,
+        table: Table,
+        projection: Projection,
+        sites: FloatArray,
+        predicted: FloatArray | None = None,
     ) -> tuple[FloatArray, FloatArray]:
         """Return the function and its repair at sites (n_samples, n_sites, n_axes), both (n_samples, n_sites)."""
-        return extend(function, table, self.projector, projection, sites, own=own)
+        return extend(function, table, self.projector, projection, sites, predicted=predicted)
 
     def at_queries(
-        self, function: Model, table: Table, asked: Sequence[PartQueries]
+        self, function: Model, table: Table, parts: Sequence[PartQueries]
     ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
-        """Return, for queries that move rows along the axes, the function, its repair and the size of rounding.
+        """Return the function, its repair and the size of rounding at queries that move rows along the axes.
 
         Parameters
         ----------
         function, table : the function and the rows, n_samples of them
-        asked : queries at these rows
+        parts : queries of each part at these rows
 
         Returns
         -------
         list
-            For each of them, two arrays (n_samples, n_queries, n_points) and one (n_samples,).
+            For each part, two arrays (n_samples, n_queries, n_points) and one (n_samples,).
         """
         projection = self.project(function, table)
         size = projection.lines.rounding
-        return [(*self._at(function, table, projection, one.drawn_from, one.coordinates), size) for one in asked]
+        return [(*self._at(function, table, projection, part.drawn_from, part.coordinates), size) for part in parts]
 
     def along(self, function: Model, table: Table, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the function and its repair as rows move along one axis, both (n_samples, n_places), as ``places``."""
@@ -122,7 +127,7 @@ class GridRepair(Repair):
             )
         sites = np.repeat(self.places(table)[:, None, :], int(np.prod(shape[1:])), axis=1)
         for i, law in enumerate(laws):
-            axis = next(axis for axis, one in enumerate(self.projector.laws) if one is law)
+            axis = next(axis for axis, grid_law in enumerate(self.projector.laws) if grid_law is law)
             sites[:, :, axis] = places[..., i].reshape(shape[0], -1)
         f, g = self.extend(function, table, projection, sites)
         return f.reshape(shape), g.reshape(shape)

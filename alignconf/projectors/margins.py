@@ -32,7 +32,7 @@ class Margins(ABC):
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Values that no repair need leave which the function itself does not: none are known."""
+        """Limits that no repair need leave if the function itself keeps them: none are known."""
         return -np.inf, np.inf
 
     @abstractmethod
@@ -49,7 +49,7 @@ class Values(Margins):
     """The values themselves, unlimited."""
 
     def fitted(self, values: FloatArray) -> Values:
-        """Return this scale: it has no range."""
+        """Return this scale, which has no range."""
         return self
 
     def of(self, values: FloatArray) -> FloatArray:

@@ -34,7 +34,7 @@ WORTHWHILE = 0.95
 
 @dataclass(frozen=True)
 class MonotoneRepair(Repair):
-    """A function is to be replaced by a monotone surrogate, which :meth:`fitted` chooses.
+    """A function is replaced by a monotone surrogate, which :meth:`fitted` chooses.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class MonotoneRepair(Repair):
         Direction in each of them; a feature with 0 cannot matter.
     n_anchors : int
     margins : Margins
-        What of the function is imitated.
+        The scale on which the function is imitated.
     """
 
     axes: tuple[Axis, ...]
@@ -54,16 +54,16 @@ class MonotoneRepair(Repair):
 
     @property
     def path(self) -> str:
-        """How repaired values are had, in words."""
+        """The way to repaired values, in words."""
         return "by a monotone surrogate"
 
     def count_sites(self, n_points: int) -> int:
-        """One for each point, and the anchors."""
+        """Return the number of points plus that of the anchors."""
         return n_points + self.n_anchors
 
     @property
     def where(self) -> None:
-        """Everywhere; there is no smallest band."""
+        """None: the repaired values have the property everywhere, and no smallest band is known."""
         return
 
     def complete(self, table: Table) -> BoolArray:
@@ -84,7 +84,7 @@ class MonotoneRepair(Repair):
         reason = f"{plain:.3g} from the model at {n_held_out} held-out reference rows, with anchors {anchored:.3g}"
         return replace(self._candidates(function, rows)[anchored < WORTHWHILE * plain], reason=reason)
 
-    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
         """Refuse: only what :meth:`fitted` returns has values."""
         raise InputError("the surrogate is not fitted; call fitted(function, reference) first.")
 

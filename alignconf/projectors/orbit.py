@@ -40,29 +40,29 @@ class OrbitRepair(Repair):
 
     @property
     def path(self) -> str:
-        """How repaired values are had, in words."""
+        """The way to repaired values, in words."""
         return f"within orbits of {self.n_points} points"
 
     def count_sites(self, n_points: int) -> int:
-        """The points of the orbit of each."""
+        """Return the number of points of all orbits."""
         return n_points * self.n_points
 
     @property
     def where(self) -> str | None:
-        """The orbit; an opaque property has no smallest band."""
+        """The points of the orbit; None for an opaque property, which has no smallest band."""
         return None if self.declared.is_opaque else "at the points made from a fresh row"
 
-    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,)."""
         home, position = at_home(self.declared.orbit(table), table)
-        repaired = own.copy()
+        repaired = predicted.copy()
         rows = np.flatnonzero(home)
         if rows.size:
-            inside = tables.take(table, rows)
-            values, rounding, same = self._orbits(function, inside)
+            home_rows = tables.take(table, rows)
+            values, rounding, same = self._orbits(function, home_rows)
             size = SNAP * rounding.of(values)
             moved = self._nearest(values, same, self.norm)[np.arange(rows.size), position[rows]]
-            repaired[rows] = np.where(np.abs(moved - own[rows]) > size, moved, own[rows])
+            repaired[rows] = np.where(np.abs(moved - predicted[rows]) > size, moved, predicted[rows])
         return repaired
 
     def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
@@ -91,14 +91,14 @@ class OrbitRepair(Repair):
         nearest = np.empty_like(values)
         patterns, which = np.unique(same, axis=0, return_inverse=True)
         for i, pattern in enumerate(patterns):
-            chosen = which.ravel() == i
-            found = np.asarray(self.declared.nearest(values[chosen][:, pattern], pattern, norm), dtype=np.float64)
-            if found.shape != values[chosen].shape or not np.isfinite(found).all():
+            alike = which.ravel() == i
+            projected = np.asarray(self.declared.nearest(values[alike][:, pattern], pattern, norm), dtype=np.float64)
+            if projected.shape != values[alike].shape or not np.isfinite(projected).all():
                 raise PredictionError(
-                    f"the projection of {self.declared} returned shape {found.shape} for values of shape "
-                    f"{values[chosen].shape}, or numbers that are not finite; expected finite values of the same shape."
+                    f"the projection of {self.declared} returned shape {projected.shape} for values of shape "
+                    f"{values[alike].shape}, or numbers that are not finite; expected finite values of the same shape."
                 )
-            nearest[chosen] = found[:, pattern]
+            nearest[alike] = projected[:, pattern]
         return nearest
 
     def _accepted(self, values: FloatArray, size: FloatArray) -> BoolArray:

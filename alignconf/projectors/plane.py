@@ -27,7 +27,7 @@ __all__ = ["PlaneProjector", "PlaneRepair", "is_linear"]
 
 @dataclass(frozen=True)
 class PlaneProjector(Projector):
-    """How planes are projected.
+    """A projector of planes.
 
     Parameters
     ----------
@@ -43,13 +43,13 @@ class PlaneProjector(Projector):
 
     @property
     def slack(self) -> float:
-        """How far values may lie from an exact member so that every demand holds up to the declared tolerance."""
+        """The distance from an exact member within which every demand holds up to the declared tolerance."""
         granted = [plane.tol / np.abs(plane.demands()[0]).sum(axis=1).max() for plane in self.planes]
         return float(min([*granted, *(part.slack for part in self.parts)]))
 
     @property
     def inequalities(self) -> tuple[FloatArray, FloatArray]:
-        """Coefficients (n_demands, n_knots_1 * n_knots_2) and bounds of all demands on neighbouring knots, and of limits."""
+        """The coefficients (n_demands, n_knots_1 * n_knots_2) and bounds of all demands on neighbouring knots, and of limits."""
         sizes = [law.knots.size for law in self.laws]
         demands = [_of_line(part, sizes) for part in self.parts] + [_of_plane(plane, sizes) for plane in self.planes]
         identity = np.eye(sizes[0] * sizes[1])
@@ -78,7 +78,7 @@ class PlaneProjector(Projector):
 
 @dataclass(frozen=True)
 class PlaneRepair(GridRepair):
-    """Each row's plane is projected at its knots and interpolated where that changed it.
+    """Each row's plane is projected at its knots and interpolated where the projection changed the plane.
 
     Parameters
     ----------
@@ -88,20 +88,29 @@ class PlaneRepair(GridRepair):
     projector: PlaneProjector
 
     def count_sites(self, n_points: int) -> int:
-        """All knots once, and each point."""
+        """Return the number of all knots plus that of the points."""
         return int(np.prod([law.knots.size for law in self.projector.laws])) + n_points
 
     @property
     def where(self) -> str:
-        """Planes at their knots."""
+        """The whole plane, at its knots."""
         return "on the whole plane of a fresh row, at the knots"
 
     def extend(
-        self, function: Model, table: Table, projection: Projection, sites: FloatArray, own: FloatArray | None = None
+        self,
+        function: Model,
+        table: Table,
+        projection: Projection,
+        sites: FloatArray,
+        predicted: FloatArray | None = None,
     ) -> tuple[FloatArray, FloatArray]:
         """Return the function and its repair at sites (n_samples, n_sites, 2), both (n_samples, n_sites)."""
         laws = self.projector.laws
-        f = own if own is not None else evaluate_sites(function, table, [law.axis for law in laws], sites)[0]
+        f = (
+            predicted
+            if predicted is not None
+            else evaluate_sites(function, table, [law.axis for law in laws], sites)[0]
+        )
         changed = (projection.values != projection.lines.values).any(axis=(1, 2))
         if all(part.declared.compares_pairs for part in self.projector.parts):
             ends = np.array([[law.knots[0], law.knots[-1]] for law in laws])
@@ -113,18 +122,18 @@ class PlaneRepair(GridRepair):
 
 
 def is_linear(part: Part) -> bool:
-    """Whether what a part demands are inequalities without a choice, so that they can be met by one projection."""
+    """Whether a part demands inequalities without a choice, so that one projection can meet all of them."""
     return part.declared.is_linear and part.law.knots.size >= part.declared.n_points
 
 
 def _of_line(part: Part, sizes: list[int]) -> tuple[FloatArray, FloatArray]:
     """Return what a part demands of neighbouring knots, on all lines of a grid of these sizes."""
     knots, n_points = part.law.knots, part.declared.n_points
-    chosen = np.arange(knots.size - n_points + 1)[:, None] + np.arange(n_points)
-    coefficients, bounds = part.declared.demands(knots[chosen])
+    neighbours = np.arange(knots.size - n_points + 1)[:, None] + np.arange(n_points)
+    coefficients, bounds = part.declared.demands(knots[neighbours])
     along = np.zeros((*bounds.shape[:2], knots.size))
     np.put_along_axis(
-        along, np.broadcast_to(chosen[:, None, :], coefficients[:, :, 0].shape), coefficients[:, :, 0], axis=2
+        along, np.broadcast_to(neighbours[:, None, :], coefficients[:, :, 0].shape), coefficients[:, :, 0], axis=2
     )
     along = along.reshape(-1, knots.size)
     across = np.eye(sizes[1 - part.axis])
@@ -147,9 +156,9 @@ def _bilinear(values: FloatArray, laws: tuple[ReferenceLaw, ...], sites: FloatAr
     """Return the bilinear interpolation (beyond the ends, extrapolation) of planes at sites (n_planes, n_sites, 2)."""
     index, share = [], []
     for axis, law in enumerate(laws):
-        at = np.clip(np.searchsorted(law.knots, sites[..., axis], side="right") - 1, 0, law.knots.size - 2)
-        index.append(at)
-        share.append((sites[..., axis] - law.knots[at]) / (law.knots[at + 1] - law.knots[at]))
+        cell = np.clip(np.searchsorted(law.knots, sites[..., axis], side="right") - 1, 0, law.knots.size - 2)
+        index.append(cell)
+        share.append((sites[..., axis] - law.knots[cell]) / (law.knots[cell + 1] - law.knots[cell]))
     plane = np.arange(len(values))[:, None]
     (i, j), (s, t) = index, share
     low = (1 - s) * values[plane, i, j] + s * values[plane, i + 1, j]

@@ -74,7 +74,7 @@ def prepare(
     n_jobs: int | None = None,
     verbose: bool = False,
 ) -> Alignment:
-    """Fix everything that calibration must not touch.
+    """Return the alignment: everything that calibration must not touch.
 
     Parameters
     ----------
@@ -103,10 +103,10 @@ def prepare(
     orbits = place_orbits(declared, reference)
     limits = _common_limits(declared, limits)
     repairs: list[Repair] = []
-    asked: list[PartQueries] = []
+    part_queries: list[PartQueries] = []
     on_planes = _planes(planes, placed, law_of, norm, n_knots, limits)
     joint = [part.declared for projector in on_planes for part in projector.parts]
-    placed = [one for one in placed if one[0] not in joint]
+    placed = [placed_part for placed_part in placed if placed_part[0] not in joint]
     plain = {axis.position: axis for part, axis in placed if not part.trade}
     if surrogate is not None and not plain:
         raise InputError(
@@ -115,28 +115,33 @@ def prepare(
         )
     if plain and (surrogate is not None or not _fits_a_grid(list(plain.values()))):
         queries, repair = _surrogate(
-            declared, [one for one in placed if not one[0].trade], law_of, surrogate, n_knots, margins or Values()
+            declared,
+            [placed_part for placed_part in placed if not placed_part[0].trade],
+            law_of,
+            surrogate,
+            n_knots,
+            margins or Values(),
         )
-        asked += [along_line(part, law, query_law) for part, law in queries]
+        part_queries += [along_line(part, law, query_law) for part, law in queries]
         repairs.append(repair)
-        placed = [one for one in placed if one[0].trade]
+        placed = [placed_part for placed_part in placed if placed_part[0].trade]
     for group in _grids(placed):
         projector = _projector(group, law_of, norm, n_knots, limits)
-        asked += [along_line(part.declared, part.law, query_law) for part in projector.parts]
+        part_queries += [along_line(part.declared, part.law, query_law) for part in projector.parts]
         repairs.append(GridRepair(projector))
     for on_plane in on_planes:
-        asked += [along_line(part.declared, part.law, query_law) for part in on_plane.parts]
-        asked += [PlaneQueries(plane, (on_plane.laws[0], on_plane.laws[1])) for plane in on_plane.planes]
+        part_queries += [along_line(part.declared, part.law, query_law) for part in on_plane.parts]
+        part_queries += [PlaneQueries(plane, (on_plane.laws[0], on_plane.laws[1])) for plane in on_plane.planes]
         repairs.append(PlaneRepair(on_plane))
-    asked += orbits
+    part_queries += orbits
     repairs += _orbit_repairs(declared, reference, norm)
     if conditional is not None:
         on_grids = [law for repair in repairs if isinstance(repair, GridRepair) for law in repair.projector.laws]
-        marginal = on_grids + [law for one in asked for law in one.drawn_from]
+        marginal = on_grids + [law for part in part_queries for law in part.drawn_from]
         laws = _given_the_others(marginal, declared, axes, reference, conditional, sample_weight)
-        asked = [one.drawn_along(laws) for one in asked]
+        part_queries = [part.drawn_along(laws) for part in part_queries]
         repairs = [repair.along_laws(laws) if isinstance(repair, GridRepair) else repair for repair in repairs]
-    return Alignment(model, declared, tuple(asked), tuple(repairs), limits, n_jobs=n_jobs, verbose=verbose)
+    return Alignment(model, declared, tuple(part_queries), tuple(repairs), limits, n_jobs=n_jobs, verbose=verbose)
 
 
 def _planes(
@@ -147,7 +152,7 @@ def _planes(
     n_knots: int,
     limits: tuple[float, float],
 ) -> list[PlaneProjector]:
-    """Return a projector for each pair of features, together with the lines along them that it can serve."""
+    """Return a projector for each pair of features, with the lines along these features that the projector can serve."""
     grouped: dict[frozenset[int], list[tuple[PlaneProperty, tuple[Axis, Axis]]]] = {}
     for plane, axes in planes:
         grouped.setdefault(frozenset(axis.position for axis in axes), []).append((plane, axes))
@@ -156,7 +161,7 @@ def _planes(
         axes = group[0][1]
         laws = _laws(axes, law_of, n_knots, PLANE_FACTOR)
         keys = [axis.key for axis in axes]
-        served = {part for projector in projectors for part in (it.declared for it in projector.parts)}
+        served = {part for projector in projectors for part in (located.declared for located in projector.parts)}
         parts = [
             Part(part, keys.index(axis.key), laws[keys.index(axis.key)])
             for part, axis in placed
@@ -173,12 +178,12 @@ def _planes(
 
 
 def _orbit_repairs(declared: Property, reference: Table, norm: str) -> list[Repair]:
-    """Return the repairs of the parts that are about orbits, as few as can serve them; limits alone need none."""
+    """Return the repairs of the parts that are about orbits, as few as possible; limits alone need no repair."""
     joint: list[OrbitProperty] = []
     limits = [part for part in declared.orbits if part.limits is not None]
     for part in [part for part in declared.orbits if part.limits is None] + limits:
-        for i, other in enumerate(joint):
-            both = other.joined(part)
+        for i, earlier in enumerate(joint):
+            both = earlier.joined(part)
             if both is not None:
                 joint[i] = both
                 if part.limits is None:
@@ -208,7 +213,7 @@ def _common_limits(declared: Property, limits: tuple[float, float]) -> tuple[flo
 
 
 def _fits_a_grid(axes: Sequence[Axis]) -> bool:
-    """Whether features can share a grid: few of them, or at most one numeric one next to categories that are not many."""
+    """Whether features can share a grid: they are few, or at most one is numeric and the categories are not many."""
     numeric = [axis for axis in axes if axis.order is None]
     n_categories = prod(len(axis.order) for axis in axes if axis.order is not None)
     return len(axes) <= MAX_FEATURES or (len(numeric) <= 1 and n_categories * MIN_KNOTS <= MAX_GRID)
@@ -217,9 +222,9 @@ def _fits_a_grid(axes: Sequence[Axis]) -> bool:
 def _grids(placed: Sequence[Placed]) -> list[list[Placed]]:
     """Return the parts in groups that share a grid: as few as possible, no column on two different axes of one grid."""
     grids: list[dict[Hashable, list[Placed]]] = []
-    for part, axis in sorted(placed, key=lambda one: bool(one[0].trade)):
+    for part, axis in sorted(placed, key=lambda placed_part: bool(placed_part[0].trade)):
         for grid in grids:
-            taken = {column for others in grid.values() for _, other in others for column in other.columns}
+            taken = {column for others in grid.values() for _, placed_axis in others for column in placed_axis.columns}
             together = [others[0][1] for others in grid.values()] + [axis]
             if axis.key in grid or (taken.isdisjoint(axis.columns) and _fits_a_grid(together)):
                 grid.setdefault(axis.key, []).append((part, axis))
@@ -228,7 +233,11 @@ def _grids(placed: Sequence[Placed]) -> list[list[Placed]]:
             grids.append({axis.key: [(part, axis)]})
     order = [part for part, _ in placed]
     return [
-        sorted((one for group in grid.values() for one in group), key=lambda one: order.index(one[0])) for grid in grids
+        sorted(
+            (placed_part for group in grid.values() for placed_part in group),
+            key=lambda placed_part: order.index(placed_part[0]),
+        )
+        for grid in grids
     ]
 
 
@@ -240,12 +249,12 @@ def _surrogate(
     n_knots: int,
     margins: Margins,
 ) -> tuple[list[tuple[LineProperty, ReferenceLaw]], Repair]:
-    """Return the parts with their laws, and the repair by a surrogate: the given one, or the library's own."""
+    """Return the parts with their laws, and the repair by a surrogate: the given surrogate, or the library's own."""
     distinct = {axis.key: axis for _, axis in placed}
     laws = {key: law_of(axis, n_knots) for key, axis in distinct.items()}
-    asked = [(part, laws[axis.key]) for part, axis in placed]
+    part_laws = [(part, laws[axis.key]) for part, axis in placed]
     if surrogate is not None and not isinstance(surrogate, str):
-        return asked, SurrogateRepair(tuple(distinct.values()), surrogate, margins)
+        return part_laws, SurrogateRepair(tuple(distinct.values()), surrogate, margins)
     signs: dict[Hashable, int] = {}
     for part, axis in placed:
         sign = part.direction
@@ -256,7 +265,7 @@ def _surrogate(
                 "features, or give surrogate= a regressor that has the property."
             )
         signs[axis.key] = sign if signs.get(axis.key, sign) == sign else 0
-    return asked, MonotoneRepair(tuple(distinct.values()), tuple(signs[key] for key in distinct), n_knots, margins)
+    return part_laws, MonotoneRepair(tuple(distinct.values()), tuple(signs[key] for key in distinct), n_knots, margins)
 
 
 def _projector(
@@ -269,20 +278,20 @@ def _projector(
     located = [Part(part, i, laws[i]) for (part, _), i in zip(placed, index, strict=True)]
     # Demands on pairs first: curvature and unimodality keep order along the same axis, and undo less across axes.
     parts = tuple(sorted(located, key=lambda part: part.declared.n_points))
-    for one, other in combinations(parts, 2):
-        _check_compatible(one, other, laws, norm)
+    for first, second in combinations(parts, 2):
+        _check_compatible(first, second, laws, norm)
     return Projector(laws, parts, norm, limits)
 
 
-def _check_compatible(one: Part, other: Part, laws: tuple[ReferenceLaw, ...], norm: str) -> None:
+def _check_compatible(first: Part, second: Part, laws: tuple[ReferenceLaw, ...], norm: str) -> None:
     """Refuse two parts along one axis that no line has both: then not even a constant line can be repaired."""
-    if one.axis != other.axis:
+    if first.axis != second.axis:
         return
-    flat = Lines(np.zeros((1, one.law.knots.size)), np.full(1, 1e-9))
-    pair = Projector((laws[one.axis],), (replace(one, axis=0), replace(other, axis=0)), norm)
+    flat = Lines(np.zeros((1, first.law.knots.size)), np.full(1, 1e-9))
+    pair = Projector((laws[first.axis],), (replace(first, axis=0), replace(second, axis=0)), norm)
     if not pair.is_member(pair.project(flat).values, flat.rounding)[0]:
         raise InputError(
-            f"the property asks for {one.declared} and for {other.declared}, which no function has both; drop one of them."
+            f"the property asks for {first.declared} and for {second.declared}, which no function has both; drop one of them."
         )
 
 

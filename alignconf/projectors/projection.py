@@ -50,14 +50,14 @@ class Part:
 
     @property
     def slack(self) -> float:
-        """How far values may lie from an exact member so that every demand holds up to the declared tolerance."""
+        """The distance from an exact member within which every demand holds up to the declared tolerance."""
         length = self.declared.max_length
         return 0.0 if length is None else float(self.declared.tol / length)
 
 
 @dataclass(frozen=True)
 class Projection:
-    """A member of the property at the knots, next to the lines it was made from.
+    """A member of the property at the knots, next to the lines from which it was made.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Projector:
-    """How lines and grids are repaired.
+    """A projector of lines and grids.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class Projector:
 
     @property
     def slack(self) -> float:
-        """How far values may lie from an exact member so that every demand holds up to the declared tolerance."""
+        """The distance from an exact member within which every demand holds up to the declared tolerance."""
         return min(part.slack for part in self.parts)
 
     def weights_at(self, table: Table) -> Weights:
@@ -169,7 +169,7 @@ class Projector:
         return values
 
     def _envelope(self, values: FloatArray, acting: list[tuple[Part, int]], side: str) -> FloatArray | None:
-        """Return the envelope of all parts one after the other; None if one of them has none on this side."""
+        """Return the envelope of all parts one after the other; None if a part has no envelope on this side."""
         for part, dimension in acting:
             stage = getattr(part.declared, side)
             enveloped = _along(values, dimension, partial(stage, knots=part.law.knots))

@@ -23,42 +23,42 @@ __all__ = ["Repair", "Repaired", "WithRounding"]
 
 
 class Repair(ABC):
-    """How a function is changed so that it has a property."""
+    """A change of a function that gives it a property."""
 
     @abstractmethod
     def count_sites(self, n_points: int) -> int:
-        """Return how many rows the function is asked for to repair ``n_points`` points made from one row."""
+        """Return how many rows the function is asked to repair ``n_points`` points made from one row."""
 
     @property
     @abstractmethod
     def where(self) -> str | None:
-        """On what the repaired values of a row have the property together, in words; None if that is not known."""
+        """The points on which the repaired values of a row have the property together, in words; None if unknown."""
 
     @property
     @abstractmethod
     def path(self) -> str:
-        """How repaired values are had, in words."""
+        """The way to repaired values, in words."""
 
     @property
     def is_exact(self) -> bool:
-        """Whether by construction no query of its parts can fail at full strength."""
+        """Whether no query of its parts can fail at full strength, by construction."""
         return False
 
     def fitted(self, function: Model, reference: Table) -> Repair:
-        """Return the repair with whatever it learns from the function at reference rows."""
+        """Return the repair fitted to the function at reference rows; by default unchanged."""
         return self
 
     def within(self, limits: tuple[float, float]) -> Repair:
-        """Return the repair with other limits for its values; where it has none, itself."""
+        """Return the repair with other limits for its values; a repair without limits returns itself."""
         return self
 
     def complete(self, table: Table) -> BoolArray:
-        """Return which rows it has a place for, (n_samples,); the others keep their values."""
+        """Return which rows the repair has a place for, (n_samples,); other rows keep their values."""
         return np.ones(table.shape[0], dtype=bool)
 
     @abstractmethod
-    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
-        """Return repaired values at complete rows, (n_samples,), where the function itself has the values ``own``."""
+    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
+        """Return repaired values at complete rows, (n_samples,), from the function's own values ``predicted``."""
 
     def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
         """Return, per row, a half-width within which one member exists on all that :attr:`where` names: (n_samples,)."""
@@ -84,18 +84,18 @@ class Repaired:
 
     def with_rounding(self, table: Table) -> tuple[FloatArray, Rounding]:
         """Return repaired values, (n_samples,), and the rounding of the function before the repair."""
-        own, rounding = predictions(self.before, table)
-        return self.from_own(table, own), rounding
+        predicted, rounding = predictions(self.before, table)
+        return self.from_predicted(table, predicted), rounding
 
-    def from_own(self, table: Table, own: FloatArray) -> FloatArray:
-        """Return repaired values, (n_samples,), where the function before the repair has the values ``own``."""
+    def from_predicted(self, table: Table, predicted: FloatArray) -> FloatArray:
+        """Return repaired values, (n_samples,), from the values ``predicted`` of the function before the repair."""
         complete = self.repair.complete(table)
         if complete.all():
-            return self.repair.apply(self.before, table, own) if own.size else own
-        values = own.copy()
+            return self.repair.apply(self.before, table, predicted) if predicted.size else predicted
+        values = predicted.copy()
         if complete.any():
-            inside = tables.take(table, np.flatnonzero(complete))
-            values[complete] = self.repair.apply(self.before, inside, own[complete])
+            complete_rows = tables.take(table, np.flatnonzero(complete))
+            values[complete] = self.repair.apply(self.before, complete_rows, predicted[complete])
         return values
 
     def predict(self, table: Table) -> FloatArray:

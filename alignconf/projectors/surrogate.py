@@ -98,11 +98,11 @@ class SurrogateRepair(Repair):
     estimator : object with ``fit`` and ``predict``
         Fitted to the function's margins at the reference rows, as a fresh clone.
     margins : Margins
-        What of the function is imitated.
+        The scale on which the function is imitated.
     surrogate : Model or None
-        The fitted one.
+        The fitted surrogate.
     reason : str
-        Why this one, if there was a choice.
+        Why this repair, if there was a choice.
     """
 
     axes: tuple[Axis, ...]
@@ -113,19 +113,19 @@ class SurrogateRepair(Repair):
 
     @property
     def path(self) -> str:
-        """How repaired values are had, in words."""
+        """The way to repaired values, in words."""
         name = (
             "by a monotone surrogate" if self.estimator is None else f"by a surrogate, {type(self.estimator).__name__}"
         )
         return f"{name} ({self.reason})" if self.reason else name
 
     def count_sites(self, n_points: int) -> int:
-        """One for each point, asked of the surrogate."""
+        """Return the number of points, which the surrogate is asked about."""
         return n_points
 
     @property
     def where(self) -> None:
-        """Everywhere, if the surrogate keeps its word; there is no smallest band."""
+        """None: a surrogate that keeps its word has the property everywhere, and no smallest band is known."""
         return
 
     def fitted(self, function: Model, reference: Table) -> SurrogateRepair:
@@ -140,7 +140,7 @@ class SurrogateRepair(Repair):
         """Return which rows have all constrained features, (n_samples,)."""
         return have_places(table, self.axes)
 
-    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
         """Return the surrogate's values at the rows, (n_samples,)."""
         if self.surrogate is None:
             raise InputError("the surrogate is not fitted; call fitted(function, reference) first.")

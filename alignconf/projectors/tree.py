@@ -65,14 +65,14 @@ ARITHMETIC = Rounding(2.0**-44)
 
 @dataclass(frozen=True)
 class TreeRepair(GridRepair):
-    """Each row's line is had from the model's trees and projected on its pieces.
+    """Each row's line is walked in the model's trees and projected on its pieces.
 
     Parameters
     ----------
     projector : Projector
         As for any model, with the law that queries are drawn from.
     steps : Projector
-        The same on the pieces.
+        The same parts on the pieces.
     tree_lines : TreeLines
     """
 
@@ -81,21 +81,21 @@ class TreeRepair(GridRepair):
 
     @property
     def rounding(self) -> Rounding:
-        """Rounding of the model's sums."""
+        """The rounding of the model's sums."""
         return self.tree_lines.ensemble.rounding
 
     def count_sites(self, n_points: int) -> int:
-        """What is looked up for a row, and its line: blocks are then small enough to be spread over threads."""
+        """Return the number of points plus that of pieces: blocks are then small enough to be spread over threads."""
         return n_points + self.tree_lines.places.size
 
     @property
     def where(self) -> str:
-        """Whole lines."""
+        """The whole line."""
         return "on the whole line of a fresh row"
 
     @property
     def path(self) -> str:
-        """How lines are had, in words."""
+        """The way to the lines, in words."""
         return f"on the {self.tree_lines.places.size} pieces of the model's own trees"
 
     @property
@@ -103,7 +103,7 @@ class TreeRepair(GridRepair):
         """Whether at full strength no query can fail."""
         return True
 
-    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,).
 
         Raises
@@ -111,22 +111,24 @@ class TreeRepair(GridRepair):
         PredictionError
             If the model does not answer what its trees said at calibration.
         """
-        values, fitted, below, above = (it[:, 0] for it in self._look_up(table, self.places(table)[:, :1]))
-        _check_unchanged(values, own, self.rounding)
-        return np.where(fitted != values, fitted, np.minimum(np.maximum(own, below), above))
+        values, fitted, below, above = (lookup[:, 0] for lookup in self._look_up(table, self.places(table)[:, :1]))
+        _check_unchanged(values, predicted, self.rounding)
+        return np.where(fitted != values, fitted, np.minimum(np.maximum(predicted, below), above))
 
     def at_queries(
-        self, function: Model, table: Table, asked: Sequence[PartQueries]
+        self, function: Model, table: Table, parts: Sequence[PartQueries]
     ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
-        """Return, for queries along the axis, the function, its repair and the size of rounding."""
-        places = [one.coordinates[..., 0] for one in asked]
-        f, g = self.along(function, table, 0, np.concatenate([it.reshape(len(it), -1) for it in places], axis=1))
-        size, found, start = self.rounding.of(f), [], 0
-        for it in places:
-            stop = start + int(np.prod(it.shape[1:]))
-            found.append((f[:, start:stop].reshape(it.shape), g[:, start:stop].reshape(it.shape), size))
+        """Return the function, its repair and the size of rounding at queries along the axis."""
+        places = [part.coordinates[..., 0] for part in parts]
+        f, g = self.along(
+            function, table, 0, np.concatenate([of_part.reshape(len(of_part), -1) for of_part in places], axis=1)
+        )
+        size, evaluated, start = self.rounding.of(f), [], 0
+        for of_part in places:
+            stop = start + int(np.prod(of_part.shape[1:]))
+            evaluated.append((f[:, start:stop].reshape(of_part.shape), g[:, start:stop].reshape(of_part.shape), size))
             start = stop
-        return found
+        return evaluated
 
     def along(self, function: Model, table: Table, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the function and its repair as rows move along the axis, both (n_samples, n_places)."""
@@ -154,18 +156,18 @@ class TreeRepair(GridRepair):
         return np.where(member[:, None], projection.values, np.clip(mean, *self.steps.limits)[:, None])
 
     def _look_up(self, table: Table, places: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Return the line at places (n_samples, n_places), its repair, and between what a value that is kept has to stay."""
+        """Return the line at places (n_samples, n_places), its repair, and the limits between which kept values stay."""
         pieces: IntArray = self.tree_lines.piece_of(places)
         first, *others = (part.declared for part in self.steps.parts)
         if first.compares_pairs and not others:
             weights = self.steps.laws[0].weights_at(table) if self.steps.norm == "l2" else None
-            found = self.tree_lines.project(
+            projected = self.tree_lines.project(
                 _numbers(table, self.tree_lines.ensemble), pieces, weights, increasing=first.direction == 1
             )
-            return found.values, found.fitted, found.below, found.above
+            return projected.values, projected.fitted, projected.below, projected.above
         lines = self._walked(table, ARITHMETIC)
         fitted = self._repaired(lines, table)
-        values, repaired = (np.take_along_axis(it, pieces, axis=1) for it in (lines.values, fitted))
+        values, repaired = (np.take_along_axis(of_pieces, pieces, axis=1) for of_pieces in (lines.values, fitted))
         return values, repaired, np.full(values.shape, -np.inf), np.full(values.shape, np.inf)
 
     def _walked(self, table: Table, rounding: Rounding | None = None) -> Lines:
@@ -175,7 +177,7 @@ class TreeRepair(GridRepair):
 
 @dataclass(frozen=True)
 class WalkedGridRepair(GridRepair):
-    """Lines, or grids of two features, at knots, had by walking the model's trees instead of asking the model.
+    """Lines, or grids of two features, are walked at knots in the model's trees instead of asking the model.
 
     Parameters
     ----------
@@ -188,7 +190,7 @@ class WalkedGridRepair(GridRepair):
 
     @property
     def path(self) -> str:
-        """How lines are had, in words."""
+        """The way to the lines, in words."""
         knots = " x ".join(str(law.knots.size) for law in self.projector.laws)
         return f"at {knots} knots in the model's own trees, because {self.reason}"
 
@@ -197,7 +199,7 @@ class WalkedGridRepair(GridRepair):
         values = self.walked.values(_numbers(table, self.walked.ensemble))
         return Lines(values, self.walked.ensemble.rounding.of(values))
 
-    def apply(self, function: Model, table: Table, own: FloatArray) -> FloatArray:
+    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,).
 
         Raises
@@ -207,8 +209,8 @@ class WalkedGridRepair(GridRepair):
         """
         few = tables.take(table, np.arange(min(table.shape[0], N_CHECKED)))
         ensemble = self.walked.ensemble
-        _check_unchanged(ensemble.predict(_numbers(few, ensemble)), own[:N_CHECKED], ensemble.rounding)
-        return super().apply(function, table, own)
+        _check_unchanged(ensemble.predict(_numbers(few, ensemble)), predicted[:N_CHECKED], ensemble.rounding)
+        return super().apply(function, table, predicted)
 
 
 def through_trees(repair: GridRepair, function: Model, reference: Table) -> GridRepair:
@@ -218,10 +220,10 @@ def through_trees(repair: GridRepair, function: Model, reference: Table) -> Grid
     if not isinstance(ensemble, Ensemble):
         return replace(repair, reason=ensemble)
     few = tables.take(reference, np.arange(min(reference.shape[0], N_COMPARED)))
-    own, _ = predictions(function, few)
+    predicted, _ = predictions(function, few)
     if ensemble.n_features > reference.shape[1] or not tables.is_numeric(_of_fit(reference, ensemble)):
         return replace(repair, reason="some columns are not numbers.")
-    if not _agree(ensemble.predict(_numbers(few, ensemble)), own, ensemble.rounding).all():
+    if not _agree(ensemble.predict(_numbers(few, ensemble)), predicted, ensemble.rounding).all():
         return replace(repair, reason="its trees do not add up to its predictions.")
     laws = repair.projector.laws
     reason = _why_not_pieces(repair)
@@ -237,8 +239,8 @@ def through_trees(repair: GridRepair, function: Model, reference: Table) -> Grid
     if len(laws) == 1:
         walked: TreeLines | TreeGrids = ensemble.along(laws[0].axis.position, laws[0].knots)
     else:
-        one, other = laws
-        walked = ensemble.across((one.axis.position, other.axis.position), (one.knots, other.knots))
+        first, second = laws
+        walked = ensemble.across((first.axis.position, second.axis.position), (first.knots, second.knots))
     return WalkedGridRepair(repair.projector, walked, reason=reason)
 
 
@@ -289,19 +291,19 @@ def _on(projector: Projector, law: ReferenceLaw) -> Projector:
     return replace(projector, laws=(law,), parts=parts)
 
 
-def _check_unchanged(walked: FloatArray, own: FloatArray, rounding: Rounding) -> None:
-    wrong = ~_agree(walked, own, rounding)
+def _check_unchanged(walked: FloatArray, predicted: FloatArray, rounding: Rounding) -> None:
+    wrong = ~_agree(walked, predicted, rounding)
     if wrong.any():
-        at = int(np.flatnonzero(wrong)[0])
+        row = int(np.flatnonzero(wrong)[0])
         raise PredictionError(
-            f"the model predicts {own[at]:.6g} in row {at}, its trees at calibration said {walked[at]:.6g}: it has changed "
-            "since, for example by another fit. Calibrate again."
+            f"the model predicts {predicted[row]:.6g} in row {row}, its trees at calibration said {walked[row]:.6g}: it has "
+            "changed since, for example by another fit. Calibrate again."
         )
 
 
-def _agree(walked: FloatArray, own: FloatArray, rounding: Rounding) -> BoolArray:
+def _agree(walked: FloatArray, predicted: FloatArray, rounding: Rounding) -> BoolArray:
     """Return where the sums of trees are the model's predictions, up to the rounding of both: (n_samples,)."""
-    return np.asarray(np.abs(walked - own) <= AGREEMENT * rounding.of(np.column_stack([walked, own])))
+    return np.asarray(np.abs(walked - predicted) <= AGREEMENT * rounding.of(np.column_stack([walked, predicted])))
 
 
 def _numbers(table: Table, ensemble: Ensemble) -> FloatArray:

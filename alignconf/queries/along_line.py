@@ -44,7 +44,7 @@ class AlongLine(PartQueries):
     @property
     @abstractmethod
     def coordinates(self) -> FloatArray:
-        """Where the values are asked for, (n_samples, n_queries, n_points, 1)."""
+        """The places at which values are needed, (n_samples, n_queries, n_points, 1)."""
 
     @property
     def declared(self) -> Property:
@@ -58,13 +58,13 @@ class AlongLine(PartQueries):
 
     @property
     def n_sites(self) -> int:
-        """Queries times points."""
+        """The number of queries times the number of points."""
         return int(np.prod(self.coordinates.shape[1:]))
 
     def drawn_along(self, laws: Sequence[ReferenceLaw]) -> Self:
-        """Return the queries with the law among these that has their axis, if there is one."""
-        found = [law for law in laws if law.axis == self.law.axis]
-        return replace(self, law=found[0]) if found else self
+        """Return the queries with the law among ``laws`` that has their axis, if some law has."""
+        matching = [law for law in laws if law.axis == self.law.axis]
+        return replace(self, law=matching[0]) if matching else self
 
     def sites(self, table: Table) -> list[Table]:
         """Return one table: the points of all queries in turn."""
@@ -106,12 +106,12 @@ class LineQueries(AlongLine):
 
     @property
     def n_uniforms(self) -> int:
-        """One for each place."""
+        """One number for each place."""
         return self.part.n_points
 
     @property
     def least_coincidence(self) -> float:
-        """For pairs, that of two draws from the law."""
+        """The probability, for pairs, that two draws from the law coincide."""
         return self.law.least_coincidence if self.part.n_points == 2 else 0.0
 
     def placed(self, table: Table, uniforms: FloatArray) -> LineQueries:
@@ -120,7 +120,7 @@ class LineQueries(AlongLine):
 
     @cached_property
     def demands(self) -> tuple[FloatArray, FloatArray]:
-        """Coefficients (n_samples, n_queries, n_demands, n_alternatives, n_points) and bounds, tolerance included."""
+        """The coefficients (n_samples, n_queries, n_demands, n_alternatives, n_points) and bounds, tolerance included."""
         coefficients, bounds = self.part.demands(self.places)
         return coefficients, bounds + self.part.tol
 

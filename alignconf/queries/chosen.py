@@ -1,4 +1,4 @@
-"""Queries at chosen places: at given ones, or at quantiles of the reference laws that uniform numbers choose."""
+"""Queries of a line property at given places."""
 
 from __future__ import annotations
 

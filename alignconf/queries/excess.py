@@ -10,12 +10,12 @@ from alignconf.queries.queries import PartQueries
 
 __all__ = ["excess", "negligible"]
 
-#: Relative rounding of sums in double precision, as for the model's own.
+#: Relative rounding of sums in double precision, as for the model's own sums.
 DOUBLE = 2.0**-44
 
 
 def excess(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> FloatArray:
-    """Return how far each query is from being accepted, 0 if it is: (n_samples, n_queries).
+    """Return how far each query is from being accepted, 0 for an accepted query: (n_samples, n_queries).
 
     An opaque property only says yes or no: 1 for a query that it does not accept.
 

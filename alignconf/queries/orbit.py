@@ -28,7 +28,7 @@ class OrbitQueries(PartQueries):
     n_points : int
         Points of an orbit.
     n_queries : int
-        How often it is asked; the answer is the same each time.
+        How often the orbit is asked about; the answer is the same each time.
     half_widths : tuple of float
         For an opaque property: the half-widths, increasing, at which it is calibrated.
     """
@@ -45,12 +45,12 @@ class OrbitQueries(PartQueries):
 
     @property
     def n_sites(self) -> int:
-        """The points of the orbit."""
+        """The number of points of the orbit."""
         return self.n_points
 
     @cached_property
     def demands(self) -> tuple[FloatArray, FloatArray]:
-        """Coefficients (1, 1, n_demands, 1, n_points) and bounds (1, 1, n_demands, 1), tolerance included."""
+        """The coefficients (1, 1, n_demands, 1, n_points) and bounds (1, 1, n_demands, 1), tolerance included."""
         coefficients, bounds = self.part.demands(self.n_points)
         return coefficients[None, None, :, None, :], bounds[None, None, :, None] + self.part.tol
 
@@ -85,7 +85,7 @@ class OrbitQueries(PartQueries):
 
     @property
     def is_opaque(self) -> bool:
-        """Whether there are no inequalities to compute with."""
+        """Whether the property only answers yes or no, without inequalities."""
         return self.part.is_opaque
 
     @property
@@ -94,7 +94,7 @@ class OrbitQueries(PartQueries):
         return self.half_widths
 
     def with_levels(self, levels: tuple[float, ...]) -> OrbitQueries:
-        """Return the queries with such half-widths, if the property is opaque."""
+        """Return the queries with these half-widths, if the property is opaque."""
         return replace(self, half_widths=levels) if self.is_opaque else self
 
     def accepted(self, values: FloatArray) -> BoolArray:

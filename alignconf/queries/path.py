@@ -46,17 +46,17 @@ class PathQueries(AlongLine):
     ----------
     part : LineProperty of pairs
     law : ReferenceLaw
-    own : (n_samples, n_queries)
-        Which of the law's knots is the place: the one drawn, or the next knot where there are fewer knots than places.
+    positions : (n_samples, n_queries)
+        Which of the law's knots is the place: the place drawn, or the next knot where knots are fewer than places.
     """
 
     tester: ClassVar[str] = "path"
 
-    own: IntArray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.intp))
+    positions: IntArray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.intp))
 
     @property
     def n_uniforms(self) -> int:
-        """One, for the place."""
+        """One number, for the place."""
         return 1
 
     @property
@@ -66,13 +66,13 @@ class PathQueries(AlongLine):
 
     def placed(self, table: Table, uniforms: FloatArray) -> PathQueries:
         """Return queries with the places that uniform numbers choose."""
-        return replace(self, own=self.law.other_knots(uniforms[..., 0], table, root_of(self.law.knots.size)))
+        return replace(self, positions=self.law.other_knots(uniforms[..., 0], table, root_of(self.law.knots.size)))
 
     @cached_property
     def places(self) -> FloatArray:
         """The place and its pivots from the root down; the place itself again where its path is shorter."""
-        at: FloatArray = self.law.knots[search_paths(self.law.knots.size)[self.own]]
-        return at
+        places: FloatArray = self.law.knots[search_paths(self.law.knots.size)[self.positions]]
+        return places
 
     @property
     def coordinates(self) -> FloatArray:
@@ -88,21 +88,23 @@ class PathQueries(AlongLine):
 
     @cached_property
     def demands(self) -> tuple[FloatArray, FloatArray]:
-        """Coefficients (n_samples, n_queries, n_demands, n_alternatives, 2) and bounds, tolerance included.
+        """The coefficients (n_samples, n_queries, n_demands, n_alternatives, 2) and bounds, tolerance included.
 
-        Those of a pivot that is the place itself have no bound.
+        The demands on a pivot that is the place itself have no bound.
         """
-        own, pivots = np.broadcast_arrays(self.places[..., :1], self.places[..., 1:])
-        coefficients, bounds = self.part.demands(np.stack([np.minimum(own, pivots), np.maximum(own, pivots)], axis=-1))
-        above, trivial = (own > pivots)[..., None, None, None], (own == pivots)[..., None, None]
+        place, pivots = np.broadcast_arrays(self.places[..., :1], self.places[..., 1:])
+        coefficients, bounds = self.part.demands(
+            np.stack([np.minimum(place, pivots), np.maximum(place, pivots)], axis=-1)
+        )
+        above, trivial = (place > pivots)[..., None, None, None], (place == pivots)[..., None, None]
         coefficients = np.where(above, coefficients[..., ::-1], coefficients)
         bounds = np.where(trivial, np.inf, bounds + self.part.tol)
-        shape = (*self.own.shape, -1, bounds.shape[-1])
+        shape = (*self.positions.shape, -1, bounds.shape[-1])
         return coefficients.reshape(*shape, 2), bounds.reshape(shape)
 
     def rows(self, block: slice | IntArray) -> PathQueries:
         """Return the queries of a block of rows."""
-        return replace(self, own=self.own[block])
+        return replace(self, positions=self.positions[block])
 
     def __str__(self) -> str:
         """Return the query law in words."""
@@ -132,18 +134,18 @@ def search_paths(n_places: int) -> IntArray:
     (n_places, n_points), with ``n_points = ceil(log2(n_places + 1))``
         Read-only; shorter paths are filled up with the place itself.
     """
-    own = np.arange(n_places)
-    low, high = np.zeros_like(own), np.full_like(own, n_places)
-    paths = [own]
+    places = np.arange(n_places)
+    low, high = np.zeros_like(places), np.full_like(places, n_places)
+    paths = [places]
     while True:
         pivot = (low + high) // 2
-        below, above = own < pivot, own > pivot
+        below, above = places < pivot, places > pivot
         if not (below | above).any():
             break
-        paths.append(np.where(below | above, pivot, own))
+        paths.append(np.where(below | above, pivot, places))
         low, high = np.where(above, pivot + 1, low), np.where(below, pivot, high)
         reached = ~(below | above)
-        low, high = np.where(reached, own, low), np.where(reached, own + 1, high)
-    found = np.stack(paths, axis=-1)
-    found.setflags(write=False)
-    return found
+        low, high = np.where(reached, places, low), np.where(reached, places + 1, high)
+    stacked = np.stack(paths, axis=-1)
+    stacked.setflags(write=False)
+    return stacked

@@ -46,7 +46,7 @@ def place_axes(declared: Property, table: Table, codes: MissingCodes) -> list[Ax
             )
         axis.places(table)
     pairs = combinations(zip(declared.lines, axes, strict=True), 2)
-    for feature in {a.feature for (one, a), (other, b) in pairs if a.key == b.key and one.opposes(other)}:
+    for feature in {a.feature for (first, a), (second, b) in pairs if a.key == b.key and first.opposes(second)}:
         warn(
             f"{declared}: this is legal and means that the prediction must not depend on {feature!r} at all.",
             PropertyWarning,
@@ -89,7 +89,7 @@ def place_queries(
     conditional: np.random.Generator | None = None,
     codes: MissingCodes = NO_CODES,
 ) -> tuple[PartQueries, ...]:
-    """Return what a tester asks of each part, with the laws that reference rows give; for audits, which repair nothing."""
+    """Return the queries of each part, with the laws that reference rows give; for audits, which repair nothing."""
     check_query_law(declared, query_law)
 
     def law(axis: Axis) -> ReferenceLaw:
@@ -98,13 +98,14 @@ def place_queries(
     axes = place_axes(declared, table, codes)
     lines = [along_line(part, law(axis), query_law) for part, axis in zip(declared.lines, axes, strict=True)]
     planes = [
-        PlaneQueries(plane, (law(one), law(other))) for plane, (one, other) in place_planes(declared, table, codes)
+        PlaneQueries(plane, (law(first), law(second)))
+        for plane, (first, second) in place_planes(declared, table, codes)
     ]
-    asked = (*lines, *planes, *place_orbits(declared, table))
+    part_queries = (*lines, *planes, *place_orbits(declared, table))
     if conditional is None:
-        return asked
+        return part_queries
     laws = _given_the_others([line.law for line in lines], declared, axes, reference, conditional)
-    return tuple(one.drawn_along(laws) for one in asked)
+    return tuple(queries.drawn_along(laws) for queries in part_queries)
 
 
 def _given_the_others(
@@ -115,7 +116,7 @@ def _given_the_others(
     random: np.random.Generator,
     sample_weight: FloatArray | None = None,
 ) -> tuple[ReferenceLaw, ...]:
-    """Return the laws, one for each axis, given all columns that no part constrains along lines."""
+    """Return the laws, one law for each axis, given all columns that no part constrains along lines."""
     if declared.planes:
         raise InputError(
             f"reference='conditional' is for lines, and {declared.planes[0]} is asked and repaired on planes; use "

@@ -51,7 +51,7 @@ class PlaneQueries(PartQueries):
 
     @property
     def n_sites(self) -> int:
-        """Queries times corners."""
+        """The number of queries times the number of corners."""
         return 4 * int(self.places.shape[1])
 
     @property
@@ -62,19 +62,19 @@ class PlaneQueries(PartQueries):
 
     @cached_property
     def demands(self) -> tuple[FloatArray, FloatArray]:
-        """Coefficients (1, 1, n_demands, 1, 4) and bounds (1, 1, n_demands, 1), tolerance included."""
+        """The coefficients (1, 1, n_demands, 1, 4) and bounds (1, 1, n_demands, 1), tolerance included."""
         coefficients, bounds = self.part.demands()
         return coefficients[None, None, :, None, :], bounds[None, None, :, None] + self.part.tol
 
     @property
     def n_uniforms(self) -> int:
-        """Two for each side."""
+        """Two numbers for each side."""
         return 4
 
     def placed(self, table: Table, uniforms: FloatArray) -> PlaneQueries:
         """Return queries with the places that uniform numbers choose."""
         of_sides = np.split(uniforms, 2, axis=-1)
-        sides = [law.different_places(own, table) for law, own in zip(self.laws, of_sides, strict=True)]
+        sides = [law.different_places(of_side, table) for law, of_side in zip(self.laws, of_sides, strict=True)]
         return replace(self, places=np.stack(sides, axis=2))
 
     def rows(self, block: slice | IntArray) -> PlaneQueries:

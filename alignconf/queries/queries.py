@@ -40,19 +40,19 @@ class PartQueries(ABC):
     @property
     @abstractmethod
     def n_sites(self) -> int:
-        """How many points are asked for at one row."""
+        """The number of points at which values are needed for a row."""
 
     @property
     @abstractmethod
     def demands(self) -> tuple[FloatArray, FloatArray]:
-        """Coefficients (..., n_demands, n_alternatives, n_arguments) and bounds, tolerance included.
+        """The coefficients (..., n_demands, n_alternatives, n_arguments) and bounds, tolerance included.
 
         The leading dimensions are, or broadcast to, (n_samples, n_queries).
         """
 
     @property
     def arguments(self) -> IntArray | None:
-        """Which points each demand is about, (n_demands, n_arguments); None if all demands are about all points."""
+        """The points that each demand is about, (n_demands, n_arguments); None if all demands are about all points."""
         return None
 
     def gathered(self, values: FloatArray) -> FloatArray:
@@ -79,22 +79,22 @@ class PartQueries(ABC):
 
     @property
     def drawn_from(self) -> tuple[ReferenceLaw, ...]:
-        """The reference laws of the axes along which places lie; none if there are none."""
+        """The reference laws of the axes along which places lie; empty if nothing is drawn."""
         return ()
 
     @property
     def coordinates(self) -> FloatArray:
-        """Places along each of these axes, (n_samples, n_queries, n_points, n_axes)."""
+        """The places along each of these axes, (n_samples, n_queries, n_points, n_axes)."""
         raise TypeError(f"{self.declared} draws no places")
 
     @property
     def n_uniforms(self) -> int:
-        """How many uniform numbers choose a query; none where nothing is drawn."""
+        """The number of uniform numbers that choose a query; 0 where nothing is drawn."""
         return 0
 
     @property
     def least_coincidence(self) -> float:
-        """A probability with which independent draws would compare a place with itself; those are left out."""
+        """The least probability with which independent draws compare a place with itself; such draws are left out."""
         return 0.0
 
     @abstractmethod
@@ -111,20 +111,20 @@ class PartQueries(ABC):
 
     @property
     def is_opaque(self) -> bool:
-        """Whether there are no inequalities to compute with, only an answer: see :meth:`accepted`."""
+        """Whether the property only answers yes or no, without inequalities: see :meth:`accepted`."""
         return False
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """For opaque properties: the half-widths, increasing, at which they are calibrated."""
+        """The half-widths, increasing, at which an opaque property is calibrated; empty for others."""
         return ()
 
     def with_levels(self, levels: tuple[float, ...]) -> PartQueries:
-        """Return the queries with such half-widths, if they are of an opaque property."""
+        """Return the queries with these half-widths, if they are of an opaque property."""
         return self
 
     def drawn_along(self, laws: Sequence[ReferenceLaw]) -> PartQueries:
-        """Return the queries with the law among these that has their axis, if there is one, in place of their own."""
+        """Return the queries with the law among ``laws`` that has their axis in place of their own, if some law has."""
         return self
 
     def excess(self, values: FloatArray) -> FloatArray:
@@ -144,9 +144,9 @@ class PartQueries(ABC):
         return inner(coefficients, self.gathered(values)) - bounds
 
     def points_of_worst(self, values: FloatArray, query: int = 0) -> IntArray:
-        """Return the points of the most violated demand of one query, from its values (n_samples, n_queries, n_points).
+        """Return the points of the most violated demand of a query, given values (n_samples, n_queries, n_points).
 
-        It is a query of the first row; all points where every demand is about all of them.
+        The query is of the first row; all points are returned where every demand is about all points.
         """
         if self.arguments is None:
             return np.arange(values.shape[-1])
@@ -161,7 +161,7 @@ class PartQueries(ABC):
 
 @dataclass(frozen=True)
 class Queries:
-    """Queries of a whole property: those of each of its parts, of equal numbers."""
+    """Queries of a whole property: equally many of each of its parts."""
 
     parts: tuple[PartQueries, ...]
     n_samples: int
@@ -178,35 +178,35 @@ class Queries:
         planes = [f"{part}, on the plane of a fresh row" for part in self.parts if len(part.drawn_from) > 1]
         orbits = [str(part) for part in self.parts if not part.drawn_from]
         along = ", along the line of a fresh row" if len(lines) == 1 else ", each along its line of a fresh row"
-        asked = [" and ".join(lines) + along] * bool(lines) + planes + orbits
-        return " and ".join(asked) + (", failed if any of them is" if len(self.parts) > 1 else "")
+        phrases = [" and ".join(lines) + along] * bool(lines) + planes + orbits
+        return " and ".join(phrases) + (", failed if any of them is" if len(self.parts) > 1 else "")
 
 
-def draw_queries(asked: Sequence[PartQueries], table: Table, n_queries: int, draws: RowDraws) -> Queries:
-    """Draw ``n_queries`` queries for each row of a table, every one of its own.
+def draw_queries(parts: Sequence[PartQueries], table: Table, n_queries: int, draws: RowDraws) -> Queries:
+    """Draw ``n_queries`` queries for each row of a table, from the row's own random numbers.
 
     Parameters
     ----------
-    asked : sequence of PartQueries
+    parts : sequence of PartQueries
         One for each part of a property; its places do not matter.
     table : Table of n_samples rows
     n_queries : int
     draws : RowDraws of the rows
     """
-    return place_queries_at(asked, table, draws.uniforms(n_queries, sum(part.n_uniforms for part in asked)))
+    return place_queries_at(parts, table, draws.uniforms(n_queries, sum(part.n_uniforms for part in parts)))
 
 
-def place_queries_at(asked: Sequence[PartQueries], table: Table, uniforms: FloatArray) -> Queries:
-    """Return the queries that uniform numbers choose, each part by its own.
+def place_queries_at(parts: Sequence[PartQueries], table: Table, uniforms: FloatArray) -> Queries:
+    """Return the queries that uniform numbers choose, those of each part by the part's own numbers.
 
     Parameters
     ----------
-    asked : sequence of PartQueries
+    parts : sequence of PartQueries
     table : Table of n_samples rows
     uniforms : (n_samples, n_queries, n_uniforms) in [0, 1)
-        As many as all parts together have.
+        As many as all parts together need.
     """
-    ends = np.cumsum([part.n_uniforms for part in asked])
+    ends = np.cumsum([part.n_uniforms for part in parts])
     of_parts = np.split(uniforms, ends[:-1], axis=-1)
-    placed = tuple(part.placed(table, own) for part, own in zip(asked, of_parts, strict=True))
+    placed = tuple(part.placed(table, of_part) for part, of_part in zip(parts, of_parts, strict=True))
     return Queries(placed, table.shape[0], uniforms.shape[1])

@@ -26,7 +26,7 @@ from alignconf.tables.checks import check_choice
 __all__ = ["QUERY_LAWS", "along_line", "check_query_law"]
 
 #: By the name that users type.
-QUERY_LAWS: dict[str, type[AlongLine]] = {one.tester: one for one in (LineQueries, PathQueries, WholeLineQueries)}
+QUERY_LAWS: dict[str, type[AlongLine]] = {law.tester: law for law in (LineQueries, PathQueries, WholeLineQueries)}
 
 
 def along_line(part: LineProperty, law: ReferenceLaw, query_law: str) -> AlongLine:
@@ -52,7 +52,7 @@ def along_line(part: LineProperty, law: ReferenceLaw, query_law: str) -> AlongLi
 
 
 def check_query_law(declared: Property, query_law: str) -> None:
-    """Refuse a query law that there is not, or that cannot ask for a part of a property.
+    """Refuse a query law that does not exist, or that the property does not have.
 
     Raises
     ------

@@ -96,7 +96,7 @@ class RowDraws:
     def uniforms(self, n_queries: int, n_uniforms: int) -> FloatArray:
         """Return independent uniform numbers in [0, 1), (n_samples, n_queries, n_uniforms).
 
-        Those of the first queries are the same however many queries there are.
+        The numbers of the first queries are the same however many queries are drawn.
         """
         count = np.arange(1, n_queries * n_uniforms + 1, dtype=np.uint64)
         state = self.keys[:, None] + STEP * count
@@ -111,14 +111,14 @@ def row_marks(table: Table) -> RowMarks:
 
 
 def _mixed(state: Fingerprints, part: Fingerprints | np.uint64) -> Fingerprints:
-    """Return keys that depend on a state (n,) and on one more number for all or each of them."""
+    """Return keys that depend on a state (n,) and on one more number, for all keys or for each."""
     mixed: Fingerprints = state * FIRST + part + STEP
     scatter(mixed)
     return mixed
 
 
 def _earlier_equals(marks: Fingerprints) -> Fingerprints:
-    """Return for each fingerprint how many equal ones come before it, (n_samples,)."""
+    """Return for each fingerprint how many equal fingerprints come before, (n_samples,)."""
     order = np.argsort(marks, kind="stable")
     ordered = marks[order]
     is_first = np.append(True, ordered[1:] != ordered[:-1])[: marks.size]

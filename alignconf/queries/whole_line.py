@@ -31,7 +31,7 @@ class WholeLineQueries(AlongLine):
     law : ReferenceLaw
     n_samples : int
     n_queries : int
-        How often a line is asked; the answer is the same each time.
+        How often a line is asked about; the answer is the same each time.
     """
 
     tester: ClassVar[str] = "line"
@@ -40,7 +40,7 @@ class WholeLineQueries(AlongLine):
     n_queries: int = 1
 
     def placed(self, table: Table, uniforms: FloatArray) -> WholeLineQueries:
-        """Return the lines of other rows, asked another number of times."""
+        """Return the queries of the rows of a table, another number of times."""
         return replace(self, n_samples=table.shape[0], n_queries=uniforms.shape[1])
 
     @property
@@ -51,13 +51,13 @@ class WholeLineQueries(AlongLine):
 
     @cached_property
     def arguments(self) -> IntArray:
-        """Neighbouring places, ``n_points`` at a time, as often as the property has demands: (n_demands, n_points)."""
+        """The neighbouring places, ``n_points`` at a time, as often as the property has demands: (n_demands, n_points)."""
         _, bounds = self.part.demands(self.law.knots[self._neighbours])
         return np.repeat(self._neighbours, bounds.shape[-2], axis=0)
 
     @cached_property
     def demands(self) -> tuple[FloatArray, FloatArray]:
-        """Coefficients (1, 1, n_demands, n_alternatives, n_points) and bounds, tolerance included."""
+        """The coefficients (1, 1, n_demands, n_alternatives, n_points) and bounds, tolerance included."""
         coefficients, bounds = self.part.demands(self.law.knots[self._neighbours])
         shape = (1, 1, -1, bounds.shape[-1])
         return coefficients.reshape(*shape, self.part.n_points), bounds.reshape(shape) + self.part.tol

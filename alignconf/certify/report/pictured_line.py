@@ -170,7 +170,7 @@ def lines_of_alignment(
     """Return, for each feature with a line, that of the row that the model violates most there, before and after."""
     return tuple(
         replace(of_alignment(alignment, half_widths, table, row, law), row=int(numbers[row]))
-        for row, _, law in _worst_rows(alignment.asked, sizes)
+        for row, _, law in _worst_rows(alignment.part_queries, sizes)
     )
 
 

@@ -153,7 +153,7 @@ class SequentialCertificate:
 
     def __str__(self) -> str:
         """Return the claim in words."""
-        law = self.aligned.alignment_.law(range(len(self.aligned.alignment_.asked)))
+        law = self.aligned.alignment_.law(range(len(self.aligned.alignment_.part_queries)))
         missing = f" {self.n_missing} rows lack a constrained feature and are not covered." if self.n_missing else ""
         if not self.n_rows:
             return f"No row has been asked yet.{missing}"
