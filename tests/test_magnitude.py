@@ -161,7 +161,7 @@ def test_the_falling_bound_is_a_bound(name) -> None:
     left = float(np.maximum(v_full.min(axis=-1).max(axis=-1), 0.0).max())
     sizes = ViolationSizes.of_queries(a, v, v_full, g - f)
     bound = SizeBound.from_range(0.0, 1.0, a, 0.1, remaining=left)
-    found = np.array([[sizes.sizes(x).max(initial=0.0), bound.at(x)] for x in np.linspace(0, 1, 60)])
+    found = np.array([[sizes.sizes(x).max(initial=0.0), bound.at_half_width(x)] for x in np.linspace(0, 1, 60)])
     assert (found[:, 0] <= found[:, 1] + 1e-12).all()
     assert found[0, 0] > 0.75 * found[0, 1]
 
@@ -174,16 +174,16 @@ def test_for_triples_a_bound_on_the_model_alone_is_none() -> None:
     v_full += 0.1 - 1.0 + 0.95 - 0.05
     sizes = ViolationSizes.of_queries(a, v, v_full, d)
     assert 0.1 < sizes.mean(0.0) <= (0.1 + 0 + 4 * 1.0) / 2
-    assert sizes.mean(0.0) > SizeBound(0.1, 4.0, 1.0, 0.0).at(0.0)
+    assert sizes.mean(0.0) > SizeBound(0.1, 4.0, 1.0, 0.0).at_half_width(0.0)
 
 
 def test_values_of_bounds() -> None:
     bound = SizeBound(1.0, 2.0, 0.8, 0.1)
-    assert [bound.at(x) for x in (0.0, 0.35, 0.6, 0.8, 5.0)] == pytest.approx([1.0, 1.0, 0.5, 0.1, 0.1])
+    assert [bound.at_half_width(x) for x in (0.0, 0.35, 0.6, 0.8, 5.0)] == pytest.approx([1.0, 1.0, 0.5, 0.1, 0.1])
     assert bound.corners == pytest.approx((0.35, 0.8))
-    assert SizeBound(1.0).at(9.0) == 1.0
+    assert SizeBound(1.0).at_half_width(9.0) == 1.0
     assert SizeBound(1.0).corners == ()
-    assert SizeBound(1.0, 2.0, 0.8).at(9.0) == 1.0
+    assert SizeBound(1.0, 2.0, 0.8).at_half_width(9.0) == 1.0
     assert SizeBound.from_range(-1.0, 3.0, [1.0, -1.0], 0.5, remaining=0.0) == SizeBound(3.5, 2.0, 4.0, 0.0)
 
 

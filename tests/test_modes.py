@@ -233,7 +233,10 @@ def test_what_bounds_sizes_beforehand_is_true() -> None:
         moved = np.clip(z[:, None] * (delivered.FIT - HEIGHTS), -half_width, half_width)
         values = z[:, None] * HEIGHTS + moved
         largest = max((values[:, i] - values[:, j]).max() for i, j in combinations(range(12), 2))
-        assert largest <= min(bounded.CONSTANT.at(half_width), bounded.FALLING.at(half_width)) + 1e-12
+        assert (
+            largest
+            <= min(bounded.CONSTANT.at_half_width(half_width), bounded.FALLING.at_half_width(half_width)) + 1e-12
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -187,7 +187,7 @@ def test_the_line_that_a_certificate_keeps_is_the_function() -> None:
     np.testing.assert_allclose(line.delivered, aligned.predict(moved), atol=1e-12)
     np.testing.assert_allclose(line.model, Wave().predict(moved), atol=1e-12)
     np.testing.assert_allclose(np.transpose([line.low, line.high]), aligned.predict_interval(moved), atol=1e-12)
-    assert line.own == X[line.row, 0]
+    assert line.row_place == X[line.row, 0]
 
 
 def test_the_marked_points_of_an_audit_are_the_worst_query(audit: Any) -> None:

@@ -159,7 +159,7 @@ def critical_of_averages(
 
     def passes(half_width: float) -> bool:
         # Rows with more than k queries above, so that sums are over counts and do not depend on the order of rows.
-        more_than = [one.size - int(np.searchsorted(one, half_width, side="right")) for one in of_rank]
+        more_than = [scores.size - int(np.searchsorted(scores, half_width, side="right")) for scores in of_rank]
         terms = -np.diff([n_rows, *more_than, 0]) * logs
         slack = 8 * EPSILON * (float(np.abs(terms).sum()) + needed)
         return fsum(terms) - slack >= needed

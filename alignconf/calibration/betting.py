@@ -254,18 +254,18 @@ def _refused(losses: FloatArray, bets: FloatArray, candidate: float, threshold: 
 
 def _on_levels(losses: FloatArray) -> FloatArray:
     """Return the mass of losses on the levels, each loss divided among its two neighbours: (LEVELS + 1,)."""
-    at = losses * LEVELS
-    nearest = np.rint(at)
-    at = np.where(np.abs(at - nearest) <= 4 * EPSILON * nearest, nearest, at)
-    lower = np.minimum(np.floor(at).astype(np.intp), LEVELS - 1)
-    upper_share = at - lower
+    scaled = losses * LEVELS
+    nearest = np.rint(scaled)
+    scaled = np.where(np.abs(scaled - nearest) <= 4 * EPSILON * nearest, nearest, scaled)
+    lower = np.minimum(np.floor(scaled).astype(np.intp), LEVELS - 1)
+    upper_share = scaled - lower
     masses = np.bincount(lower, weights=1 - upper_share, minlength=LEVELS + 1).astype(np.float64)
     masses[1:] += np.bincount(lower, weights=upper_share, minlength=LEVELS)
     return masses
 
 
 def _mixture_bound(masses: FloatArray, threshold: float, bound: float) -> float:
-    """Return the smallest mean that the mixed capital refuses, or the bound there was if that is smaller."""
+    """Return the smallest mean that the mixed capital refuses, or the earlier bound if that is smaller."""
     levels = np.flatnonzero(masses)
     mass, value = masses[levels], levels / LEVELS
 

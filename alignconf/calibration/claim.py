@@ -49,7 +49,7 @@ __all__ = ["Calibration", "Claim", "Promise", "calibrate"]
 
 @dataclass(frozen=True)
 class Promise:
-    """What was asked of calibration, in words and numbers.
+    """The promise that was asked of calibration, in words and numbers.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Promise:
 
     @property
     def n_rows(self) -> int:
-        """The smallest number of rows that can support it; for an expected size of violations the family says."""
+        """The smallest number of rows that can support the promise; for an expected size of violations the family says."""
         return max(rows_needed(alpha, self.confidence) for alpha in self.alphas) if self.is_rate else 1
 
     @property
@@ -162,12 +162,12 @@ class Calibration:
 
     @property
     def confidence(self) -> float | None:
-        """Over the calibration draw, or None for an average over it."""
+        """The confidence over the calibration draw, or None for an average over it."""
         return self.promise.confidence
 
     @property
     def loss(self) -> str:
-        """What is counted."""
+        """The loss that is counted."""
         return self.promise.loss
 
     @property
@@ -304,11 +304,11 @@ def calibrate(
     CalibrationError
         As the families, naming groups; or if the weights leave too little.
     """
-    families = [one if isinstance(one, LossFamily) else Scores(one) for one in losses]
+    families = [loss if isinstance(loss, LossFamily) else Scores(loss) for loss in losses]
     full = promise.alphas == (0.0,)
     claims: list[Claim] = []
     if weighted:
-        claims = [_weighted_claim(one, heaviest) for one in weighted]
+        claims = [_weighted_claim(scores, heaviest) for scores in weighted]
     elif not full and membership is None:
         for alpha, family in zip(promise.alphas, families, strict=True):
             claims.append(_claim(family, alpha, promise.confidence, None))

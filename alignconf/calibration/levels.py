@@ -74,7 +74,7 @@ def read_levels(alpha: Any, properties: Declaration, *, is_rate: bool = True) ->
     else:
         return (Level(check("alpha", alpha, zero=True), whole, True),)
     return tuple(
-        Level(check(f"alpha of {one!r}", level, zero=False), declare(one), len(pairs) == 1) for level, one in pairs
+        Level(check(f"alpha of {spec!r}", level, zero=False), declare(spec), len(pairs) == 1) for level, spec in pairs
     )
 
 

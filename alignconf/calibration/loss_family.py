@@ -127,7 +127,7 @@ class Scores(LossFamily):
 
 @dataclass(frozen=True)
 class PositiveScores(LossFamily):
-    """The same shares, from the positive scores alone: most scores of a model that mostly behaves are 0.
+    """Shares of violated queries, from the positive scores alone: most scores of a model that mostly behaves are 0.
 
     Parameters
     ----------
@@ -156,11 +156,11 @@ class PositiveScores(LossFamily):
 
     def take(self, rows: Any) -> PositiveScores:
         """Return the scores of some rows."""
-        chosen = np.asarray(rows)
-        kept, place = chosen[self.rows], np.cumsum(chosen) - 1
+        is_taken = np.asarray(rows)
+        kept, place = is_taken[self.rows], np.cumsum(is_taken) - 1
         return replace(
             self,
-            n_rows=int(chosen.sum()),
+            n_rows=int(is_taken.sum()),
             values=self.values[kept],
             rows=place[self.rows[kept]],
             queries=self.queries[kept],
@@ -204,13 +204,13 @@ class Sizes(LossFamily):
     def take(self, rows: Any) -> Sizes:
         """Return the sizes of some rows."""
         sizes = self.sizes
-        chosen = np.asarray(rows)
+        is_taken = np.asarray(rows)
         row, query = np.divmod(sizes.index, sizes.n_queries)
-        kept = chosen[row]
-        place: IntArray = np.cumsum(chosen) - 1
+        kept = is_taken[row]
+        place: IntArray = np.cumsum(is_taken) - 1
         index = place[row[kept]] * sizes.n_queries + query[kept]
-        found = ViolationSizes(int(chosen.sum()), sizes.n_queries, index, sizes.knots[kept], sizes.values[kept])
-        return Sizes(found, self.bound)
+        taken = ViolationSizes(int(is_taken.sum()), sizes.n_queries, index, sizes.knots[kept], sizes.values[kept])
+        return Sizes(taken, self.bound)
 
     def critical(self, alpha: float, confidence: float | None) -> tuple[float, None]:
         """Return the half-width that :func:`alignconf.calibration.sizes.critical_size` finds.
@@ -272,10 +272,10 @@ class LossTable(LossFamily):
 
     def critical(self, alpha: float, confidence: float | None) -> tuple[float, None]:
         """Return the half-width that :func:`alignconf.calibration.loss_table.critical_of_table` finds."""
-        found, _ = critical_of_table(
+        half_width, _ = critical_of_table(
             self.losses, self.half_widths, alpha, bound=self.bound, confidence=confidence, monotone=self.monotone
         )
-        return found, None
+        return half_width, None
 
     def figures(self) -> tuple[float, float, float, float]:
         """Return the shares of rows that lose something at the first and the last half-width, and figures of the first."""

@@ -242,7 +242,7 @@ def _passes(column: FloatArray, bound: float, alpha: float, confidence: float) -
 
 
 def _passes_stakes(column: FloatArray, bound: float, alpha: float, confidence: float) -> bool:
-    """Return the same for losses of any size between 0 and the bound."""
+    """Return whether losses of any size between 0 and the bound refuse an expected loss above ``alpha``."""
     # Rounded against the claim: shares of the bound up, the candidate mean down.
     shares = np.where(column > 0, np.minimum(np.nextafter(column / bound, inf), 1.0), 0.0)
     candidate = nextafter(float(as_fraction(alpha) / Fraction(bound)), 0.0)
@@ -257,17 +257,19 @@ def _not_controlled(table: FloatArray, widths: FloatArray, bound: float, alpha: 
     promise = f"alpha={printed.level(alpha)}" + (
         "" if confidence is None else f" with confidence={printed.level(confidence)}"
     )
-    found = (
+    sentence = (
         f"no half-width of the table supports {promise}: at the largest, {widths[-1]:g}, {n_rows} rows lose "
         f"{column.mean():.4g} on average"
     )
     if room <= 0:
-        return f"{found}, and no number of rows makes up for that. Raise alpha, or go on to larger half-widths."
+        return f"{sentence}, and no number of rows makes up for that. Raise alpha, or go on to larger half-widths."
     if confidence is None:
         needed = ceil((Fraction(bound) - as_fraction(alpha)) / room)
-        return f"{found}, and a fresh one may lose {bound:g}. {needed} rows with that average would do; or raise alpha."
+        return (
+            f"{sentence}, and a fresh one may lose {bound:g}. {needed} rows with that average would do; or raise alpha."
+        )
     needed = _rows_without_loss(column, bound, alpha, confidence)
-    return f"{found}. Without any loss at all {needed} rows would do. Give more rows, or raise alpha."
+    return f"{sentence}. Without any loss at all {needed} rows would do. Give more rows, or raise alpha."
 
 
 def _rows_without_loss(column: FloatArray, bound: float, alpha: float, confidence: float) -> int:

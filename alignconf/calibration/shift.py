@@ -98,7 +98,7 @@ class LikelihoodRatio:
 
     @property
     def assumption(self) -> str:
-        """What the statement rests on, in words."""
+        """The assumption that the statement rests on, in words."""
         law = "the fresh row is drawn from the law whose likelihood ratio to theirs was given"
         if self.estimated_by:
             law = (
@@ -159,7 +159,7 @@ class EstimatedRatio:
         encoder = Encoder.of_table(reference, kept)
         rows = [encoder(table) for table in (reference, deployment)]
         classifier = clone(_logistic(encoder) if self.classifier is None else self.classifier)
-        classifier.fit(np.concatenate(rows), np.repeat([0, 1], [len(one) for one in rows]))
+        classifier.fit(np.concatenate(rows), np.repeat([0, 1], [len(numbers) for numbers in rows]))
         ratio = _ClassifierRatio(encoder, classifier, len(rows[0]) / len(rows[1]), self.largest)
         named = "logistic regression" if self.classifier is None else type(classifier).__name__
         return LikelihoodRatio(ratio, self.largest, estimated_by=named)

@@ -86,7 +86,7 @@ class SizeBound:
         length = float(np.abs(a).sum(axis=-1).max())
         return cls(max(0.0, float(excess.max())), length, high - low, remaining)
 
-    def at(self, half_width: float) -> float:
+    def at_half_width(self, half_width: float) -> float:
         """Return the bound at a half-width.
 
         Parameters

@@ -102,8 +102,8 @@ class ViolationSizes:
         kept = np.flatnonzero((np.maximum(peak, np.maximum(v, v_full)).min(axis=2) > 0).any(axis=1))
         rounding = np.broadcast_to(size, (n_rows, n_queries, *alternatives)).reshape(v.shape)[kept]
         a, v, v_full, d = a[kept], v[kept], v_full[kept], d[kept]
-        own = 8 * EPSILON * (np.abs(v) + inner(np.abs(a), np.abs(d)[:, None, None, :]))
-        negligible = np.maximum(rounding, own).max(axis=(1, 2))[:, None]
+        sum_rounding = 8 * EPSILON * (np.abs(v) + inner(np.abs(a), np.abs(d)[:, None, None, :]))
+        negligible = np.maximum(rounding, sum_rounding).max(axis=(1, 2))[:, None]
         knots = np.sort(np.concatenate([np.zeros((kept.size, 1)), np.abs(d)], axis=1), axis=1)
         lines = _excesses(a, v, v_full, d, knots)
         n_lines = alternatives[0] * alternatives[1]
@@ -193,10 +193,10 @@ def critical_size(sizes: ViolationSizes, alpha: float, bound: SizeBound) -> floa
     """
     level = as_fraction(check_number("alpha", alpha, above=0.0))
     target = float(level * (sizes.n_rows + 1))
-    scale = EPSILON * (8.0 * fsum(sizes.values[:, :1].ravel()) / sizes.n_queries + 8.0 * bound.at(0.0))
+    scale = EPSILON * (8.0 * fsum(sizes.values[:, :1].ravel()) / sizes.n_queries + 8.0 * bound.at_half_width(0.0))
 
     def total(half_width: float) -> float:
-        return fsum(sizes.sizes(half_width)) / sizes.n_queries + bound.at(half_width)
+        return fsum(sizes.sizes(half_width)) / sizes.n_queries + bound.at_half_width(half_width)
 
     def passes(half_width: float) -> bool:
         # Rounding of the sizes and of the bound, against the claim.
@@ -248,11 +248,11 @@ def largest(parts: Sequence[ViolationSizes]) -> ViolationSizes:
     result = parts[0]
     for part in parts[1:]:
         index = np.union1d(result.index, part.index)
-        one, other = _spread(result, index), _spread(part, index)
-        knots = np.sort(np.concatenate([one[0], other[0]], axis=1), axis=1)
-        both = np.stack([_interpolated(*one, knots), _interpolated(*other, knots)], axis=1)
+        left, right = _spread(result, index), _spread(part, index)
+        knots = np.sort(np.concatenate([left[0], right[0]], axis=1), axis=1)
+        both = np.stack([_interpolated(*left, knots), _interpolated(*right, knots)], axis=1)
         knots = _with_crossings(knots, both)
-        values = np.maximum(_interpolated(*one, knots), _interpolated(*other, knots))
+        values = np.maximum(_interpolated(*left, knots), _interpolated(*right, knots))
         result = ViolationSizes(result.n_rows, result.n_queries, index, knots, values)
     return result
 
@@ -272,8 +272,8 @@ def _with_crossings(knots: FloatArray, lines: FloatArray) -> FloatArray:
     """Return knots and, between them, the points at which functions (n_kept, n_lines, n_knots) cross each other."""
     start, length = knots[:, :-1], np.diff(knots, axis=1)
     crossings = [knots]
-    for one, other in combinations(range(lines.shape[1]), 2):
-        difference = lines[:, one] - lines[:, other]
+    for first, second in combinations(range(lines.shape[1]), 2):
+        difference = lines[:, first] - lines[:, second]
         left, right = difference[:, :-1], difference[:, 1:]
         crossed = left * right < 0
         share = np.divide(left, left - right, out=np.zeros_like(left), where=crossed)
@@ -289,9 +289,9 @@ def _chords(lines: FloatArray) -> FloatArray:
     smaller maximum there.
     """
     left, right = lines[..., :-1], lines[..., 1:]
-    chosen = np.argmin(np.maximum(left, right), axis=2)[:, :, None, :]
-    at_left = np.take_along_axis(left, chosen, axis=2)[:, :, 0].max(axis=1)
-    at_right = np.take_along_axis(right, chosen, axis=2)[:, :, 0].max(axis=1)
+    alternative = np.argmin(np.maximum(left, right), axis=2)[:, :, None, :]
+    at_left = np.take_along_axis(left, alternative, axis=2)[:, :, 0].max(axis=1)
+    at_right = np.take_along_axis(right, alternative, axis=2)[:, :, 0].max(axis=1)
     last = lines[..., -1].min(axis=2).max(axis=1)
     height: FloatArray = np.concatenate([at_left, last[:, None]], axis=1)
     height[:, 1:] = np.maximum(height[:, 1:], at_right)
@@ -312,16 +312,18 @@ def _envelope(knots: FloatArray, height: FloatArray) -> tuple[FloatArray, FloatA
     return np.concatenate([knots, onto], axis=1)[:, order], np.concatenate([later, corner], axis=1)[:, order]
 
 
-def _interpolated(knots: FloatArray, values: FloatArray, at: FloatArray) -> FloatArray:
+def _interpolated(knots: FloatArray, values: FloatArray, half_widths: FloatArray) -> FloatArray:
     """Return functions (n_kept, n_knots) at half-widths (n_kept, n_places), constant after their last knot."""
-    place = np.zeros(at.shape, dtype=np.intp)
+    place = np.zeros(half_widths.shape, dtype=np.intp)
     for knot in range(1, knots.shape[1]):
-        place += knots[:, knot, None] <= at
+        place += knots[:, knot, None] <= half_widths
     following = np.minimum(place + 1, knots.shape[1] - 1)
     start, end = np.take_along_axis(knots, place, axis=1), np.take_along_axis(knots, following, axis=1)
     first, second = np.take_along_axis(values, place, axis=1), np.take_along_axis(values, following, axis=1)
-    inside = end > start
-    share = np.divide(np.minimum(at, end) - start, end - start, out=np.zeros(at.shape), where=inside)
+    is_between = end > start
+    share = np.divide(
+        np.minimum(half_widths, end) - start, end - start, out=np.zeros(half_widths.shape), where=is_between
+    )
     between: FloatArray = np.clip(first + share * (second - first), second, first)
     return between
 
@@ -341,22 +343,22 @@ def _spread(sizes: ViolationSizes, index: IntArray) -> tuple[FloatArray, FloatAr
 
 def _passes_unrepaired(sizes: ViolationSizes, bound: SizeBound, level: Fraction) -> bool:
     """Return exactly whether the model needs no repair, where nothing but the bound is added."""
-    return sizes.index.size == 0 and Fraction(bound.at(0.0)) <= level * (sizes.n_rows + 1)
+    return sizes.index.size == 0 and Fraction(bound.at_half_width(0.0)) <= level * (sizes.n_rows + 1)
 
 
 def _too_large(sizes: ViolationSizes, alpha: float, bound: SizeBound) -> str:
     """Return the sentence that says how many rows would do."""
-    worst, mean = bound.at(inf), sizes.mean(inf)
-    found = (
+    worst, mean = bound.at_half_width(inf), sizes.mean(inf)
+    sentence = (
         f"{sizes.n_rows} rows cannot support an expected size of violations of alpha={printed.level(alpha)}: at any "
         "half-width their "
         f"mean is at least {printed.rounded(mean, ROUND_FLOOR)}, and a fresh one may be {worst:g}"
     )
     room = as_fraction(alpha) - Fraction(mean)
     if room <= 0:
-        return f"{found}. What the repair leaves is more than alpha; raise alpha or n_knots, or declare less."
+        return f"{sentence}. What the repair leaves is more than alpha; raise alpha or n_knots, or declare less."
     needed = max(sizes.n_rows + 1, ceil((Fraction(worst) - as_fraction(alpha)) / room))
     return (
-        f"{found}. At least {needed} rows are needed; give more rows, a larger alpha, or a bound that falls with the "
+        f"{sentence}. At least {needed} rows are needed; give more rows, a larger alpha, or a bound that falls with the "
         "half-width."
     )

@@ -23,12 +23,12 @@ __all__ = ["ByGroup", "ByWeight", "Fixed", "Threshold"]
 
 
 class Threshold(ABC):
-    """Which ``lambda_`` a row has."""
+    """The rule that gives each row its ``lambda_``."""
 
     @property
     @abstractmethod
     def largest(self) -> float:
-        """The largest that calibration found."""
+        """The largest ``lambda_`` that calibration found."""
 
     @abstractmethod
     def of_rows(self, table: Table, labels: Any = None) -> float | FloatArray:
@@ -37,17 +37,17 @@ class Threshold(ABC):
 
 @dataclass(frozen=True)
 class Fixed(Threshold):
-    """The same for all rows."""
+    """The same ``lambda_`` for all rows."""
 
     lambda_: float
 
     @property
     def largest(self) -> float:
-        """The one there is."""
+        """The ``lambda_`` of all rows."""
         return self.lambda_
 
     def of_rows(self, table: Table, labels: Any = None) -> float:  # noqa: ARG002
-        """Return the one there is.
+        """Return the ``lambda_`` of all rows.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class Fixed(Threshold):
 
 @dataclass(frozen=True)
 class ByGroup(Threshold):
-    """The largest of the row's groups.
+    """The largest ``lambda_`` of the row's groups.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class ByGroup(Threshold):
 
     @property
     def largest(self) -> float:
-        """The largest of any group."""
+        """The largest ``lambda_`` of any group."""
         return max(self.half_widths.values())
 
     def of_rows(self, table: Table, labels: Any = None) -> FloatArray:
@@ -106,7 +106,7 @@ class ByGroup(Threshold):
 
 @dataclass(frozen=True)
 class ByWeight(Threshold):
-    """What the row's likelihood ratio asks for.
+    """The ``lambda_`` that the row's likelihood ratio asks for.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class ByWeight(Threshold):
 
     @property
     def largest(self) -> float:
-        """That of the heaviest calibration row."""
+        """The ``lambda_`` of the heaviest calibration row."""
         return float(self._at(np.array([self.heaviest]))[0])
 
     def of_rows(self, table: Table, labels: Any = None) -> FloatArray:

@@ -97,13 +97,13 @@ def answer_queries(
     numbers = rows[complete_rows(parts, table)[rows]]
     check_some(numbers.size, rows.size)
     door.check_is_function(table)
-    asked = tables.take(table, numbers)
-    queries = draw_queries(parts, asked, n_queries, RowDraws.of(asked, random))
-    values, sizes = answers_of(function, asked, queries, n_jobs=n_jobs, verbose=verbose)
+    complete = tables.take(table, numbers)
+    queries = draw_queries(parts, complete, n_queries, RowDraws.of(complete, random))
+    values, sizes = answers_of(function, complete, queries, n_jobs=n_jobs, verbose=verbose)
     return Answered(
         function=function,
         declared=declared,
-        table=asked,
+        table=complete,
         numbers=numbers,
         n_missing=int(rows.size - numbers.size),
         queries=queries,
@@ -121,7 +121,7 @@ def complete_rows(parts: Sequence[PartQueries], table: Table) -> BoolArray:
 
 
 def check_some(n_asked: int, n_rows: int) -> None:
-    """Refuse to go on with no row to ask."""
+    """Refuse rows of which none can be asked."""
     if not n_asked:
         raise InputError(f"X has no row to ask: {n_rows} rows besides the reference rows, all with missing values.")
 
@@ -140,11 +140,11 @@ def _ask(
     """Return the model's values, (n_samples, n_queries, n_points), and the excess of each query, (n_samples, n_queries)."""
 
     def stage(block: slice) -> tuple[FloatArray, FloatArray]:
-        inside = tables.take(table, np.arange(block.start, block.stop))
-        asked = part.rows(block)
-        answers = [predictions(model, sites) for sites in asked.sites(inside)]
-        values = asked.arrange([values for values, _ in answers])
-        return values, excess_of(asked, values, answers[0][1].of(values))
+        rows = tables.take(table, np.arange(block.start, block.stop))
+        queries = part.rows(block)
+        answers = [predictions(model, sites) for sites in queries.sites(rows)]
+        values = queries.arrange([values for values, _ in answers])
+        return values, excess_of(queries, values, answers[0][1].of(values))
 
     predictions(model, tables.take(table, np.arange(1)))
     label = str(part.declared)

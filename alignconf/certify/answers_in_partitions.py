@@ -95,10 +95,12 @@ def answer_partitions(
     check_some(int(counts.sum()), rows.n_rows)
     door.check_is_function(referring)
     draws = RowDraws.of_marks(np.concatenate(marks), random).split(counts.tolist())
-    found = dict(rows.run(partial(_inside, function, parts), draws, only=counts > 0, label=str(declared)))
-    sizes = np.concatenate([found[i][0] for i in sorted(found)])
-    witnesses = [replace(one, row=rows.position(i, one.row)) for i in sorted(found) for one in found[i][1]]
-    witnesses.sort(key=lambda one: -(1.0 if one.excess is None else one.excess))
+    answers = dict(rows.run(partial(_ask_partition, function, parts), draws, only=counts > 0, label=str(declared)))
+    sizes = np.concatenate([answers[i][0] for i in sorted(answers)])
+    witnesses = [
+        replace(witness, row=rows.position(i, witness.row)) for i in sorted(answers) for witness in answers[i][1]
+    ]
+    witnesses.sort(key=lambda witness: -(1.0 if witness.excess is None else witness.excess))
     law = str(Queries(tuple(parts), 1, 1))
     return SpreadAnswers(declared, law, sizes, tuple(witnesses[:N_WITNESSES]), rows.n_rows - sizes.size)
 
@@ -108,12 +110,12 @@ def _marks(parts: Sequence[PartQueries], table: Table, _: Any) -> RowMarks:
     return row_marks(tables.take(table, np.flatnonzero(complete_rows(parts, table))))
 
 
-def _inside(
+def _ask_partition(
     model: Model, parts: Sequence[PartQueries], table: Table, _: Any, draws: RowDraws
 ) -> tuple[FloatArray, tuple[Witness, ...]]:
     """Ask the complete rows of a partition; witnesses count all its rows."""
     numbers = np.flatnonzero(complete_rows(parts, table))
-    inside = tables.take(table, numbers)
-    queries = draw_queries(parts, inside, 1, draws)
-    values, sizes = answers_of(model, inside, queries, n_jobs=1)
-    return sizes[:, :, 0].max(axis=1), found_at(queries.parts, inside, values, sizes, numbers)
+    complete = tables.take(table, numbers)
+    queries = draw_queries(parts, complete, 1, draws)
+    values, sizes = answers_of(model, complete, queries, n_jobs=1)
+    return sizes[:, :, 0].max(axis=1), found_at(queries.parts, complete, values, sizes, numbers)

@@ -75,11 +75,11 @@ class Audit:
 
     def __str__(self) -> str:
         """Return the finding in sentences."""
-        found = self.violations
-        low, high = found.interval
+        rate = self.violations
+        low, high = rate.interval
         sentence = (
-            f'{found.n_rejected} of {found.n_queries} queries are violations of "{self.property}": {found.rate:.2%}, '
-            f"with confidence {printed.level(found.confidence)} between {percent(low, ROUND_FLOOR)} and "
+            f'{rate.n_rejected} of {rate.n_queries} queries are violations of "{self.property}": {rate.rate:.2%}, '
+            f"with confidence {printed.level(rate.confidence)} between {percent(low, ROUND_FLOOR)} and "
             f"{percent(high, ROUND_CEILING)} (queries are {self.query_law})."
         )
         if self.n_missing:
@@ -198,12 +198,14 @@ def check(
             spread.declared, spread.law, spread.sizes, spread.witnesses, spread.n_missing,
         )  # fmt: skip
     else:
-        found = answer_queries(model, X, properties, n_jobs=n_jobs, verbose=verbose, X_reference=X_reference, **how)
-        declared, law, n_missing = found.declared, str(found.queries), found.n_missing
-        sizes = found.sizes[:, :, 0]
+        answered = answer_queries(model, X, properties, n_jobs=n_jobs, verbose=verbose, X_reference=X_reference, **how)
+        declared, law, n_missing = answered.declared, str(answered.queries), answered.n_missing
+        sizes = answered.sizes[:, :, 0]
         worst = sizes.max(axis=1)
-        witnesses = found_at(found.queries.parts, found.table, found.values, found.sizes, found.numbers)
-        lines = lines_of_model(found.function, found.table, found.queries.parts, found.values, sizes, found.numbers)
+        witnesses = found_at(answered.queries.parts, answered.table, answered.values, answered.sizes, answered.numbers)
+        lines = lines_of_model(
+            answered.function, answered.table, answered.queries.parts, answered.values, sizes, answered.numbers
+        )
     violated = worst > 0
     return Audit(
         property=str(declared),

@@ -39,7 +39,7 @@ from alignconf.tables import printed
 
 __all__ = ["Certificate", "certify", "check_asked"]
 
-#: What would decide a verdict against the alpha of a calibration, and against a rate that is not above it.
+#: Remedies where a verdict is undecided: against the alpha of a calibration, and against a rate that is not above it.
 AGAINST_ALPHA = "Give more rows, or ask more queries at each of them."
 TOO_NEAR = (
     "The function was calibrated to alpha = {}, so its rate is near that, and more rows may never decide: calibrate to a smaller "
@@ -178,16 +178,16 @@ class Certificate:
 
     @builtins.property
     def sentence(self) -> str:
-        """The claim alone."""
-        asked = f"{self.n_rejected} of {self.n_queries} observed"
+        """The claim, without the facts next to it."""
+        observed = f"{self.n_rejected} of {self.n_queries} observed"
         if self.n_queries != self.n_rows:
-            asked += f", {self.n_queries // self.n_rows} at each row"
+            observed += f", {self.n_queries // self.n_rows} at each row"
         claim = (
             f"With confidence at least {printed.level(self.confidence)} over the {self.n_rows} rows certified and the queries "
             "drawn at them (independent rows, used for nothing before), at most "
             f"{printed.percent(self.upper_bound, ROUND_CEILING)} of queries to the delivered model are violations of "
             f'"{self.property}" '
-            f"({asked}; queries are {self.query_law})."
+            f"({observed}; queries are {self.query_law})."
         )
         further = (
             hamming_sentence(self.tester, self.hamming_bound, self.distance_bound),
@@ -329,20 +329,20 @@ def certify(
 
 
 def check_asked(n_rows: int) -> None:
-    """Refuse rows none of which can be asked, from the number of those that have all constrained features."""
+    """Refuse rows of which none can be asked, given the number of those with all constrained features."""
     if not n_rows:
         raise InputError("X has no row with all constrained features present; nothing can be certified.")
 
 
 def _promised_rate(calibration: Calibration) -> float | None:
-    """Return the rate that this function keeps to with the confidence of its calibration, None where there is not one."""
+    """Return the rate that this function keeps to with the confidence of its calibration, None where none was promised."""
     promise = calibration.promise
     is_sure = promise.confidence is not None or calibration.alpha == 0
     return promise.alphas[0] if is_sure and promise.is_rate and len(promise.alphas) == 1 else None
 
 
 def _note(calibration: Calibration, is_same: bool) -> str:
-    """Return what is to be said of a half-width that is not the same for all rows, or not in the unit of the prediction."""
+    """Return the note on a half-width that is not the same for all rows, or not in the unit of the prediction."""
     notes = [] if is_same else ["the largest, rows differ"]
     if calibration.scale:
         notes.append(f"times the scale: {calibration.scale}")
@@ -352,20 +352,20 @@ def _note(calibration: Calibration, is_same: bool) -> str:
 def _separately(
     alignment: Alignment, calibration: Calibration, levels: Sequence[Level], tally: Tally, confidence: float
 ) -> tuple[tuple[tuple[str, ViolationRate], ...], tuple[float | None, ...]]:
-    """Return the rates of each level and of each group, with each the rate that it was asked to keep to."""
+    """Return the named rates of all levels and groups, and the rate that each was promised to keep to, if any."""
     failed, membership = tally.failed[:, :, 0], tally.membership
     rates: list[tuple[str, ViolationRate]] = []
     promised: list[float | None] = []
     for level in levels if len(levels) > 1 else ():
-        chosen = [i for i, one in enumerate(alignment.part_queries) if level.covers(one.declared)]
-        of_level: BoolArray = np.any(failed[chosen], axis=0)
+        positions = [i for i, part in enumerate(alignment.part_queries) if level.covers(part.declared)]
+        of_level: BoolArray = np.any(failed[positions], axis=0)
         rates.append((f"{level.declared} (alpha = {printed.level(level.alpha)})", rate_of(of_level, confidence)))
         is_sure = calibration.promise.is_rate and calibration.promise.confidence is not None
         promised.append(level.alpha if is_sure else None)
     any_part: BoolArray = np.any(failed, axis=0)
     for position, name in enumerate(() if membership is None else membership.names):
-        inside = any_part[membership.rows_of(position)] if membership is not None else any_part
-        if inside.size:
-            rates.append((f"group {name!r}", rate_of(inside, confidence)))
+        of_group = any_part[membership.rows_of(position)] if membership is not None else any_part
+        if of_group.size:
+            rates.append((f"group {name!r}", rate_of(of_group, confidence)))
             promised.append(_promised_rate(calibration))
     return tuple(rates), tuple(promised)

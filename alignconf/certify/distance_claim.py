@@ -95,23 +95,23 @@ def with_lines(declared: Property, queries: Queries) -> Queries:
     return replace(queries, parts=(part, WholeLineQueries(part.part, part.law, queries.n_samples)))
 
 
-def line_figures(asked: PartQueries, values: FloatArray, rounding: FloatArray) -> FloatArray:
+def line_figures(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> FloatArray:
     """Return each line's Hamming distance, absolute distance as a share of its range, and range: (n_samples, 3).
 
     Zeros for anything but whole lines of an order property.
 
     Parameters
     ----------
-    asked : PartQueries
+    queries : PartQueries
     values : (n_samples, n_points)
         Of the function, at the points of one query for each row.
     rounding : (n_samples,)
         Values closer than this count as equal.
     """
-    if not isinstance(asked, WholeLineQueries) or not asked.part.compares_pairs:
+    if not isinstance(queries, WholeLineQueries) or not queries.part.compares_pairs:
         return np.zeros((len(values), 3))
-    lines = without_rounding(values if asked.part.direction == 1 else -values, rounding)
-    masses = asked.law.knot_masses
+    lines = without_rounding(values if queries.part.direction == 1 else -values, rounding)
+    masses = queries.law.knot_masses
     shares = as_shares_of_range(absolute_distances(lines, masses), lines)
     return np.stack([hamming_distances(lines, masses), shares, np.ptp(lines, axis=1)], axis=1)
 
@@ -178,12 +178,12 @@ def distance_bounds(
         return DistanceBounds(tester, *(upper_bound(values, confidence) for values in losses.T))
     if not tester:
         return DistanceBounds(tester)
-    (asked,) = queries.parts
-    of_draws = _with_coincidences(asked, rate_bound)
+    (part,) = queries.parts
+    of_draws = _with_coincidences(part, rate_bound)
     hamming_or_none, absolute_or_none = (bound(declared, tester, of_draws) for bound in (hamming_bound, absolute_bound))
     if absolute_or_none is None or tester == "path":
         return DistanceBounds(tester, hamming_or_none, absolute_or_none)
-    of_sizes = _with_coincidences(asked, upper_bound(losses[:, 0], confidence))
+    of_sizes = _with_coincidences(part, upper_bound(losses[:, 0], confidence))
     return DistanceBounds(tester, None, absolute_or_none, sqrt(of_sizes))
 
 
@@ -218,7 +218,7 @@ def absolute_sentence(query_law: str, bound: float | None) -> str | None:
 
 
 def size_sentence(bound: float | None) -> str | None:
-    """Return what the sizes of violated pairs say of the same distance, in words; None if there is no such claim."""
+    """Return what the sizes of violated pairs say of the mean absolute distance, in words; None if there is no such claim."""
     if bound is None:
         return None
     return (
@@ -227,9 +227,9 @@ def size_sentence(bound: float | None) -> str | None:
     )
 
 
-def _with_coincidences(asked: PartQueries, bound: float) -> float:
-    """Return a bound on the mean over all independent draws from one on the mean over those that compare different places."""
-    return min(bound, bound * (1 - asked.least_coincidence) * (1 + ROUNDING))
+def _with_coincidences(part: PartQueries, bound: float) -> float:
+    """Return a bound on the mean over all independent draws, given a bound for draws that compare different places."""
+    return min(bound, bound * (1 - part.least_coincidence) * (1 + ROUNDING))
 
 
 def _tester(queries: Queries) -> str:

@@ -85,11 +85,13 @@ class Mean:
         mean = float(values.mean())
         return cls(values.size, mean, float(((values - mean) ** 2).sum()), float(values.min()), float(values.max()))
 
-    def joined(self, other: Mean) -> Mean:
-        """Return the mean of the numbers of both."""
-        n, apart = self.n + other.n, other.mean - self.mean
-        squares = self.squares + other.squares + apart**2 * (self.n * other.n / n)
-        return Mean(n, self.mean + apart * (other.n / n), squares, min(self.low, other.low), max(self.high, other.high))
+    def joined(self, second: Mean) -> Mean:
+        """Return the mean of the numbers of both means."""
+        n, apart = self.n + second.n, second.mean - self.mean
+        squares = self.squares + second.squares + apart**2 * (self.n * second.n / n)
+        return Mean(
+            n, self.mean + apart * (second.n / n), squares, min(self.low, second.low), max(self.high, second.high)
+        )
 
 
 def paired_change(measure: str, before: FloatArray, after: FloatArray, confidence: float) -> ErrorChange:

@@ -63,15 +63,15 @@ def evidence_of(alignment: Alignment, calibration: Calibration, seen: Seen | Non
 
 
 def _witnesses(alignment: Alignment, seen: Seen, sizes: FloatArray) -> tuple[tuple[Witness, ...], tuple[Witness, ...]]:
-    """Return the worst queries to the delivered function and to the model; the few rows they are at are evaluated again."""
-    chosen = np.unique(np.concatenate([largest(sizes[0])[0], largest(sizes[1])[0]]))
-    if not chosen.size:
+    """Return the worst queries to the delivered function and to the model; both are evaluated again at these few rows."""
+    positions = np.unique(np.concatenate([largest(sizes[0])[0], largest(sizes[1])[0]]))
+    if not positions.size:
         return (), ()
-    few, at, numbers = tables.take(seen.rows, chosen), seen.queries.rows(chosen), seen.numbers[chosen]
-    widths = seen.half_widths if np.ndim(seen.half_widths) == 0 else np.asarray(seen.half_widths)[chosen]
-    delivered = alignment.at_queries(few, at, lambda answers: answers.delivered(widths))
-    before = alignment.at_queries(few, at, lambda answers: answers.f)
+    few, queries, numbers = tables.take(seen.rows, positions), seen.queries.rows(positions), seen.numbers[positions]
+    widths = seen.half_widths if np.ndim(seen.half_widths) == 0 else np.asarray(seen.half_widths)[positions]
+    delivered = alignment.at_queries(few, queries, lambda answers: answers.delivered(widths))
+    before = alignment.at_queries(few, queries, lambda answers: answers.f)
     return (
-        found_at(at.parts, few, delivered, sizes[0][chosen], numbers),
-        found_at(at.parts, few, before, sizes[1][chosen], numbers),
+        found_at(queries.parts, few, delivered, sizes[0][positions], numbers),
+        found_at(queries.parts, few, before, sizes[1][positions], numbers),
     )

@@ -53,7 +53,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Tally:
-    """What fresh rows show.
+    """A tester's answers at fresh rows, and means over these rows.
 
     Parameters
     ----------
@@ -97,17 +97,17 @@ class Tally:
         """Return the tally of the rows of all blocks, one after the other."""
         if len(blocks) == 1:
             return blocks[0]
-        groups = [one.membership for one in blocks if one.membership is not None]
+        groups = [block.membership for block in blocks if block.membership is not None]
         return cls(
-            failed=np.concatenate([one.failed for one in blocks], axis=1),
-            losses=np.concatenate([one.losses for one in blocks]),
-            n_missing=sum(one.n_missing for one in blocks),
-            moved=reduce(Mean.joined, (one.moved for one in blocks)),
-            errors=tuple(reduce(Mean.joined, means) for means in zip(*(one.errors for one in blocks), strict=True)),
+            failed=np.concatenate([block.failed for block in blocks], axis=1),
+            losses=np.concatenate([block.losses for block in blocks]),
+            n_missing=sum(block.n_missing for block in blocks),
+            moved=reduce(Mean.joined, (block.moved for block in blocks)),
+            errors=tuple(reduce(Mean.joined, means) for means in zip(*(block.errors for block in blocks), strict=True)),
             measure=blocks[0].measure,
             membership=Membership.joined(groups) if groups else None,
-            is_full=all(one.is_full for one in blocks),
-            is_same=all(one.is_same for one in blocks),
+            is_full=all(block.is_full for block in blocks),
+            is_same=all(block.is_same for block in blocks),
         )
 
 
@@ -148,11 +148,13 @@ def tallied(
         rows = tables.take(table, complete)
         queries = alignment.draw(rows, n_queries, draws.rows(complete))
         widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
-        found = alignment.at_queries(rows, with_lines(alignment.declared, queries), partial(_figures, widths))
-        parts = [part[:, : 3 * n_queries].reshape(complete.size, 3, n_queries) for part in found[: len(queries.parts)]]
+        answers = alignment.at_queries(rows, with_lines(alignment.declared, queries), partial(_figures, widths))
+        parts = [
+            part[:, : 3 * n_queries].reshape(complete.size, 3, n_queries) for part in answers[: len(queries.parts)]
+        ]
         of_parts = np.stack(parts)
         failed = of_parts > 0
-        sizes, figures = of_parts.max(axis=0)[:, 0, 0], found[-1][:, -3:]
+        sizes, figures = of_parts.max(axis=0)[:, 0, 0], answers[-1][:, -3:]
         seen = Seen(widths, rows, queries, of_parts, complete) if keep else None
     f, g = alignment.predict(table)
     aligned = alignment.deliver(table, f, g, half_widths)

@@ -71,7 +71,7 @@ class Verdict:
     remedy: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a rate that is not one."""
+        """Refuse a tolerated rate outside [0, 1)."""
         check_max_rate(self.max_rate)
 
     @property
@@ -86,27 +86,27 @@ class Verdict:
 
     @property
     def is_passed(self) -> bool:
-        """Whether a gate lets it pass: it holds, or no violation was tolerated and none was seen."""
+        """Whether a gate passes: the verdict is ``holds``, or no violation was tolerated and none was seen."""
         return self.word in (HOLDS, UNSEEN)
 
     @property
     def reason(self) -> str:
-        """Why."""
+        """The counts and bounds that decide the verdict, in words."""
         seen = self.violations
-        asked = f"{seen.n_rejected} of {seen.n_queries} queries are violations"
+        observed = f"{seen.n_rejected} of {seen.n_queries} queries are violations"
         sure = f"with confidence {printed.level(seen.confidence)} the violation rate is"
         limit = f"{self.named} = {printed.level(self.max_rate)}"
         low, high = printed.percent(seen.lower_bound, ROUND_FLOOR), printed.percent(seen.upper_bound, ROUND_CEILING)
         if self.word == HOLDS:
-            return f"{asked}; {sure} at most {high}, within {limit}."
+            return f"{observed}; {sure} at most {high}, within {limit}."
         if self.word == UNSEEN:
-            return f"{asked}. This does not prove that there is none; {sure} at most {high}."
+            return f"{observed}. This does not prove that there is none; {sure} at most {high}."
         if self.max_rate == 0:
-            return f"{asked}, and {limit} tolerates none."
+            return f"{observed}, and {limit} tolerates none."
         if self.word == VIOLATED:
-            return f"{asked}; {sure} at least {low}, above {limit}."
+            return f"{observed}; {sure} at least {low}, above {limit}."
         return (
-            f"{asked}; {sure} at least {low} and, by itself, at most {high}, which may be on either side of {limit}. "
+            f"{observed}; {sure} at least {low} and, by itself, at most {high}, which may be on either side of {limit}. "
             f"{self._remedy}"
         )
 
@@ -133,7 +133,7 @@ class Verdict:
 
     @property
     def _remedy(self) -> str:
-        """What would decide it: without a violation so many rows would do; otherwise more, the closer the rate is."""
+        """What would decide the verdict: so many rows without a violation; otherwise more, the closer the rate is."""
         if self.remedy:
             return self.remedy
         if self.violations.n_rejected:
@@ -143,7 +143,7 @@ class Verdict:
 
 
 def weakest(verdicts: Mapping[str, Verdict]) -> tuple[str, Verdict]:
-    """Return the first of several verdicts, by name, that none is worse than: violated, undecided, no violation seen, holds."""
+    """Return the first of the worst of several verdicts by name: violated, undecided, no violation seen, holds."""
     order = (VIOLATED, UNDECIDED, UNSEEN, HOLDS)
     return min(verdicts.items(), key=lambda item: order.index(item[1].word))
 

@@ -80,7 +80,7 @@ class ViolationRate:
 
 @dataclass(frozen=True)
 class AveragedRate(ViolationRate):
-    """The same of several queries at each row, which are not independent of each other: bounds by betting.
+    """A violation rate of several queries at each row, which are not independent of each other: bounds by betting.
 
     Parameters
     ----------

@@ -80,8 +80,8 @@ def largest(sizes: FloatArray, limit: int = N_WITNESSES) -> tuple[IntArray, IntA
     worst = sizes.max(axis=2)
     order = np.argsort(-worst, axis=None, kind="stable")[:limit]
     rows, parts = np.unravel_index(order, worst.shape)
-    found = worst[rows, parts] > 0
-    rows, parts = rows[found], parts[found]
+    is_violated = worst[rows, parts] > 0
+    rows, parts = rows[is_violated], parts[is_violated]
     return rows, parts, sizes[rows, parts].argmax(axis=1)
 
 
@@ -113,15 +113,15 @@ def found_at(
 
 
 def _witness(
-    asked: PartQueries, table: Table, row: int, query: int, values: FloatArray, number: int, size: float
+    part: PartQueries, table: Table, row: int, query: int, values: FloatArray, number: int, size: float
 ) -> Witness:
-    points = asked.rows(slice(row, row + 1)).points_of_worst(values[None], query)
-    labels = asked.labels(table, row, query)
+    points = part.rows(slice(row, row + 1)).points_of_worst(values[None], query)
+    labels = part.labels(table, row, query)
     return Witness(
         row=number,
-        property=str(asked.declared),
-        feature=asked.drawn_from[0].axis.feature if asked.drawn_from else None,
+        property=str(part.declared),
+        feature=part.drawn_from[0].axis.feature if part.drawn_from else None,
         values=tuple(labels[i] for i in points),
         predictions=tuple(values[query][points].tolist()),
-        excess=None if asked.is_opaque else size,
+        excess=None if part.is_opaque else size,
     )

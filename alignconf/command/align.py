@@ -84,14 +84,14 @@ def _aligned(given: Namespace, model: Any, properties: list[Any]) -> Any:
 
 def _print(given: Namespace, aligned: AlignedEstimator, certificate: Certificate | None) -> None:
     if given.json:
-        found = {
+        output = {
             "output": given.output,
             "lambda_": float(aligned.lambda_),
             "alpha": given.alpha,
             "statement": aligned.calibration_.statement,
             "certificate": None if certificate is None else certificate.to_dict(),
         }
-        print(json.dumps(plain(found), indent=2, allow_nan=False))
+        print(json.dumps(plain(output), indent=2, allow_nan=False))
         return
     print(aligned.calibration_)
     if certificate is None:

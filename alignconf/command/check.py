@@ -48,8 +48,8 @@ def run(given: Namespace) -> int:
     if given.html is not None:
         audit.to_html(given.html, max_rate=given.max_rate)
     if given.json:
-        found = {"verdict": verdict.to_dict(), "exit_code": code, "model": given.model, "data": given.data}
-        print(json.dumps(plain(found | {"audit": audit.to_dict()}), indent=2, allow_nan=False))
+        output = {"verdict": verdict.to_dict(), "exit_code": code, "model": given.model, "data": given.data}
+        print(json.dumps(plain(output | {"audit": audit.to_dict()}), indent=2, allow_nan=False))
     else:
         print(verdict)
         print(audit)
@@ -77,9 +77,9 @@ def label_of(model: Any, text: str | None) -> Any:
     InputError
         If it names none, or there are more than two and none is named.
     """
-    known = {str(label): label for label in getattr(model, "classes_", ())}
-    if (text is None and len(known) > 2) or (text is not None and text not in known):
+    classes = {str(label): label for label in getattr(model, "classes_", ())}
+    if (text is None and len(classes) > 2) or (text is not None and text not in classes):
         given = "is missing" if text is None else f"{text!r} is no class of the model"
-        raise InputError(f"--class {given}; expected one of {', '.join(known)}.")
-    label: Any = None if text is None else known[text]
+        raise InputError(f"--class {given}; expected one of {', '.join(classes)}.")
+    label: Any = None if text is None else classes[text]
     return label.item() if hasattr(label, "item") else label

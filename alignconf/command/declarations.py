@@ -48,17 +48,17 @@ class Columns:
 
     def only(self, name: str, text: str) -> Feature:
         """Return the feature that a text names, or refuse it."""
-        found = self.feature(text)
-        if found is None:
+        feature = self.feature(text)
+        if feature is None:
             raise InputError(f"--{name} {text!r} names no column; expected one of {', '.join(map(repr, self.names))}.")
-        return found
+        return feature
 
     def then(self, name: str, text: str, form: str) -> tuple[Feature, str]:
         """Return the feature before a colon, and the text after it."""
-        for at in [i for i, letter in enumerate(text) if letter == ":"][::-1]:
-            found = self.feature(text[:at])
-            if found is not None:
-                return found, text[at + 1 :]
+        for colon in [i for i, letter in enumerate(text) if letter == ":"][::-1]:
+            feature = self.feature(text[:colon])
+            if feature is not None:
+                return feature, text[colon + 1 :]
         raise InputError(
             f"--{name} {text!r} is not of the form {form} with a column of the data; expected one of "
             f"{', '.join(map(repr, self.names))} before the colon."
@@ -66,10 +66,10 @@ class Columns:
 
     def pair(self, name: str, text: str) -> tuple[Feature, Feature]:
         """Return the two features around a comma."""
-        for at in [i for i, letter in enumerate(text) if letter == ","]:
-            one, other = self.feature(text[:at]), self.feature(text[at + 1 :])
-            if one is not None and other is not None:
-                return one, other
+        for comma in [i for i, letter in enumerate(text) if letter == ","]:
+            first, second = self.feature(text[:comma]), self.feature(text[comma + 1 :])
+            if first is not None and second is not None:
+                return first, second
         raise InputError(
             f"--{name} {text!r} is not of the form FEATURE,FEATURE with columns of the data; expected two of "
             f"{', '.join(map(repr, self.names))}."
@@ -131,7 +131,7 @@ def _with_order(kind: Build, name: str, text: str, columns: Columns) -> Property
 
 
 def _with_values(kind: Build, name: str, text: str, columns: Columns) -> Property:
-    """Categories need no list: their order does not matter, so all that occur will do."""
+    """Return the property; categories need no list, as their order does not matter: all that occur will do."""
     feature = columns.feature(text)
     if feature is None:
         feature, rest = columns.then(name, text, "FEATURE or FEATURE:VALUE,...,VALUE")

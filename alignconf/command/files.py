@@ -166,31 +166,31 @@ def _dump_skops(model: Any) -> Callable[[Path], Any]:
 def _load_skops(file: Path, trusted: Sequence[str]) -> Any:
     skops = _skops()
     try:
-        asked = list(skops.get_untrusted_types(file=file))
+        untrusted = list(skops.get_untrusted_types(file=file))
     except Exception as error:
         raise InputError(
             f"model {str(file)!r} is no skops file that can be read: {type(error).__name__}: {error}"
         ) from error
-    known = [name for name in asked if name in trusted or _is_own_class(name)]
-    unknown = [name for name in asked if name not in known]
+    accepted = [name for name in untrusted if name in trusted or _is_own_class(name)]
+    unknown = [name for name in untrusted if name not in accepted]
     if unknown:
         raise InputError(
             f"model {str(file)!r} holds types that are not known to be safe: {', '.join(unknown)}. If you trust them, add "
             f"{' '.join(f'--trust {name}' for name in unknown)}."
         )
-    return skops.load(file, trusted=known)
+    return skops.load(file, trusted=accepted)
 
 
 def _is_own_class(name: str) -> bool:
-    """Whether a name is that of a class which a module of this package itself defines."""
+    """Return whether a name is that of a class that a module of this package itself defines."""
     module, _, member = name.rpartition(".")
     if module.split(".")[0] != "alignconf":
         return False
     try:
-        found = getattr(importlib.import_module(module), member, None)
+        attribute = getattr(importlib.import_module(module), member, None)
     except ImportError:
         return False
-    return inspect.isclass(found) and found.__module__ == module
+    return inspect.isclass(attribute) and attribute.__module__ == module
 
 
 def _skops() -> Any:

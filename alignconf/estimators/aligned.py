@@ -239,15 +239,15 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         widths = np.full(table.shape[0], np.nan)
         rows = np.flatnonzero(alignment.complete(table))
         if rows.size:
-            inside, draws = tables.take(table, rows), RowDraws.of(alignment.uncoded(table), random).rows(rows)
-            family = loss.family(loss.measure(alignment, inside, inside, 1, draws))
+            complete, draws = tables.take(table, rows), RowDraws.of(alignment.uncoded(table), random).rows(rows)
+            family = loss.family(loss.measure(alignment, complete, complete, 1, draws))
             assert isinstance(family, Scores)
             widths[rows] = family.values[:, 0]
         return widths
 
     @abstractmethod
     def _aligned_function(self, estimator: Any) -> Any:
-        """Return what is aligned of a fitted estimator: a function with one number for each row, by way of a ``fitted_model``."""
+        """Return the function of a fitted estimator that is aligned: one number for each row, by way of a ``fitted_model``."""
 
     def _order(self, table: Table, *, name: str = "X") -> tuple[int, ...]:
         columns: FittedColumns = self._aligned_function(self.estimator).fitted_model.columns
@@ -262,23 +262,23 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
 
     @abstractmethod
     def _subject(self, estimator: Any) -> str:
-        """Return what of a fitted estimator is aligned, in words; empty for its prediction."""
+        """Return the aligned function of a fitted estimator in words; empty for its prediction."""
 
     @abstractmethod
     def _margins(self) -> Margins:
-        """Return what of the aligned function a surrogate imitates."""
+        """Return the margins: what a surrogate imitates of the aligned function."""
 
     @abstractmethod
     def _limits(self) -> tuple[float, float]:
-        """Return the values that no aligned function leaves."""
+        """Return the limits that no aligned function leaves."""
 
     @abstractmethod
     def _check_training(self, labels: Any, train: IntArray) -> None:
-        """Refuse labels that nothing can be fitted to, of all rows for their kind and of those that train for the rest."""
+        """Refuse labels that no model can be fitted to: by their kind in all rows, for all else in those that train."""
 
     @property
     def _request(self) -> Request:
-        """What is asked of calibration."""
+        """The request that the parameters make of calibration."""
         loss = read_loss(self.loss)
         return Request(
             levels=read_levels(self.alpha, self.properties, is_rate=loss.is_rate),
@@ -295,7 +295,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         check_parameters(self, is_full=self._request.is_full)
 
     def _reference_rows(self, n_samples: int) -> IntArray:
-        """Return the rows that give the reference law, the others calibrate; at full strength it is all of them."""
+        """Return the rows that give the reference law, all of them at full strength; the others calibrate."""
         if self._request.is_full:
             return np.arange(n_samples)
         rows = reference_rows(n_samples, generator(self.random_state, SPLIT), keep=self._request.n_rows)

@@ -225,8 +225,8 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         labels = own_labels(door, table, self.classes_)
         moved = np.flatnonzero(delivered != f)
         if moved.size:
-            own = probabilities(door, tables.take(table, moved)).astype(np.float64)
-            p = self._rescaled(own, f[moved], delivered[moved])
+            p_model = probabilities(door, tables.take(table, moved)).astype(np.float64)
+            p = self._rescaled(p_model, f[moved], delivered[moved])
             labels[moved] = self.classes_[decided(self.estimator_, p)]
         return labels
 
@@ -240,8 +240,8 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         ends = self._band(X, groups)
         function = self._function
         band = function.to_probability(ends)
-        own = probabilities(function.fitted_model, self._ready(X)[1])[:, [function.column]]
-        within = np.column_stack([np.minimum(band[:, :1], own), np.maximum(band[:, 1:], own)])
+        p_model = probabilities(function.fitted_model, self._ready(X)[1])[:, [function.column]]
+        within = np.column_stack([np.minimum(band[:, :1], p_model), np.maximum(band[:, 1:], p_model)])
         return self._contained(within, X, ENDS)
 
     def certify(
@@ -274,12 +274,12 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         return self.classes_
 
     def _errors(self, table: Table, y: Any) -> RowErrors:
-        own = probabilities(self._function.fitted_model, table).astype(np.float64)
+        p_model = probabilities(self._function.fitted_model, table).astype(np.float64)
         columns = self._columns(y, table.shape[0])
         f, _ = self.alignment_.predict_model(table)
 
         def log_loss(values: FloatArray) -> FloatArray:
-            p = self._rescaled(own, f, values)[np.arange(columns.size), columns]
+            p = self._rescaled(p_model, f, values)[np.arange(columns.size), columns]
             return -np.log(np.clip(p, EDGE, 1.0))
 
         return RowErrors("log-loss", log_loss)
@@ -295,17 +295,17 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
 
     def _column(self, classes: NDArray[Any]) -> int:
         """Return which of the classes is aligned."""
-        known = classes.tolist()
-        if self.pos_label is None and len(known) > 2:
+        labels = classes.tolist()
+        if self.pos_label is None and len(labels) > 2:
             raise InputError(
                 "Only binary classification is supported. With more than two classes pos_label must name the class whose "
-                f"probability is aligned; expected one of {known!r}."
+                f"probability is aligned; expected one of {labels!r}."
             )
-        if self.pos_label is not None and not _is_among(self.pos_label, known):
+        if self.pos_label is not None and not _is_among(self.pos_label, labels):
             raise InputError(
-                f"pos_label {self.pos_label!r} is not a class of the estimator; expected one of {known!r}."
+                f"pos_label {self.pos_label!r} is not a class of the estimator; expected one of {labels!r}."
             )
-        return 1 if self.pos_label is None else known.index(self.pos_label)
+        return 1 if self.pos_label is None else labels.index(self.pos_label)
 
     def _check_estimator(self) -> None:
         if isinstance(self.estimator, type) or not hasattr(self.estimator, "predict_proba"):
@@ -350,17 +350,17 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
                              f"{list(column)!r}.")  # fmt: skip
         return np.array([column[label] for label in labels.tolist()], dtype=np.intp)
 
-    def _rescaled(self, own: FloatArray, f: FloatArray, delivered: FloatArray) -> FloatArray:
+    def _rescaled(self, p_model: FloatArray, f: FloatArray, delivered: FloatArray) -> FloatArray:
         """Return probabilities in which the class has its delivered one and the others keep their proportions."""
         function = self._function
         moved = delivered != f
         p_new = function.to_probability(delivered)
-        others = np.delete(own, function.column, axis=1)
+        others = np.delete(p_model, function.column, axis=1)
         rest = total(others)[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             shares = np.where(rest > 0, others / rest, 1 / others.shape[1])
         scaled = np.insert(shares * (1 - p_new)[:, None], function.column, p_new, axis=1)
-        return np.where(moved[:, None], scaled, own)
+        return np.where(moved[:, None], scaled, p_model)
 
 
 def class_function(estimator: Any, pos_label: Any = None, *, scale: str = "probability") -> ClassFunction:
@@ -378,10 +378,10 @@ def class_function(estimator: Any, pos_label: Any = None, *, scale: str = "proba
     return meant._aligned_function(estimator)
 
 
-def _is_among(label: Any, known: Collection[Any]) -> bool:
-    """Whether a label of any type is one of the known ones."""
+def _is_among(label: Any, labels: Collection[Any]) -> bool:
+    """Return whether a label of any type is among the labels."""
     try:
-        return label in known
+        return label in labels
     except (TypeError, ValueError):
         return False
 

@@ -47,10 +47,10 @@ class ConventionalEstimator(MetaEstimatorMixin, BaseEstimator):
         """Return scikit-learn's tags: inputs are those of the wrapped estimator, dense ones only, with one target."""
         tags = super().__sklearn_tags__()
         if hasattr(self.estimator, "__sklearn_tags__") and not isinstance(self.estimator, type):
-            own = get_tags(self.estimator)
+            model_tags = get_tags(self.estimator)
             for name in PASSED_ON:
-                setattr(tags.input_tags, name, getattr(own.input_tags, name))
-            tags.non_deterministic = own.non_deterministic
+                setattr(tags.input_tags, name, getattr(model_tags.input_tags, name))
+            tags.non_deterministic = model_tags.non_deterministic
         tags.input_tags.sparse = False
         tags.target_tags.required = True
         tags.target_tags.multi_output = False

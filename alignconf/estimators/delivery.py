@@ -42,9 +42,11 @@ class DeliveringEstimator(PartitionedEstimator):
     column_names_: tuple[Any, ...] | None
     n_features_in_: int
 
-    def _certify(self, X: Table, y: Any, groups: Any, confidence: float, asked: int | None) -> Certificate:
+    def _certify(self, X: Table, y: Any, groups: Any, confidence: float, n_requested: int | None) -> Certificate:
         n_queries = (
-            self._queries_of_each() if asked is None else check_count("n_queries", asked, at_least=1, at_most=MOST)
+            self._queries_of_each()
+            if n_requested is None
+            else check_count("n_queries", n_requested, at_least=1, at_most=MOST)
         )
         if is_partitioned(X):
             tally = self._tally_partitions(X, y, groups, n_queries)
@@ -59,7 +61,7 @@ class DeliveringEstimator(PartitionedEstimator):
         return certify(self.alignment_, self.calibration_, tally, confidence, self.levels_)
 
     def _queries_of_each(self) -> int:
-        """Return how many queries a row is asked where nothing is said: several, if calibration found that they tell more."""
+        """Return how many queries each row is asked by default: several, if calibration found that they tell more."""
         self._check_calibrated()
         calibration = self.calibration_
         return SEVERAL if calibration.confidence is not None and calibration.n_queries > 1 else 1
@@ -118,9 +120,9 @@ class DeliveringEstimator(PartitionedEstimator):
     def _known_columns(self) -> FittedColumns:
         """The columns of calibration; where its rows had no names, those that the model tells."""
         named = self.column_names_
-        told = function_of(self.alignment_.model).fitted_model.columns if named is None else FittedColumns(named)
-        return replace(told, n_features=self.n_features_in_, owner=type(self).__name__, origin="at calibration")
+        columns = function_of(self.alignment_.model).fitted_model.columns if named is None else FittedColumns(named)
+        return replace(columns, n_features=self.n_features_in_, owner=type(self).__name__, origin="at calibration")
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Whether ``lambda_`` has been found."""
+        """Return whether ``lambda_`` has been found."""
         return hasattr(self, "calibration_")

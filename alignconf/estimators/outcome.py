@@ -158,8 +158,10 @@ class OutcomeEstimator(AlignedEstimator):
         y : float or (n_samples,)
         """
         centre, sizes, members = self._around(X)
-        at = check_entries("y", y)
-        residuals = (check_targets(np.full(centre.size, at) if at.ndim == 0 else at, centre.size) - centre) / sizes
+        outcomes = check_entries("y", y)
+        residuals = (
+            check_targets(np.full(centre.size, outcomes) if outcomes.ndim == 0 else outcomes, centre.size) - centre
+        ) / sizes
         distribution = np.empty((centre.size, 2))
         for label, rows in members.items():
             distribution[rows] = self.outcome_.distribution(label, residuals[rows])
@@ -200,16 +202,16 @@ class Outcome:
     calibration: Calibration
 
     def of(self, label: Hashable) -> FloatArray:
-        """Return the sorted residuals of a group; refuse one that was never seen.
+        """Return the sorted residuals of a group; refuse a group that was never seen.
 
         Raises
         ------
         InputError
         """
         if label not in self.residuals:
-            known = ", ".join(sorted(map(repr, self.residuals)))
+            seen = ", ".join(sorted(map(repr, self.residuals)))
             raise InputError(
-                f"group {label!r} has no labelled row in calibrate_outcome, which saw {known}; nothing is known of its outcomes. "
+                f"group {label!r} has no labelled row in calibrate_outcome, which saw {seen}; nothing is known of its outcomes. "
                 "Give labelled rows of it, or coarser groups."
             )
         return self.residuals[label]
@@ -255,11 +257,11 @@ class Outcome:
             )
         return float(residuals[rank - 1])
 
-    def distribution(self, label: Hashable, at: FloatArray) -> FloatArray:
-        """Return the ends of a group's distribution of residuals, (n_samples, 2), at (n_samples,)."""
+    def distribution(self, label: Hashable, fresh_residuals: FloatArray) -> FloatArray:
+        """Return the ends of a group's distribution of residuals, (n_samples, 2), at fresh ones, (n_samples,)."""
         residuals = self.of(label)
-        below = np.searchsorted(residuals, at, "left")
-        not_above = np.searchsorted(residuals, at, "right") + 1
+        below = np.searchsorted(residuals, fresh_residuals, "left")
+        not_above = np.searchsorted(residuals, fresh_residuals, "right") + 1
         return np.stack([below, not_above], axis=1) / (residuals.size + 1)
 
     def statement(self, confidence: float) -> str:
@@ -344,13 +346,13 @@ def _labels_of(table: Table, groups: Groups | None) -> list[Hashable]:
     if groups is None:
         return [None] * int(table.shape[0])
     if is_row_function(groups):
-        found = check_entries("groups", row_answers(groups, table))
+        entries = check_entries("groups", row_answers(groups, table))
     else:
-        found = tables.column(table, tables.locate(table, cast(Feature, groups)))
-    labels: list[Hashable] = found.tolist() if found.ndim == 1 else []
+        entries = tables.column(table, tables.locate(table, cast(Feature, groups)))
+    labels: list[Hashable] = entries.tolist() if entries.ndim == 1 else []
     if len(labels) != table.shape[0]:
         raise InputError(
-            f"groups returned shape {np.shape(found)}; expected one label for each of {table.shape[0]} rows."
+            f"groups returned shape {np.shape(entries)}; expected one label for each of {table.shape[0]} rows."
         )
     for row, label in enumerate(labels):
         if not isinstance(label, Hashable):

@@ -53,11 +53,11 @@ class PartitionedEstimator:
     @property
     @abstractmethod
     def _request(self) -> Request:
-        """What is asked of calibration."""
+        """The request that the parameters make of calibration."""
 
     @abstractmethod
     def _reference_rows(self, n_samples: int) -> IntArray:
-        """Return the rows that give the reference law, where they are not given."""
+        """Return the rows that give the reference law, where no such rows are given."""
 
     @abstractmethod
     def _prepare(self, model: Any, table: Table, reference: Table) -> Alignment:
@@ -72,7 +72,7 @@ class PartitionedEstimator:
         """Return where a calibration comes from."""
 
     @abstractmethod
-    def _adopt(self, estimator: Any, alignment: Alignment, *found: Any) -> Self:
+    def _adopt(self, estimator: Any, alignment: Alignment, *calibrated: Any) -> Self:
         """Take a calibration over."""
 
     @abstractmethod
@@ -94,26 +94,26 @@ class PartitionedEstimator:
         return selected(reference, self._order(reference, name="X_reference"))
 
     def _calibrate_partitions(self, X: Any, groups: Any, X_reference: Table | None) -> Self:
-        """Calibrate; what gives the reference law is in memory."""
+        """Calibrate, with the rows that give the reference law in memory."""
         request = self._request
         check_partitioned(request)
         meta = Partitions.of(X).meta
         X = select_partitions(X, meta, self._order(meta))
         rows = PartitionedRows.of(X, groups, verbose=self.verbose)
-        known = UsedRows()
+        used_reference = UsedRows()
         if X_reference is None:
             set_apart = self._reference_rows(rows.n_rows)
             reference, rows = rows.take(set_apart), rows.without(set_apart)
         else:
             reference = FittedColumns.of_table(rows.meta).arranged(self._ordered(X_reference), name="X_reference")
-            known = UsedRows.of(X_reference=reference)
+            used_reference = UsedRows.of(X_reference=reference)
         prepared = self._prepare(self.estimator, reference, reference)
         is_grouped = self.groups is not None or groups is not None
-        surveys = survey_partitions(rows, prepared, known, groups=self.groups, is_grouped=is_grouped)
+        surveys = survey_partitions(rows, prepared, used_reference, groups=self.groups, is_grouped=is_grouped)
         if X_reference is not None and not request.is_full:
-            warn_of_found(known, fresh_rows(rows, surveys))
+            warn_of_found(used_reference, fresh_rows(rows, surveys))
         alignment = self._fixed(prepared, self.estimator, reference)
-        n_complete = sum(one.n_complete for one in surveys)
+        n_complete = sum(survey.n_complete for survey in surveys)
         about = self._about(alignment, reference, rows.n_rows - n_complete)
         used = UsedRows().with_marks("calibration", fresh_rows(rows, surveys).marks, rows.n_rows)
         used = used.joined("reference", reference)
@@ -124,8 +124,8 @@ class PartitionedEstimator:
         request.check_rows(alignment, reference, n_complete, is_grouped=is_grouped)
         sampling = request.sampling(alignment, reference, n_complete)
         families, scores = loss_families(rows, request, alignment, draws, surveys, sampling.n_queries)
-        found = request.concluded(alignment, families, sampling, membership_of(surveys), about)
-        return self._adopt(self.estimator, alignment, *found, scores, used, rows.meta)
+        calibrated = request.concluded(alignment, families, sampling, membership_of(surveys), about)
+        return self._adopt(self.estimator, alignment, *calibrated, scores, used, rows.meta)
 
     def _tally_partitions(self, X: Any, y: Any, groups: Any, n_queries: int) -> Tally:
         """Return what rows show of the delivered function."""
@@ -137,13 +137,13 @@ class PartitionedEstimator:
         self._check_labels(rows.meta, groups)
         labels = rows.partitions.alongside(y, "y")
         surveys = survey_partitions(rows, alignment, self.used_rows_)
-        check_asked(sum(one.n_complete for one in surveys))
+        check_asked(sum(survey.n_complete for survey in surveys))
         alignment.check_unchanged()
         self.used_rows_.refuse_found(fresh_rows(rows, surveys))
         draws = draws_of(surveys, generator(self.random_state, CERTIFY))
         work = partial(_tallied, self._for_workers(), n_queries)
-        found = dict(rows.run(work, draws, labels, label=str(alignment.declared)))
-        return Tally.joined([found[i] for i in sorted(found)])
+        tallies = dict(rows.run(work, draws, labels, label=str(alignment.declared)))
+        return Tally.joined([tallies[i] for i in sorted(tallies)])
 
     def _lazily(self, method: str, X: Any, groups: Any, names: Any = None, dtype: Any = np.float64) -> Any:
         """Return the plan of what a method says of rows: of each row one answer, or one for each name."""
@@ -173,8 +173,8 @@ class PartitionedEstimator:
 
 def _tallied(aligned: Any, n_queries: int, table: Table, groups: Any, draws: RowDraws, y: Any) -> Tally:
     errors = None if y is None else aligned._errors(table, y)
-    found: Tally = aligned._tally(n_queries, errors, table, groups, draws)
-    return found
+    tally: Tally = aligned._tally(n_queries, errors, table, groups, draws)
+    return tally
 
 
 def _said(aligned: Any, method: str, table: Table, groups: Any) -> Any:

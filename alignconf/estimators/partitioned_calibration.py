@@ -75,7 +75,7 @@ def survey_partitions(
     groups: Any = None,
     is_grouped: bool = False,
 ) -> list[Survey]:
-    """Return what is known of each partition; of one without rows, that there are none.
+    """Return the survey of each partition, an empty survey where a partition has no rows.
 
     Parameters
     ----------
@@ -91,21 +91,21 @@ def survey_partitions(
     look = partial(_survey, alignment.for_workers(), used, most, (groups,) if is_grouped else None)
     nothing = np.zeros(0, dtype=np.uint64)
     none = Survey(0, 0, ((0, 0, 0),) * (len(used.marks) * N_BITS), nothing.reshape(0, 2), nothing, None)
-    found = [none] * rows.sizes.size
+    surveys = [none] * rows.sizes.size
     some = np.flatnonzero(rows.sizes).tolist()
     each = rows.left_out, rows.labels
     for i, survey in rows.partitions.run(look, *each, only=some, label="looking at rows", verbose=rows.verbose):
-        found[i] = survey
-    return found
+        surveys[i] = survey
+    return surveys
 
 
 def fresh_rows(rows: PartitionedRows, surveys: Sequence[Survey]) -> FreshRows:
-    """Return what is known of all rows when they are compared with used ones."""
+    """Return the rows of all partitions, compared with used ones."""
     together = []
-    for of_use in zip(*(one.repeats for one in surveys), strict=True):
+    for of_use in zip(*(survey.repeats for survey in surveys), strict=True):
         first = [rows.position(i, row) for i, (_, n, row) in enumerate(of_use) if n]
         together.append((sum(n for n, _, _ in of_use), sum(n for _, n, _ in of_use), first[0] if first else 0))
-    return FreshRows(rows.n_rows, np.concatenate([one.rounded for one in surveys]), tuple(together))
+    return FreshRows(rows.n_rows, np.concatenate([survey.rounded for survey in surveys]), tuple(together))
 
 
 def loss_families(
@@ -116,7 +116,7 @@ def loss_families(
     surveys: Sequence[Survey],
     n_queries: int,
 ) -> tuple[list[LossFamily], FloatArray]:
-    """Return what complete rows lose, as :meth:`alignconf.estimators.request.Request.families`, and one score of each.
+    """Return the losses of complete rows, as :meth:`alignconf.estimators.request.Request.families`, and a score of each row.
 
     Parameters
     ----------
@@ -129,14 +129,14 @@ def loss_families(
     n_queries : int
         At each row.
     """
-    counts = np.array([one.n_complete for one in surveys])
+    counts = np.array([survey.n_complete for survey in surveys])
     measure = partial(_measured, request, alignment.for_workers(), n_queries)
     starts, n_rows = np.cumsum(counts) - counts, int(counts.sum())
     first = np.empty(n_rows)
-    found: list[list[tuple[FloatArray, IntArray, IntArray]]] = []
-    for i, (own, positive) in rows.run(measure, draws, only=counts > 0, label=str(alignment.declared)):
-        first[starts[i] : starts[i] + counts[i]] = own
-        found.append([(values, rows + starts[i], queries) for values, rows, queries in positive])
+    positive_scores: list[list[tuple[FloatArray, IntArray, IntArray]]] = []
+    for i, (scores, positive) in rows.run(measure, draws, only=counts > 0, label=str(alignment.declared)):
+        first[starts[i] : starts[i] + counts[i]] = scores
+        positive_scores.append([(values, rows + starts[i], queries) for values, rows, queries in positive])
     families = [
         PositiveScores(
             n_rows,
@@ -145,7 +145,7 @@ def loss_families(
             np.concatenate([rows for _, rows, _ in of_family]),
             np.concatenate([queries for _, _, queries in of_family]),
         )
-        for of_family in zip(*found, strict=True)
+        for of_family in zip(*positive_scores, strict=True)
     ]
     return list(families), first
 
@@ -172,14 +172,14 @@ def check_partitioned(request: Request) -> None:
 
 def membership_of(surveys: Sequence[Survey]) -> Membership | None:
     """Return the groups of the complete rows of all partitions."""
-    found = [one.membership for one in surveys if one.membership is not None]
-    return Membership.joined(found) if found else None
+    memberships = [survey.membership for survey in surveys if survey.membership is not None]
+    return Membership.joined(memberships) if memberships else None
 
 
 def draws_of(surveys: Sequence[Survey], random: np.random.Generator) -> list[RowDraws]:
-    """Return what is drawn for the rows of each partition, as if all were in one place."""
-    together = RowDraws.of_marks(np.concatenate([one.marks for one in surveys]), random)
-    return together.split([one.n_rows for one in surveys])
+    """Return the draws of the rows of each partition, as if all rows were in one place."""
+    together = RowDraws.of_marks(np.concatenate([survey.marks for survey in surveys]), random)
+    return together.split([survey.n_rows for survey in surveys])
 
 
 def _survey(
@@ -194,12 +194,12 @@ def _survey(
     # Groups are named by all rows, also those that are left out, as on one machine.
     membership = None if groups is None else read_groups(groups[0], table, labels)
     rows = np.delete(np.arange(table.shape[0]), left_out)
-    inside = tables.take(table, rows)
-    complete = np.flatnonzero(alignment.complete(inside))
+    remaining = tables.take(table, rows)
+    complete = np.flatnonzero(alignment.complete(remaining))
     of_complete = membership and membership.take(rows[complete])
-    rounded = marks_of(inside)
+    rounded = marks_of(remaining)
     repeats, kept = used.repeats(rounded), rounded[rounded <= most]
-    return Survey(rows.size, complete.size, repeats, row_marks(alignment.uncoded(inside)), kept, of_complete)
+    return Survey(rows.size, complete.size, repeats, row_marks(alignment.uncoded(remaining)), kept, of_complete)
 
 
 def _measured(
@@ -210,14 +210,14 @@ def _measured(
     _: Any,
     draws: RowDraws,
 ) -> tuple[FloatArray, list[tuple[FloatArray, IntArray, IntArray]]]:
-    """Return one score of each complete row, and for each family the positive scores, with the rows and queries they are of."""
+    """Return one score of each complete row and, for each family, the positive scores with their rows and queries."""
     complete = np.flatnonzero(alignment.complete(table))
     rows = tables.take(table, complete)
     families = request.families(alignment, rows, rows, draws.rows(complete), n_queries)
-    scores = [one.values for one in families if isinstance(one, Scores)]
+    scores = [family.values for family in families if isinstance(family, Scores)]
     positive = [~(values <= 0) for values in scores]
-    found = []
-    for one, at in zip(scores, positive, strict=True):
-        row, query = np.nonzero(at)
-        found.append((one[at], row, query))
-    return scores[0][:, 0].copy(), found
+    triples = []
+    for values, is_positive in zip(scores, positive, strict=True):
+        row, query = np.nonzero(is_positive)
+        triples.append((values[is_positive], row, query))
+    return scores[0][:, 0].copy(), triples

@@ -155,19 +155,20 @@ class Request:
         if self.shift is None:
             return (*self.concluded(alignment, families, sampling, membership, about), one_each)
         ratio = fitted_ratio(self.shift, alignment, reference)
-        values = [one.values for one in families[-len(self.levels) :] if isinstance(one, Scores)]
+        values = [family.values for family in families[-len(self.levels) :] if isinstance(family, Scores)]
         about = about | {"overall": overall}
         return (*self._by_weight(values, self.promise(alignment), ratio, table, about), one_each)
 
     def promise(self, alignment: Alignment) -> Promise:
-        """Return what is promised, in words and numbers."""
+        """Return the promise in words and numbers."""
         loss = self.loss
         return Promise(
             alphas=tuple(level.alpha for level in self.levels),
             confidence=self.confidence,
             loss=loss.name,
             events=tuple(
-                loss.event.format(law=alignment.law(chosen), where=alignment.where) for chosen in self._parts(alignment)
+                loss.event.format(law=alignment.law(positions), where=alignment.where)
+                for positions in self._parts(alignment)
             ),
             quantity=loss.quantity,
             is_rate=loss.is_rate,
@@ -212,7 +213,7 @@ class Request:
         n_rows : int
             How many rows calibrate.
         """
-        if not self.loss.per_query or any(one.tester == "line" for one in alignment.part_queries):
+        if not self.loss.per_query or any(part.tester == "line" for part in alignment.part_queries):
             return Sampling(1)
         if self.confidence is None or not self.loss.is_rate:
             return Sampling(self.n_queries)
@@ -224,11 +225,11 @@ class Request:
     def families(
         self, alignment: Alignment, table: Table, reference: Table, draws: RowDraws, n_queries: int
     ) -> list[LossFamily]:
-        """Return what rows lose, over all levels together, and then at each level where there are several."""
+        """Return the losses of rows over all levels together, and then at each level where there are several."""
         of_parts = self.loss.measure(alignment, table, reference, n_queries, draws)
         families = [self.loss.family(of_parts)]
         if len(self.levels) > 1:
-            families += [self.loss.family([of_parts[i] for i in chosen]) for chosen in self._parts(alignment)]
+            families += [self.loss.family([of_parts[i] for i in positions]) for positions in self._parts(alignment)]
         return families
 
     def concluded(
@@ -239,11 +240,11 @@ class Request:
         membership: Membership | None,
         about: dict[str, Any],
     ) -> tuple[Calibration, Threshold]:
-        """Return the calibration that follows from what :meth:`families` returned, without a shift, and the half-widths."""
+        """Return the calibration and the half-widths that follow from :meth:`families`, without a shift."""
         about, promise = about | {"overall": families[0]}, self.promise(alignment)
         of_levels = families[-len(self.levels) :]
         if sampling.effects:
-            of_levels = [one.with_effect(effect) for one, effect in zip(of_levels, sampling.effects, strict=True)]
+            of_levels = [family.with_effect(effect) for family, effect in zip(of_levels, sampling.effects, strict=True)]
         if membership is not None:
             return self._by_group(of_levels, promise, membership, about)
         calibration = calibrate(of_levels, promise, **about)
@@ -254,7 +255,9 @@ class Request:
         if self.confidence is None:
             return False
         levels = zip(self.levels, effects, strict=True)
-        return any(is_averaged(n_rows, self.n_queries, one.alpha, self.confidence, effect) for one, effect in levels)
+        return any(
+            is_averaged(n_rows, self.n_queries, level.alpha, self.confidence, effect) for level, effect in levels
+        )
 
     def _effects(self, alignment: Alignment, reference: Table) -> tuple[float, ...]:
         """Return the design effect of queries at each level, as reference rows show it."""
@@ -264,12 +267,12 @@ class Request:
         draws = RowDraws.of(rows, np.random.default_rng(0))
         families = self.families(alignment, rows, rows, draws, self.n_queries)
         pairs = zip(families[-len(self.levels) :], self.levels, strict=True)
-        return tuple(design_effect(one.values, level.alpha) for one, level in pairs if isinstance(one, Scores))
+        return tuple(design_effect(family.values, level.alpha) for family, level in pairs if isinstance(family, Scores))
 
     def _parts(self, alignment: Alignment) -> list[list[int]]:
         """Return the positions of the parts that each level is about."""
         return [
-            [i for i, one in enumerate(alignment.part_queries) if level.covers(one.declared)] for level in self.levels
+            [i for i, part in enumerate(alignment.part_queries) if level.covers(part.declared)] for level in self.levels
         ]
 
     def _by_group(
@@ -289,7 +292,9 @@ class Request:
             raise InputError(
                 f"shift gives all {weights.size} calibration rows the weight 0; expected some that deployment resembles."
             )
-        weighted = [WeightedScores.of(one, weights, alpha) for one, alpha in zip(scores, promise.alphas, strict=True)]
+        weighted = [
+            WeightedScores.of(values, weights, alpha) for values, alpha in zip(scores, promise.alphas, strict=True)
+        ]
         heaviest = float(weights.max()) if ratio.largest is None else ratio.largest
         about = about | {"shift": ratio.assumption}
         calibration = calibrate(scores, promise, weighted=weighted, heaviest=heaviest, weights=weights, **about)

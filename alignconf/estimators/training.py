@@ -37,7 +37,7 @@ LARGEST_SHARE = 0.5
 
 
 def check_labels(y: Any, n_samples: int, *, owner: str) -> NDArray[Any]:
-    """Return the labels that a model is to be fitted to, (n_samples,), of any type; what they may be is the model's business.
+    """Return the labels that a model is to be fitted to, (n_samples,), of any type; the model decides which it accepts.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def check_labels(y: Any, n_samples: int, *, owner: str) -> NDArray[Any]:
 
 
 def check_weights(value: Any, n_samples: int) -> NDArray[Any]:
-    """Return what rows count, (n_samples,), as numbers of the type that they were given in.
+    """Return the weights of rows, (n_samples,), as numbers of the type that they were given in.
 
     Raises
     ------

@@ -36,7 +36,7 @@ __all__ = [
 
 
 def check_level(name: str, value: Any, *, zero: bool = False) -> float:
-    """Return a probability in (0, 1), or in [0, 1) if zero is allowed."""
+    """Return a probability that is in (0, 1), or in [0, 1) if zero is allowed."""
     real = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
     if not real or not (0 < value < 1 or (zero and value == 0)):
         raise InputError(
@@ -66,7 +66,7 @@ def check_number(name: str, value: Any, *, at_least: float = -np.inf, above: flo
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a value of any type is a real number that a float can come close to; truth values are none."""
+    """Return whether a value of any type is a real number that a float can come close to; truth values are none."""
     if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
         return False
     try:
@@ -76,14 +76,14 @@ def is_finite(value: Any) -> bool:
 
 
 def is_row_function(value: Any) -> bool:
-    """Whether a value can be asked about rows: a function, or an object with ``apply``; a class or a column of values cannot."""
+    """Return whether a value answers about rows: a function, or an object with ``apply``; no class and no column of values."""
     return (
         (callable(value) or hasattr(value, "apply")) and not isinstance(value, type) and not hasattr(value, "__array__")
     )
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
-    """Return one of a few words."""
+    """Return a word that is among the choices."""
     if not isinstance(value, str) or value not in choices:
         raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
     return value

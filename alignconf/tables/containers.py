@@ -30,7 +30,7 @@ class Container(Protocol):
         ...
 
     def is_numeric(self, table: Table) -> bool:
-        """Whether every column holds numbers or truth values, missing ones included."""
+        """Return whether every column holds numbers or truth values, missing ones included."""
         ...
 
     def numbers(self, table: Table) -> NDArray[np.float64]:
@@ -70,7 +70,7 @@ class Arrays:
         return np.asarray(table[:, position])
 
     def is_numeric(self, table: Table) -> bool:
-        """Whether the array holds numbers or truth values."""
+        """Return whether the array holds numbers or truth values."""
         return bool(table.dtype.kind in "biuf")
 
     def numbers(self, table: Table) -> NDArray[np.float64]:
@@ -116,7 +116,7 @@ class PandasFrames:
         return np.asarray((series.astype(object) if hasattr(series.dtype, "categories") else series).to_numpy())
 
     def is_numeric(self, table: Table) -> bool:
-        """Whether all types of columns are numbers or truth values."""
+        """Return whether all types of columns are numbers or truth values."""
         return all(getattr(dtype, "kind", "O") in "biuf" for dtype in table.dtypes)
 
     def numbers(self, table: Table) -> NDArray[np.float64]:
@@ -174,7 +174,7 @@ class PolarsFrames:
         return values
 
     def is_numeric(self, table: Table) -> bool:
-        """Whether all types of columns are numbers or truth values."""
+        """Return whether all types of columns are numbers or truth values."""
         import polars as pl
 
         return all(dtype.is_numeric() or dtype == pl.Boolean for dtype in table.dtypes)
@@ -227,7 +227,7 @@ def container_of(table: Any) -> Container | None:
 
 
 def _loses_digits(series: Any) -> bool:
-    """Whether polars would make floats of whole numbers that no float holds, as it does where some are missing."""
+    """Return whether polars would make floats of whole numbers that no float holds, as it does where some are missing."""
     if not series.dtype.is_integer() or not series.null_count():
         return False
     return bool(max(abs(series.min() or 0), abs(series.max() or 0)) > 2**53)
@@ -239,9 +239,9 @@ def _as_extension_array(series: Any, values: NDArray[Any]) -> Any:
     if isinstance(dtype, np.dtype):
         return type(series)(values, dtype=_fitting_dtype(dtype, values)).array
     if hasattr(dtype, "categories"):
-        known = dtype.categories
-        missing = [value for value in dict.fromkeys(values.tolist()) if value not in known]
-        wider = type(dtype)([*known, *missing], ordered=dtype.ordered) if missing else dtype
+        categories = dtype.categories
+        missing = [value for value in dict.fromkeys(values.tolist()) if value not in categories]
+        wider = type(dtype)([*categories, *missing], ordered=dtype.ordered) if missing else dtype
         return type(series)(values, dtype=wider).array
     try:
         typed = type(series)(values, dtype=dtype)
@@ -258,16 +258,16 @@ def _as_series(series: Any, values: NDArray[Any]) -> Any:
 
     name, dtype = series.name, series.dtype
     if dtype == pl.Enum:
-        known = dtype.categories.to_list()
-        texts = [value for value in dict.fromkeys(values.tolist()) if value is not None and value not in known]
-        return pl.Series(name, values.tolist(), dtype=pl.Enum([*known, *texts]) if texts else dtype)
+        categories = dtype.categories.to_list()
+        texts = [value for value in dict.fromkeys(values.tolist()) if value is not None and value not in categories]
+        return pl.Series(name, values.tolist(), dtype=pl.Enum([*categories, *texts]) if texts else dtype)
     if values.dtype.kind in "biuf" and (dtype.is_numeric() or dtype == pl.Boolean):
-        own = pl.Series(name, values)
+        plain = pl.Series(name, values)
         try:
-            typed = own.cast(dtype)
+            typed = plain.cast(dtype)
         except PolarsError:
-            return own
-        return typed if np.array_equal(typed.cast(pl.Float64).to_numpy(), values, equal_nan=True) else own
+            return plain
+        return typed if np.array_equal(typed.cast(pl.Float64).to_numpy(), values, equal_nan=True) else plain
     try:
         return pl.Series(name, values.tolist(), dtype=dtype)
     except (PolarsError, TypeError, ValueError, OverflowError):

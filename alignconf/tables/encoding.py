@@ -1,4 +1,4 @@
-"""Columns of a table as numbers: what a forest, a classifier or a booster of ours sees of a row.
+"""Columns of a table as numbers: what the library's own forests, classifiers and boosters see of a row.
 
 A column that holds numbers is taken as it is, and moments are counted from their origin. The values of any other column are
 counted: in their own order where the table has one (ordered categories of a data frame), otherwise as they come in the rows
@@ -59,8 +59,8 @@ class Encoder:
         for position in positions:
             values = tables.column(table, position)
             if _numbers(values) is None:
-                known = [value for value in dict.fromkeys(values.tolist()) if not tables.is_missing(value)]
-                order = tables.category_order(table, position) or known
+                seen = [value for value in dict.fromkeys(values.tolist()) if not tables.is_missing(value)]
+                order = tables.category_order(table, position) or seen
                 categories[position] = {value: float(code) for code, value in enumerate(order)}
         return cls(positions, categories)
 
@@ -94,10 +94,10 @@ def _numbers(values: NDArray[Any]) -> FloatArray | None:
     if not all(isinstance(value, (int, float, np.number, np.bool_)) for value in values[~missing].tolist()):
         return None
     numbers = np.full(values.shape, np.nan)
-    known = values[~missing]
+    present = values[~missing]
     try:
-        numbers[~missing] = known.astype(np.float64)
+        numbers[~missing] = present.astype(np.float64)
     except OverflowError:
         # Whole numbers beyond floats are cut off, as all large numbers are in the end.
-        numbers[~missing] = [max(-LIMIT, min(LIMIT, value)) for value in known.tolist()]
+        numbers[~missing] = [max(-LIMIT, min(LIMIT, value)) for value in present.tolist()]
     return numbers

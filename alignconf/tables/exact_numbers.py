@@ -13,7 +13,7 @@ __all__ = ["is_held", "not_held"]
 
 
 def is_held(value: Any) -> bool:
-    """Whether a number of any type is itself as a float, a decimal one as it is typed; whole ones beyond 2**53 never are."""
+    """Return whether a float holds a number of any type exactly, decimals as typed; no whole number beyond 2**53 counts."""
     if isinstance(value, Integral):
         return abs(int(value)) <= 2**53
     if isinstance(value, Decimal) and value.is_finite():
@@ -22,7 +22,7 @@ def is_held(value: Any) -> bool:
 
 
 def not_held(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which numbers of an array are not themselves as floats: whole ones beyond 2**53, and those of longer types."""
+    """Return which numbers of an array no float holds exactly: whole ones beyond 2**53, and those of longer types."""
     if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
         return np.asarray((values > 2**53) | (values < -(2**53)) if values.dtype.kind == "i" else values > 2**53)
     if values.dtype.kind == "f" and values.dtype.itemsize > 8:

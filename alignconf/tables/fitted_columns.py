@@ -164,8 +164,8 @@ def columns_of_fit(model: Any) -> FittedColumns:
     if labels is not None:
         return FittedColumns(tuple(map(_plain, labels)), _count(model))
     inner = next((getattr(model, name) for name in INNER if hasattr(model, name)), None)
-    found = FittedColumns() if inner is None or isinstance(inner, (type, str)) else columns_of_fit(inner)
-    return found if found.n_features is not None else FittedColumns(None, _count(model))
+    columns = FittedColumns() if inner is None or isinstance(inner, (type, str)) else columns_of_fit(inner)
+    return columns if columns.n_features is not None else FittedColumns(None, _count(model))
 
 
 def native_booster(model: Any) -> str:

@@ -82,10 +82,10 @@ class FittedState:
         return None
 
     def forget_changes(self) -> None:
-        """Leave out what has changed since, of a model that was only asked to predict: it tells of no other fit."""
-        self._attributes = [it for it in self._attributes if it[0].get(it[1], ABSENT) is it[2]]
-        self._sequences = [it for it in self._sequences if _are_identical(_elements(it[0]), it[1])]
-        self._arrays = [it for it in self._arrays if _content(it[0]) == it[1]]
+        """Forget what has changed in a model that was only asked to predict: such a change tells of no other fit."""
+        self._attributes = [entry for entry in self._attributes if entry[0].get(entry[1], ABSENT) is entry[2]]
+        self._sequences = [entry for entry in self._sequences if _are_identical(_elements(entry[0]), entry[1])]
+        self._arrays = [entry for entry in self._arrays if _content(entry[0]) == entry[1]]
 
     def _remember_model(self, model: Any) -> None:
         """Remember an object with attributes."""
@@ -107,7 +107,7 @@ class FittedState:
         for name in METHODS:
             if name not in namespace and hasattr(type(model), name):
                 self._attributes.append((namespace, name, ABSENT))
-                owner = next((it for it in type(model).__mro__ if name in vars(it)), None)
+                owner = next((ancestor for ancestor in type(model).__mro__ if name in vars(ancestor)), None)
                 if owner is not None and (owner, name) not in self._methods:
                     self._methods.add((owner, name))
                     self._attributes.append((vars(owner), name, vars(owner)[name]))
@@ -146,7 +146,7 @@ def _is_model(value: Any) -> bool:
 
 
 def _holds_models(value: Any) -> bool:
-    """Whether a parameter is a fitted model, or a list of them as steps are."""
+    """Return whether a parameter is a fitted model, or a list of them as steps are."""
     if isinstance(value, (list, tuple)):
         return any(_holds_models(element) for element in value)
     return _is_model(value)
@@ -180,7 +180,7 @@ def _are_identical(now: tuple[Any, ...], elements: tuple[Any, ...]) -> bool:
 
 
 def _are_equal(now: Any, value: Any) -> bool:
-    """Whether an object that took the place of another holds the same."""
+    """Return whether an object holds the same as the one whose place it took."""
     if now is ABSENT or value is ABSENT or type(now) is not type(value):
         return False
     try:

@@ -35,7 +35,7 @@ __all__ = ["Membership", "read_groups"]
 
 @dataclass(frozen=True)
 class Membership:
-    """Which groups each of some rows belongs to.
+    """The groups that each of some rows belongs to.
 
     Parameters
     ----------
@@ -54,15 +54,17 @@ class Membership:
     @classmethod
     def joined(cls, blocks: Sequence[Membership]) -> Membership:
         """Return the membership of the rows of all blocks, one after the other, as if they had been read together."""
-        found = dict.fromkeys(name for block in blocks for name in block.names)
+        distinct = dict.fromkeys(name for block in blocks for name in block.names)
         in_order = all(block.in_order for block in blocks)
-        names: list[Any] = list(found)
+        names: list[Any] = list(distinct)
         if in_order:
             names.sort()
         position = {name: i for i, name in enumerate(names)}
         # Codes are as small as they can be: there is one for each row.
         small = np.min_scalar_type(-max(1, len(names)))
-        codes = [np.array([*(position[name] for name in one.names), -1]).astype(small)[one.codes] for one in blocks]
+        codes = [
+            np.array([*(position[name] for name in block.names), -1]).astype(small)[block.codes] for block in blocks
+        ]
         return cls(tuple(names), np.concatenate(codes), in_order)
 
     def rows_of(self, position: int) -> BoolArray:
@@ -73,10 +75,10 @@ class Membership:
         position : int
             Of the group in ``names``.
         """
-        inside: BoolArray = self.codes[:, 0] == position
-        for other in self.codes.T[1:]:
-            inside = inside | (other == position)
-        return inside
+        is_member: BoolArray = self.codes[:, 0] == position
+        for codes in self.codes.T[1:]:
+            is_member = is_member | (codes == position)
+        return is_member
 
     def take(self, rows: NDArray[Any]) -> Membership:
         """Return the membership of some of the rows, by positions or a mask."""
@@ -183,9 +185,9 @@ def _membership(name: str, labels: Any, n_samples: int) -> Membership:
         return Membership(names, np.where(values, np.arange(len(names)), -1).astype(np.intp))
     missing = np.array([tables.is_missing(value) for value in values.tolist()], dtype=bool)
     if values.ndim != 1 or missing.any():
-        at = int(np.flatnonzero(missing)[0]) if missing.any() else 0
+        first = int(np.flatnonzero(missing)[0]) if missing.any() else 0
         raise InputError(
-            f"{name} is missing at row {at} ({int(missing.sum())} of {n_samples} rows); expected a label for every row. Give "
+            f"{name} is missing at row {first} ({int(missing.sum())} of {n_samples} rows); expected a label for every row. Give "
             "missing labels a group of their own, for example 'unknown'."
         )
     if values.dtype == object:

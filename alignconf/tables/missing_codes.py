@@ -42,11 +42,11 @@ def missing_codes(model: Any, table: Table) -> MissingCodes:
         Only its columns are looked at.
     """
     everywhere = range(table.shape[1])
-    found: dict[int, dict[Any, None]] = {}
+    codes_of: dict[int, dict[Any, None]] = {}
     for position, code in _codes(model, tuple(everywhere), table):
         if not tables.is_missing(code):
-            found.setdefault(position, {})[code] = None
-    return {position: tuple(codes) for position, codes in found.items()}
+            codes_of.setdefault(position, {})[code] = None
+    return {position: tuple(codes) for position, codes in codes_of.items()}
 
 
 def without_codes(table: Table, codes: MissingCodes) -> Table:
@@ -63,7 +63,7 @@ def without_codes(table: Table, codes: MissingCodes) -> Table:
 
 
 def takes_zero_for_missing(model: Any) -> bool:
-    """Whether a model of LightGBM, fitted or not, takes zeros for missing values."""
+    """Return whether a model of LightGBM, fitted or not, takes zeros for missing values."""
     params = dict(model.params if native_booster(model) else model.get_params())
     return _is_on(params.get("zero_as_missing", False)) and _is_on(params.get("use_missing", True))
 
@@ -127,7 +127,7 @@ def _positions(selected: Any, table: Table) -> tuple[int, ...]:
     if isinstance(selected, slice):
         return tuple(range(*selected.indices(table.shape[1]))) if isinstance(selected.start, int | None) else ()
     listed = [selected] if isinstance(selected, (str, int)) else list(selected)
-    if listed and all(isinstance(one, bool) or type(one).__name__ in ("bool", "bool_") for one in listed):
+    if listed and all(isinstance(column, bool) or type(column).__name__ in ("bool", "bool_") for column in listed):
         return tuple(position for position, is_in in enumerate(listed) if is_in)
     return tuple(position for label in listed for position in _located(table, label))
 
@@ -141,7 +141,7 @@ def _located(table: Table, label: Any) -> tuple[int, ...]:
 
 
 def _passes(step: Any) -> bool:
-    """Whether a step hands on the columns as they come, or drops them."""
+    """Return whether a step hands on the columns as they come, or drops them."""
     return step is None or isinstance(step, str) or getattr(step, "func", step) is None
 
 

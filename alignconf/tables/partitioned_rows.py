@@ -55,14 +55,14 @@ class PartitionedRows:
             If there are none, or it is no table.
         """
         partitions = Partitions.of(X, name=name)
-        own = partitions.alongside(labels, "groups")
+        plans = partitions.alongside(labels, "groups")
         sizes = partitions.known_sizes
         if sizes is None:
-            found = dict(partitions.run(_n_rows, label="counting rows", verbose=verbose))
-            sizes = np.array([found[i] for i in range(len(partitions.parts))], dtype=np.intp)
+            counts = dict(partitions.run(_n_rows, label="counting rows", verbose=verbose))
+            sizes = np.array([counts[i] for i in range(len(partitions.parts))], dtype=np.intp)
         if not sizes.sum():
             raise InputError(f"{name} has no rows, in {sizes.size} partitions; expected at least one.")
-        return cls(partitions, sizes, (np.arange(0),) * sizes.size, own, verbose)
+        return cls(partitions, sizes, (np.arange(0),) * sizes.size, plans, verbose)
 
     @property
     def meta(self) -> Table:
@@ -129,10 +129,10 @@ def _n_rows(table: Table) -> int:
     return int(table.shape[0])
 
 
-def _on_rows(function: Callable[..., Any], table: Table, left_out: IntArray, labels: Any, *own: Any) -> Any:
+def _on_rows(function: Callable[..., Any], table: Table, left_out: IntArray, labels: Any, *arguments: Any) -> Any:
     """Return what a function says of the rows of a partition that count, with their labels."""
     if left_out.size:
         rows = np.delete(np.arange(table.shape[0]), left_out)
         table = tables.take(table, rows)
         labels = labels.iloc[rows] if hasattr(labels, "iloc") else labels if labels is None else labels[rows]
-    return function(table, labels, *own)
+    return function(table, labels, *arguments)

@@ -36,7 +36,7 @@ ATTEMPTS = 5
 
 
 def is_partitioned(X: Any) -> bool:
-    """Whether rows are a Dask object."""
+    """Return whether rows are a Dask object."""
     return hasattr(X, "__dask_graph__") and not isinstance(X, type)
 
 
@@ -145,10 +145,10 @@ class Partitions:
         client = _client(self.collection)
         if client is None:
             call = delayed(function, pure=False)
-            planned = [call(self.parts[i], *(own[i] for own in each)) for i in left]
+            planned = [call(self.parts[i], *(values[i] for values in each)) for i in left]
             with _local_bar(label, verbose):
-                found = compute(*planned)
-            yield from zip(left, found, strict=True)
+                results = compute(*planned)
+            yield from zip(left, results, strict=True)
             return
         with progress.bar(total=len(left), label=label, unit="partition", shown=verbose) as shown:
             for _ in range(ATTEMPTS):
@@ -170,7 +170,7 @@ class Partitions:
         from distributed import CancelledError, as_completed
 
         call, sent = delayed(_call, pure=False), _sent(client, function)
-        futures = client.compute([call(sent, self.parts[i], *(own[i] for own in each)) for i in positions])
+        futures = client.compute([call(sent, self.parts[i], *(values[i] for values in each)) for i in positions])
         position = {future.key: i for i, future in zip(positions, futures, strict=True)}
         try:
             finished = as_completed(futures)
@@ -197,10 +197,10 @@ class Partitions:
         sizes : (n_partitions,)
             How many rows each partition has.
         """
-        inside = by_partition(rows, sizes)
-        only = [i for i, of_part in enumerate(inside) if of_part.size]
-        found = dict(self.run(tables_module.take, inside, only=only))
-        tables = [found[i] for i in only]
+        within = by_partition(rows, sizes)
+        only = [i for i, of_part in enumerate(within) if of_part.size]
+        taken = dict(self.run(tables_module.take, within, only=only))
+        tables = [taken[i] for i in only]
         if isinstance(self.meta, np.ndarray):
             return np.concatenate([self.meta, *tables])
         from pandas import concat
@@ -227,7 +227,7 @@ class Partitions:
         shared = delayed(function, pure=False, traverse=False) if client is None else _sent(client, function)
         call = delayed(_answer, pure=False)
         empty = _like(self.meta, np.empty((0,) if names is None else (0, len(names)), dtype=dtype), names)
-        planned = [call(shared, empty, part, *(own[i] for own in each)) for i, part in enumerate(self.parts)]
+        planned = [call(shared, empty, part, *(values[i] for values in each)) for i, part in enumerate(self.parts)]
         if not isinstance(self.meta, np.ndarray):
             from dask.dataframe import from_delayed
 
@@ -235,8 +235,8 @@ class Partitions:
         from dask.array import concatenate, from_delayed
 
         blocks = [
-            from_delayed(one, (size, *empty.shape[1:]), meta=empty)
-            for one, size in zip(planned, self.collection.chunks[0], strict=True)
+            from_delayed(plan, (size, *empty.shape[1:]), meta=empty)
+            for plan, size in zip(planned, self.collection.chunks[0], strict=True)
         ]
         return concatenate(blocks, allow_unknown_chunksizes=True)
 
@@ -251,7 +251,7 @@ def by_partition(rows: IntArray, sizes: IntArray) -> list[IntArray]:
     """
     ends = np.cumsum(sizes)
     cuts = np.searchsorted(rows, ends)
-    return [inside - start for inside, start in zip(np.split(rows, cuts[:-1]), ends - sizes, strict=True)]
+    return [of_part - start for of_part, start in zip(np.split(rows, cuts[:-1]), ends - sizes, strict=True)]
 
 
 def _client(collection: Any) -> Any:
@@ -281,12 +281,12 @@ def _call(function: Callable[..., Any], *given: Any) -> Any:
     return function(*given)
 
 
-def _answer(function: Callable[..., Any], empty: Table, table: Table, *own: Any) -> Table:
-    """Return the answer at the rows of a partition, of the kind of the empty one; for no rows the empty one itself."""
+def _answer(function: Callable[..., Any], empty: Table, table: Table, *arguments: Any) -> Table:
+    """Return the answer at the rows of a partition, of the kind of the empty answer; for no rows the empty answer itself."""
     if not table.shape[0]:
         return empty
     names = list(empty.columns) if hasattr(empty, "columns") else None
-    return _like(table, np.asarray(function(table, *own)), names)
+    return _like(table, np.asarray(function(table, *arguments)), names)
 
 
 def _like(table: Table, values: NDArray[Any], names: Sequence[Any] | None) -> Any:

@@ -15,7 +15,7 @@ SPLIT, CALIBRATE, CERTIFY, CONDITION, SCORE = range(5)
 
 
 def generator(random_state: RandomState, purpose: int) -> np.random.Generator:
-    """Return an own stream of random numbers for one purpose, so that different stages never share draws."""
+    """Return the stream of random numbers of one purpose, so that different stages never share draws."""
     if isinstance(random_state, np.random.Generator):
         return random_state
     if isinstance(random_state, np.random.RandomState):
@@ -26,6 +26,6 @@ def generator(random_state: RandomState, purpose: int) -> np.random.Generator:
 
 
 def check_random_state(random_state: RandomState) -> None:
-    """Refuse a seed that is not one, also where nothing will be drawn."""
+    """Refuse a value that seeds no random numbers, also where nothing will be drawn."""
     if not isinstance(random_state, (np.random.Generator, np.random.RandomState, type(None))):
         check_count("random_state", random_state, at_least=0)

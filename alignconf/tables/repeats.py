@@ -93,28 +93,28 @@ def fingerprints(table: Table, *, bits: int = EXACT) -> Fingerprints:
     for start in range(0, n_samples, BLOCK):
         block = slice(start, start + BLOCK)
         state = result[block]
-        for values, found in zip(columns, hashed, strict=True):
+        for values, bits_of_objects in zip(columns, hashed, strict=True):
             state *= FIRST
-            state += _of_numbers(values[block], bits) if found is None else found[block]
+            state += _of_numbers(values[block], bits) if bits_of_objects is None else bits_of_objects[block]
             scatter(state)
     return result
 
 
-def repeated(table: Table, known: Fingerprints) -> IntArray:
-    """Return the positions of the rows whose fingerprints are known.
+def repeated(table: Table, known_marks: Fingerprints) -> IntArray:
+    """Return the positions of the rows whose fingerprints are among known ones.
 
     Parameters
     ----------
     table : array or data frame of n_samples rows
-    known : (n_known,) of uint64, sorted
+    known_marks : (n_known,) of uint64, sorted
         As ``numpy.sort(fingerprints(rows))``; rows that are known twice may be in it twice.
     """
-    return positions(fingerprints(table), known)
+    return positions(fingerprints(table), known_marks)
 
 
-def duplicates(known: Fingerprints) -> int:
-    """Return how many of the known rows, given by sorted fingerprints, equal another one of them."""
-    same = known[1:] == known[:-1]
+def duplicates(known_marks: Fingerprints) -> int:
+    """Return how many of the known rows, given by sorted fingerprints, equal another known row."""
+    same = known_marks[1:] == known_marks[:-1]
     return int(np.count_nonzero(np.append(same, False) | np.insert(same, 0, False)))
 
 
@@ -165,7 +165,7 @@ def surprising_repeats(
     return bool(np.logaddexp.reduce(wagers) >= least)
 
 
-def surprising_crowding(fresh: Fingerprints, known: Fingerprints, *, false_alarm: float = FALSE_ALARM) -> bool:
+def surprising_crowding(fresh: Fingerprints, known_marks: Fingerprints, *, false_alarm: float = FALSE_ALARM) -> bool:
     r"""Return whether fresh rows equal one another more often than the known rows make plausible.
 
     Of all :math:`N = n + m` rows let :math:`C` be crowded: equal to another one, known or fresh. Of the :math:`n` known rows
@@ -179,24 +179,26 @@ def surprising_crowding(fresh: Fingerprints, known: Fingerprints, *, false_alarm
     Parameters
     ----------
     fresh : (n_fresh,) of uint64
-    known : (n_known,) of uint64
+    known_marks : (n_known,) of uint64
     false_alarm : float in (0, 1), default=0.001
     """
-    together, counts = np.unique(np.concatenate([known, fresh]), return_counts=True)
+    together, counts = np.unique(np.concatenate([known_marks, fresh]), return_counts=True)
     crowded = together[counts > 1]
-    if not crowded.size or not known.size:
+    if not crowded.size or not known_marks.size:
         return False
     n_crowded = int(counts[counts > 1].sum())
-    found = hypergeom.cdf(positions(known, crowded).size, known.size + fresh.size, n_crowded, known.size)
-    return bool(found <= false_alarm)
+    probability = hypergeom.cdf(
+        positions(known_marks, crowded).size, known_marks.size + fresh.size, n_crowded, known_marks.size
+    )
+    return bool(probability <= false_alarm)
 
 
-def positions(marks: Fingerprints, known: Fingerprints) -> IntArray:
-    """Return the positions of the fingerprints that are among known ones, which are sorted."""
-    if known.size == 0:
+def positions(marks: Fingerprints, known_marks: Fingerprints) -> IntArray:
+    """Return the positions of the fingerprints that are among known ones; the known ones are sorted."""
+    if known_marks.size == 0:
         return np.flatnonzero(np.zeros(marks.size, dtype=bool))
-    place = np.minimum(np.searchsorted(known, marks), known.size - 1)
-    return np.flatnonzero(known[place] == marks)
+    place = np.minimum(np.searchsorted(known_marks, marks), known_marks.size - 1)
+    return np.flatnonzero(known_marks[place] == marks)
 
 
 def scatter(state: Fingerprints) -> None:
@@ -248,9 +250,9 @@ def _of_moments(values: NDArray[Any]) -> Fingerprints:
     """Return scattered bits of numpy's moments or durations in any unit, by days and nanoseconds of the day."""
     kind = values.dtype.kind
     missing = np.isnat(values)
-    known = np.where(missing, np.zeros(1, dtype=values.dtype), values)
-    days = known.astype(f"{kind}8[D]")
-    rest = (known - days).astype("m8[ns]")
+    filled = np.where(missing, np.zeros(1, dtype=values.dtype), values)
+    days = filled.astype(f"{kind}8[D]")
+    rest = (filled - days).astype("m8[ns]")
     bits: Fingerprints = days.view(np.uint64) * SECOND + rest.view(np.uint64) + (TIME if kind == "M" else DURATION)
     bits[missing] = MISSING
     scatter(bits)
@@ -258,14 +260,14 @@ def _of_moments(values: NDArray[Any]) -> Fingerprints:
 
 
 def _of_objects(values: list[Any], bits: int) -> Fingerprints:
-    """Return scattered bits of any values; each distinct one is looked at once."""
+    """Return scattered bits of any values; each distinct value is scattered once."""
     try:
         distinct = list(dict.fromkeys(values))
     except TypeError:
         # Some value, a list for example, cannot be a key.
         return _of_distinct(values, bits)
-    found = dict(zip(distinct, _of_distinct(distinct, bits), strict=True))
-    return np.fromiter(map(found.__getitem__, values), dtype=np.uint64, count=len(values))
+    scattered = dict(zip(distinct, _of_distinct(distinct, bits), strict=True))
+    return np.fromiter(map(scattered.__getitem__, values), dtype=np.uint64, count=len(values))
 
 
 def _of_distinct(values: list[Any], bits: int) -> Fingerprints:
@@ -274,8 +276,8 @@ def _of_distinct(values: list[Any], bits: int) -> Fingerprints:
     plain = [type(value) is float or (type(value) is int and abs(value) <= 2**53) for value in values]
     numbers = np.array([value for value, is_plain in zip(values, plain, strict=True) if is_plain], np.float64)
     result[plain] = _of_numbers(numbers, bits)
-    for place, (value, one) in enumerate(zip(values, plain, strict=True)):
-        if not one:
+    for place, (value, is_plain) in enumerate(zip(values, plain, strict=True)):
+        if not is_plain:
             result[place] = _of_text(value) if type(value) is str else _of_one(value, bits)
     return result
 

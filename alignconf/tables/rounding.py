@@ -41,12 +41,12 @@ class Rounding:
 
     @classmethod
     def of_type(cls, dtype: np.dtype[Any]) -> Rounding:
-        """Four units in the last place in single precision; 256 in double, where sums of many terms lose no more."""
+        """Return four units in the last place in single precision; 256 in double, where sums of many terms lose no more."""
         half_or_single = dtype.kind == "f" and dtype.itemsize < 8
         return cls(4 * float(np.finfo(dtype).eps) if half_or_single else 2.0**-44)
 
     def at_level(self, values: FloatArray) -> Rounding:
-        """Return the same for a function with values of the size of these, wherever it is near zero."""
+        """Return this rounding with an absolute part that fits a function with values as large as these."""
         return Rounding(self.relative, self.relative * float(np.abs(values).max(initial=0.0)))
 
     def of(self, values: FloatArray) -> FloatArray:

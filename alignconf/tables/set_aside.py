@@ -24,5 +24,5 @@ def set_aside(n_samples: int, random: np.random.Generator, *, keep: int) -> tupl
 def reference_rows(n_samples: int, random: np.random.Generator, *, keep: int) -> IntArray:
     """Return the rows that :func:`set_aside` gives to the reference law, sorted."""
     n_reference = min(max(2, int(REFERENCE_SHARE * n_samples)), MAX_REFERENCE, max(0, n_samples - keep))
-    chosen: IntArray = np.sort(random.permutation(n_samples)[:n_reference])
-    return chosen
+    rows: IntArray = np.sort(random.permutation(n_samples)[:n_reference])
+    return rows

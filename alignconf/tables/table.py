@@ -81,12 +81,14 @@ def locate(table: Table, feature: Feature) -> int:
     if isinstance(feature, (int, np.integer)) and 0 <= feature < n_features and not has_numbers:
         return int(feature)
     if names is None and isinstance(feature, str):
-        known = f"X is an array without column names; give a position from 0 to {n_features - 1} or pass a data frame."
+        available = (
+            f"X is an array without column names; give a position from 0 to {n_features - 1} or pass a data frame."
+        )
     elif names is None:
-        known = f"X has positions 0 to {n_features - 1}."
+        available = f"X has positions 0 to {n_features - 1}."
     else:
-        known = f"X has columns {', '.join(map(repr, names))}."
-    raise InputError(f"feature {feature!r} is not in X: {known}")
+        available = f"X has columns {', '.join(map(repr, names))}."
+    raise InputError(f"feature {feature!r} is not in X: {available}")
 
 
 def column(table: Table, position: int) -> NDArray[Any]:
@@ -95,14 +97,14 @@ def column(table: Table, position: int) -> NDArray[Any]:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value of a column of any type stands for a missing one."""
+    """Return whether a value of a column of any type stands for a missing one."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
 def is_numeric(table: Table) -> bool:
-    """Whether every column holds numbers or truth values, missing ones included."""
+    """Return whether every column holds numbers or truth values, missing ones included."""
     return _kind(table).is_numeric(table)
 
 
@@ -134,12 +136,12 @@ def take(table: Table, rows: IntArray) -> Table:
     return _kind(table).take(table, rows)
 
 
-def same_rows(one: Table, other: Table) -> NDArray[np.bool_]:
+def same_rows(left: Table, right: Table) -> NDArray[np.bool_]:
     """Return which rows of two tables of one shape hold the same values, missing ones included: (n_samples,)."""
-    same = np.ones(one.shape[0], dtype=bool)
-    if one is not other:
-        for position in range(one.shape[1]):
-            same &= _same_values(column(one, position), column(other, position))
+    same = np.ones(left.shape[0], dtype=bool)
+    if left is not right:
+        for position in range(left.shape[1]):
+            same &= _same_values(column(left, position), column(right, position))
     return same
 
 
@@ -155,12 +157,12 @@ def repeats_previous(table: Table, positions: Sequence[int]) -> NDArray[np.bool_
     return same
 
 
-def changed_columns(one: Table, other: Table) -> tuple[int, ...]:
+def changed_columns(left: Table, right: Table) -> tuple[int, ...]:
     """Return the positions of columns in which two tables of one shape differ anywhere."""
     return tuple(
         position
-        for position in range(one.shape[1])
-        if not _same_values(column(one, position), column(other, position)).all()
+        for position in range(left.shape[1])
+        if not _same_values(column(left, position), column(right, position)).all()
     )
 
 
@@ -182,18 +184,18 @@ def replicate(table: Table, rows: IntArray, replaced: Mapping[int, NDArray[Any]]
     return _kind(table).replaced(table, rows, replaced)
 
 
-def _same_values(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.bool_]:
-    if one.dtype.kind in "biuf" and other.dtype.kind in "biuf":
-        return np.asarray((one == other) | ((one != one) & (other != other)))
-    return np.array([_same(a, b) for a, b in zip(one.tolist(), other.tolist(), strict=True)], dtype=bool)
+def _same_values(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.bool_]:
+    if left.dtype.kind in "biuf" and right.dtype.kind in "biuf":
+        return np.asarray((left == right) | ((left != left) & (right != right)))
+    return np.array([_same(a, b) for a, b in zip(left.tolist(), right.tolist(), strict=True)], dtype=bool)
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether two values are equal, or both missing."""
-    if one is other:
+def _same(left: Any, right: Any) -> bool:
+    """Return whether two values are equal, or both missing."""
+    if left is right:
         return True
     try:
-        return bool(one == other) or bool(one != one and other != other)
+        return bool(left == right) or bool(left != left and right != right)
     except (TypeError, ValueError):
         return False
 

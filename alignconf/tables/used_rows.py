@@ -53,12 +53,12 @@ MOST = 2**20
 
 def marks_of(table: Table) -> Marks:
     """Return the fingerprints of rows after each rounding, (n_samples * 3,)."""
-    found = [(fingerprints(table, bits=bits) & ~WHICH) | np.uint64(which) for which, bits in enumerate(BITS)]
-    return np.concatenate(found)
+    marks = [(fingerprints(table, bits=bits) & ~WHICH) | np.uint64(which) for which, bits in enumerate(BITS)]
+    return np.concatenate(marks)
 
 
 def without_mark(marks: Marks) -> Marks:
-    """Return fingerprints with the bits at 0 that say which rounding they are of, as those of rows as they are have them."""
+    """Return fingerprints with 0 in the bits that say which rounding they are of, as for rows that are not rounded."""
     return marks & ~WHICH
 
 
@@ -69,7 +69,7 @@ def limit(n_rows: int) -> np.uint64:
 
 @dataclass(frozen=True)
 class FreshRows:
-    """What is known of fresh rows when they are compared with used ones.
+    """Fresh rows as they are compared with used ones.
 
     Parameters
     ----------
@@ -117,25 +117,25 @@ class UsedRows:
         return self.with_marks(use, marks_of(table), table.shape[0])
 
     def with_marks(self, use: str, new: Marks, n_rows: int) -> UsedRows:
-        """Return these rows and others, given by those of their fingerprints that are below the limit, or by all.
+        """Return these rows and further ones, given by their fingerprints, all or those below the limit.
 
         Parameters
         ----------
         use : str
         new : Marks
         n_rows : int
-            How many other rows there are.
+            How many further rows there are.
         """
-        known, counts = dict(self.marks), dict(self.counts)
-        together = np.concatenate([known[use], new]) if use in known else new
-        n_all = n_rows + (self._n_rows(use) if use in known else 0)
-        known[use] = np.sort(together[together <= limit(n_all)])
+        marks_of_use, counts = dict(self.marks), dict(self.counts)
+        together = np.concatenate([marks_of_use[use], new]) if use in marks_of_use else new
+        n_all = n_rows + (self._n_rows(use) if use in marks_of_use else 0)
+        marks_of_use[use] = np.sort(together[together <= limit(n_all)])
         if n_all > MOST:
             counts[use] = n_all
-        return UsedRows(tuple(known.items()), tuple(counts.items()))
+        return UsedRows(tuple(marks_of_use.items()), tuple(counts.items()))
 
     def unrounded(self, use: str) -> Marks:
-        """Return the sorted fingerprints, :func:`without_mark`, of the rows as they are that had some use."""
+        """Return the sorted fingerprints, :func:`without_mark`, of the rows of some use, not rounded."""
         return _rounded_as(0, dict(self.marks).get(use, np.zeros(0, dtype=np.uint64)))
 
     def repeats(self, marks: Marks) -> tuple[tuple[int, int, int], ...]:
@@ -147,16 +147,16 @@ class UsedRows:
         ----------
         marks : as from :func:`marks_of`, (n_samples * 3,)
         """
-        fresh, found = marks.reshape(N_BITS, -1), []
-        for use, known in self.marks:
+        fresh, numbers = marks.reshape(N_BITS, -1), []
+        for use, used_marks in self.marks:
             for which in range(N_BITS):
                 comparable = fresh[which] <= limit(self._n_rows(use))
-                rows = np.flatnonzero(comparable)[positions(fresh[which][comparable], _rounded_as(which, known))]
-                found.append((int(comparable.sum()), rows.size, int(rows[0]) if rows.size else 0))
-        return tuple(found)
+                rows = np.flatnonzero(comparable)[positions(fresh[which][comparable], _rounded_as(which, used_marks))]
+                numbers.append((int(comparable.sum()), rows.size, int(rows[0]) if rows.size else 0))
+        return tuple(numbers)
 
     def compared(self, table: Table) -> FreshRows:
-        """Return what is known of fresh rows, those of a table."""
+        """Return the rows of a table, compared with these."""
         marks, n_rows = marks_of(table), table.shape[0]
         return FreshRows(n_rows, marks[marks <= limit(n_rows)], self.repeats(marks))
 
@@ -177,7 +177,7 @@ class UsedRows:
         self.refuse_found(self.compared(table), purpose=purpose)
 
     def refuse_found(self, fresh: FreshRows, *, purpose: str = "a certificate") -> None:
-        """Refuse fresh rows, by what is known of them, in the same way.
+        """Refuse compared fresh rows in the same way.
 
         Raises
         ------
@@ -192,10 +192,10 @@ class UsedRows:
 
     def complaint(self, fresh: FreshRows) -> str:
         """Return what is wrong with fresh rows, in words; empty if chance explains it."""
-        for i, (use, known) in enumerate(self.marks):
+        for i, (use, used_marks) in enumerate(self.marks):
             compared = " that are compared" if use in dict(self.counts) else ""
             for which, (n_rows, n_repeated, first) in enumerate(fresh.repeats[i * N_BITS : (i + 1) * N_BITS]):
-                ours = _rounded_as(which, known)
+                ours = _rounded_as(which, used_marks)
                 if surprising_repeats(n_repeated, n_rows, duplicates(ours), ours.size, false_alarm=SHARE):
                     return (
                         f"X repeats {n_repeated} of the {ours.size} {use} rows{compared} in its {n_rows} rows{compared}"
@@ -203,7 +203,7 @@ class UsedRows:
                     )
             most = min(limit(fresh.n_rows), limit(self._n_rows(use)))
             for which in range(N_BITS):
-                theirs, ours = (_rounded_as(which, marks[marks <= most]) for marks in (fresh.marks, known))
+                theirs, ours = (_rounded_as(which, marks[marks <= most]) for marks in (fresh.marks, used_marks))
                 if surprising_crowding(theirs, ours, false_alarm=SHARE):
                     return (
                         f"{duplicates(np.sort(theirs))} of the {theirs.size} rows of X{compared} repeat one another"
@@ -223,7 +223,7 @@ def warn_of_repeats(table: Table, reference: Table) -> None:
 
 
 def warn_of_found(used: UsedRows, fresh: FreshRows) -> None:
-    """Warn of what is known of rows that are to calibrate, the used ones being given reference rows."""
+    """Warn of compared rows that are to calibrate, the used ones being given reference rows."""
     complaint = used.complaint(fresh)
     if complaint:
         warn(

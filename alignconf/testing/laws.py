@@ -97,7 +97,7 @@ def check_property(
 
 
 def _check_together(declared: Property, given: FloatArray | None, n_lines: int, random: np.random.Generator) -> None:
-    """Whether the parts of a conjunction that are about lines are repaired together."""
+    """Check that the parts of a conjunction that are about lines are repaired together."""
     if not declared.lines:
         return
     together = AllOf(*declared.lines) if declared.orbits else declared
@@ -106,7 +106,7 @@ def _check_together(declared: Property, given: FloatArray | None, n_lines: int, 
     _check_laws(laws, [try_at(together, places, n_lines, random) for places in _knots(n_features, given, random)])
 
 
-# What it is tried on ------------------------------------------------------------------------------------------------
+# The knots to try ---------------------------------------------------------------------------------------------------
 
 
 def _checked(declared: Any, knots: Any, n_lines: Any, random_state: RandomState) -> FloatArray | None:
@@ -143,7 +143,7 @@ def _knots(n_features: int, given: FloatArray | None, random: np.random.Generato
 
 
 def _check_value(declared: Property) -> None:
-    """Whether a property is an immutable value that can be copied, sent, hashed and written down."""
+    """Check that a property is an immutable value that can be copied, sent, hashed and written down."""
     for how, copied in _copies(declared).items():
         same = copied == declared and hash(copied) == hash(declared)
         if not same or repr(copied) != repr(declared) or str(copied) != str(declared):
@@ -174,38 +174,45 @@ def _copies(declared: Property) -> dict[str, Any]:
         }
     except Exception as error:
         remedy = "Define the class at the top of a module, and keep plain values in it"
-        told = f"copying or hashing it raised {type(error).__name__}: {error}. {remedy}."
-        raise LawViolation(_sentence(declared, "copies are equal", told)) from error
+        complaint = f"copying or hashing it raised {type(error).__name__}: {error}. {remedy}."
+        raise LawViolation(_sentence(declared, "copies are equal", complaint)) from error
 
 
 def _check_repr(declared: Property) -> None:
-    """The repr is read in a module that knows the vocabulary, and the modules in which the classes are defined."""
-    known = dict(vars(alignconf.properties))
-    for it in (*declared.parts, declared, *_functions(declared)):
-        module = getattr(it, "__module__", type(it).__module__)
-        known |= vars(sys.modules.get(module, alignconf.properties)) | {type(it).__name__: type(it)}
-    told = "it is not read back as itself, but as {}. Derive a dataclass with repr=False."
+    """Check that the repr is read back as the property, by the vocabulary and the modules in which its classes are defined."""
+    namespace = dict(vars(alignconf.properties))
+    for component in (*declared.parts, declared, *_functions(declared)):
+        module = getattr(component, "__module__", type(component).__module__)
+        namespace |= vars(sys.modules.get(module, alignconf.properties)) | {type(component).__name__: type(component)}
+    complaint = "it is not read back as itself, but as {}. Derive a dataclass with repr=False."
     try:
-        again = eval(repr(declared), known)
+        again = eval(repr(declared), namespace)
     except Exception as error:
         name = f"{type(error).__name__}: {error}"
-        raise LawViolation(_sentence(declared, "its repr is the call that builds it", told.format(name))) from error
+        raise LawViolation(
+            _sentence(declared, "its repr is the call that builds it", complaint.format(name))
+        ) from error
     if again != declared:
-        _refuse(declared, "its repr is the call that builds it", told.format(repr(again)))
+        _refuse(declared, "its repr is the call that builds it", complaint.format(repr(again)))
 
 
 def _functions(declared: Property) -> list[Any]:
     """Return the functions that a property of orbits is made from: points, and what accepts and projects."""
     values = [value for part in declared.orbits for value in vars(part).values()]
-    return [it for value in values for it in (value if isinstance(value, tuple) else (value,)) if callable(it)]
+    return [
+        function
+        for value in values
+        for function in (value if isinstance(value, tuple) else (value,))
+        if callable(function)
+    ]
 
 
 def _check_demands(part: LineProperty, knots: FloatArray) -> None:
-    """Whether demands have the documented shapes, and say something about finite numbers, at any array of places."""
-    chosen = np.sort(np.resize(np.arange(knots.size), (6, part.n_points)), axis=-1)
-    for places in (knots[chosen], knots[chosen].reshape(2, 3, -1), knots[chosen[0]]):
+    """Check that demands have the documented shapes, and say something about finite numbers, at any array of places."""
+    positions = np.sort(np.resize(np.arange(knots.size), (6, part.n_points)), axis=-1)
+    for places in (knots[positions], knots[positions].reshape(2, 3, -1), knots[positions[0]]):
         coefficients, bounds = part.demands(places)
-        lead, at = places.shape[:-1], f"demands at places {_written(places)} returns"
+        lead, call = places.shape[:-1], f"demands at places {_written(places)} returns"
         wrong = ""
         if coefficients.shape != (*bounds.shape, part.n_points) or bounds.shape[:-2] != lead or 0 in bounds.shape:
             wrong = (
@@ -217,21 +224,21 @@ def _check_demands(part: LineProperty, knots: FloatArray) -> None:
         elif np.isnan(bounds).any() or np.isneginf(bounds).any():
             wrong = f"the bounds {_written(bounds)}; expected numbers, or infinity where nothing is demanded"
         if wrong:
-            _refuse(part, "demands are linear inequalities", f"{at} {wrong}.")
+            _refuse(part, "demands are linear inequalities", f"{call} {wrong}.")
 
 
 def _check_declared(part: LineProperty, sets: Sequence[FloatArray], *, anywhere: bool) -> None:
-    """Whether demands are what the property declares of them, at the knots and, unless they were given, anywhere."""
+    """Check that demands are what the property declares of them, at the knots and, unless they were given, anywhere."""
     for knots in sets:
         places = places_to_ask(part, knots, anywhere=anywhere)
         for law in DECLARED:
-            told = law.ask(part, places)
-            if told:
-                _refuse(part, law.name, f"{told}. {law.look}")
+            complaint = law.ask(part, places)
+            if complaint:
+                _refuse(part, law.name, f"{complaint}. {law.look}")
 
 
 def _is_convex(part: LineProperty, knots: FloatArray) -> bool:
-    """Whether no demand at the knots leaves a choice, so that the members are a convex set."""
+    """Return whether no demand at the knots leaves a choice, so that the members are a convex set."""
     coefficients, _ = part.demands(np.sort(np.resize(knots, part.n_points)))
     return int(coefficients.shape[-2]) == 1
 
@@ -241,33 +248,33 @@ def _is_convex(part: LineProperty, knots: FloatArray) -> bool:
 
 def _check_laws(laws: Sequence[Law], trials: Sequence[Trial | OrbitTrial]) -> None:
     for law in laws:
-        found = [
+        offences = [
             (offence.lines[row].size, len(_written(offence.lines[row])), offence, row, trial)
             for trial in trials
-            for offence in _asked(law, trial)
+            for offence in _offences(law, trial)
             for row in np.flatnonzero(offence.broken).tolist()
         ]
-        if found:
-            *_, offence, row, trial = min(found, key=lambda it: it[:2])
+        if offences:
+            *_, offence, row, trial = min(offences, key=lambda entry: entry[:2])
             line = f"on {_written(offence.lines[row])} {trial.tried_at}"
-            _refuse(trial.declared, law.name, f"{line}, {offence.told(row)}. {law.look}")
+            _refuse(trial.declared, law.name, f"{line}, {offence.complaint(row)}. {law.look}")
 
 
-def _asked(law: Law, trial: Trial | OrbitTrial) -> list[Offence]:
-    """Return the answers, with what they raise as a broken law."""
+def _offences(law: Law, trial: Trial | OrbitTrial) -> list[Offence]:
+    """Return the offences against a law; an answer that raises breaks it as well."""
     try:
         return list(law.ask(trial))
     except Exception as error:
-        told = f"trying it raised {type(error).__name__}: {error}. {law.look}"
-        raise LawViolation(_sentence(trial.declared, law.name, told)) from error
+        complaint = f"trying it raised {type(error).__name__}: {error}. {law.look}"
+        raise LawViolation(_sentence(trial.declared, law.name, complaint)) from error
 
 
-def _refuse(declared: Property, name: str, told: str) -> NoReturn:
-    raise LawViolation(_sentence(declared, name, told))
+def _refuse(declared: Property, name: str, complaint: str) -> NoReturn:
+    raise LawViolation(_sentence(declared, name, complaint))
 
 
-def _sentence(declared: Property, name: str, told: str) -> str:
-    return f"{declared!r} breaks the law {name!r}: {told}"
+def _sentence(declared: Property, name: str, complaint: str) -> str:
+    return f"{declared!r} breaks the law {name!r}: {complaint}"
 
 
 def _written(values: FloatArray) -> str:

@@ -42,16 +42,16 @@ MAX_PROGRAMMES, MAX_KNOTS_OF_PROGRAMMES, MODERATE = 8, 7, (1e-3, 1e4)
 
 
 class Offence(NamedTuple):
-    """Lines on which a law was asked, where it is broken (n_lines,), and what is wrong with one of them, in words."""
+    """Lines on which a law was tried, where they break it (n_lines,), and the complaint about a line, in words."""
 
     broken: BoolArray
     lines: FloatArray
-    told: Callable[[int], str]
+    complaint: Callable[[int], str]
 
 
 @dataclass(frozen=True)
 class Law:
-    """A statement that holds for every line, where to look if it does not, and how to ask for it."""
+    """A statement that holds for every line, where to look if it does not, and the function that tries it."""
 
     name: str
     look: str
@@ -64,11 +64,11 @@ class Law:
 def _untouched(trial: Trial) -> Iterator[Offence]:
     """No answer writes into lines, knots, weights or places."""
     for name, answer in _answers(trial.part).items():
-        given = [it.copy() for it in (trial.lines.values, trial.law.knots, trial.law.weights)]
-        before = [it.tobytes() for it in given]
+        given = [array.copy() for array in (trial.lines.values, trial.law.knots, trial.law.weights)]
+        before = [array.tobytes() for array in given]
         answer(*given)
         yield _all_lines(
-            trial, [it.tobytes() for it in given] != before, f"{name} writes into the arrays that it is given"
+            trial, [array.tobytes() for array in given] != before, f"{name} writes into the arrays that it is given"
         )
 
 
@@ -76,39 +76,43 @@ def _line_by_line(trial: Trial) -> Iterator[Offence]:
     """Repairs and envelopes return finite lines of the given shape, each made from its own line only."""
     lines, rest = trial.lines.values, (trial.law.knots, trial.law.weights)
     for name, answer in _answers(trial.part).items():
-        found = answer(lines.copy(), *rest)
-        if name in ("between", "demands") or found is None:
+        returned = answer(lines.copy(), *rest)
+        if name in ("between", "demands") or returned is None:
             continue
-        shape = np.shape(found)
+        shape = np.shape(returned)
         yield _all_lines(
             trial, shape != lines.shape, f"{name} returns shape {shape}; expected {lines.shape}, that of its lines"
         )
         if shape != lines.shape:
             continue
-        not_finite = rows(~np.isfinite(found))
-        yield Offence(not_finite, lines, say(f"{name} returns {{}}; expected finite values", found))
+        not_finite = rows(~np.isfinite(returned))
+        yield Offence(not_finite, lines, say(f"{name} returns {{}}; expected finite values", returned))
         turned = np.asarray(answer(lines[::-1].copy(), *rest))[::-1]
         with np.errstate(invalid="ignore"):
-            differs = rows(~(np.abs(turned - found) <= trial.lines.rounding[:, None])) & ~not_finite
-        yield Offence(differs, lines, say(f"{name} returns {{}} or {{}}, depending on the other lines", found, turned))
+            differs = rows(~(np.abs(turned - returned) <= trial.lines.rounding[:, None])) & ~not_finite
+        yield Offence(
+            differs, lines, say(f"{name} returns {{}} or {{}}, depending on the other lines", returned, turned)
+        )
 
 
 def _enveloped(trial: Trial) -> Iterator[Offence]:
     """An envelope is a member on its side of the line."""
     lines, projector = trial.lines, trial.projectors["sup"]
     for side, sign, where in (("upper", 1.0, "above"), ("lower", -1.0, "below")):
-        found = envelope(projector, lines.values, side)
-        if found is not None:
-            excess = largest_excess(projector, found, lines.rounding)
+        enveloped = envelope(projector, lines.values, side)
+        if enveloped is not None:
+            excess = largest_excess(projector, enveloped, lines.rounding)
             yield Offence(
-                excess > 0, lines.values, say(f"{side} is {{}}, in which the tester finds {{}}", found, excess)
+                excess > 0, lines.values, say(f"{side} is {{}}, in which the tester finds {{}}", enveloped, excess)
             )
-            wrong = rows(sign * found < sign * lines.values)
-            yield Offence(wrong, lines.values, say(f"{side} is {{}}, which is not {where} the line everywhere", found))
+            wrong = rows(sign * enveloped < sign * lines.values)
+            yield Offence(
+                wrong, lines.values, say(f"{side} is {{}}, which is not {where} the line everywhere", enveloped)
+            )
 
 
 def _tight(trial: Trial) -> Iterator[Offence]:
-    """No member on the side of an envelope is nearer: asked of lines that are cut to the side of a member."""
+    """No member on the side of an envelope is nearer; lines are tried that are cut to the side of a member."""
     n_lines, n_members = len(trial.lines.values), len(trial.members.values)
     if not n_members:
         return
@@ -116,14 +120,14 @@ def _tight(trial: Trial) -> Iterator[Offence]:
     values, z = trial.lines.values[each % n_lines], trial.members.values[each % n_members]
     size = lines_of(np.maximum(np.abs(values), np.abs(z)), trial.bound).rounding[:, None]
     for side, sign, cut in (("upper", 1.0, np.minimum(values, z)), ("lower", -1.0, np.maximum(values, z))):
-        found = envelope(trial.projectors["sup"], cut, side)
-        if found is not None:
-            farther = rows(sign * found > sign * z + size)
-            yield Offence(farther, cut, say(f"{side} is {{}}, but the member {{}} is nearer", found, z))
+        enveloped = envelope(trial.projectors["sup"], cut, side)
+        if enveloped is not None:
+            farther = rows(sign * enveloped > sign * z + size)
+            yield Offence(farther, cut, say(f"{side} is {{}}, but the member {{}} is nearer", enveloped, z))
 
 
 def _chained(trial: Trial) -> Iterator[Offence]:
-    """Of a property that chains, a line passes if its neighbouring places do: asked on the way from a member to each line."""
+    """A line of a property that chains passes if its neighbouring places do; lines from a member to each line are tried."""
     part, knots = trial.part, trial.law.knots
     if not part.is_local or knots.size < part.n_points:
         return
@@ -135,10 +139,10 @@ def _chained(trial: Trial) -> Iterator[Offence]:
         size = lines_of(line, trial.bound).rounding
         starts = range(knots.size - part.n_points + 1)
         windows = [slice(start, start + part.n_points) for start in starts]
-        neighbours = [line_excess(part, trial.law, knots[at], line[:, at], size) for at in windows]
-        found = line_excess(part, trial.law, knots, line, grown * size)
-        broken = (np.max(neighbours, axis=0) == 0) & (found > 0)
-        yield Offence(broken, line, say("neighbouring places pass, and among all places the tester finds {}", found))
+        neighbours = [line_excess(part, trial.law, knots[window], line[:, window], size) for window in windows]
+        excess = line_excess(part, trial.law, knots, line, grown * size)
+        broken = (np.max(neighbours, axis=0) == 0) & (excess > 0)
+        yield Offence(broken, line, say("neighbouring places pass, and among all places the tester finds {}", excess))
 
 
 def _answers(part: LineProperty) -> dict[str, Callable[[FloatArray, FloatArray, FloatArray], Any]]:
@@ -162,34 +166,34 @@ def _answers(part: LineProperty) -> dict[str, Callable[[FloatArray, FloatArray, 
 
 def _repaired(trial: Trial) -> Iterator[Offence]:
     for norm, values in trial.projected.items():
-        found = largest_excess(trial.projectors[norm], values, trial.lines.rounding)
-        told = f"projection={norm!r} returns {{}}, in which the tester still finds an excess of {{}}; expected none"
-        yield Offence((found > 0) & trial.claimed(values), trial.lines.values, say(told, values, found))
+        excess = largest_excess(trial.projectors[norm], values, trial.lines.rounding)
+        sentence = f"projection={norm!r} returns {{}}, in which the tester still finds an excess of {{}}; expected none"
+        yield Offence((excess > 0) & trial.claimed(values), trial.lines.values, say(sentence, values, excess))
 
 
 def _width_of_members(trial: Trial) -> Iterator[Offence]:
-    """With a tolerance only one way: what it grants is shared between demands, and may be granted for less."""
-    found = largest_excess(trial.projectors["sup"], trial.lines.values, trial.lines.rounding)
-    broken = (trial.half_width == 0) & (found > 0)
+    """The half-width is zero for members only and, where no demands share a tolerance, for all of them."""
+    excess = largest_excess(trial.projectors["sup"], trial.lines.values, trial.lines.rounding)
+    broken = (trial.half_width == 0) & (excess > 0)
     if not any(part.tol for part in trial.declared.lines):
-        broken |= (trial.half_width != 0) & (found == 0)
-    told = "the half-width is {} and the tester finds an excess of {}; expected both to be zero or neither"
-    yield Offence(broken, trial.lines.values, say(told, trial.half_width, found))
+        broken |= (trial.half_width != 0) & (excess == 0)
+    sentence = "the half-width is {} and the tester finds an excess of {}; expected both to be zero or neither"
+    yield Offence(broken, trial.lines.values, say(sentence, trial.half_width, excess))
 
 
 def _twice(trial: Trial) -> Iterator[Offence]:
     for norm, once in trial.projected.items():
         again = trial.projectors[norm].project(Lines(once, trial.lines.rounding)).values
-        told = f"projection={norm!r} returns {{}}, and {{}} when it is given that; expected no change, bit for bit"
+        sentence = f"projection={norm!r} returns {{}}, and {{}} when it is given that; expected no change, bit for bit"
         broken = differ(once, again) & trial.claimed(once)
-        yield Offence(broken, trial.lines.values, say(told, once, again))
+        yield Offence(broken, trial.lines.values, say(sentence, once, again))
 
 
 def _kept(trial: Trial) -> Iterator[Offence]:
     for norm, projector in trial.projectors.items():
         values = projector.project(trial.members).values
-        told = f"which the tester accepts, projection={norm!r} returns {{}}; expected the line itself, bit for bit"
-        yield Offence(differ(trial.members.values, values), trial.members.values, say(told, values))
+        sentence = f"which the tester accepts, projection={norm!r} returns {{}}; expected the line itself, bit for bit"
+        yield Offence(differ(trial.members.values, values), trial.members.values, say(sentence, values))
 
 
 # Nearest members ----------------------------------------------------------------------------------------------------
@@ -200,28 +204,29 @@ def _apart(trial: Trial) -> Iterator[Offence]:
     scale = np.maximum(_size(y), np.roll(_size(y), 1, axis=0))
     scale[scale == 0] = 1.0
     before, after = (
-        np.sqrt((it / scale - np.roll(it, 1, axis=0) / scale) ** 2 @ trial.law.weights) for it in (y, projected)
+        np.sqrt((values / scale - np.roll(values, 1, axis=0) / scale) ** 2 @ trial.law.weights)
+        for values in (y, projected)
     )
-    told = "and on {} least_squares returns lines that are farther apart, {} instead of {}"
-    yield Offence(after > before + TOLERANCE, y, say(told, np.roll(y, 1, axis=0), after, before))
+    sentence = "and on {} least_squares returns lines that are farther apart, {} instead of {}"
+    yield Offence(after > before + TOLERANCE, y, say(sentence, np.roll(y, 1, axis=0), after, before))
 
 
 def _nearest(trial: Trial) -> Iterator[Offence]:
     y, projected, z = trial.lines.values, trial.projected["l2"], trial.members.values
     scale = np.maximum(np.maximum(_size(y), _size(projected))[:, None], _size(z)[None])
     scale[scale == 0] = 1.0
-    moved, other = (y - projected)[:, None] / scale, z[None] / scale - projected[:, None] / scale
-    inner = (moved * other) @ trial.law.weights
+    moved, towards = (y - projected)[:, None] / scale, z[None] / scale - projected[:, None] / scale
+    inner = (moved * towards) @ trial.law.weights
     nearer = z[inner.argmax(axis=1)] if len(z) else z
-    told = "least_squares returns {}, but towards the member {} it is nearer"
-    yield Offence(rows(inner > TOLERANCE), y, say(told, projected, nearer))
+    sentence = "least_squares returns {}, but towards the member {} it is nearer"
+    yield Offence(rows(inner > TOLERANCE), y, say(sentence, projected, nearer))
 
 
 def _least_band(trial: Trial) -> Iterator[Offence]:
-    """A linear programme: the smallest ``t`` with ``|z - f| <= t`` and every demand at the knots."""
+    """A repair moves by the smallest ``t`` with ``|z - f| <= t`` and every demand at the knots, a linear programme."""
     lines, n_knots = trial.lines.values, trial.law.knots.size
     largest = np.abs(lines).max(axis=1)
-    asked = np.flatnonzero((largest > MODERATE[0]) & (largest < MODERATE[1]))[::3][:MAX_PROGRAMMES]
+    moderate = np.flatnonzero((largest > MODERATE[0]) & (largest < MODERATE[1]))[::3][:MAX_PROGRAMMES]
     coefficients, bounds = _demanded(trial.part, trial.law.knots)
     if n_knots > MAX_KNOTS_OF_PROGRAMMES or coefficients is None:
         return
@@ -229,22 +234,22 @@ def _least_band(trial: Trial) -> Iterator[Offence]:
     A = np.block([[identity, -ones], [-identity, -ones], [coefficients, np.zeros((len(coefficients), 1))]])
     moved = np.abs(trial.projected["sup"] - lines).max(axis=1)
     best = np.full(len(lines), np.inf)
-    for i in asked:
+    for i in moderate:
         solved = linprog(np.eye(n_knots + 1)[-1], A, np.concatenate([lines[i], -lines[i], bounds]), bounds=(None, None))
         best[i] = solved.fun if solved.status == 0 else np.inf
-    told = "projection='sup' moves by {}, but there is a member within {}"
-    yield Offence(moved > best + PROGRAMME_TOLERANCE * (1 + largest), lines, say(told, moved, best))
+    sentence = "projection='sup' moves by {}, but there is a member within {}"
+    yield Offence(moved > best + PROGRAMME_TOLERANCE * (1 + largest), lines, say(sentence, moved, best))
 
 
 def _demanded(part: LineProperty, knots: FloatArray) -> tuple[FloatArray | None, FloatArray]:
     """Return every inequality at the knots as a row (n_inequalities, n_knots); None where there is a choice of several."""
-    chosen = tuples(knots.size, part.n_points)
-    coefficients, bounds = part.demands(knots[chosen])
+    positions = tuples(knots.size, part.n_points)
+    coefficients, bounds = part.demands(knots[positions])
     if coefficients.shape[-2] != 1:
         return None, bounds
     rows = np.zeros((*bounds.shape[:2], knots.size))
     for k in range(part.n_points):
-        rows[np.arange(len(chosen)), :, chosen[:, k]] += coefficients[:, :, 0, k]
+        rows[np.arange(len(positions)), :, positions[:, k]] += coefficients[:, :, 0, k]
     said = np.isfinite(bounds[:, :, 0])
     return rows[said], bounds[:, :, 0][said]
 
@@ -253,15 +258,15 @@ def _demanded(part: LineProperty, knots: FloatArray) -> tuple[FloatArray | None,
 
 
 def _at_knots(trial: Trial) -> Iterator[Offence]:
-    """On a line that was not changed, where the model is kept, wider limits will do."""
+    """The limits at knots are the repaired values; on a line that was not changed, wider limits will do."""
     size = trial.lines.rounding[:, None]
     for values in trial.projected.values():
         low, high = _intervals(trial, values, trial.law.knots)
         exact = (np.abs(low - values) <= size) & (np.abs(high - values) <= size)
         around = (low <= values + size) & (values <= high + size)
         broken = rows(~np.where(differ(values, trial.lines.values)[:, None], exact, around))
-        told = "repaired to {}, between returns at the knots the limits {} and {}; expected the values there"
-        yield Offence(broken, trial.lines.values, say(told, values, low, high))
+        sentence = "repaired to {}, between returns at the knots the limits {} and {}; expected the values there"
+        yield Offence(broken, trial.lines.values, say(sentence, values, low, high))
 
 
 def _in_order(trial: Trial) -> Iterator[Offence]:
@@ -272,20 +277,20 @@ def _in_order(trial: Trial) -> Iterator[Offence]:
         low, high = _intervals(coarse, values, places)
         broken = rows(~(low <= high + coarse.lines.rounding[:, None]))
         given = f"at the knots {_written(coarse.law.knots)}, between returns at {_written(places)}"
-        told = f"repaired to {{}} {given} the limits {{}} and {{}}"
-        yield Offence(broken, trial.lines.values, say(told, values, low, high))
+        sentence = f"repaired to {{}} {given} the limits {{}} and {{}}"
+        yield Offence(broken, trial.lines.values, say(sentence, values, low, high))
 
 
 def _not_refused(trial: Trial) -> Iterator[Offence]:
-    """Of a member on all knots, given every second one, the others are allowed."""
+    """Between every second knot of a member, its values at the other knots are allowed."""
     if trial.law.knots.size < 4:
         return
     members, places = trial.exact_members.values, trial.law.knots[::2]
     low, high = _intervals(trial.coarse, members[:, 1::2], places, members[:, 1::2])
     size = trial.exact_members.rounding[:, None]
     broken = rows(~((low - size <= members[:, ::2]) & (members[:, ::2] <= high + size)))
-    told = f"which the tester accepts, between refuses values at {_written(places)}: the limits are {{}} and {{}}"
-    yield Offence(broken, members, say(told, low, high))
+    sentence = f"which the tester accepts, between refuses values at {_written(places)}: the limits are {{}} and {{}}"
+    yield Offence(broken, members, say(sentence, low, high))
 
 
 def _not_rejected(trial: Trial) -> Iterator[Offence]:
@@ -297,22 +302,22 @@ def _not_rejected(trial: Trial) -> Iterator[Offence]:
     for values in coarse.projected.values():
         changed = differ(values, coarse.lines.values)
         for k, place in enumerate(trial.law.knots[::2]):
-            low, high = (it[:, 0] for it in _intervals(coarse, values, np.array([place])))
+            low, high = (limits[:, 0] for limits in _intervals(coarse, values, np.array([place])))
             for wanted in (trial.lines.values[:, 2 * k], -far[:, 0], far[:, 0]):
                 value = np.minimum(np.maximum(wanted, low), high)
-                at = int(np.searchsorted(coarse.law.knots, place))
-                line = np.insert(values, at, value, axis=1)
-                knots = np.insert(coarse.law.knots, at, place)
+                position = int(np.searchsorted(coarse.law.knots, place))
+                line = np.insert(values, position, value, axis=1)
+                knots = np.insert(coarse.law.knots, position, place)
                 size = np.maximum(lines_of(line, trial.bound).rounding, trial.lines.rounding)
-                found = line_excess(part, trial.law, knots, line, size)
-                told = f"between allows at {place} to repair {_written(knots)} to {{}}, where the tester finds {{}}"
-                yield Offence((found > 0) & changed, trial.lines.values, say(told, line, found))
+                excess = line_excess(part, trial.law, knots, line, size)
+                sentence = f"between allows at {place} to repair {_written(knots)} to {{}}, where the tester finds {{}}"
+                yield Offence((excess > 0) & changed, trial.lines.values, say(sentence, line, excess))
 
 
 def _intervals(
     trial: Trial, repaired: FloatArray, places: FloatArray, lines: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Return what may lie at places of repaired lines, two arrays (n_lines, n_places)."""
+    """Return the limits of values at places of repaired lines, two arrays (n_lines, n_places)."""
     changed = differ(repaired, trial.lines.values if lines is None else lines)
     n, m = len(repaired), len(places)
     cells = Cells(np.tile(places, n), trial.law.knots, np.repeat(repaired, m, axis=0), np.repeat(changed, m))
@@ -320,28 +325,28 @@ def _intervals(
     return np.reshape(low, (n, m)), np.reshape(high, (n, m))
 
 
-def _all_lines(trial: Trial, broken: bool, told: str) -> Offence:
-    return Offence(np.full(len(trial.lines.values), broken), trial.lines.values, lambda _row: told)
+def _all_lines(trial: Trial, broken: bool, complaint: str) -> Offence:
+    return Offence(np.full(len(trial.lines.values), broken), trial.lines.values, lambda _row: complaint)
 
 
 def say(sentence: str, *answers: FloatArray) -> Callable[[int], str]:
-    """Return what a sentence says of one line, given arrays (n_lines, ...)."""
-    return lambda row: sentence.format(*(_written(it[row]) for it in answers))
+    """Return a function that fills a sentence with the answers on a line, given as arrays (n_lines, ...)."""
+    return lambda row: sentence.format(*(_written(answer[row]) for answer in answers))
 
 
-def differ(one: FloatArray, other: FloatArray) -> BoolArray:
-    """Whether two arrays of lines differ in any bit, (n_lines,)."""
-    bits = [np.ascontiguousarray(it).view(np.uint64) for it in (one, other)]
+def differ(left: FloatArray, right: FloatArray) -> BoolArray:
+    """Return whether two arrays of lines differ in any bit, (n_lines,)."""
+    bits = [np.ascontiguousarray(array).view(np.uint64) for array in (left, right)]
     return rows(bits[0] != bits[1])
 
 
 def rows(broken: BoolArray) -> BoolArray:
-    """Whether anything is broken on each line, (n_lines,)."""
-    return np.array([it.any() for it in broken], dtype=bool)
+    """Return whether anything is broken on each line, (n_lines,)."""
+    return np.array([line.any() for line in broken], dtype=bool)
 
 
 def _size(lines: FloatArray) -> FloatArray:
-    """Largest absolute value of each line, (n_lines, 1)."""
+    """Return the largest absolute value of each line, (n_lines, 1)."""
     largest: FloatArray = np.abs(lines).max(axis=1, keepdims=True)
     return largest
 

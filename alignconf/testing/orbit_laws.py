@@ -58,8 +58,8 @@ class OrbitTrial:
     @property
     def members(self) -> FloatArray:
         """Values that are accepted without any rounding, (n_members, n_points), among the orbits and their repairs."""
-        found = np.concatenate([self.values, *self.repaired.values()])
-        return found[self.declared.accepts(found.copy())]
+        candidates = np.concatenate([self.values, *self.repaired.values()])
+        return candidates[self.declared.accepts(candidates.copy())]
 
     @cached_property
     def inequalities(self) -> tuple[FloatArray, FloatArray]:
@@ -110,7 +110,7 @@ def try_orbits(declared: OrbitProperty, n_orbits: int, random: np.random.Generat
 
 
 def _inequalities(trial: OrbitTrial) -> Iterator[Offence]:
-    A, b = (np.asarray(it) for it in trial.declared.demands(trial.same.size))
+    A, b = (np.asarray(array) for array in trial.declared.demands(trial.same.size))
     wrong = ""
     if A.ndim != 2 or A.shape[1] != trial.same.size or b.shape != A.shape[:1]:
         wrong = f"shapes {A.shape} and {b.shape}; expected (n_demands, {trial.same.size}) and (n_demands,)"
@@ -131,22 +131,24 @@ def _untouched(trial: OrbitTrial) -> Iterator[Offence]:
 
 
 def _one_by_one(trial: OrbitTrial) -> Iterator[Offence]:
-    for norm, found in trial.repaired.items():
-        told = f"nearest returns shape {found.shape}; expected {trial.values.shape}, that of the values"
-        yield _all(trial, found.shape != trial.values.shape, told)
-        if found.shape != trial.values.shape:
+    for norm, repaired in trial.repaired.items():
+        sentence = f"nearest returns shape {repaired.shape}; expected {trial.values.shape}, that of the values"
+        yield _all(trial, repaired.shape != trial.values.shape, sentence)
+        if repaired.shape != trial.values.shape:
             return
-        yield Offence(rows(~np.isfinite(found)), trial.values, say("nearest returns {}; expected finite values", found))
+        yield Offence(
+            rows(~np.isfinite(repaired)), trial.values, say("nearest returns {}; expected finite values", repaired)
+        )
         turned = trial.nearest(trial.values[::-1], norm)[::-1]
-        size = ROUNDING * (np.abs(trial.values) + np.abs(found)).max(axis=1, keepdims=True)
-        told = "nearest returns {} or {}, depending on the other orbits"
-        yield Offence(rows(~(np.abs(turned - found) <= size)), trial.values, say(told, found, turned))
+        size = ROUNDING * (np.abs(trial.values) + np.abs(repaired)).max(axis=1, keepdims=True)
+        sentence = "nearest returns {} or {}, depending on the other orbits"
+        yield Offence(rows(~(np.abs(turned - repaired) <= size)), trial.values, say(sentence, repaired, turned))
 
 
 def _merged(trial: OrbitTrial) -> Iterator[Offence]:
-    for norm, found in trial.repaired.items():
-        told = f"nearest, norm={norm!r}, returns {{}}; expected one value for points that are the same row"
-        yield Offence(differ(found, found[:, trial.same]), trial.values, say(told, found))
+    for norm, repaired in trial.repaired.items():
+        sentence = f"nearest, norm={norm!r}, returns {{}}; expected one value for points that are the same row"
+        yield Offence(differ(repaired, repaired[:, trial.same]), trial.values, say(sentence, repaired))
 
 
 # Accepted values ----------------------------------------------------------------------------------------------------
@@ -155,10 +157,12 @@ def _merged(trial: OrbitTrial) -> Iterator[Offence]:
 def _accepted(trial: OrbitTrial) -> Iterator[Offence]:
     if not trial.declared.is_opaque and not trial.has_members:
         return
-    for norm, found in trial.repaired.items():
-        excess = trial.excess(found, trial.values)
-        told = f"nearest, norm={norm!r}, returns {{}}, in which the tester still finds an excess of {{}}; expected none"
-        yield Offence(excess > 0, trial.values, say(told, found, excess))
+    for norm, repaired in trial.repaired.items():
+        excess = trial.excess(repaired, trial.values)
+        sentence = (
+            f"nearest, norm={norm!r}, returns {{}}, in which the tester still finds an excess of {{}}; expected none"
+        )
+        yield Offence(excess > 0, trial.values, say(sentence, repaired, excess))
 
 
 def _twice(trial: OrbitTrial) -> Iterator[Offence]:
@@ -166,19 +170,19 @@ def _twice(trial: OrbitTrial) -> Iterator[Offence]:
         again = trial.nearest(once, norm)
         share = FORGIVEN if trial.declared.is_opaque else ROUNDING
         size = share * np.maximum(np.abs(once), np.abs(trial.values)).max(axis=1, keepdims=True)
-        told = f"nearest, norm={norm!r}, returns {{}}, and {{}} when it is given that; expected no change"
-        yield Offence(rows(~(np.abs(again - once) <= size)), trial.values, say(told, once, again))
+        sentence = f"nearest, norm={norm!r}, returns {{}}, and {{}} when it is given that; expected no change"
+        yield Offence(rows(~(np.abs(again - once) <= size)), trial.values, say(sentence, once, again))
 
 
 def _kept(trial: OrbitTrial) -> Iterator[Offence]:
     members = trial.members
     for norm in NORMS:
-        found = trial.nearest(members, norm)
-        told = f"which is accepted, nearest, norm={norm!r}, returns {{}}; expected the values themselves"
-        moved = differ(found, members)
+        repaired = trial.nearest(members, norm)
+        sentence = f"which is accepted, nearest, norm={norm!r}, returns {{}}; expected the values themselves"
+        moved = differ(repaired, members)
         if trial.declared.is_opaque:
-            moved = rows(~(np.abs(found - members) <= FORGIVEN * np.abs(members).max(axis=1, keepdims=True)))
-        yield Offence(moved, members, say(told, found))
+            moved = rows(~(np.abs(repaired - members) <= FORGIVEN * np.abs(members).max(axis=1, keepdims=True)))
+        yield Offence(moved, members, say(sentence, repaired))
 
 
 # Nearest of all -----------------------------------------------------------------------------------------------------
@@ -193,31 +197,35 @@ def _nearest(trial: OrbitTrial) -> Iterator[Offence]:
     scale = np.maximum(_size(y, projected)[:, None], _size(z)[None])
     moved = (y - projected)[:, None] / scale
     inner = (moved * (z[None] / scale - projected[:, None] / scale))[..., points].sum(axis=-1)
-    told = "nearest, norm='l2', returns {}, but towards the accepted values {} it is nearer"
-    yield Offence(rows(inner > TOLERANCE), y, say(told, projected, z[inner.argmax(axis=1)]))
+    sentence = "nearest, norm='l2', returns {}, but towards the accepted values {} it is nearer"
+    yield Offence(rows(inner > TOLERANCE), y, say(sentence, projected, z[inner.argmax(axis=1)]))
 
 
 def _apart(trial: OrbitTrial) -> Iterator[Offence]:
     points = np.unique(trial.same)
     y, projected = trial.values[:, points], trial.repaired["l2"][:, points]
     scale = np.maximum(_size(y, projected), np.roll(_size(y, projected), 1, axis=0))
-    before, after = (np.linalg.norm(it / scale - np.roll(it, 1, axis=0) / scale, axis=1) for it in (y, projected))
-    told = "and on {} nearest, norm='l2', returns values that are farther apart, {} instead of {}"
-    yield Offence(after > before + TOLERANCE, trial.values, say(told, np.roll(trial.values, 1, axis=0), after, before))
+    before, after = (
+        np.linalg.norm(values / scale - np.roll(values, 1, axis=0) / scale, axis=1) for values in (y, projected)
+    )
+    sentence = "and on {} nearest, norm='l2', returns values that are farther apart, {} instead of {}"
+    yield Offence(
+        after > before + TOLERANCE, trial.values, say(sentence, np.roll(trial.values, 1, axis=0), after, before)
+    )
 
 
 def _least_band(trial: OrbitTrial) -> Iterator[Offence]:
-    """Against a linear programme, where all points are distinct and the values of moderate size."""
+    """A repair moves by no more than a linear programme; tried where points are distinct and values of moderate size."""
     A, b = trial.inequalities
     if not b.size or not trial.has_members or np.unique(trial.same).size < trial.same.size:
         return
-    asked = np.flatnonzero(_moderate(trial.values))[:MAX_PROGRAMMES]
+    moderate = np.flatnonzero(_moderate(trial.values))[:MAX_PROGRAMMES]
     moved = np.abs(trial.repaired["sup"] - trial.values).max(axis=1)
     least = np.full(len(moved), np.inf)
-    least[asked] = np.abs(polyhedron_midpoint(trial.values[asked], A, b) - trial.values[asked]).max(axis=1)
-    told = "nearest, norm='sup', moves by {}, but there are accepted values within {}"
+    least[moderate] = np.abs(polyhedron_midpoint(trial.values[moderate], A, b) - trial.values[moderate]).max(axis=1)
+    sentence = "nearest, norm='sup', moves by {}, but there are accepted values within {}"
     wider = moved > least + FORGIVEN * (1 + np.abs(trial.values).max(axis=1))
-    yield Offence(wider, trial.values, say(told, moved, least))
+    yield Offence(wider, trial.values, say(sentence, moved, least))
 
 
 def _moderate(values: FloatArray) -> BoolArray:
@@ -226,13 +234,13 @@ def _moderate(values: FloatArray) -> BoolArray:
 
 
 def _size(*arrays: FloatArray) -> FloatArray:
-    """Largest absolute value of each orbit, (n_orbits, 1), 1 where all are zero."""
-    largest: FloatArray = np.max([np.abs(it).max(axis=1, keepdims=True) for it in arrays], axis=0)
+    """Return the largest absolute value of each orbit, (n_orbits, 1), 1 where all are zero."""
+    largest: FloatArray = np.max([np.abs(array).max(axis=1, keepdims=True) for array in arrays], axis=0)
     return np.where(largest > 0, largest, 1.0)
 
 
-def _all(trial: OrbitTrial, broken: bool, told: str) -> Offence:
-    return Offence(np.full(len(trial.values), broken), trial.values, lambda _row: told)
+def _all(trial: OrbitTrial, broken: bool, complaint: str) -> Offence:
+    return Offence(np.full(len(trial.values), broken), trial.values, lambda _row: complaint)
 
 
 OPAQUE = (

@@ -63,13 +63,15 @@ class Trial:
 
     @cached_property
     def members(self) -> Lines:
-        """What the tester accepts without any tolerance among the lines, their repairs and their envelopes."""
+        """The lines, repairs and envelopes that the tester accepts without any tolerance."""
         projector, values = self.projectors["sup"], self.lines.values
         enveloped = [envelope(projector, values, side) for side in ("upper", "lower")]
-        found = np.concatenate([values, *self.projected.values(), *(it for it in enveloped if it is not None)])
-        candidates = lines_of(found, self.bound)
-        accepted = largest_excess(_without_tolerance(projector), found, candidates.rounding / 16) == 0
-        return Lines(found[accepted], candidates.rounding[accepted])
+        candidate_values = np.concatenate(
+            [values, *self.projected.values(), *(lines for lines in enveloped if lines is not None)]
+        )
+        candidates = lines_of(candidate_values, self.bound)
+        accepted = largest_excess(_without_tolerance(projector), candidate_values, candidates.rounding / 16) == 0
+        return Lines(candidate_values[accepted], candidates.rounding[accepted])
 
     @cached_property
     def exact_members(self) -> Lines:
@@ -99,7 +101,7 @@ class Trial:
     def tried_at(self) -> str:
         """The knots and weights, in words."""
         laws = self.projectors["sup"].laws
-        knots, weights = (" and ".join(str(it.tolist()) for it in each) for each in (
+        knots, weights = (" and ".join(str(array.tolist()) for array in each) for each in (
             [law.knots for law in laws], [law.weights.round(3) for law in laws]
         ))  # fmt: skip
         return f"at the knots {knots} with the weights {weights}"
@@ -116,7 +118,7 @@ class Trial:
         return self.projectors["sup"].laws[0]
 
     def claimed(self, values: FloatArray) -> BoolArray:
-        """Whether the repair of a line into ``values`` is claimed to be a member, (n_lines,).
+        """Return whether the repair of a line into ``values`` is claimed to be a member, (n_lines,).
 
         Always, but for conjunctions with demands on more than two points: their repairs need not be members, and say so.
         """
@@ -127,15 +129,15 @@ class Trial:
 
 def try_at(declared: Property, knots: Sequence[FloatArray], n_lines: int, random: np.random.Generator) -> Trial:
     """Return a trial of a property at the knots of each of its features."""
-    return _trial(declared, knots, draw(tuple(len(it) for it in knots), n_lines, random))
+    return _trial(declared, knots, draw(tuple(len(places) for places in knots), n_lines, random))
 
 
 def projector_at(declared: Property, knots: Sequence[FloatArray], norm: str, random: np.random.Generator) -> Projector:
-    """Return how lines with given knots along each feature of a property are repaired, under laws of unequal weights."""
+    """Return the projector of lines with given knots along each feature of a property, under laws of unequal weights."""
     features = list(dict.fromkeys(part.feature for part in declared.lines))
     laws = tuple(_law_at(feature, places, random) for feature, places in zip(features, knots, strict=True))
-    at = [features.index(part.feature) for part in declared.lines]
-    return Projector(laws, tuple(Part(part, i, laws[i]) for part, i in zip(declared.lines, at, strict=True)), norm)
+    axes = [features.index(part.feature) for part in declared.lines]
+    return Projector(laws, tuple(Part(part, i, laws[i]) for part, i in zip(declared.lines, axes, strict=True)), norm)
 
 
 def _law_at(feature: Feature, knots: FloatArray, random: np.random.Generator) -> ReferenceLaw:
@@ -172,10 +174,10 @@ def largest_excess(projector: Projector, values: FloatArray, rounding: FloatArra
     for part in projector.parts:
         moved = np.moveaxis(values, 1 + part.axis, -1)
         each = moved.reshape(-1, moved.shape[-1])
-        found = line_excess(
+        excesses = line_excess(
             part.declared, part.law, part.law.knots, each, np.repeat(rounding, len(each) // len(values))
         )
-        worst = np.maximum(worst, found.reshape(len(values), -1).max(axis=1))
+        worst = np.maximum(worst, excesses.reshape(len(values), -1).max(axis=1))
     return worst
 
 
@@ -183,9 +185,11 @@ def line_excess(
     part: LineProperty, law: ReferenceLaw, knots: FloatArray, lines: FloatArray, rounding: FloatArray
 ) -> FloatArray:
     """Return the largest excess of all queries at some places, equal points included, on lines there: (n_lines,)."""
-    chosen = tuples(len(knots), part.n_points)
-    found: FloatArray = excess(LineQueries(part, law, knots[chosen][None]), lines[:, chosen], rounding).max(axis=1)
-    return found
+    positions = tuples(len(knots), part.n_points)
+    largest: FloatArray = excess(LineQueries(part, law, knots[positions][None]), lines[:, positions], rounding).max(
+        axis=1
+    )
+    return largest
 
 
 def _trial(declared: Property, knots: Sequence[FloatArray], values: FloatArray) -> Trial:
@@ -221,14 +225,14 @@ def _largest_bound(projector: Projector) -> float:
 def draw(shape: tuple[int, ...], n_lines: int, random: np.random.Generator) -> FloatArray:
     """Return lines of every kind in equal numbers; far from the subnormal numbers, which have no relative rounding."""
     each = (-(-n_lines // 6), *shape)
-    one = (each[0], *(1,) * len(shape))
+    one_per_line = (each[0], *(1,) * len(shape))
     spikes = np.zeros(each)
     flat = spikes.reshape(each[0], -1)
     flat[np.arange(each[0]), random.integers(flat.shape[1], size=each[0])] = 1e6 * random.choice([-1, 1], each[0])
     kinds = [
-        random.normal(size=each) * 10.0 ** random.integers(-2, 3, one),
+        random.normal(size=each) * 10.0 ** random.integers(-2, 3, one_per_line),
         random.integers(-3, 4, each).astype(np.float64),
-        np.broadcast_to(random.integers(-9, 10, one) / 4, each),
+        np.broadcast_to(random.integers(-9, 10, one_per_line) / 4, each),
         1e300 * random.normal(size=each),
         1e-300 * random.integers(-999, 1000, each),
         spikes + random.integers(0, 3, each),

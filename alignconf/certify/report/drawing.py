@@ -86,10 +86,10 @@ def draw_line(line: PicturedLine, ax: Axes) -> None:
         ax.plot(places, line.projection, color=PROJECTION, lw=1.1, ls="--", label="projection (full strength)", **full)
         ax.plot(places, line.delivered, color=DELIVERED, lw=2.6, label="delivered", zorder=3, **dots)
     if line.marked:
-        at, values = zip(*line.marked, strict=True)
-        ax.plot(at, values, "D", color=DELIVERED, markersize=5.5, zorder=5, label="worst query")
-    if np.isfinite(line.own):
-        ax.axvline(line.own, color=MUTED, lw=0.9, ls=":", zorder=0, label="this row")
+        marked_places, values = zip(*line.marked, strict=True)
+        ax.plot(marked_places, values, "D", color=DELIVERED, markersize=5.5, zorder=5, label="worst query")
+    if np.isfinite(line.row_place):
+        ax.axvline(line.row_place, color=MUTED, lw=0.9, ls=":", zorder=0, label="this row")
     if line.categories:
         category_ticks(ax, line.categories)
     else:
@@ -102,15 +102,15 @@ def draw_line(line: PicturedLine, ax: Axes) -> None:
 
 def draw_rates(rows: Sequence[RateRow], ax: Axes) -> None:
     """Draw violation rates with their intervals, one below the other, and the rates that they should keep to."""
-    for at, row in enumerate(rows):
+    for position, row in enumerate(rows):
         low, high = row.violations.interval
         color = DELIVERED if row.max_rate is not None else MODEL
-        label = f"seen, with {printed.level(row.violations.confidence)} interval" if at == 0 else None
-        ax.plot([100 * low, 100 * high], [at, at], color=color, lw=2.4, solid_capstyle="butt", label=label)
-        ax.plot(100 * row.violations.rate, at, "o", color=color, markersize=6)
+        label = f"seen, with {printed.level(row.violations.confidence)} interval" if position == 0 else None
+        ax.plot([100 * low, 100 * high], [position, position], color=color, lw=2.4, solid_capstyle="butt", label=label)
+        ax.plot(100 * row.violations.rate, position, "o", color=color, markersize=6)
         if row.max_rate is not None:
-            first = all(one.max_rate is None for one in rows[:at])
-            ax.plot([100 * row.max_rate] * 2, [at - 0.32, at + 0.32], color=LIMIT, lw=2, ls=(0, (2, 1)),
+            first = all(earlier.max_rate is None for earlier in rows[:position])
+            ax.plot([100 * row.max_rate] * 2, [position - 0.32, position + 0.32], color=LIMIT, lw=2, ls=(0, (2, 1)),
                     label="should keep to" if first else None)  # fmt: skip
     ax.set_yticks(range(len(rows)), [_wrapped(row.name, 26) for row in rows])
     ax.set_ylim(len(rows) - 0.4, -0.6)

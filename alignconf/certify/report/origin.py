@@ -24,12 +24,12 @@ def model_in_words(model: Any) -> str:
 
 
 def versions(model: Any) -> tuple[tuple[str, str], ...]:
-    """Return the versions of Python, of the libraries, and of that which the model's class is from."""
+    """Return the versions of Python, of the libraries, and of the package that the model's class is from."""
     inner = getattr(model, "estimator", model)
-    own = {type(one).__module__.split(".")[0] for one in (model, inner)}
-    found = [("Python", platform.python_version())]
-    for name in dict.fromkeys((*LIBRARIES, *sorted(own))):
+    packages = {type(estimator).__module__.split(".")[0] for estimator in (model, inner)}
+    pairs = [("Python", platform.python_version())]
+    for name in dict.fromkeys((*LIBRARIES, *sorted(packages))):
         version = getattr(sys.modules.get(name), "__version__", None)
         if isinstance(version, str):
-            found.append((name if name != "sklearn" else "scikit-learn", version))
-    return tuple(found)
+            pairs.append((name if name != "sklearn" else "scikit-learn", version))
+    return tuple(pairs)

@@ -43,7 +43,7 @@ class PicturedLine:
         Increasing.
     categories : tuple of str
         The names of the places 0, 1, ... of an ordered category; empty for a number.
-    own : float
+    row_place : float
         The row's own place.
     model : tuple of float
         ``f``.
@@ -62,7 +62,7 @@ class PicturedLine:
     subject: str
     places: tuple[float, ...]
     categories: tuple[str, ...]
-    own: float
+    row_place: float
     model: tuple[float, ...]
     projection: tuple[float, ...] = ()
     delivered: tuple[float, ...] = ()
@@ -111,9 +111,9 @@ def of_alignment(
     places = _places(law, n_points)
     sites = _moved(table, row, law, places)
     laws = () if alignment.grid is None else alignment.projector.laws
-    if any(one is law for one in laws):
+    if any(axis_law is law for axis_law in laws):
         single = tables.take(table, np.array([row]))
-        f, g = alignment.along(single, [one is law for one in laws].index(True), places)
+        f, g = alignment.along(single, [axis_law is law for axis_law in laws].index(True), places)
     else:
         f, g = alignment.predict(sites)
     half_width = float(half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[row])
@@ -136,19 +136,19 @@ def of_alignment(
 def lines_of_model(
     model: Model,
     table: Table,
-    asked: Sequence[PartQueries],
+    queries: Sequence[PartQueries],
     values: Sequence[FloatArray],
     sizes: FloatArray,
     numbers: IntArray,
 ) -> tuple[PicturedLine, ...]:
-    """Return, for each feature with a line, that of the row that is violated most there; features never violated have none.
+    """Return, for each feature with a line, the line of the most violated row; features never violated have none.
 
     The points of the most violated query are marked.
 
     Parameters
     ----------
     model, table
-    asked : sequence of PartQueries, n_parts of them
+    queries : sequence of PartQueries, n_parts of them
     values : for each part (n_samples, n_queries, n_points)
     sizes : (n_samples, n_parts)
         Of the violations of each part's first query.
@@ -156,9 +156,9 @@ def lines_of_model(
         Positions of the rows in the users' table.
     """
     lines = []
-    for row, part, law in _worst_rows(asked, sizes):
+    for row, part, law in _worst_rows(queries, sizes):
         if sizes[row, part] > 0:
-            marked = _marked(asked[part], values[part], row)
+            marked = _marked(queries[part], values[part], row)
             line = replace(of_model(model, table, row, law), row=int(numbers[row]), marked=marked)
             lines.append(line)
     return tuple(lines)
@@ -167,42 +167,42 @@ def lines_of_model(
 def lines_of_alignment(
     alignment: Alignment, half_widths: float | FloatArray, table: Table, sizes: FloatArray, numbers: IntArray
 ) -> tuple[PicturedLine, ...]:
-    """Return, for each feature with a line, that of the row that the model violates most there, before and after."""
+    """Return, for each feature with a line, the line of the row that the model violates most there, before and after."""
     return tuple(
         replace(of_alignment(alignment, half_widths, table, row, law), row=int(numbers[row]))
         for row, _, law in _worst_rows(alignment.part_queries, sizes)
     )
 
 
-def _worst_rows(asked: Sequence[PartQueries], sizes: FloatArray) -> list[tuple[int, int, ReferenceLaw]]:
+def _worst_rows(queries: Sequence[PartQueries], sizes: FloatArray) -> list[tuple[int, int, ReferenceLaw]]:
     """Return for each axis, at most :data:`MAX_LINES` of them, the most violated row and part, and the law."""
     parts: dict[Any, list[int]] = {}
     laws: dict[Any, ReferenceLaw] = {}
-    for part, one in enumerate(asked):
-        for law in one.drawn_from:
+    for part, of_part in enumerate(queries):
+        for law in of_part.drawn_from:
             parts.setdefault(law.axis.key, []).append(part)
             laws.setdefault(law.axis.key, law)
-    found = []
+    worst = []
     for key in list(parts)[:MAX_LINES]:
         row, column = np.unravel_index(int(sizes[:, parts[key]].argmax()), (len(sizes), len(parts[key])))
-        found.append((int(row), parts[key][int(column)], laws[key]))
-    return found
+        worst.append((int(row), parts[key][int(column)], laws[key]))
+    return worst
 
 
-def _marked(asked: PartQueries, values: FloatArray, row: int) -> tuple[tuple[float, float], ...]:
+def _marked(queries: PartQueries, values: FloatArray, row: int) -> tuple[tuple[float, float], ...]:
     """Return the points of a row's first query with the values there, if they lie on a line."""
-    if len(asked.drawn_from) > 1:
+    if len(queries.drawn_from) > 1:
         return ()
-    points = asked.rows(slice(row, row + 1)).points_of_worst(values[row][None])
-    places, answers = asked.coordinates[row, 0, points, 0], values[row, 0, points]
+    points = queries.rows(slice(row, row + 1)).points_of_worst(values[row][None])
+    places, answers = queries.coordinates[row, 0, points, 0], values[row, 0, points]
     return tuple(zip(places.tolist(), answers.tolist(), strict=True))
 
 
 def _places(law: ReferenceLaw, n_points: int) -> FloatArray:
-    """Return quantiles of the reference law, and the knots where they are not many: those of trees can be thousands."""
-    chosen = weighted_quantiles(law.places, law.counts, np.linspace(0, 1, n_points))
+    """Return quantiles of the reference law, and its knots unless they are many: those of trees can be thousands."""
+    quantiles = weighted_quantiles(law.places, law.counts, np.linspace(0, 1, n_points))
     knots = law.knots if law.knots.size <= 2 * n_points else law.knots[:0]
-    return np.unique(np.concatenate([knots[(knots >= law.places[0]) & (knots <= law.places[-1])], chosen]))
+    return np.unique(np.concatenate([knots[(knots >= law.places[0]) & (knots <= law.places[-1])], quantiles]))
 
 
 def _moved(table: Table, row: int, law: ReferenceLaw, places: FloatArray) -> Table:
@@ -219,5 +219,5 @@ def _frame(table: Table, row: int, law: ReferenceLaw, places: FloatArray) -> dic
         "label": f"{law.axis.label} ({unit})" if unit else law.axis.label,
         "places": tuple(places.tolist()),
         "categories": tuple(map(str, law.axis.order or ())),
-        "own": float(law.axis.places(single)[0]),
+        "row_place": float(law.axis.places(single)[0]),
     }

@@ -84,12 +84,12 @@ def certificate_page(certificate: Any, max_rate: float | None = None) -> Page:
 
 
 def audit_rates(audit: Any, max_rate: float | None) -> list[RateRow]:
-    """Return the rate of an audit, with the one that is tolerated."""
+    """Return the rate of an audit, with the tolerated rate."""
     return [RateRow("the model", audit.violations, max_rate)]
 
 
 def certificate_rates(certificate: Any, max_rate: float | None = None) -> list[RateRow]:
-    """Return all rates of a certificate, with those to keep to: a tolerated one, or what was calibrated with confidence.
+    """Return all rates of a certificate, with their limits: a tolerated rate, or the one calibrated with confidence.
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ def certificate_rates(certificate: Any, max_rate: float | None = None) -> list[R
         RateRow("at full strength", certificate.full_strength),
     ]
     promised = certificate.promised_separately or (None,) * len(certificate.separately)
-    found = zip(certificate.separately, promised, strict=True)
-    return rates + [RateRow(f"delivered, {what}", rate, alpha) for (what, rate), alpha in found]
+    separately = zip(certificate.separately, promised, strict=True)
+    return rates + [RateRow(f"delivered, {what}", rate, alpha) for (what, rate), alpha in separately]
 
 
 def _verdicts(certificate: Any, rates: Sequence[RateRow], max_rate: float | None) -> dict[str, Verdict]:
@@ -122,9 +122,9 @@ def _pictures(rates: Sequence[RateRow], lines: Sequence[PicturedLine], caption: 
     words = "Violation rates with their intervals; the table below has the numbers."
     pictures = [Picture(inline_svg(partial(draw_rates, drawn), "rates", words, size=size), words)]
     for number, line in enumerate(lines):
-        told = caption.format(row=line.row)
-        svg = inline_svg(partial(draw_line, line), f"line{number}", f"{told} Along it varies {line.label}.")
-        pictures.append(Picture(svg, told))
+        sentence = caption.format(row=line.row)
+        svg = inline_svg(partial(draw_line, line), f"line{number}", f"{sentence} Along it varies {line.label}.")
+        pictures.append(Picture(svg, sentence))
     return pictures
 
 
@@ -132,11 +132,19 @@ def rates_table(rows: Sequence[RateRow]) -> FigureTable:
     """Return rates as a table, with their bounds."""
     cells = []
     for row in rows:
-        found = row.violations
-        verdict = "" if row.max_rate is None else f"{printed.level(row.max_rate)}: {Verdict(found, row.max_rate).word}"
-        seen = f"{found.n_rejected} of {found.n_queries}"
+        violations = row.violations
+        verdict = (
+            "" if row.max_rate is None else f"{printed.level(row.max_rate)}: {Verdict(violations, row.max_rate).word}"
+        )
+        seen = f"{violations.n_rejected} of {violations.n_queries}"
         cells.append(
-            (row.name, seen, str(found), printed.percent(found.upper_bound, ROUND_CEILING), verdict or "\N{EN DASH}")
+            (
+                row.name,
+                seen,
+                str(violations),
+                printed.percent(violations.upper_bound, ROUND_CEILING),
+                verdict or "\N{EN DASH}",
+            )
         )
     confidence = rows[0].violations.confidence
     return FigureTable(
@@ -151,12 +159,12 @@ def _witnesses(title: str, function: str, witnesses: Sequence[Witness]) -> list[
     if not witnesses:
         return []
     rows = []
-    for one in witnesses:
-        points = zip(one.points, one.predictions, strict=True)
-        where = "" if one.feature is None else f"{one.feature} = "
-        told = tuple(f"{where}{point}: {prediction:.6g}" for point, prediction in points)
-        size = "not accepted" if one.excess is None else f"{one.excess:.6g}"
-        rows.append((str(one.row), one.property, told, size))
+    for witness in witnesses:
+        points = zip(witness.points, witness.predictions, strict=True)
+        where = "" if witness.feature is None else f"{witness.feature} = "
+        lines = tuple(f"{where}{point}: {prediction:.6g}" for point, prediction in points)
+        size = "not accepted" if witness.excess is None else f"{witness.excess:.6g}"
+        rows.append((str(witness.row), witness.property, lines, size))
     return [
         FigureTable(
             title=title,
