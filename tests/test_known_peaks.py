@@ -20,7 +20,7 @@ from xgboost import XGBRegressor
 from alignconf import AlignedRegressor, check
 from alignconf.contract.property import LineProperty
 from alignconf.errors import DefectError
-from alignconf.lines.ensemble import _largest_rounded_to
+from alignconf.lines.single_precision import largest_rounded_to
 from alignconf.properties import AllOf, Bounded, Decreasing, Increasing, Invariant, LinearProperty, Unimodal
 
 RANDOM = np.random.default_rng(3)
@@ -159,7 +159,7 @@ def test_pieces_end_at_the_last_number_that_single_precision_rounds_down() -> No
     thresholds = np.unique(
         np.concatenate([some, np.array([0, 1, -1, largest, -largest, smallest, -smallest], np.float32)])
     )
-    ends = _largest_rounded_to(thresholds.astype(np.float64))
+    ends = largest_rounded_to(thresholds.astype(np.float64))
     with np.errstate(over="ignore"):
         assert (ends.astype(np.float32) <= thresholds).all()
         assert (np.nextafter(ends, np.inf).astype(np.float32) > thresholds).all()

@@ -66,7 +66,7 @@ WORK: dict[str, Callable[[bool], Any]] = {
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many blocks of few rows, so that there is something to count."""
-    monkeypatch.setattr(evaluation, "BLOCK_ROWS", 2000)
+    monkeypatch.setattr("alignconf.tables.blocks.BLOCK_ROWS", 2000)
 
 
 @pytest.mark.parametrize("name", WORK)
