@@ -27,7 +27,7 @@ from alignconf.errors import (
 )
 from alignconf.estimators.classifier import AlignedClassifier, ClassFunction
 from alignconf.estimators.regressor import AlignedRegressor
-from alignconf.losses.bounded import BoundedLoss
+from alignconf.losses.bounded_loss import BoundedLoss
 from alignconf.losses.magnitude import Magnitude
 
 __version__ = "0.1.0"

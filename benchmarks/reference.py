@@ -27,9 +27,9 @@ from tqdm import tqdm
 
 from alignconf import AlignedClassifier, AlignedRegressor
 from alignconf.contract.property import Declaration
-from alignconf.projectors.grid import GridRepair
-from alignconf.projectors.projection import Projector
-from alignconf.projectors.tree import TreeRepair
+from alignconf.projectors.grid import GridProjector
+from alignconf.projectors.line_projection import LineProjection
+from alignconf.projectors.tree import TreeProjector
 from benchmarks.declarations import SHAPES
 from benchmarks.problems import PROBLEMS, Problem, Rows, load, read
 from benchmarks.tables import markdown, write_json
@@ -220,7 +220,7 @@ def _xgboost(seed: int, train: Rows, *, is_classifier: bool) -> Any:
 def with_equal_weights(aligned: Any) -> Any:
     """Return a copy of an aligned model whose projections weigh all pieces, or all knots, the same."""
 
-    def equal(projector: Projector) -> Projector:
+    def equal(projector: LineProjection) -> LineProjection:
         laws = tuple(replace(law, weights=np.full(law.knots.size, 1 / law.knots.size)) for law in projector.laws)
         parts = tuple(replace(part, law=laws[part.axis]) for part in projector.parts)
         return replace(projector, laws=laws, parts=parts)
@@ -228,9 +228,9 @@ def with_equal_weights(aligned: Any) -> Any:
     repairs = []
     for repair in aligned.alignment_.repairs:
         changed = repair
-        if isinstance(repair, GridRepair):
+        if isinstance(repair, GridProjector):
             changed = replace(repair, projector=equal(repair.projector))
-        if isinstance(changed, TreeRepair):
+        if isinstance(changed, TreeProjector):
             changed = replace(changed, steps=equal(changed.steps))
         repairs.append(changed)
     other = copy(aligned)

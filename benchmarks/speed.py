@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from alignconf import AlignedRegressor
 from alignconf.lines.ensemble import Ensemble, TreeLines
 from alignconf.lines.trees import read_ensemble
-from alignconf.projectors.tree import TreeRepair, WalkedGridRepair
+from alignconf.projectors.tree import TreeProjector, WalkedGridProjector
 from benchmarks.tables import markdown, write_json
 
 __all__ = ["fresh_processes", "ratios", "run", "scaling"]
@@ -112,9 +112,9 @@ def ratios(
                 for it in (model, Hidden(model))
             )
             repair, ensemble = aligned.alignment_.repairs[0], read_ensemble(model)
-            assert isinstance(repair, (TreeRepair, WalkedGridRepair))
+            assert isinstance(repair, (TreeProjector, WalkedGridProjector))
             assert isinstance(ensemble, Ensemble)
-            lines = repair.tree_lines if isinstance(repair, TreeRepair) else repair.walked
+            lines = repair.tree_lines if isinstance(repair, TreeProjector) else repair.walked
             assert isinstance(lines, TreeLines)
             n_pieces = ensemble.pieces(0).size + 1
             own = lines.piece_of(X[:, :1])

@@ -10,7 +10,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from alignconf import AlignedRegressor, InputError
 from alignconf.lines.axis import Axis
-from alignconf.projectors.anchored import AnchoredRepair, _midway
+from alignconf.projectors.anchored import AnchoredProjector, _midway
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_rows
 
@@ -33,8 +33,8 @@ WAVE = Given(lambda it: it @ [1.0, -1, 0.5, 1, 2] + 0.4 * np.sin(9 * it).sum(axi
 OBEYS = Given(lambda it: it[:, 0] ** 2 - it[:, 1] + it[:, 3] * it[:, 0] + np.sin(5 * it[:, 4]))
 
 
-def fitted(model, n_anchors: int = 20) -> AnchoredRepair:
-    return AnchoredRepair(AXES, SIGNS, n_anchors).fitted(model, check_rows(X))
+def fitted(model, n_anchors: int = 20) -> AnchoredProjector:
+    return AnchoredProjector(AXES, SIGNS, n_anchors).fitted(model, check_rows(X))
 
 
 def comes_before(one, other) -> bool:
@@ -137,13 +137,13 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match=r"write 'monotone' for the library's own"):
         AlignedRegressor(WAVE, {0: 1}, surrogate="monoton", confidence=None).calibrate(X)
     with pytest.raises(InputError, match=r"call fitted\(function, reference\) first"):
-        AnchoredRepair(AXES, SIGNS, 3).apply(WAVE, check_rows(X), X[:, 0])
+        AnchoredProjector(AXES, SIGNS, 3).apply(WAVE, check_rows(X), X[:, 0])
     gaps = X.copy()
     gaps[::2, 0] = gaps[1::2, 1] = np.nan
     with pytest.raises(
         InputError, match=r"none of the 300 reference rows has all of the constrained features 0, 1, 2, 3;"
     ):
-        AnchoredRepair(AXES, SIGNS, 3).fitted(WAVE, check_rows(gaps))
+        AnchoredProjector(AXES, SIGNS, 3).fitted(WAVE, check_rows(gaps))
 
 
 def test_a_users_own_surrogate_is_taken_as_it_is() -> None:

@@ -17,7 +17,7 @@ from alignconf.projectors.answers import Answers
 from alignconf.projectors.band import Scale, clip_to_band
 from alignconf.properties import AllOf, Bounded, Concave, Increasing, LinearProperty, Rule
 from alignconf.queries.along_line import LineQueries
-from alignconf.queries.orbit import OrbitQueries
+from alignconf.queries.on_orbit import OrbitQueries
 
 LAW = ReferenceLaw.from_table(Axis("a", 0, None), np.linspace(0, 1, 11)[:, None], 11)
 RAYS = pytest.mark.parametrize("ray", [(1.0, 1.0), (1.0, 0.3), (2.0, 5.0)], ids=str)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alignconf.contract.property import DECLARATIONS, LineProperty
-from alignconf.deployment.search.enumeration import _line_of
+from alignconf.deployment.search.all_cells import _line_of
 from alignconf.errors import LawViolation
 from alignconf.properties import (
     Concave,
@@ -269,7 +269,7 @@ def test_a_true_declaration_is_kept_at_given_knots() -> None:
 def test_a_tolerance_is_granted_only_where_the_size_of_demands_is_declared() -> None:
     from alignconf.lines.axis import Axis
     from alignconf.lines.reference_law import ReferenceLaw
-    from alignconf.projectors.projection import Part
+    from alignconf.projectors.line_projection import Part
 
     law = ReferenceLaw.from_table(Axis(0, 0, None), np.arange(10.0)[:, None], 5)
     assert Part(Increasing(0, tol=0.3), 0, law).slack == 0.15

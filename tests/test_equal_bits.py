@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator
 
 from alignconf import AlignedClassifier, AlignedRegressor, InputError
 from alignconf.kernels.sums import inner, products, total
-from alignconf.losses.bounded import BoundedLoss
+from alignconf.losses.bounded_loss import BoundedLoss
 from alignconf.losses.magnitude import Magnitude
 from alignconf.properties import Concave, DiminishingReturns, Increasing, Invariant, LinearProperty
 from alignconf.queries.query_laws import QUERY_LAWS, check_query_law

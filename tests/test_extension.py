@@ -18,8 +18,8 @@ from alignconf.losses.critical_half_width import delivered
 from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.band import clip_to_band
 from alignconf.projectors.extension import extend
+from alignconf.projectors.line_projection import Projection
 from alignconf.projectors.preparation import prepare
-from alignconf.projectors.projection import Projection
 from alignconf.properties import AllOf, Decreasing, Increasing
 from alignconf.queries.row_draws import RowDraws
 

@@ -21,7 +21,7 @@ from scipy.optimize import linprog
 import alignconf.properties
 from alignconf.contract.property import Cells, LineProperty, Property
 from alignconf.lines.evaluation import Lines
-from alignconf.projectors.projection import Projector
+from alignconf.projectors.line_projection import LineProjection
 from alignconf.properties import AllOf, Decreasing, Increasing, Unimodal
 from alignconf.queries.along_line import LineQueries
 from alignconf.testing.trials import envelope, largest_excess, lines_of, projector_at
@@ -52,7 +52,7 @@ elements = st.one_of(
 )
 
 
-def projector_of(declared: Property, norm: str) -> Projector:
+def projector_of(declared: Property, norm: str) -> LineProjection:
     """How grids with the knots 0, 1, ... are repaired under laws of unequal weights."""
     shape = SHAPES[len({part.feature for part in declared.parts})]
     return projector_at(declared, [np.arange(float(size)) for size in shape], norm, np.random.default_rng(len(shape)))
@@ -64,7 +64,7 @@ def draw_values(data: st.DataObject, declared: Property) -> np.ndarray:
     return data.draw(scales) * data.draw(arrays(np.float64, (2, *shape), elements=elements))
 
 
-def some_member(projector: Projector, values: np.ndarray, data: st.DataObject) -> np.ndarray:
+def some_member(projector: LineProjection, values: np.ndarray, data: st.DataObject) -> np.ndarray:
     """A member made from the values: an envelope, exact up to the rounding of sums."""
     found = [envelope(projector, values, name) for name in ("upper", "lower")]
     return data.draw(st.sampled_from([it for it in found if it is not None]))

@@ -16,7 +16,7 @@ from sklearn.tree import DecisionTreeRegressor
 from alignconf import AlignedClassifier, AlignedRegressor
 from alignconf.deployment.monitoring.monitor import Monitor
 from alignconf.errors import CalibrationError, InputError
-from alignconf.losses.bounded import BoundedLoss
+from alignconf.losses.bounded_loss import BoundedLoss
 from alignconf.losses.magnitude import Magnitude
 from alignconf.losses.rate import RATES, RateLoss
 from alignconf.properties import (

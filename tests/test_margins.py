@@ -12,10 +12,10 @@ from sklearn.linear_model import LinearRegression
 
 from alignconf import AlignedClassifier, InputError
 from alignconf.lines.axis import Axis
-from alignconf.projectors.anchored import AnchoredRepair
+from alignconf.projectors.anchored import AnchoredProjector
 from alignconf.projectors.margins import LogOdds, OwnRange, Values
-from alignconf.projectors.monotone import MonotoneRepair
-from alignconf.projectors.surrogate import SurrogateRepair
+from alignconf.projectors.monotone import MonotoneProjector
+from alignconf.projectors.surrogate import SurrogateProjector
 from alignconf.properties import Concave, Convex, LinearProperty, SlopeAtLeast
 from alignconf.tables.checks import check_rows
 
@@ -80,7 +80,7 @@ def test_a_surrogate_of_log_odds_is_nearer_to_small_probabilities() -> None:
     rows, fresh = check_rows(X[:400]), check_rows(X[400:])
     errors = []
     for margins in (LogOdds(), OwnRange()):
-        repair = MonotoneRepair(AXES, (1,) * 5, 16, margins).fitted(STEEP, rows)
+        repair = MonotoneProjector(AXES, (1,) * 5, 16, margins).fitted(STEEP, rows)
         g = repair.apply(STEEP, fresh, STEEP.predict(X[400:]))
         errors.append(np.mean((logit(g) - logit(STEEP.predict(X[400:]))) ** 2))
     assert errors[0] < 0.5 * errors[1]
@@ -89,24 +89,24 @@ def test_a_surrogate_of_log_odds_is_nearer_to_small_probabilities() -> None:
 @pytest.mark.parametrize(
     ("model", "kind"),
     [
-        (Given(lambda it: it[:, :2].sum(axis=1) + it[:, 0] * it[:, 1] + np.sin(40 * it[:, 5])), AnchoredRepair),
-        (Given(lambda it: it[:, :2].sum(axis=1) + 3 * np.sin(25 * it[:, :2]).sum(axis=1)), SurrogateRepair),
+        (Given(lambda it: it[:, :2].sum(axis=1) + it[:, 0] * it[:, 1] + np.sin(40 * it[:, 5])), AnchoredProjector),
+        (Given(lambda it: it[:, :2].sum(axis=1) + 3 * np.sin(25 * it[:, :2]).sum(axis=1)), SurrogateProjector),
     ],
     ids=["obeys", "goes up and down"],
 )
 def test_the_nearer_one_is_chosen_and_the_reason_told(model, kind) -> None:
-    repair = MonotoneRepair(AXES[:2], (1, 1), 64).fitted(model, check_rows(X[:400]))
+    repair = MonotoneProjector(AXES[:2], (1, 1), 64).fitted(model, check_rows(X[:400]))
     assert isinstance(repair, kind)
     plain, anchored = map(
         float, re.match(r"(\S+) from the model at 100 held-out .* with anchors (\S+)$", repair.reason).groups()
     )
-    assert (anchored < 0.95 * plain) == (kind is AnchoredRepair)
+    assert (anchored < 0.95 * plain) == (kind is AnchoredProjector)
     assert repair.reason in repair.path
 
 
 def test_what_is_not_fitted_has_no_values() -> None:
     with pytest.raises(InputError, match=r"call fitted\(function, reference\) first"):
-        MonotoneRepair(AXES, (1,) * 5, 3).apply(STEEP, check_rows(X), X[:, 0])
+        MonotoneProjector(AXES, (1,) * 5, 3).apply(STEEP, check_rows(X), X[:, 0])
 
 
 def test_a_classifier_says_what_was_chosen() -> None:

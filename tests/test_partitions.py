@@ -25,7 +25,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifi
 from alignconf import AlignedClassifier, AlignedRegressor, CalibrationError, InputError, NotCalibratedError, check
 from alignconf.calibration.shift import LikelihoodRatio
 from alignconf.errors import RepeatedRowsWarning
-from alignconf.losses.bounded import BoundedLoss
+from alignconf.losses.bounded_loss import BoundedLoss
 from alignconf.losses.magnitude import Magnitude
 from alignconf.properties import Bounded, Concave, DiminishingReturns, Increasing, Ordered
 from alignconf.tables.partitions import Partitions, is_partitioned

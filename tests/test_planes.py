@@ -17,8 +17,8 @@ from alignconf import AlignedRegressor, InputError, check
 from alignconf.lines.axis import Axis
 from alignconf.lines.evaluation import Lines
 from alignconf.lines.reference_law import ReferenceLaw
-from alignconf.projectors.plane import PlaneProjector
-from alignconf.projectors.projection import Part
+from alignconf.projectors.line_projection import Part
+from alignconf.projectors.plane_projector import PlaneProjection
 from alignconf.properties import (
     AllOf,
     Bounded,
@@ -50,14 +50,14 @@ elements = st.one_of(
 )
 
 
-def projector_of(lines: tuple, norm: str, sizes: tuple[int, int] = SIZES) -> PlaneProjector:
+def projector_of(lines: tuple, norm: str, sizes: tuple[int, int] = SIZES) -> PlaneProjection:
     """Knots 0, 1, ... along both axes, of unequal weights."""
     laws = []
     for position, size in enumerate(sizes):
         sample = np.concatenate([np.arange(size), np.random.default_rng(size).integers(0, size, 40)])
         laws.append(ReferenceLaw.from_table(Axis(position, 0, None), sample[:, None], size))
     parts = tuple(Part(line, line.feature, laws[line.feature]) for line in lines)
-    return PlaneProjector(tuple(laws), parts, norm, planes=(DiminishingReturns(0, 1),))
+    return PlaneProjection(tuple(laws), parts, norm, planes=(DiminishingReturns(0, 1),))
 
 
 def lines_of(values: np.ndarray) -> Lines:

@@ -18,7 +18,6 @@ from joblib import parallel_config
 from sklearn.base import BaseEstimator
 
 from alignconf import AlignedRegressor, check
-from alignconf.lines import evaluation
 from alignconf.tables.progress import bar
 
 RANDOM = np.random.default_rng(0)

@@ -21,16 +21,16 @@ from alignconf.deployment.propose import (
     read_specifications,
     review_specifications,
 )
-from alignconf.deployment.propose import evidence as evidence_module
-from alignconf.deployment.propose.evidence import (
+from alignconf.deployment.propose import association as evidence_module
+from alignconf.deployment.propose.association import (
     _cross_fitted,
     _regressed,
     conditional_evidence,
     marginal_evidence,
     order_evidence,
 )
-from alignconf.deployment.propose.filters import Asked, answerable
-from alignconf.deployment.propose.mining import _adjusted, _Candidate, _filtered
+from alignconf.deployment.propose.filters import AuditedModel, answerable
+from alignconf.deployment.propose.mining import _adjusted, _Evidenced, _filtered
 from alignconf.properties import AllOf, Bounded, Decreasing, Increasing, Ordered, SlopeAtLeast, SlopeAtMost
 from benchmarks.risk.propose import broken, checks, judged_corpus, planted, problem, truths, valid
 
@@ -205,7 +205,7 @@ def test_each_filter_stops_what_it_should():
     assert answerable(Increasing(0), table, half) == 1, "a feature that hardly ever varies is asked where it does"
     table[:, 0] = np.where(np.arange(1200) < 40, X[:, 0], np.nan)
     assert answerable(Increasing(0), table, half) < 0.05
-    candidate = _Candidate(Increasing(0), False, 1e-9, "", "")
+    candidate = _Evidenced(Increasing(0), False, 1e-9, "", "")
     assert "Vacuous: only" in _filtered(candidate, 1e-9, table, half).reason
     sparse = np.column_stack([X[:, 0] > 2.2, X[:, 1]])
     strong = 8 * sparse[:, 0] + np.random.default_rng(0).normal(size=1200)
@@ -217,7 +217,7 @@ def test_each_filter_stops_what_it_should():
         one.words == "increasing in 0" and "part of the range speaks against it" in one.reason for one in stopped
     )
     noisy = X[:, 0] + np.sin(5 * X[:, 0]) + 0.5 * X[:, 3]
-    costly = Asked(Wave(), X, noisy, half, 0.02, 0)
+    costly = AuditedModel(Wave(), X, noisy, half, 0.02, 0)
     judged = costly.judged(Proposal("increasing in 0", Increasing(0), "accepted for review", "Said."))
     assert judged.status == "needs a person"
     assert "Costly: the mean squared error grows by" in judged.reason
@@ -235,7 +235,7 @@ def test_violations_and_costs_are_those_of_rows_that_give_no_reference(marked_ha
     """The model falls at every row of one half and at none of the other."""
     half = halves(400)
     X = np.column_stack([np.random.default_rng(1).normal(size=400), half == marked_half])
-    judge = Asked(FallsWhereMarked(), X, FallsWhereMarked().predict(X), half, 0.02, 0)
+    judge = AuditedModel(FallsWhereMarked(), X, FallsWhereMarked().predict(X), half, 0.02, 0)
     judged = judge.judged(Proposal("increasing in 0", Increasing(0), "accepted for review", "Said."))
     assert judged.violations.n_queries == 200
     if marked_half:
@@ -252,7 +252,7 @@ def test_directions_and_bends_are_corrected_each_by_themselves():
     random = np.random.default_rng(2)
     p_values, is_bend = random.random(12) ** 3, np.arange(12) % 3 == 0
     candidates = [
-        _Candidate(Increasing(0), bool(bend), float(p), "", "") for p, bend in zip(p_values, is_bend, strict=True)
+        _Evidenced(Increasing(0), bool(bend), float(p), "", "") for p, bend in zip(p_values, is_bend, strict=True)
     ]
     adjusted = _adjusted(candidates)
     for kind in (is_bend, ~is_bend):

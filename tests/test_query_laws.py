@@ -41,7 +41,7 @@ from alignconf.properties import (
     Unimodal,
 )
 from alignconf.queries.along_line import LineQueries
-from alignconf.queries.path import PathQueries, search_paths
+from alignconf.queries.along_path import PathQueries, search_paths
 from alignconf.queries.query_laws import QUERY_LAWS, along_line, check_query_law
 from alignconf.queries.row_draws import RowDraws
 from alignconf.queries.whole_line import WholeLineQueries

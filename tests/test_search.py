@@ -181,7 +181,7 @@ def test_cells_that_are_looked_at_in_blocks_give_what_all_together_give(monkeypa
     rows, model = planted_ensemble(3, n_trees=4, n_samples=300)
     settings = {"naturalness": 0, "random_state": 0, "max_rows": 2000}
     whole = search(model, rows, {0: "increasing"}, **settings)
-    monkeypatch.setattr("alignconf.deployment.search.enumeration.AT_ONCE", whole.n_cells // 7)
+    monkeypatch.setattr("alignconf.deployment.search.all_cells.AT_ONCE", whole.n_cells // 7)
     blocks = search(model, rows, {0: "increasing"}, **settings)
     assert (blocks.maximum, blocks.n_cells) == (whole.maximum, whole.n_cells)
     assert [one.size for one in blocks.witnesses] == [one.size for one in whole.witnesses]

@@ -16,7 +16,7 @@ from alignconf import AlignedRegressor, InputError
 from alignconf.calibration.betting import upper_bound
 from alignconf.deployment.slices import Bins, SliceCounts, confirm_slices, find_slices, search_slices
 from alignconf.deployment.slices.confirm import confirmed
-from alignconf.deployment.slices.lattice import Part, extended, literals
+from alignconf.deployment.slices.lattice import RowsOfPart, extended, literals
 from alignconf.deployment.slices.search import FoundSlice
 from alignconf.deployment.slices.significance import TILTS, Population, hypergeometric_tail, least_support
 from alignconf.estimators.classifier import ClassFunction
@@ -110,7 +110,7 @@ def test_the_order_of_slices_is_that_of_brute_force(seed):
 def test_every_slice_with_enough_rows_is_enumerated_once(seed):
     X, bad = small_table(seed + 100)
     bins = Bins.from_rows(X, n_bins=10)
-    part = Part.of(bins, X, bad.astype(np.int64))
+    part = RowsOfPart.of(bins, X, bad.astype(np.int64))
     levels, keys = [], literals(bins.sizes)
     enumerated = []
     for depth in range(3):
@@ -248,9 +248,9 @@ def test_counts_of_parts_add_up():
     X, bad = small_table(0)
     bins = Bins.from_rows(X, n_bins=10)
     keys = literals(bins.sizes)
-    whole = Part.of(bins, X, bad.astype(np.int64)).counts(keys)
+    whole = RowsOfPart.of(bins, X, bad.astype(np.int64)).counts(keys)
     one, other = (
-        Part.of(bins, X[rows], bad[rows].astype(np.int64)).counts(keys) for rows in (slice(20), slice(20, None))
+        RowsOfPart.of(bins, X[rows], bad[rows].astype(np.int64)).counts(keys) for rows in (slice(20), slice(20, None))
     )
     merged = one.merged(other)
     np.testing.assert_array_equal(merged.n_rows, whole.n_rows)

@@ -17,7 +17,7 @@ from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.losses.critical_half_width import existence
 from alignconf.projectors.answers import Answers
 from alignconf.projectors.band import Scale
-from alignconf.projectors.projection import Part, Projector
+from alignconf.projectors.line_projection import LineProjection, Part
 from alignconf.properties import (
     AllOf,
     Concave,
@@ -108,7 +108,7 @@ def test_rows_that_a_joint_repair_leaves_without_the_property_count_as_failures(
 def test_the_half_width_of_a_grid_is_finite_only_where_one_member_lies_within_it(parts) -> None:
     """Membership at the knots by asking all queries there, on random grids of 6 x 6 knots."""
     laws = tuple(ReferenceLaw.from_table(Axis(i, i, None), np.arange(36.0).reshape(6, 6).T, 6) for i in range(2))
-    projector = Projector(laws, tuple(Part(part, i, laws[i]) for i, part in enumerate(parts)), "sup")
+    projector = LineProjection(laws, tuple(Part(part, i, laws[i]) for i, part in enumerate(parts)), "sup")
     values = np.random.default_rng(3).normal(size=(200, 6, 6))
     lines = Lines(values, np.full(200, 1e-12))
     repaired, widths = projector.project(lines).values, projector.half_width(lines)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import Model, RandomState, Table
-from alignconf.certify.answers import answer_queries
-from alignconf.certify.answers_in_partitions import answer_partitions
+from alignconf.certify.asking import answer_queries
+from alignconf.certify.asking_in_partitions import answer_partitions
 from alignconf.certify.report.origin import model_in_words, versions
 from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.pictured_line import PicturedLine, lines_of_model

@@ -6,10 +6,10 @@
 ``X.attrs["units"] = {"age": "years"}``.
 """
 
-from alignconf.plotting.certificate import certificate
+from alignconf.plotting.certificate_picture import certificate
 from alignconf.plotting.dial import dial
 from alignconf.plotting.line import line
 from alignconf.plotting.scores import scores
-from alignconf.plotting.violations import violations
+from alignconf.plotting.violation_picture import violations
 
 __all__ = ["certificate", "dial", "line", "scores", "violations"]

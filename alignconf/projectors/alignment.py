@@ -20,13 +20,13 @@ from alignconf.errors import InputError
 from alignconf.lines.fitted_model import function_of
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.lines.unchanged import Watch
-from alignconf.projectors.anchored import AnchoredRepair
+from alignconf.projectors.anchored import AnchoredProjector
 from alignconf.projectors.answers import Answers, check_by_construction
 from alignconf.projectors.band import Scale, clip_to_band
-from alignconf.projectors.grid import GridRepair
+from alignconf.projectors.grid import GridProjector
+from alignconf.projectors.line_projection import LineProjection
 from alignconf.projectors.margins import Margins
-from alignconf.projectors.projection import Projector
-from alignconf.projectors.repair import Repair, Repaired, WithRounding
+from alignconf.projectors.projector import Projected, Projector, WithRounding
 from alignconf.projectors.tree import through_trees
 from alignconf.queries.queries import PartQueries, Queries, draw_queries
 from alignconf.queries.row_draws import RowDraws
@@ -57,7 +57,7 @@ class Alignment:
     declared : Property
     part_queries : tuple of PartQueries
         The queries of each part; their places are drawn afresh each time.
-    repairs : tuple of Repair
+    repairs : tuple of Projector
         Applied one after the other, each to the function that the ones before it return.
     limits : (float, float)
         Values that the repaired function does not leave: clipped last.
@@ -74,7 +74,7 @@ class Alignment:
     model: Model
     declared: Property
     part_queries: tuple[PartQueries, ...]
-    repairs: tuple[Repair, ...]
+    repairs: tuple[Projector, ...]
     limits: tuple[float, float] = (-np.inf, np.inf)
     subject: str = ""
     scale: Scale = field(default_factory=Scale)
@@ -86,16 +86,16 @@ class Alignment:
         """Return the alignment of a fitted model, with what repairs and opaque properties learn at reference rows."""
         complete = np.flatnonzero(self.complete(reference))
         watch = Watch(model, tables.take(reference, complete)) if complete.size else None
-        repairs: tuple[Repair, ...] = ()
+        repairs: tuple[Projector, ...] = ()
         function: Model = model if watch is None else WithRounding(model, watch.rounding)
         part_queries = self.part_queries
         for i, repair in enumerate(self.repairs):
             fitted = repair.fitted(function, reference)
-            if i == 0 and isinstance(fitted, GridRepair):
+            if i == 0 and isinstance(fitted, GridProjector):
                 fitted = through_trees(fitted, model, reference)
                 part_queries = tuple(part.drawn_along(fitted.projector.laws) for part in part_queries)
             repairs += (fitted,)
-            function = Repaired(function, fitted)
+            function = Projected(function, fitted)
         alignment = replace(self, model=model, subject=subject, repairs=repairs, part_queries=part_queries, watch=watch)
         if not self.is_opaque:
             return alignment
@@ -159,19 +159,19 @@ class Alignment:
         return tuple(law for part in self.part_queries for law in part.drawn_from)
 
     @property
-    def grid(self) -> GridRepair | None:
+    def grid(self) -> GridProjector | None:
         """The grid repair, if it is the only repair; None otherwise."""
         only = self.repairs[0] if len(self.repairs) == 1 else None
-        return only if isinstance(only, GridRepair) else None
+        return only if isinstance(only, GridProjector) else None
 
     @property
-    def _only_grid(self) -> GridRepair:
+    def _only_grid(self) -> GridProjector:
         if self.grid is None:
             raise InputError(f"{self.declared}: nothing is repaired along lines alone, so there is no line to look at.")
         return self.grid
 
     @property
-    def projector(self) -> Projector:
+    def projector(self) -> LineProjection:
         """The projector of the grid repair."""
         return self._only_grid.projector
 
@@ -340,7 +340,7 @@ class Alignment:
         function = self.function
         values = f
         for repair in self.repairs:
-            after = Repaired(function, repair)
+            after = Projected(function, repair)
             values, function = after.from_predicted(table, values), after
         if np.isfinite(self.limits).any():
             values = np.clip(values, *self.limits)
@@ -383,7 +383,7 @@ class Alignment:
         self, stage: Callable[[slice], Result], shape: tuple[int, int], n_points: int
     ) -> list[tuple[slice, Result]]:
         only = self.repairs[0] if len(self.repairs) == 1 else None
-        if isinstance(only, (GridRepair, AnchoredRepair)):
+        if isinstance(only, (GridProjector, AnchoredProjector)):
             sites = only.count_sites(n_points)
         else:
             sites = n_points * prod(repair.count_sites(1) for repair in self.repairs)

@@ -1,4 +1,4 @@
-r"""Repair in many features: a monotone surrogate, limited by what the model itself says of each row.
+r"""Projector in many features: a monotone surrogate, limited by what the model itself says of each row.
 
 A grid over many features has too many points, and a surrogate alone (:mod:`alignconf.projectors.surrogate`) forgets what the
 model knows of a row. Here each row asks its model ``f`` at a few **anchors** :math:`z_1, \dots, z_m`: places of the
@@ -36,19 +36,19 @@ from alignconf.errors import InputError
 from alignconf.lines.axis import Axis
 from alignconf.lines.evaluation import evaluate_sites
 from alignconf.projectors.margins import Margins, Values
-from alignconf.projectors.repair import Repair
+from alignconf.projectors.projector import Projector
 from alignconf.projectors.surrogate import MonotoneSurrogate, have_places
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
 
-__all__ = ["AnchoredRepair"]
+__all__ = ["AnchoredProjector"]
 
 #: Where reference rows are fewer, the surrogate also imitates rows that are made from them, up to about this many.
 N_IMITATED = 2000
 
 
 @dataclass(frozen=True)
-class AnchoredRepair(Repair):
+class AnchoredProjector(Projector):
     """A function is replaced by a surrogate that keeps between the function's values at the anchors of each row.
 
     Parameters
@@ -91,7 +91,7 @@ class AnchoredRepair(Repair):
         """None: the repaired values have the property everywhere, and no smallest band is known."""
         return
 
-    def fitted(self, function: Model, reference: Table) -> AnchoredRepair:
+    def fitted(self, function: Model, reference: Table) -> AnchoredProjector:
         """Return the repair with the anchors and the surrogate that reference rows give."""
         random = np.random.default_rng(0)
         rows = tables.take(reference, np.flatnonzero(self.complete(reference)))

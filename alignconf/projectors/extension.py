@@ -37,7 +37,7 @@ from alignconf._typing import FloatArray, Model, Table
 from alignconf.contract.property import Cells
 from alignconf.lines.evaluation import evaluate_sites
 from alignconf.lines.reference_law import ReferenceLaw
-from alignconf.projectors.projection import SNAP, Part, Projection, Projector
+from alignconf.projectors.line_projection import SNAP, LineProjection, Part, Projection
 
 __all__ = ["count_margin_sites", "extend"]
 
@@ -45,7 +45,7 @@ __all__ = ["count_margin_sites", "extend"]
 def extend(
     model: Model,
     table: Table,
-    projector: Projector,
+    projector: LineProjection,
     projection: Projection,
     places: FloatArray,
     predicted: FloatArray | None = None,

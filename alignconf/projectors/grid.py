@@ -1,4 +1,4 @@
-"""Repair on the grid of the constrained features: project at the knots, extend to every point."""
+"""Projector on the grid of the constrained features: project at the knots, extend to every point."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.lines.evaluation import Lines, evaluate_lines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.extension import count_margin_sites, extend
-from alignconf.projectors.projection import Projection, Projector
-from alignconf.projectors.repair import Repair
+from alignconf.projectors.line_projection import LineProjection, Projection
+from alignconf.projectors.projector import Projector
 from alignconf.queries.queries import PartQueries
 
-__all__ = ["GridRepair"]
+__all__ = ["GridProjector"]
 
 
 @dataclass(frozen=True)
-class GridRepair(Repair):
+class GridProjector(Projector):
     """Each row's line, or grid, is projected at its knots; other points move as far as their neighbours demand.
 
     Parameters
     ----------
-    projector : Projector
+    projector : LineProjection
     reason : str
         Why lines come from the model's predictions and not from its trees.
     """
 
-    projector: Projector
+    projector: LineProjection
     reason: str = field(default="", kw_only=True)
 
     @property
@@ -57,11 +57,11 @@ class GridRepair(Repair):
         complete: BoolArray = np.logical_not(np.isnan(self.places(table)).any(axis=1))
         return complete
 
-    def within(self, limits: tuple[float, float]) -> GridRepair:
+    def within(self, limits: tuple[float, float]) -> GridProjector:
         """Return the repair with other limits for its values."""
         return replace(self, projector=replace(self.projector, limits=limits))
 
-    def along_laws(self, laws: Sequence[ReferenceLaw]) -> GridRepair:
+    def along_laws(self, laws: Sequence[ReferenceLaw]) -> GridProjector:
         """Return the repair with the laws among ``laws`` that have its axes and knots, in place of its own."""
         axis_laws = tuple(next(law for law in laws if law.axis == mine.axis) for mine in self.projector.laws)
         parts = tuple(replace(part, law=axis_laws[part.axis]) for part in self.projector.parts)

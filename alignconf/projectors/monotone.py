@@ -1,4 +1,4 @@
-"""Repair in many features by the library's own surrogate: with anchors or without, whichever is nearer to the model.
+"""Projector in many features by the library's own surrogate: with anchors or without, whichever is nearer to the model.
 
 Anchors keep a surrogate near a model that nearly has the property. Where the model goes up and down along many features, the
 values in the middle of its ups and downs are further from it than the surrogate is, and they cost a prediction for each
@@ -16,14 +16,14 @@ import numpy as np
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.errors import InputError
 from alignconf.lines.axis import Axis
-from alignconf.projectors.anchored import AnchoredRepair
+from alignconf.projectors.anchored import AnchoredProjector
 from alignconf.projectors.margins import Margins, Values
-from alignconf.projectors.repair import Repair
-from alignconf.projectors.surrogate import SurrogateRepair, have_places
+from alignconf.projectors.projector import Projector
+from alignconf.projectors.surrogate import SurrogateProjector, have_places
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
 
-__all__ = ["MonotoneRepair"]
+__all__ = ["MonotoneProjector"]
 
 #: One of so many reference rows is held out to compare, and at most so many rows.
 HELD_OUT, MOST_HELD_OUT = 4, 1000
@@ -33,7 +33,7 @@ WORTHWHILE = 0.95
 
 
 @dataclass(frozen=True)
-class MonotoneRepair(Repair):
+class MonotoneProjector(Projector):
     """A function is replaced by a monotone surrogate, which :meth:`fitted` chooses.
 
     Parameters
@@ -70,7 +70,7 @@ class MonotoneRepair(Repair):
         """Return which rows have all constrained features, (n_samples,)."""
         return have_places(table, self.axes)
 
-    def fitted(self, function: Model, reference: Table) -> SurrogateRepair | AnchoredRepair:
+    def fitted(self, function: Model, reference: Table) -> SurrogateProjector | AnchoredProjector:
         """Return the surrogate without anchors or with them, as held-out reference rows advise, fitted to all of them."""
         rows = tables.take(reference, np.flatnonzero(self.complete(reference)))
         order = np.random.default_rng(1).permutation(rows.shape[0])
@@ -88,10 +88,10 @@ class MonotoneRepair(Repair):
         """Refuse: only what :meth:`fitted` returns has values."""
         raise InputError("the surrogate is not fitted; call fitted(function, reference) first.")
 
-    def _candidates(self, function: Model, rows: Table) -> tuple[SurrogateRepair, AnchoredRepair]:
+    def _candidates(self, function: Model, rows: Table) -> tuple[SurrogateProjector, AnchoredProjector]:
         """Return the surrogate without anchors and with them, fitted to rows."""
-        anchored = AnchoredRepair(self.axes, self.signs, self.n_anchors, self.margins).fitted(function, rows)
-        plain = SurrogateRepair(self.axes, None, anchored.margins, anchored.surrogate)
+        anchored = AnchoredProjector(self.axes, self.signs, self.n_anchors, self.margins).fitted(function, rows)
+        plain = SurrogateProjector(self.axes, None, anchored.margins, anchored.surrogate)
         return plain, anchored
 
 

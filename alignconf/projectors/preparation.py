@@ -25,16 +25,16 @@ from alignconf.lines.axis import Axis
 from alignconf.lines.evaluation import Lines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.alignment import Alignment
-from alignconf.projectors.grid import GridRepair
+from alignconf.projectors.grid import GridProjector
+from alignconf.projectors.line_projection import LineProjection, Part
 from alignconf.projectors.margins import Margins, Values
-from alignconf.projectors.monotone import MonotoneRepair
-from alignconf.projectors.orbit import OrbitRepair
-from alignconf.projectors.plane import PlaneProjector, PlaneRepair, is_linear
-from alignconf.projectors.projection import Part, Projector
-from alignconf.projectors.repair import Repair
-from alignconf.projectors.surrogate import SurrogateRepair
+from alignconf.projectors.monotone import MonotoneProjector
+from alignconf.projectors.orbit_projector import OrbitProjector
+from alignconf.projectors.plane_projector import PlaneProjection, PlaneProjector, is_linear
+from alignconf.projectors.projector import Projector
+from alignconf.projectors.surrogate import SurrogateProjector
+from alignconf.queries.on_plane import PlaneQueries
 from alignconf.queries.placement import ORBIT_ROWS, _given_the_others, place_axes, place_orbits, place_planes
-from alignconf.queries.plane import PlaneQueries
 from alignconf.queries.queries import PartQueries
 from alignconf.queries.query_laws import along_line, check_query_law
 from alignconf.tables import table as tables
@@ -102,7 +102,7 @@ def prepare(
     planes = place_planes(declared, table, codes)
     orbits = place_orbits(declared, reference)
     limits = _common_limits(declared, limits)
-    repairs: list[Repair] = []
+    repairs: list[Projector] = []
     part_queries: list[PartQueries] = []
     on_planes = _planes(planes, placed, law_of, norm, n_knots, limits)
     joint = [part.declared for projector in on_planes for part in projector.parts]
@@ -128,19 +128,19 @@ def prepare(
     for group in _grids(placed):
         projector = _projector(group, law_of, norm, n_knots, limits)
         part_queries += [along_line(part.declared, part.law, query_law) for part in projector.parts]
-        repairs.append(GridRepair(projector))
+        repairs.append(GridProjector(projector))
     for on_plane in on_planes:
         part_queries += [along_line(part.declared, part.law, query_law) for part in on_plane.parts]
         part_queries += [PlaneQueries(plane, (on_plane.laws[0], on_plane.laws[1])) for plane in on_plane.planes]
-        repairs.append(PlaneRepair(on_plane))
+        repairs.append(PlaneProjector(on_plane))
     part_queries += orbits
     repairs += _orbit_repairs(declared, reference, norm)
     if conditional is not None:
-        on_grids = [law for repair in repairs if isinstance(repair, GridRepair) for law in repair.projector.laws]
+        on_grids = [law for repair in repairs if isinstance(repair, GridProjector) for law in repair.projector.laws]
         marginal = on_grids + [law for part in part_queries for law in part.drawn_from]
         laws = _given_the_others(marginal, declared, axes, reference, conditional, sample_weight)
         part_queries = [part.drawn_along(laws) for part in part_queries]
-        repairs = [repair.along_laws(laws) if isinstance(repair, GridRepair) else repair for repair in repairs]
+        repairs = [repair.along_laws(laws) if isinstance(repair, GridProjector) else repair for repair in repairs]
     return Alignment(model, declared, tuple(part_queries), tuple(repairs), limits, n_jobs=n_jobs, verbose=verbose)
 
 
@@ -151,12 +151,12 @@ def _planes(
     norm: str,
     n_knots: int,
     limits: tuple[float, float],
-) -> list[PlaneProjector]:
+) -> list[PlaneProjection]:
     """Return a projector for each pair of features, with the lines along these features that the projector can serve."""
     grouped: dict[frozenset[int], list[tuple[PlaneProperty, tuple[Axis, Axis]]]] = {}
     for plane, axes in planes:
         grouped.setdefault(frozenset(axis.position for axis in axes), []).append((plane, axes))
-    projectors: list[PlaneProjector] = []
+    projectors: list[PlaneProjection] = []
     for group in grouped.values():
         axes = group[0][1]
         laws = _laws(axes, law_of, n_knots, PLANE_FACTOR)
@@ -168,7 +168,7 @@ def _planes(
             if axis.key in keys and not part.trade and part not in served
         ]
         linear = tuple(part for part in parts if is_linear(part))
-        projector = PlaneProjector(laws, linear, norm, limits, tuple(plane for plane, _ in group))
+        projector = PlaneProjection(laws, linear, norm, limits, tuple(plane for plane, _ in group))
         clash = colliding(*projector.inequalities) if linear else ()
         if clash:
             named = " and for ".join(map(str, (*(part.declared for part in linear), *projector.planes)))
@@ -177,7 +177,7 @@ def _planes(
     return projectors
 
 
-def _orbit_repairs(declared: Property, reference: Table, norm: str) -> list[Repair]:
+def _orbit_repairs(declared: Property, reference: Table, norm: str) -> list[Projector]:
     """Return the repairs of the parts that are about orbits, as few as possible; limits alone need no repair."""
     joint: list[OrbitProperty] = []
     limits = [part for part in declared.orbits if part.limits is not None]
@@ -192,7 +192,7 @@ def _orbit_repairs(declared: Property, reference: Table, norm: str) -> list[Repa
             if part.limits is None:
                 joint.append(part)
     few = tables.take(reference, np.arange(min(reference.shape[0], ORBIT_ROWS)))
-    return [OrbitRepair(part, len(part.orbit(few)), norm) for part in joint]
+    return [OrbitProjector(part, len(part.orbit(few)), norm) for part in joint]
 
 
 def _common_limits(declared: Property, limits: tuple[float, float]) -> tuple[float, float]:
@@ -248,13 +248,13 @@ def _surrogate(
     surrogate: Any,
     n_knots: int,
     margins: Margins,
-) -> tuple[list[tuple[LineProperty, ReferenceLaw]], Repair]:
+) -> tuple[list[tuple[LineProperty, ReferenceLaw]], Projector]:
     """Return the parts with their laws, and the repair by a surrogate: the given surrogate, or the library's own."""
     distinct = {axis.key: axis for _, axis in placed}
     laws = {key: law_of(axis, n_knots) for key, axis in distinct.items()}
     part_laws = [(part, laws[axis.key]) for part, axis in placed]
     if surrogate is not None and not isinstance(surrogate, str):
-        return part_laws, SurrogateRepair(tuple(distinct.values()), surrogate, margins)
+        return part_laws, SurrogateProjector(tuple(distinct.values()), surrogate, margins)
     signs: dict[Hashable, int] = {}
     for part, axis in placed:
         sign = part.direction
@@ -265,12 +265,14 @@ def _surrogate(
                 "features, or give surrogate= a regressor that has the property."
             )
         signs[axis.key] = sign if signs.get(axis.key, sign) == sign else 0
-    return part_laws, MonotoneRepair(tuple(distinct.values()), tuple(signs[key] for key in distinct), n_knots, margins)
+    return part_laws, MonotoneProjector(
+        tuple(distinct.values()), tuple(signs[key] for key in distinct), n_knots, margins
+    )
 
 
 def _projector(
     placed: Sequence[Placed], law_of: LawOf, norm: str, n_knots: int, limits: tuple[float, float]
-) -> Projector:
+) -> LineProjection:
     """Return the projector of parts along their axes."""
     distinct = {axis.key: axis for _, axis in placed}
     laws = _laws(list(distinct.values()), law_of, n_knots)
@@ -280,7 +282,7 @@ def _projector(
     parts = tuple(sorted(located, key=lambda part: part.declared.n_points))
     for first, second in combinations(parts, 2):
         _check_compatible(first, second, laws, norm)
-    return Projector(laws, parts, norm, limits)
+    return LineProjection(laws, parts, norm, limits)
 
 
 def _check_compatible(first: Part, second: Part, laws: tuple[ReferenceLaw, ...], norm: str) -> None:
@@ -288,7 +290,7 @@ def _check_compatible(first: Part, second: Part, laws: tuple[ReferenceLaw, ...],
     if first.axis != second.axis:
         return
     flat = Lines(np.zeros((1, first.law.knots.size)), np.full(1, 1e-9))
-    pair = Projector((laws[first.axis],), (replace(first, axis=0), replace(second, axis=0)), norm)
+    pair = LineProjection((laws[first.axis],), (replace(first, axis=0), replace(second, axis=0)), norm)
     if not pair.is_member(pair.project(flat).values, flat.rounding)[0]:
         raise InputError(
             f"the property asks for {first.declared} and for {second.declared}, which no function has both; drop one of them."

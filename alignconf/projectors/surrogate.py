@@ -1,4 +1,4 @@
-r"""Repair by a surrogate: another function that has the property throughout plays :math:`g`.
+r"""Projector by a surrogate: another function that has the property throughout plays :math:`g`.
 
 On a grid the number of points multiplies with every feature. For many monotone features the repaired function is instead a
 **surrogate**: gradient boosting under monotone constraints, fitted to the model's *own predictions* at the reference rows.
@@ -23,12 +23,12 @@ from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.errors import InputError
 from alignconf.lines.axis import Axis
 from alignconf.projectors.margins import Margins, Values
-from alignconf.projectors.repair import Repair
+from alignconf.projectors.projector import Projector
 from alignconf.tables import table as tables
 from alignconf.tables.encoding import Encoder
 from alignconf.tables.predictions import predictions
 
-__all__ = ["MonotoneSurrogate", "SurrogateRepair", "have_places"]
+__all__ = ["MonotoneSurrogate", "SurrogateProjector", "have_places"]
 
 #: Rounds of boosting: a surrogate imitates a function without noise, so there is little to overfit.
 N_ROUNDS = 400
@@ -88,7 +88,7 @@ class MonotoneSurrogate:
 
 
 @dataclass(frozen=True)
-class SurrogateRepair(Repair):
+class SurrogateProjector(Projector):
     """A function is replaced by one that imitates it and has the property.
 
     Parameters
@@ -128,7 +128,7 @@ class SurrogateRepair(Repair):
         """None: a surrogate that keeps its word has the property everywhere, and no smallest band is known."""
         return
 
-    def fitted(self, function: Model, reference: Table) -> SurrogateRepair:
+    def fitted(self, function: Model, reference: Table) -> SurrogateProjector:
         """Return the repair with the estimator fitted to the function at the reference rows."""
         rows = tables.take(reference, np.flatnonzero(self.complete(reference)))
         values, _ = predictions(function, rows)

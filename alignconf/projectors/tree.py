@@ -1,4 +1,4 @@
-r"""Repair on a tree ensemble's own pieces: exact, and at about the cost of a prediction.
+r"""Projector on a tree ensemble's own pieces: exact, and at about the cost of a prediction.
 
 Along a feature a tree ensemble is a step function cut by its own thresholds, and one walk of each tree tells the whole line
 (:mod:`alignconf.lines.ensemble`). The line is projected on its pieces, weighted by the reference mass of each; at any value
@@ -37,14 +37,14 @@ from alignconf.lines.ensemble import Ensemble, TreeGrids, TreeLines
 from alignconf.lines.evaluation import Lines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.lines.trees import trees_of
-from alignconf.projectors.grid import GridRepair
-from alignconf.projectors.projection import Part, Projector
+from alignconf.projectors.grid import GridProjector
+from alignconf.projectors.line_projection import LineProjection, Part
 from alignconf.queries.queries import PartQueries
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
 from alignconf.tables.rounding import Rounding
 
-__all__ = ["MAX_PIECES", "TreeRepair", "WalkedGridRepair", "through_trees"]
+__all__ = ["MAX_PIECES", "TreeProjector", "WalkedGridProjector", "through_trees"]
 
 #: A feature with more pieces is looked at on this many quantiles.
 MAX_PIECES = 1024
@@ -64,19 +64,19 @@ ARITHMETIC = Rounding(2.0**-44)
 
 
 @dataclass(frozen=True)
-class TreeRepair(GridRepair):
+class TreeProjector(GridProjector):
     """Each row's line is walked in the model's trees and projected on its pieces.
 
     Parameters
     ----------
-    projector : Projector
+    projector : LineProjection
         As for any model, with the law that queries are drawn from.
-    steps : Projector
+    steps : LineProjection
         The same parts on the pieces.
     tree_lines : TreeLines
     """
 
-    steps: Projector
+    steps: LineProjection
     tree_lines: TreeLines
 
     @property
@@ -176,12 +176,12 @@ class TreeRepair(GridRepair):
 
 
 @dataclass(frozen=True)
-class WalkedGridRepair(GridRepair):
+class WalkedGridProjector(GridProjector):
     """Lines, or grids of two features, are walked at knots in the model's trees instead of asking the model.
 
     Parameters
     ----------
-    projector : Projector
+    projector : LineProjection
     walked : TreeLines or TreeGrids
         At the knots.
     """
@@ -213,7 +213,7 @@ class WalkedGridRepair(GridRepair):
         return super().apply(function, table, predicted)
 
 
-def through_trees(repair: GridRepair, function: Model, reference: Table) -> GridRepair:
+def through_trees(repair: GridProjector, function: Model, reference: Table) -> GridProjector:
     """Return the repair by way of the model's trees where they can be read, otherwise the same with the reason why not."""
     reason = _why_unseen(repair)
     ensemble = reason or trees_of(function)
@@ -241,10 +241,10 @@ def through_trees(repair: GridRepair, function: Model, reference: Table) -> Grid
     else:
         first, second = laws
         walked = ensemble.across((first.axis.position, second.axis.position), (first.knots, second.knots))
-    return WalkedGridRepair(repair.projector, walked, reason=reason)
+    return WalkedGridProjector(repair.projector, walked, reason=reason)
 
 
-def _ends(repair: GridRepair, ensemble: Ensemble) -> FloatArray:
+def _ends(repair: GridProjector, ensemble: Ensemble) -> FloatArray:
     """Return where the pieces of a feature end, the last one apart: at the model's thresholds, before and at other cuts."""
     cuts = np.array([cut for part in repair.projector.parts for cut in part.declared.cuts or ()])
     with np.errstate(over="ignore"):
@@ -253,7 +253,7 @@ def _ends(repair: GridRepair, ensemble: Ensemble) -> FloatArray:
     return np.unique(ends[np.isfinite(ends)])
 
 
-def _on_pieces(repair: GridRepair, ensemble: Ensemble, ends: FloatArray) -> TreeRepair:
+def _on_pieces(repair: GridProjector, ensemble: Ensemble, ends: FloatArray) -> TreeProjector:
     """Return the repair on pieces of a feature, all but the last of which end at ``ends`` (n_pieces - 1,)."""
     (law,) = repair.projector.laws
     last = float(law.places[-1])
@@ -261,13 +261,13 @@ def _on_pieces(repair: GridRepair, ensemble: Ensemble, ends: FloatArray) -> Tree
         last = max(last, float(ends[-1]) + abs(float(ends[-1])) + 1.0)
     tree_lines = ensemble.along(law.axis.position, np.append(ends, last))
     steps = law.on_pieces(tree_lines.places, tree_lines.piece_of(law.places))
-    return TreeRepair(repair.projector, _on(repair.projector, steps), tree_lines)
+    return TreeProjector(repair.projector, _on(repair.projector, steps), tree_lines)
 
 
-def _why_unseen(repair: GridRepair) -> str:
+def _why_unseen(repair: GridProjector) -> str:
     """Return why a repair cannot go through trees, whatever the model; empty if it can."""
     axes: list[Axis] = [law.axis for law in repair.projector.laws]
-    if type(repair) is not GridRepair:
+    if type(repair) is not GridProjector:
         return "planes are asked of predict."
     if len(axes) > 2:
         return f"{len(axes)} features share a grid."
@@ -276,7 +276,7 @@ def _why_unseen(repair: GridRepair) -> str:
     return ""
 
 
-def _why_not_pieces(repair: GridRepair) -> str:
+def _why_not_pieces(repair: GridProjector) -> str:
     """Return why the pieces of trees would not do for a property; empty if they would."""
     if len(repair.projector.laws) > 1:
         return "two features share a grid."
@@ -285,7 +285,7 @@ def _why_not_pieces(repair: GridRepair) -> str:
     return f"{others[0]} compares more than the order of places." if others else ""
 
 
-def _on(projector: Projector, law: ReferenceLaw) -> Projector:
+def _on(projector: LineProjection, law: ReferenceLaw) -> LineProjection:
     """Return a projector of one axis with other knots."""
     parts = tuple(Part(part.declared, 0, law) for part in projector.parts)
     return replace(projector, laws=(law,), parts=parts)

@@ -14,8 +14,8 @@ from alignconf.errors import InputError, PropertyWarning
 from alignconf.lines.axis import Axis, place_axis
 from alignconf.lines.conditional_law import conditional_laws
 from alignconf.lines.reference_law import ReferenceLaw
-from alignconf.queries.orbit import OrbitQueries
-from alignconf.queries.plane import PlaneQueries
+from alignconf.queries.on_orbit import OrbitQueries
+from alignconf.queries.on_plane import PlaneQueries
 from alignconf.queries.queries import PartQueries
 from alignconf.queries.query_laws import along_line, check_query_law
 from alignconf.tables import table as tables

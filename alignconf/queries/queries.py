@@ -2,8 +2,8 @@
 
 A **query** of a line property is a few places along the feature's axis, the other features being the row's own
 (:mod:`alignconf.queries.query_laws` tells which places); one of a plane property is a rectangle
-(:mod:`alignconf.queries.plane`); one of an orbit property is the row's orbit, which leaves nothing to draw
-(:mod:`alignconf.queries.orbit`). A query compares different places: they are drawn given that they differ. Every row has its
+(:mod:`alignconf.queries.on_plane`); one of an orbit property is the row's orbit, which leaves nothing to draw
+(:mod:`alignconf.queries.on_orbit`). A query compares different places: they are drawn given that they differ. Every row has its
 own private draw (:mod:`alignconf.queries.row_draws`). A query of a conjunction is one query of each part, and is rejected if
 any of them is. Queries are the only place where a tester meets randomness.
 """

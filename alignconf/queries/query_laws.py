@@ -19,7 +19,7 @@ from alignconf.contract.property import LineProperty, Property
 from alignconf.errors import InputError
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.queries.along_line import AlongLine, LineQueries
-from alignconf.queries.path import PathQueries
+from alignconf.queries.along_path import PathQueries
 from alignconf.queries.whole_line import WholeLineQueries
 from alignconf.tables.checks import check_choice
 

@@ -69,7 +69,7 @@ def check_property(
     -----
     The parts of a conjunction are tried one by one, then those of lines jointly. Its repairs need not be members where a
     part asks more than two points (docs/guarantees.md, section 4); there the laws are put to those that
-    :meth:`Projector.is_member` claims.
+    :meth:`LineProjection.is_member` claims.
 
     A property of orbits is tried on values, not on rows: whether its points lead back is for scores and certificate to count.
 

@@ -20,7 +20,7 @@ from alignconf.contract.property import LineProperty, Property
 from alignconf.lines.axis import Axis
 from alignconf.lines.evaluation import Lines
 from alignconf.lines.reference_law import ReferenceLaw
-from alignconf.projectors.projection import Part, Projector
+from alignconf.projectors.line_projection import LineProjection, Part
 from alignconf.queries.along_line import LineQueries
 from alignconf.queries.excess import excess
 
@@ -50,14 +50,14 @@ class Trial:
     Parameters
     ----------
     declared : Property
-    projectors : {"l2": Projector, "sup": Projector}
+    projectors : {"l2": LineProjection, "sup": LineProjection}
     lines : Lines of shape (n_lines, n_knots_1, ...)
     bound : float
         Size of the largest bound that is demanded at the knots.
     """
 
     declared: Property
-    projectors: dict[str, Projector]
+    projectors: dict[str, LineProjection]
     lines: Lines
     bound: float
 
@@ -132,12 +132,16 @@ def try_at(declared: Property, knots: Sequence[FloatArray], n_lines: int, random
     return _trial(declared, knots, draw(tuple(len(places) for places in knots), n_lines, random))
 
 
-def projector_at(declared: Property, knots: Sequence[FloatArray], norm: str, random: np.random.Generator) -> Projector:
+def projector_at(
+    declared: Property, knots: Sequence[FloatArray], norm: str, random: np.random.Generator
+) -> LineProjection:
     """Return the projector of lines with given knots along each feature of a property, under laws of unequal weights."""
     features = list(dict.fromkeys(part.feature for part in declared.lines))
     laws = tuple(_law_at(feature, places, random) for feature, places in zip(features, knots, strict=True))
     axes = [features.index(part.feature) for part in declared.lines]
-    return Projector(laws, tuple(Part(part, i, laws[i]) for part, i in zip(declared.lines, axes, strict=True)), norm)
+    return LineProjection(
+        laws, tuple(Part(part, i, laws[i]) for part, i in zip(declared.lines, axes, strict=True)), norm
+    )
 
 
 def _law_at(feature: Feature, knots: FloatArray, random: np.random.Generator) -> ReferenceLaw:
@@ -158,7 +162,7 @@ def _along(values: FloatArray, axis: int, stage: Callable[[FloatArray], FloatArr
     return np.moveaxis(stage(moved.reshape(-1, moved.shape[-1])).reshape(moved.shape), -1, 1 + axis)
 
 
-def envelope(projector: Projector, values: FloatArray, side: str) -> FloatArray | None:
+def envelope(projector: LineProjection, values: FloatArray, side: str) -> FloatArray | None:
     """Return the smallest member above the values, or the largest below; None where a part has none on that side."""
     for part in projector.parts:
         stage = partial(getattr(part.declared, side), knots=part.law.knots)
@@ -168,7 +172,7 @@ def envelope(projector: Projector, values: FloatArray, side: str) -> FloatArray 
     return values
 
 
-def largest_excess(projector: Projector, values: FloatArray, rounding: FloatArray) -> FloatArray:
+def largest_excess(projector: LineProjection, values: FloatArray, rounding: FloatArray) -> FloatArray:
     """Return the largest excess that a tester finds who asks at all knots, 0 exactly for members: (n_lines,)."""
     worst = np.zeros(len(values))
     for part in projector.parts:
@@ -203,7 +207,7 @@ def tuples(n_knots: int, n_points: int) -> IntArray:
     return np.array(list(combinations_with_replacement(range(n_knots), n_points)))
 
 
-def _without_tolerance(projector: Projector) -> Projector:
+def _without_tolerance(projector: LineProjection) -> LineProjection:
     return replace(projector, parts=tuple(replace(part, declared=_exact(part.declared)) for part in projector.parts))
 
 
@@ -213,7 +217,7 @@ def _exact(part: LineProperty) -> LineProperty:
     return exact
 
 
-def _largest_bound(projector: Projector) -> float:
+def _largest_bound(projector: LineProjection) -> float:
     """Return the size of the largest finite bound that is demanded at the knots."""
     largest = 0.0
     for part in projector.parts:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, Model, Table
-from alignconf.certify.answers import complete_rows
+from alignconf.certify.asking import complete_rows
 from alignconf.certify.error_change import ErrorChange, paired_change
 from alignconf.certify.violation_rate import ViolationRate, rate_of
 from alignconf.contract.property import Property
@@ -29,7 +29,7 @@ from alignconf.tables.missing_codes import NO_CODES, MissingCodes
 from alignconf.tables.predictions import predictions
 from alignconf.tables.repeats import Fingerprints
 
-__all__ = ["Asked", "answerable", "arranged_alike", "codes_of", "refuse_overlap"]
+__all__ = ["AuditedModel", "answerable", "arranged_alike", "codes_of", "refuse_overlap"]
 
 #: The least share of rows that must have the features.
 LEAST_ANSWERABLE = 0.05
@@ -37,7 +37,7 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Asked:
+class AuditedModel:
     """A model, and rows on which it is asked about properties.
 
     Parameters

@@ -24,10 +24,10 @@ import numpy as np
 
 from alignconf._typing import BoolArray, Feature, FloatArray, Model, RandomState, Table
 from alignconf.contract.property import Property
-from alignconf.deployment.propose.evidence import Evidence, conditional_evidence
+from alignconf.deployment.propose.association import Association, conditional_evidence
 from alignconf.deployment.propose.filters import (
     LEAST_ANSWERABLE,
-    Asked,
+    AuditedModel,
     answerable,
     arranged_alike,
     codes_of,
@@ -124,8 +124,8 @@ class _Bench:
     half: BoolArray
     tolerance: float
     seed: int
-    #: Evidence by column and region, computed once.
-    evidence_by_key: dict[Any, Evidence]
+    #: Association by column and region, computed once.
+    evidence_by_key: dict[Any, Association]
 
     def first(self, entry: Specification | Malformed) -> Proposal:
         """Return the proposal of an entry, judged by rows and labels alone."""
@@ -164,7 +164,7 @@ class _Bench:
         rows = self._rows(entry)
         table = tables.take(self.table, np.flatnonzero(rows))
         labels = None if self.labels is None else self.labels[rows]
-        return Asked(self.model, table, labels, self.half[rows], self.tolerance, self.seed).judged(proposal)
+        return AuditedModel(self.model, table, labels, self.half[rows], self.tolerance, self.seed).judged(proposal)
 
     def _rows(self, entry: Specification) -> BoolArray:
         """Return which rows are in the region of a specification, (n_samples,)."""
@@ -230,7 +230,7 @@ class _Bench:
         outside = float(((self.labels < part.lo) | (self.labels > part.hi))[self._rows(entry)].mean())
         return f"{outside:.1%} of the labels lie outside." if outside > AGAINST else ""
 
-    def _evidence(self, entry: Specification) -> Evidence:
+    def _evidence(self, entry: Specification) -> Association:
         position = tables.locate(self.table, entry.features[0])
         key = (position, entry.region)
         if key not in self.evidence_by_key and self.labels is not None:

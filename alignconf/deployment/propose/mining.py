@@ -3,7 +3,7 @@
 Candidates are, for each numeric feature, increasing or decreasing, and concave or convex; for each categorical one an order of
 its categories. Each passes these filters or is listed with the one that stopped it:
 
-1. evidence given the other features (:mod:`alignconf.deployment.propose.evidence`), Benjamini and Hochberg's procedure over
+1. evidence given the other features (:mod:`alignconf.deployment.propose.association`), Benjamini and Hochberg's procedure over
    all directions and orders, and over all bends by themselves, so that many sure bends do not let doubtful directions pass;
 2. the same sign in both halves of the rows;
 3. no piece of the feature's range that speaks against it;
@@ -37,8 +37,14 @@ from scipy.stats import false_discovery_control
 
 from alignconf._typing import BoolArray, Feature, FloatArray, Model, RandomState, Table
 from alignconf.contract.property import Property
-from alignconf.deployment.propose.evidence import Evidence, OrderEvidence, conditional_evidence, order_evidence
-from alignconf.deployment.propose.filters import LEAST_ANSWERABLE, Asked, answerable, arranged_alike, refuse_overlap
+from alignconf.deployment.propose.association import Association, OrderEvidence, conditional_evidence, order_evidence
+from alignconf.deployment.propose.filters import (
+    LEAST_ANSWERABLE,
+    AuditedModel,
+    answerable,
+    arranged_alike,
+    refuse_overlap,
+)
 from alignconf.deployment.propose.review import Proposal, Review
 from alignconf.errors import InputError
 from alignconf.properties import Concave, Convex, Decreasing, Increasing, Ordered
@@ -61,7 +67,7 @@ LEAST_OF_CATEGORY = 20
 
 
 @dataclass(frozen=True)
-class _Candidate:
+class _Evidenced:
     """A property with the evidence for it, before any filter but the first."""
 
     declared: Property
@@ -92,7 +98,7 @@ def propose_properties(
     y : (n_samples,)
         Numbers; for a class, 0 and 1.
     model : object with ``predict``, optional
-        Asked whether it breaks what is proposed, and what enforcing it would cost. An aligned model must not have been
+        AuditedModel whether it breaks what is proposed, and what enforcing it would cost. An aligned model must not have been
         calibrated on ``X``.
     alpha : float in (0, 1), default=0.05
         False discovery rate of directions and orders, and of bends.
@@ -148,7 +154,7 @@ def propose_properties(
     )
     candidates = [candidate for of_feature in candidate_lists for candidate in of_feature]
     adjusted = _adjusted(candidates)
-    judge = Asked(model, table, labels, half, tolerance, seed)
+    judge = AuditedModel(model, table, labels, half, tolerance, seed)
     proposals = [
         judge.judged(_filtered(candidate, float(p_value), table, half))
         for candidate, p_value in zip(candidates, adjusted, strict=True)
@@ -159,7 +165,7 @@ def propose_properties(
     return Review(tuple(ordered), int(table.shape[0]), len(candidates), level, used)
 
 
-def _adjusted(candidates: Sequence[_Candidate]) -> FloatArray:
+def _adjusted(candidates: Sequence[_Evidenced]) -> FloatArray:
     """Return p-values adjusted by Benjamini and Hochberg, directions and bends each by themselves: (n_candidates,)."""
     p_values = np.array([candidate.p_value for candidate in candidates])
     bends = np.array([candidate.is_bend for candidate in candidates], dtype=bool)
@@ -171,7 +177,7 @@ def _adjusted(candidates: Sequence[_Candidate]) -> FloatArray:
 
 def _candidates(
     table: Table, design: FloatArray, position: int, labels: FloatArray, half: BoolArray, seed: int
-) -> list[_Candidate]:
+) -> list[_Evidenced]:
     """Return the candidate properties of one feature, with their evidence."""
     names = tables.column_names(table)
     feature: Feature = position if names is None or names.count(names[position]) > 1 else names[position]
@@ -188,10 +194,10 @@ def _candidates(
     return candidates
 
 
-def _monotone(feature: Feature, evidence: Evidence) -> _Candidate:
+def _monotone(feature: Feature, evidence: Association) -> _Evidenced:
     sign = 1 if evidence.association > 0 else -1
     against = evidence.opposite_slope(sign)
-    return _Candidate(
+    return _Evidenced(
         (Increasing if sign > 0 else Decreasing)(feature),
         False,
         evidence.p_value,
@@ -202,10 +208,10 @@ def _monotone(feature: Feature, evidence: Evidence) -> _Candidate:
     )
 
 
-def _bent(feature: Feature, evidence: Evidence) -> _Candidate:
+def _bent(feature: Feature, evidence: Association) -> _Evidenced:
     sign = 1 if evidence.curvature > 0 else -1
     against = evidence.opposite_bend(sign)
-    return _Candidate(
+    return _Evidenced(
         (Convex if sign > 0 else Concave)(feature),
         True,
         evidence.curvature_p_value,
@@ -218,7 +224,7 @@ def _bent(feature: Feature, evidence: Evidence) -> _Candidate:
 
 def _of_categories(
     table: Table, design: FloatArray, position: int, feature: Feature, labels: FloatArray, half: BoolArray, seed: int
-) -> list[_Candidate]:
+) -> list[_Evidenced]:
     """Return the order of a feature's categories that one half proposes, with the evidence of the other half."""
     codes = design[:, position]
     n_categories = int(np.nanmax(codes)) + 1
@@ -231,10 +237,10 @@ def _of_categories(
     code_of = Encoder.of_table(table, (position,)).categories[position]
     categories = {int(code): value for value, code in code_of.items()}
     ordered = Ordered(feature, [categories[code] for code in evidence.order])
-    return [_Candidate(ordered, False, evidence.p_value, "", "")]
+    return [_Evidenced(ordered, False, evidence.p_value, "", "")]
 
 
-def _filtered(candidate: _Candidate, adjusted: float, table: Table, half: BoolArray) -> Proposal:
+def _filtered(candidate: _Evidenced, adjusted: float, table: Table, half: BoolArray) -> Proposal:
     """Return a candidate with evidence as a proposal, or with the filter that stopped it."""
     share = answerable(candidate.declared, table, half)
     vacuous = (

@@ -8,16 +8,16 @@ from alignconf.deployment.rare.event import RareEvent, rare_event
 from alignconf.deployment.rare.harmful import HarmfulLaws, Tilt, harmful_laws, largest_probability
 from alignconf.deployment.rare.input_tilts import harmful_input_laws
 from alignconf.deployment.rare.loop import Aligned, BeforeAndAfter, before_and_after
-from alignconf.deployment.rare.splitting import Level, Run
+from alignconf.deployment.rare.splitting import Run, SplittingLevel
 from alignconf.deployment.rare.violations import violation_probability
 
 __all__ = [
     "Aligned",
     "BeforeAndAfter",
     "HarmfulLaws",
-    "Level",
     "RareEvent",
     "Run",
+    "SplittingLevel",
     "Tilt",
     "before_and_after",
     "harmful_input_laws",

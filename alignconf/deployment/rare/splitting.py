@@ -32,7 +32,7 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray
 
-__all__ = ["Level", "Run", "Score", "subset_simulation"]
+__all__ = ["Run", "Score", "SplittingLevel", "subset_simulation"]
 
 Score: TypeAlias = Callable[[FloatArray], FloatArray]
 
@@ -47,7 +47,7 @@ SMALLEST = 1e-15
 
 
 @dataclass(frozen=True)
-class Level:
+class SplittingLevel:
     """One level, with figures of the walk to it.
 
     Parameters
@@ -84,7 +84,7 @@ class Run:
         None where the run did not reach the event.
     reason : str
         Why it did not; empty if it did.
-    levels : tuple of Level
+    levels : tuple of SplittingLevel
     n_evaluations : int
         Points at which the score was asked.
     n_initial, n_initial_hits : int
@@ -98,7 +98,7 @@ class Run:
 
     probability: float | None
     reason: str
-    levels: tuple[Level, ...]
+    levels: tuple[SplittingLevel, ...]
     n_evaluations: int
     n_initial: int
     n_initial_hits: int
@@ -146,7 +146,7 @@ def subset_simulation(
     start = random.standard_normal((n_particles, n_dimensions))
     scores = walk.ask(start)
     cloud = _Cloud(start, scores, start, scores)
-    levels: list[Level] = []
+    levels: list[SplittingLevel] = []
     reached, floor, reason = 1.0, -np.inf, ""
     while True:
         level = _next_level(cloud.state_scores, threshold)
@@ -285,6 +285,6 @@ def _next_level(scores: FloatArray, threshold: float) -> float:
     return low if is_low_nearer else high
 
 
-def _level(score: float, above: BoolArray, cloud: _Cloud) -> Level:
+def _level(score: float, above: BoolArray, cloud: _Cloud) -> SplittingLevel:
     distinct = np.unique(cloud.state_scores[above]).size
-    return Level(score, float(above.mean()), above.size, int(distinct), cloud.changed, float(cloud.acceptance))
+    return SplittingLevel(score, float(above.mean()), above.size, int(distinct), cloud.changed, float(cloud.acceptance))

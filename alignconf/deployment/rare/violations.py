@@ -22,7 +22,7 @@ from alignconf.deployment.rare.event import SIMULATE, RareEvent, estimate, parti
 from alignconf.deployment.violation_score import ViolationScore
 from alignconf.errors import InputError
 from alignconf.queries.along_line import LineQueries
-from alignconf.queries.plane import PlaneQueries
+from alignconf.queries.on_plane import PlaneQueries
 from alignconf.queries.queries import PartQueries, Queries
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_number, check_rows

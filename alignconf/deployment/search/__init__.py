@@ -2,7 +2,7 @@
 
 :func:`search` maximises the violation score over the whole query, the columns of a row and the places that are compared, by
 a portfolio of methods on one budget of model rows (:mod:`alignconf.deployment.search.portfolio`). Where the model is a small
-tree ensemble all of its cells are enumerated (:mod:`alignconf.deployment.search.enumeration`), and the maximum over the box
+tree ensemble all of its cells are enumerated (:mod:`alignconf.deployment.search.all_cells`), and the maximum over the box
 is known. Witnesses are of different regions, and as plausible under the data as asked for
 (:mod:`alignconf.deployment.plausibility`). *A search that finds nothing has shown nothing.*
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray
-from alignconf.deployment.search.target import Asked, Target
+from alignconf.deployment.search.target import QueriesWithMargins, Target
 
 __all__ = ["Archive", "Find"]
 
@@ -95,7 +95,7 @@ class Archive:
         best = np.sort(first)[:count]
         return self.points[best], self.ranking[best]
 
-    def _remember(self, queries: Asked) -> FloatArray:
+    def _remember(self, queries: QueriesWithMargins) -> FloatArray:
         ranking = queries.ranking - self.scale * np.maximum(queries.beyond - 1, 0.0)
         points, pooled = np.concatenate([self.points, queries.points]), np.concatenate([self.ranking, ranking])
         best = np.argsort(-pooled, kind="stable")[:POOL]
@@ -105,7 +105,7 @@ class Archive:
             self._keep(queries, violated[np.argsort(-queries.margins[violated], kind="stable")])
         return ranking
 
-    def _keep(self, queries: Asked, worst_first: IntArray) -> None:
+    def _keep(self, queries: QueriesWithMargins, worst_first: IntArray) -> None:
         """Keep the worst violation anywhere, and the worst natural violation of each region."""
         first = worst_first[0]
         if self.anywhere is None or queries.margins[first] > self.anywhere.margin:

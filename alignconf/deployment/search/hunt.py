@@ -17,9 +17,9 @@ from alignconf._typing import FloatArray, Model, RandomState, Table
 from alignconf.contract.property import Declaration
 from alignconf.deployment.input_law import InputLaw
 from alignconf.deployment.plausibility import Plausibility
+from alignconf.deployment.search.all_cells import WorstOfAllCells, enumerate_cells
 from alignconf.deployment.search.archive import Archive, Find
 from alignconf.deployment.search.box import Box
-from alignconf.deployment.search.enumeration import Enumeration, enumerate_cells
 from alignconf.deployment.search.portfolio import evolve, polish, screen
 from alignconf.deployment.search.target import Target
 from alignconf.deployment.search.witnesses import FoundQuery, Witnesses
@@ -137,7 +137,7 @@ def search(
         anywhere=_anywhere([(find, target) for find, target in elsewhere if not find.is_natural], plausibility, law),
         naturalness=level,
         maximum=hunt.maximum(enumerated),
-        n_cells=sum(enumeration.n_cells for enumeration in enumerated if isinstance(enumeration, Enumeration)),
+        n_cells=sum(enumeration.n_cells for enumeration in enumerated if isinstance(enumeration, WorstOfAllCells)),
         why_not="; ".join(dict.fromkeys(reason for reason in enumerated if isinstance(reason, str))),
         n_rows=counted.n_rows,
         max_rows=max_rows,
@@ -170,22 +170,22 @@ class _Hunt:
 
     def run(
         self, cells: Sequence[Box | None], ensemble: Ensemble | str
-    ) -> tuple[list[Archive], list[Enumeration | str]]:
+    ) -> tuple[list[Archive], list[WorstOfAllCells | str]]:
         """Enumerate or search each part."""
         counted = self.targets[0].model
         some = tables.take(self.table, np.arange(min(self.table.shape[0], RANGE_ROWS, max(1, self.limit // 20))))
         values, self.rounding = counted.with_rounding(some)
         archives: list[Archive] = []
-        enumerated: list[Enumeration | str] = []
+        enumerated: list[WorstOfAllCells | str] = []
         for k, (target, pieces) in enumerate(zip(self.targets, cells, strict=True)):
             share = (self.limit - counted.n_rows) // (len(self.targets) - k)
             archive = Archive(target, counted.n_rows + share, 2 * (float(np.ptp(values)) or 1.0))
             if isinstance(ensemble, str) or pieces is None:
-                enumeration: Enumeration | str = str(ensemble)
+                enumeration: WorstOfAllCells | str = str(ensemble)
             else:
                 enumeration = enumerate_cells(target.part, pieces, ensemble)
             if (
-                isinstance(enumeration, Enumeration)
+                isinstance(enumeration, WorstOfAllCells)
                 and pieces is not None
                 and enumeration.maximum > self._negligible(enumeration)
             ):
@@ -196,9 +196,9 @@ class _Hunt:
             enumerated.append(enumeration)
         return archives, enumerated
 
-    def maximum(self, enumerated: Sequence[Enumeration | str]) -> float | None:
+    def maximum(self, enumerated: Sequence[WorstOfAllCells | str]) -> float | None:
         """Return the largest violation score in the box if all parts were enumerated."""
-        enumerations = [enumeration for enumeration in enumerated if isinstance(enumeration, Enumeration)]
+        enumerations = [enumeration for enumeration in enumerated if isinstance(enumeration, WorstOfAllCells)]
         if len(enumerations) < len(enumerated):
             return None
         return max(
@@ -206,7 +206,7 @@ class _Hunt:
             for enumeration in enumerations
         )
 
-    def _negligible(self, enumeration: Enumeration) -> float:
+    def _negligible(self, enumeration: WorstOfAllCells) -> float:
         return float(self.rounding.of(np.array([enumeration.largest_value]))[0])
 
     def _search(self, archive: Archive) -> None:
@@ -271,7 +271,7 @@ def _targets(
     return targets, [pieces] * len(targets)
 
 
-def _points(enumeration: Enumeration, pieces: Box, target: Target, random: np.random.Generator) -> FloatArray:
+def _points(enumeration: WorstOfAllCells, pieces: Box, target: Target, random: np.random.Generator) -> FloatArray:
     """Return the worst queries of an enumeration as points of the unit cube of a target."""
     n_found = len(enumeration.places)
     coordinates = [

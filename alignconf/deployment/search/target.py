@@ -25,14 +25,14 @@ from alignconf.deployment.violation_score import CountedModel, part_margins
 from alignconf.lines.axis import TradeAxis
 from alignconf.queries.along_line import LineQueries
 from alignconf.queries.chosen import at_places
-from alignconf.queries.plane import PlaneQueries
+from alignconf.queries.on_plane import PlaneQueries
 from alignconf.queries.queries import PartQueries
 
-__all__ = ["Asked", "Target"]
+__all__ = ["QueriesWithMargins", "Target"]
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class QueriesWithMargins:
     """Queries that a model was asked, with their margins.
 
     Parameters
@@ -123,16 +123,18 @@ class Target:
             return table, replace(self.part, places=sides)
         return table, self.part.placed(table, np.zeros((len(points), 1, 0)))
 
-    def ask(self, points: FloatArray) -> Asked:
+    def ask(self, points: FloatArray) -> QueriesWithMargins:
         """Ask the model one query at each point of the unit cube."""
         table, queries = self.queries(points)
         sites = queries.sites(table)
         values, size = self._answers(queries, sites)
         margins = part_margins(queries, values, size)[:, 0]
         margins = np.where(self._can_be_asked(table), margins, -np.inf)
-        return Asked(points, margins, ranked(margins, _spread(queries, len(points))), self._beyond(sites, len(points)))
+        return QueriesWithMargins(
+            points, margins, ranked(margins, _spread(queries, len(points))), self._beyond(sites, len(points))
+        )
 
-    def ask_lines(self, points: FloatArray, coordinates: FloatArray) -> Asked:
+    def ask_lines(self, points: FloatArray, coordinates: FloatArray) -> QueriesWithMargins:
         """Ask whole lines: return at each point's row the worst query with places at coordinates, (n_queries, n_places).
 
         Costs ``n_places`` model rows for each line; the points returned have the places of the worst query.
@@ -154,7 +156,7 @@ class Target:
             [points[:, : len(self.free)], np.take_along_axis(coordinates, positions, axis=1)], axis=1
         )
         beyond = self._beyond(queries.sites(table) if self.plausibility is not None else [], len(points))
-        return Asked(worst, margins, ranked(margins, _spread(queries, len(points))), beyond)
+        return QueriesWithMargins(worst, margins, ranked(margins, _spread(queries, len(points))), beyond)
 
     def _answers(self, queries: PartQueries, sites: list[Table]) -> tuple[FloatArray, FloatArray]:
         """Return the model's values at the points of queries, (n_queries, 1, n_points), and what of them is rounding."""

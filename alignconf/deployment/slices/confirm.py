@@ -34,9 +34,9 @@ from alignconf._typing import BoolArray, FloatArray, Table
 from alignconf.calibration.betting import upper_bound
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.deployment.finding import Finding, Kind
-from alignconf.deployment.slices.partitions import checked_losses
 from alignconf.deployment.slices.search import FoundSlice, SliceSearch
 from alignconf.deployment.slices.significance import hypergeometric_tail
+from alignconf.deployment.slices.slices_in_partitions import checked_losses
 from alignconf.errors import InputError
 from alignconf.tables import printed
 from alignconf.tables.checks import check_level, check_number, check_rows

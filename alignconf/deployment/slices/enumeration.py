@@ -1,4 +1,4 @@
-"""Enumeration: which slices are tested, and which of them have to be counted for it.
+"""CountedSlices: which slices are tested, and which of them have to be counted for it.
 
 Level by level, a slice is a candidate if all of its parents may have enough rows
 (:mod:`alignconf.deployment.slices.lattice`). How many rows are enough, and how many tests there are, follows from the
@@ -13,17 +13,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from alignconf.deployment.slices.lattice import SliceCounts, bounded_by_parents, extended, literals
-from alignconf.deployment.slices.partitions import Partitions
 from alignconf.deployment.slices.significance import Population, least_support
+from alignconf.deployment.slices.slices_in_partitions import SearchedRows
 
-__all__ = ["SCREEN", "Enumeration", "found_alone"]
+__all__ = ["SCREEN", "CountedSlices", "found_alone"]
 
 #: Without alpha, slices whose p-value is at most this are worth asking other rows about.
 SCREEN = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Enumeration:
+class CountedSlices:
     """The slices that may have enough rows, as far as they had to be counted.
 
     Parameters
@@ -42,8 +42,8 @@ class Enumeration:
 
     @classmethod
     def of(
-        cls, partitions: Partitions, population: Population, alpha: float | None, max_depth: int, min_support: int
-    ) -> Enumeration:
+        cls, partitions: SearchedRows, population: Population, alpha: float | None, max_depth: int, min_support: int
+    ) -> CountedSlices:
         """Count the slices that may have enough rows.
 
         Where more rows than ``min_support`` are needed, how many depends on the number of slices with so many rows; it must not
@@ -57,14 +57,14 @@ class Enumeration:
     @classmethod
     def _level_by_level(
         cls,
-        partitions: Partitions,
+        partitions: SearchedRows,
         population: Population,
         alpha: float | None,
         max_depth: int,
         min_support: int,
         *,
         bounds: bool,
-    ) -> Enumeration:
+    ) -> CountedSlices:
         """Count level by level; with bounds, leave out slices that cannot be found and hold none that can."""
         sizes = partitions.bins.sizes
         least = None if alpha is None else population.least_p_values()

@@ -29,7 +29,7 @@ from alignconf._typing import BoolArray, IntArray, Table
 from alignconf.deployment.slices.bins import Bins
 from alignconf.errors import InputError
 
-__all__ = ["Part", "SliceCounts", "bounded_by_parents", "extended", "literals"]
+__all__ = ["RowsOfPart", "SliceCounts", "bounded_by_parents", "extended", "literals"]
 
 Keys = NDArray[np.int64]
 
@@ -72,7 +72,7 @@ class SliceCounts:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class RowsOfPart:
     """Some of the rows: their bins and their losses.
 
     Parameters
@@ -90,16 +90,16 @@ class Part:
     sizes: IntArray
 
     @classmethod
-    def of(cls, bins: Bins, table: Table, losses: NDArray[np.int64]) -> Part:
+    def of(cls, bins: Bins, table: Table, losses: NDArray[np.int64]) -> RowsOfPart:
         """Return the rows of a table with their losses."""
         return cls(bins.codes(table), losses, bins.sizes)
 
-    def without(self, keys: Sequence[tuple[int, ...]]) -> Part:
+    def without(self, keys: Sequence[tuple[int, ...]]) -> RowsOfPart:
         """Return the rows outside some slices."""
         kept = np.ones(self.losses.size, dtype=bool)
         for key in keys:
             kept &= ~self.rows_of(key)
-        return Part(self.codes[kept], self.losses[kept], self.sizes)
+        return RowsOfPart(self.codes[kept], self.losses[kept], self.sizes)
 
     def rows_of(self, key: Sequence[int]) -> BoolArray:
         """Return which rows are in a slice, (n_samples,)."""

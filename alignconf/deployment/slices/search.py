@@ -35,10 +35,10 @@ from scipy.stats import false_discovery_control
 from alignconf._typing import BoolArray, Feature, FloatArray, Table
 from alignconf.deployment.finding import Finding, Kind
 from alignconf.deployment.slices.bins import Bins, Condition
-from alignconf.deployment.slices.enumeration import SCREEN, Enumeration, found_alone
+from alignconf.deployment.slices.enumeration import SCREEN, CountedSlices, found_alone
 from alignconf.deployment.slices.lattice import SliceCounts
-from alignconf.deployment.slices.partitions import Partitions
 from alignconf.deployment.slices.significance import Population
+from alignconf.deployment.slices.slices_in_partitions import SearchedRows
 from alignconf.errors import InputError
 from alignconf.tables import printed
 from alignconf.tables.checks import check_count, check_jobs, check_level
@@ -216,9 +216,9 @@ def search_slices(
         check_jobs(n_jobs)
     if bins is not None and not isinstance(bins, Bins):
         raise InputError(f"bins must be a Bins, as Bins.from_rows returns, got {bins!r} of type {type(bins).__name__}.")
-    partitions = Partitions.of(X, losses, bins, {"n_bins": n_bins, "features": features}, n_jobs)
+    partitions = SearchedRows.of(X, losses, bins, {"n_bins": n_bins, "features": features}, n_jobs)
     read, population = partitions.bins, partitions.population()
-    lattice = Enumeration.of(partitions, population, level, max_depth, min_support)
+    lattice = CountedSlices.of(partitions, population, level, max_depth, min_support)
     tested = [level_counts.take(level_counts.n_rows >= lattice.support) for level_counts in lattice.counted]
     n_tested = lattice.n_tested
     every = np.concatenate([population.p_values(level_counts.n_rows, level_counts.losses) for level_counts in tested])
@@ -277,7 +277,7 @@ def _sorted_candidates(
 
 
 def _peeled(
-    partitions: Partitions, candidates: list[_Candidate], max_slices: int, threshold: float, *, grows: bool
+    partitions: SearchedRows, candidates: list[_Candidate], max_slices: int, threshold: float, *, grows: bool
 ) -> list[_Candidate]:
     """Return the most surprising slice, then the most surprising one on the rows outside it, and so on.
 
@@ -294,7 +294,7 @@ def _peeled(
 
 
 def _surprising_outside(
-    partitions: Partitions, candidates: list[_Candidate], peeled: list[tuple[int, ...]], threshold: float
+    partitions: SearchedRows, candidates: list[_Candidate], peeled: list[tuple[int, ...]], threshold: float
 ) -> list[_Candidate]:
     """Return the slices that are still surprising on the rows outside the peeled ones, the most surprising first."""
     left = partitions.population(peeled)

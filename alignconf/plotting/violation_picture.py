@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alignconf._typing import Feature, FloatArray, IntArray, Model, RandomState, Table
-from alignconf.certify.answers import Answered, answer_queries
+from alignconf.certify.asking import Answered, answer_queries
 from alignconf.certify.report.drawing import INK, category_ticks, frame, literal, title_above
 from alignconf.contract.property import Declaration
 from alignconf.errors import InputError

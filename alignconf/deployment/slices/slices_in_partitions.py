@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.deployment.slices.bins import Bins
-from alignconf.deployment.slices.lattice import Part, SliceCounts
+from alignconf.deployment.slices.lattice import RowsOfPart, SliceCounts
 from alignconf.deployment.slices.significance import N_LEVELS, Population
 from alignconf.errors import InputError
 from alignconf.tables import table as tables_module
 from alignconf.tables.checks import check_rows
 from alignconf.tables.used_rows import Marks, UsedRows, marks_of
 
-__all__ = ["Partitions", "checked_losses"]
+__all__ = ["SearchedRows", "checked_losses"]
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
-class Partitions:
+class SearchedRows:
     """The rows of a search.
 
     Parameters
@@ -51,7 +51,7 @@ class Partitions:
     n_jobs: int | None
 
     @classmethod
-    def of(cls, X: Any, losses: Any, bins: Bins | None, reading: Mapping[str, Any], n_jobs: int | None) -> Partitions:
+    def of(cls, X: Any, losses: Any, bins: Bins | None, reading: Mapping[str, Any], n_jobs: int | None) -> SearchedRows:
         """Check rows and losses, and bring them into bins and whole numbers.
 
         Parameters
@@ -69,10 +69,10 @@ class Partitions:
         n_levels = 1 if is_binary else N_LEVELS
         unit = 1.0 if is_binary else largest / N_LEVELS
 
-        def prepared(pair: tuple[Any, Any]) -> tuple[Part, Marks]:
+        def prepared(pair: tuple[Any, Any]) -> tuple[RowsOfPart, Marks]:
             table = check_rows(pair[0], at_least=0)
             counted = np.round(np.asarray(pair[1], dtype=np.float64) / unit).astype(np.int64)
-            return Part.of(read, table, counted), marks_of(table)
+            return RowsOfPart.of(read, table, counted), marks_of(table)
 
         return cls(read, unit, n_levels, tuple(_mapped(pairs, prepared, n_jobs, stay=True)), n_jobs)
 

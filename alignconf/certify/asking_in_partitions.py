@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import FloatArray, Model, RandomState, Table
-from alignconf.certify.answers import answers_of, check_some, complete_rows
+from alignconf.certify.asking import answers_of, check_some, complete_rows
 from alignconf.certify.witness import N_WITNESSES, Witness, found_at
 from alignconf.contract.property import Declaration, Property
 from alignconf.lines.fitted_model import FittedModel, declared_features, function_of

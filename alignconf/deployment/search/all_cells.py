@@ -25,7 +25,7 @@ from alignconf.lines.ensemble import Ensemble
 from alignconf.queries.along_line import LineQueries
 from alignconf.queries.queries import PartQueries
 
-__all__ = ["MOST_CELLS", "Enumeration", "enumerate_cells"]
+__all__ = ["MOST_CELLS", "WorstOfAllCells", "enumerate_cells"]
 
 #: More cells are not enumerated, nor more pairs or triples of pieces on all lines together.
 MOST_CELLS = 20_000_000
@@ -40,7 +40,7 @@ SAME = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Enumeration:
+class WorstOfAllCells:
     """The worst queries over all cells of a box, for one part of a property.
 
     Parameters
@@ -63,7 +63,7 @@ class Enumeration:
     places: IntArray
 
 
-def enumerate_cells(part: PartQueries, box: Box, ensemble: Ensemble) -> Enumeration | str:
+def enumerate_cells(part: PartQueries, box: Box, ensemble: Ensemble) -> WorstOfAllCells | str:
     """Return the worst query over all cells of a box that an ensemble's thresholds cut, or why there is no enumeration.
 
     Parameters
@@ -107,7 +107,7 @@ def _line_of(part: PartQueries, box: Box) -> tuple[int | None, FloatArray]:
     return None, EMPTY
 
 
-def _worst_cells(part: PartQueries, box: Box, ensemble: Ensemble, along: int, line: FloatArray) -> Enumeration:
+def _worst_cells(part: PartQueries, box: Box, ensemble: Ensemble, along: int, line: FloatArray) -> WorstOfAllCells:
     """Look at all lines along a column and remember the worst."""
     columns = [np.asarray(column.values_at(_middles(column.size or 0)), dtype=np.float64) for column in box.columns]
     sizes = [1 if i == along else column.size for i, column in enumerate(columns)]
@@ -130,7 +130,7 @@ def _worst_cells(part: PartQueries, box: Box, ensemble: Ensemble, along: int, li
         margins, numbers, places = margins[kept], numbers[kept], places[kept]
     indices = np.unravel_index(numbers, sizes)
     candidates = [places[:, 0] if i == along else k for i, k in enumerate(indices)]
-    return Enumeration(float(margins[0]), largest, n_lines * line.size, tuple(candidates), places)
+    return WorstOfAllCells(float(margins[0]), largest, n_lines * line.size, tuple(candidates), places)
 
 
 def _worst(part: PartQueries, values: FloatArray) -> tuple[FloatArray, IntArray]:

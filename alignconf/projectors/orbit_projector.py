@@ -1,4 +1,4 @@
-"""Repair within orbits: the values at a few points made from a row are moved to the nearest that are accepted."""
+"""Projector within orbits: the values at a few points made from a row are moved to the nearest that are accepted."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf.contract.orbit import OrbitProperty, at_home, coincidences
 from alignconf.errors import PredictionError
 from alignconf.kernels.sums import products
-from alignconf.projectors.projection import SNAP
-from alignconf.projectors.repair import Repair, Repaired
+from alignconf.projectors.line_projection import SNAP
+from alignconf.projectors.projector import Projected, Projector
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
 from alignconf.tables.rounding import Rounding
 
-__all__ = ["OrbitRepair"]
+__all__ = ["OrbitProjector"]
 
 
 @dataclass(frozen=True)
-class OrbitRepair(Repair):
+class OrbitProjector(Projector):
     """Each row that is a point of its own orbit gets the repaired value of that point; other rows keep theirs.
 
     Points that are the same row count once. Where each point of an orbit has the same orbit, in the same order or with
@@ -75,7 +75,7 @@ class OrbitRepair(Repair):
 
     def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
         """Return, per row, whether the repaired function, clipped, is accepted on the orbit."""
-        after = Repaired(function, self)
+        after = Projected(function, self)
         answers = [after.with_rounding(point) for point in self.declared.orbit(table)]
         values = np.clip(np.stack([values for values, _ in answers], axis=1), *limits)
         return self._accepted(values, answers[0][1].of(values))

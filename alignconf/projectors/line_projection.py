@@ -6,7 +6,7 @@ repairs are applied one after the other along the axes of the grid. Repairs of o
 order preserving, so each keeps what the previous ones reached and the result is an exact member of the conjunction; for one
 part it is also the exact minimiser, for several the least-squares composition is a member but not the nearest one. That
 holds for weights that differ from row to row too, as long as all lines of a grid along an axis have the same. Joint
-repairs with curvature or unimodality need not be members; :meth:`Projector.is_member` tells.
+repairs with curvature or unimodality need not be members; :meth:`LineProjection.is_member` tells.
 
 References
 ----------
@@ -29,7 +29,7 @@ from alignconf.contract.property import LineProperty, centred
 from alignconf.lines.evaluation import Lines
 from alignconf.lines.reference_law import ReferenceLaw
 
-__all__ = ["SNAP", "Part", "Projection", "Projector", "Weights"]
+__all__ = ["SNAP", "LineProjection", "Part", "Projection", "Weights"]
 
 #: Differences below this share of the rounding are not repaired. They can add up over the points of a query and over
 #: the levels at which values between knots are built (one for each constrained feature, at most three).
@@ -75,7 +75,7 @@ class Projection:
 
 
 @dataclass(frozen=True)
-class Projector:
+class LineProjection:
     """A projector of lines and grids.
 
     Parameters
@@ -83,7 +83,7 @@ class Projector:
     laws : tuple of ReferenceLaw
         One for each constrained feature, in the order of the grid's axes.
     parts : tuple of Part
-        Repaired in this order.
+        Projected in this order.
     norm : {"l2", "sup"}
     limits : (float, float)
         Values that no repaired function leaves: declared bounds, or 0 and 1 for a probability.
@@ -144,7 +144,7 @@ class Projector:
         return member
 
     def repair(self, values: FloatArray, axes: tuple[int, ...], weights: Weights) -> FloatArray:
-        """Repair grids (n_grids, ...) whose dimensions after the first are the given axes of the property.
+        """Projector grids (n_grids, ...) whose dimensions after the first are the given axes of the property.
 
         ``weights`` has those of all axes of the property, for all grids or for each.
         """

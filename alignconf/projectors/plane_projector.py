@@ -1,4 +1,4 @@
-"""Repair on the plane of two features: one projection onto everything that is demanded there, interpolated bilinearly.
+"""Projector on the plane of two features: one projection onto everything that is demanded there, interpolated bilinearly.
 
 The demands on neighbouring knots, of the plane and of lines along its two features, are linear inequalities on the values at
 the knots. All of them are met at once by one projection (:mod:`alignconf.kernels.polyhedron`): least squares, or the
@@ -19,14 +19,14 @@ from alignconf.kernels.polyhedron import polyhedron_least_squares, polyhedron_mi
 from alignconf.kernels.sums import products
 from alignconf.lines.evaluation import evaluate_sites
 from alignconf.lines.reference_law import ReferenceLaw
-from alignconf.projectors.grid import GridRepair
-from alignconf.projectors.projection import Part, Projection, Projector, Weights
+from alignconf.projectors.grid import GridProjector
+from alignconf.projectors.line_projection import LineProjection, Part, Projection, Weights
 
-__all__ = ["PlaneProjector", "PlaneRepair", "is_linear"]
+__all__ = ["PlaneProjection", "PlaneProjector", "is_linear"]
 
 
 @dataclass(frozen=True)
-class PlaneProjector(Projector):
+class PlaneProjection(LineProjection):
     """A projector of planes.
 
     Parameters
@@ -35,7 +35,7 @@ class PlaneProjector(Projector):
     parts : tuple of Part
         Of lines along the two axes.
     norm, limits
-        See :class:`~alignconf.projectors.projection.Projector`.
+        See :class:`~alignconf.projectors.line_projection.LineProjection`.
     planes : tuple of PlaneProperty
     """
 
@@ -59,7 +59,7 @@ class PlaneProjector(Projector):
         return A[np.isfinite(b)], b[np.isfinite(b)]
 
     def repair(self, values: FloatArray, axes: tuple[int, ...], weights: Weights) -> FloatArray:
-        """Repair planes (n_planes, n_knots_1, n_knots_2), all of which share the weights (n_knots_1,) and (n_knots_2,)."""
+        """Projector planes (n_planes, n_knots_1, n_knots_2), all of which share the weights (n_knots_1,) and (n_knots_2,)."""
         A, b = self.inequalities
         flat = values.reshape(len(values), -1)
         if self.norm == "sup":
@@ -77,15 +77,15 @@ class PlaneProjector(Projector):
 
 
 @dataclass(frozen=True)
-class PlaneRepair(GridRepair):
+class PlaneProjector(GridProjector):
     """Each row's plane is projected at its knots and interpolated where the projection changed the plane.
 
     Parameters
     ----------
-    projector : PlaneProjector
+    projector : PlaneProjection
     """
 
-    projector: PlaneProjector
+    projector: PlaneProjection
 
     def count_sites(self, n_points: int) -> int:
         """Return the number of all knots plus that of the points."""

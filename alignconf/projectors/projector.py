@@ -1,10 +1,11 @@
 """From a function to a function that has a property: what every repair answers, and how repairs are chained.
 
-A :class:`Repair` fixes, before any row calibrates, how the values of a function are changed so that it has some of the
+A :class:`Projector` fixes, before any row calibrates, how the values of a function are changed so that it has some of the
 declared parts: on the grid of constrained features (:mod:`alignconf.projectors.grid`), within the orbit of each row
-(:mod:`alignconf.projectors.orbit`), or by a surrogate that has the property throughout (:mod:`alignconf.projectors.surrogate`).
+(:mod:`alignconf.projectors.orbit_projector`), or by a surrogate that has the property throughout
+(:mod:`alignconf.projectors.surrogate`).
 Repairs are chained: each is applied to the function that the ones before it return, and the chain is a function itself
-(:class:`Repaired`), so it can be evaluated at any rows, those of a query included.
+(:class:`Projected`), so it can be evaluated at any rows, those of a query included.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
 from alignconf.tables.rounding import Rounding
 
-__all__ = ["Repair", "Repaired", "WithRounding"]
+__all__ = ["Projected", "Projector", "WithRounding"]
 
 
-class Repair(ABC):
+class Projector(ABC):
     """A change of a function that gives it a property."""
 
     @abstractmethod
@@ -44,11 +45,11 @@ class Repair(ABC):
         """Whether no query of its parts can fail at full strength, by construction."""
         return False
 
-    def fitted(self, function: Model, reference: Table) -> Repair:
+    def fitted(self, function: Model, reference: Table) -> Projector:
         """Return the repair fitted to the function at reference rows; by default unchanged."""
         return self
 
-    def within(self, limits: tuple[float, float]) -> Repair:
+    def within(self, limits: tuple[float, float]) -> Projector:
         """Return the repair with other limits for its values; a repair without limits returns itself."""
         return self
 
@@ -70,17 +71,17 @@ class Repair(ABC):
 
 
 @dataclass(frozen=True)
-class Repaired:
+class Projected:
     """A function after a repair: a function again.
 
     Parameters
     ----------
     before : Model
-    repair : Repair
+    repair : Projector
     """
 
     before: Model
-    repair: Repair
+    repair: Projector
 
     def with_rounding(self, table: Table) -> tuple[FloatArray, Rounding]:
         """Return repaired values, (n_samples,), and the rounding of the function before the repair."""

@@ -37,7 +37,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from alignconf._typing import BoolArray, FloatArray
 
-__all__ = ["Evidence", "OrderEvidence", "conditional_evidence", "marginal_evidence", "order_evidence"]
+__all__ = ["Association", "OrderEvidence", "conditional_evidence", "marginal_evidence", "order_evidence"]
 
 #: Pieces of an effect, at most.
 N_PIECES = 8
@@ -46,7 +46,7 @@ N_DRAWS = 200
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class Association:
     """The evidence of labels about one numeric feature, all others held fixed.
 
     Parameters
@@ -109,7 +109,9 @@ class Evidence:
         return _contrast(weights, self.slopes, self.covariance)
 
 
-def conditional_evidence(design: FloatArray, position: int, labels: FloatArray, half: BoolArray, seed: int) -> Evidence:
+def conditional_evidence(
+    design: FloatArray, position: int, labels: FloatArray, half: BoolArray, seed: int
+) -> Association:
     """Return the evidence of labels about one column, all others held fixed.
 
     Parameters
@@ -167,7 +169,7 @@ def order_evidence(design: FloatArray, position: int, labels: FloatArray, half: 
     return OrderEvidence(tuple(order.tolist()), float(norm.sf((gaps @ second) / errors).max()))
 
 
-def marginal_evidence(x: FloatArray, labels: FloatArray, half: BoolArray) -> Evidence:
+def marginal_evidence(x: FloatArray, labels: FloatArray, half: BoolArray) -> Association:
     """Return the evidence of labels about one column by itself: a baseline that proposes proxies."""
     rows = ~np.isnan(x)
     centre = np.full(int(rows.sum()), x[rows].mean())
@@ -176,12 +178,12 @@ def marginal_evidence(x: FloatArray, labels: FloatArray, half: BoolArray) -> Evi
 
 def _evidence(
     x: FloatArray, rest_x: FloatArray, rest_y: FloatArray, predicted_x: FloatArray, half: BoolArray
-) -> Evidence:
+) -> Association:
     scores = norm.ppf(rankdata(rest_y) / (rest_y.size + 1))
     products = rest_x * scores
     edges = np.unique(np.quantile(x, np.linspace(0, 1, N_PIECES + 1), method="inverted_cdf"))
     if edges.size < 2:
-        return Evidence(x.size, 0.0, (0.0, 0.0), np.zeros(0), np.zeros(0), np.zeros((0, 0)), (0.0, 0.0))
+        return Association(x.size, 0.0, (0.0, 0.0), np.zeros(0), np.zeros(0), np.zeros((0, 0)), (0.0, 0.0))
     ramps = np.clip(x[:, None], edges[:-1], edges[1:]) - edges[:-1]
     for in_half in (half, ~half):
         draws = np.quantile(rest_x[in_half], (np.arange(N_DRAWS) + 0.5) / N_DRAWS) if in_half.any() else np.zeros(1)
@@ -191,7 +193,7 @@ def _evidence(
     slopes, covariance = _regressed(ramps, rest_y)
     halves = (_studentised(products[half]), _studentised(products[~half]))
     bends = [_bend(edges, *_regressed(ramps[in_half], rest_y[in_half])) for in_half in (half, ~half)]
-    return Evidence(x.size, _studentised(products), halves, edges, slopes, covariance, (bends[0], bends[1]))
+    return Association(x.size, _studentised(products), halves, edges, slopes, covariance, (bends[0], bends[1]))
 
 
 def _bend(edges: FloatArray, slopes: FloatArray, covariance: FloatArray) -> float:
