@@ -175,3 +175,40 @@ def test_the_oldest_versions_are_the_lower_bounds() -> None:
     for name in set(declared) - {"furo", "mypy", "myst-parser", "ruff", "setuptools", "sphinx"}:
         width = declared[name].count(".") + 1
         assert ".".join(pinned[name].split(".")[:width]) == declared[name], name
+
+
+#: Names that say nothing of the thing. Where one is public, a parameter, a field or a property that users type, it stays.
+VAGUE = {"one", "found", "asked", "own", "at", "it", "inside", "known", "other", "told", "chosen"}
+MOST_VAGUE = 0.01
+
+
+def bindings(path: Path) -> list[str]:
+    """Return the names that a file binds: variables, parameters, functions and classes."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.append(node.id)
+        elif isinstance(node, ast.arg):
+            names.append(node.arg)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.append(node.name)
+    return names
+
+
+def test_names_say_what_the_thing_is() -> None:
+    names = [name for path in [*FILES, *sorted((PACKAGE / "properties").glob("*.py"))] for name in bindings(path)]
+    assert sum(name in VAGUE for name in names) <= MOST_VAGUE * len(names)
+
+
+def test_no_name_stands_for_two_things() -> None:
+    """Neither of a file nor of a class."""
+    paths = [*FILES, *sorted((PACKAGE / "properties").glob("*.py"))]
+    stems = [path.stem for path in paths if path.stem not in ("__init__", "__main__")]
+    assert not {stem for stem in stems if stems.count(stem) > 1}, "give one of the files another name"
+    classes = [
+        node.name
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert not {name for name in classes if classes.count(name) > 1}, "give one of the classes another name"

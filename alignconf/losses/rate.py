@@ -20,7 +20,7 @@ import numpy as np
 from alignconf._typing import FloatArray, Table
 from alignconf.calibration.loss_family import Scores
 from alignconf.errors import InputError
-from alignconf.losses import critical_half_width
+from alignconf.losses.critical_half_width import delivered, existence
 from alignconf.losses.loss import Loss
 from alignconf.projectors.alignment import Alignment
 from alignconf.queries.row_draws import RowDraws
@@ -82,9 +82,7 @@ class RateLoss(Loss):
 
 def _delivered(alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
     queries = alignment.draw(table, n_queries, draws)
-    return [
-        alignment.rounded_up(scores) for scores in alignment.at_queries(table, queries, critical_half_width.delivered)
-    ]
+    return [alignment.rounded_up(scores) for scores in alignment.at_queries(table, queries, delivered)]
 
 
 def _existence(alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
@@ -100,7 +98,7 @@ def _existence(alignment: Alignment, table: Table, n_queries: int, draws: RowDra
                 f"query_law={part.tester!r}: use query_law='iid', or the default loss, 'delivered'."
             )
     queries = alignment.draw(table, n_queries, draws)
-    return alignment.at_queries(table, queries, critical_half_width.existence)
+    return alignment.at_queries(table, queries, existence)
 
 
 def _line(alignment: Alignment, table: Table, _: int, __: RowDraws) -> list[FloatArray]:
