@@ -303,7 +303,7 @@ def test_bad_tables(aligned, table, words):
     with pytest.raises(InputError):
         check(Model(), table, {0: 1})
     if hasattr(aligned, "lambda_"):
-        for method in (aligned.predict, aligned.predict_interval, aligned.certify):
+        for method in (aligned.predict, aligned.predict_band, aligned.certify):
             with refused(aligned, InputError, "X ", *words):
                 method(table)
 
@@ -332,7 +332,7 @@ def test_zero_rows(aligned, empty, alpha):
     with pytest.raises(InputError, match="X has no rows"):
         check(Model(), empty, {0: 1})
     if hasattr(aligned, "lambda_"):
-        for method in (aligned.predict, aligned.predict_interval, aligned.certify):
+        for method in (aligned.predict, aligned.predict_band, aligned.certify):
             with refused(aligned, InputError, "X has no rows"):
                 method(empty)
 
@@ -374,7 +374,7 @@ def test_infinite_reference_values(aligned):
 )
 def test_other_columns_than_at_calibration(table, words):
     aligned = AlignedRegressor(Model(), {"a": 1}, random_state=0, confidence=None).calibrate(FRAME)
-    for method in (aligned.predict, aligned.predict_interval, aligned.certify):
+    for method in (aligned.predict, aligned.predict_band, aligned.certify):
         with refused(aligned, InputError, *words):
             method(table)
     with refused(aligned, InputError, "X_reference", *words):
@@ -384,7 +384,7 @@ def test_other_columns_than_at_calibration(table, words):
 
 
 def test_positions_are_checked_for_arrays_too(calibrated):
-    for method in (calibrated.predict, calibrated.predict_interval, calibrated.certify):
+    for method in (calibrated.predict, calibrated.predict_band, calibrated.certify):
         with refused(calibrated, InputError, "X has 3 features, but AlignedRegressor is expecting 4"):
             method(X[:, :3])
 
@@ -589,7 +589,7 @@ def test_a_model_that_goes_wrong_after_calibration():
     expected = aligned.predict(X)
     for function, words in ANSWERS.values():
         switched.answer = function
-        for method in (aligned.predict, aligned.predict_interval, aligned.certify):
+        for method in (aligned.predict, aligned.predict_band, aligned.certify):
             with refused(aligned, PredictionError, *words):
                 method(X + 1e-3)
     switched.answer = None
@@ -632,7 +632,7 @@ def test_audits_need_a_model(model):
 # ---------------------------------------------------------------------------------------------------------------------
 # Order of calls, labels
 # ---------------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("method", ["predict", "predict_interval", "certify"])
+@pytest.mark.parametrize("method", ["predict", "predict_band", "certify"])
 def test_calls_before_calibration(method):
     aligned = AlignedRegressor(Model(), {0: 1}, random_state=0, confidence=None)
     with refused(aligned, NotCalibratedError, "AlignedRegressor has no lambda_ yet", "calibrate(X)", "fit(X, y)"):

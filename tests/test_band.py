@@ -147,7 +147,7 @@ def test_difficulty_that_is_the_true_scale_makes_all_rows_alike(loss) -> None:
     )
     assert scaled.lambda_ == pytest.approx(plain.lambda_, rel=1e-9)
     fresh = rows(300, 3)
-    band = scaled.predict_interval(fresh)
+    band = scaled.predict_band(fresh)
     np.testing.assert_allclose(band[:, 1] - band[:, 0], 2 * scaled.lambda_ * fresh[:, 1], rtol=1e-9)
     values = scaled.predict(fresh)
     assert ((band[:, 0] <= values) & (values <= band[:, 1])).all()
@@ -161,13 +161,13 @@ def test_a_ray_makes_a_lopsided_band_and_can_be_read_off_reference_rows() -> Non
         Wave(), [Bounded(-9, 0.3)], ray="reference", alpha=0.1, random_state=0, confidence=None
     ).calibrate(X)
     assert aligned.alignment_.scale.ray == (1.0, 0.05)
-    band, f = aligned.predict_interval(X), Wave().predict(X)
+    band, f = aligned.predict_band(X), Wave().predict(X)
     np.testing.assert_allclose(f - band[:, 0], aligned.lambda_, rtol=1e-9)
     np.testing.assert_allclose(band[:, 1] - f, 0.05 * aligned.lambda_, rtol=1e-9)
     assert "1 below and 0.05 above the model" in str(aligned.calibration_)
     given = AlignedRegressor(Wave(), {0: 1}, ray=(1, 2), alpha=0.1, random_state=0, confidence=None).calibrate(X)
     assert given.alignment_.scale.ray == (1.0, 2.0)
-    below, above = np.abs(given.predict_interval(X) - f[:, None]).T
+    below, above = np.abs(given.predict_band(X) - f[:, None]).T
     np.testing.assert_allclose(above, 2 * below, rtol=1e-9)
 
 
@@ -219,7 +219,7 @@ def test_classifiers_and_pictures_have_scaled_bands() -> None:
     aligned = AlignedClassifier(model, {0: 1}, difficulty=spread, alpha=0.2, random_state=0, confidence=None).calibrate(
         X[300:]
     )
-    band, p = aligned.predict_interval(X), aligned.predict_proba(X)[:, 1]
+    band, p = aligned.predict_band(X), aligned.predict_proba(X)[:, 1]
     assert ((band[:, 0] <= p) & (p <= band[:, 1])).all()
     assert np.ptp(band[:, 1] - band[:, 0]) > 0
     ax = line(aligned, X, 0)
@@ -287,7 +287,7 @@ def test_a_difficulty_estimator_of_crepes_scales_the_band() -> None:
         Wave(), {0: 1}, difficulty=estimator, alpha=0.1, random_state=0, confidence=None
     ).calibrate(X[200:])
     fresh = rows(50, 1)
-    band = aligned.predict_interval(fresh)
+    band = aligned.predict_band(fresh)
     np.testing.assert_allclose(band[:, 1] - band[:, 0], 2 * aligned.lambda_ * estimator.apply(fresh), rtol=1e-9)
     assert "difficulty DifficultyEstimator" in str(aligned.calibration_)
     assert 0.05 < aligned.certify(rows(3000, 2)).delivered.rate < 0.15, (

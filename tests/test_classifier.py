@@ -59,7 +59,7 @@ def test_probabilities_stay_probabilities_and_others_keep_their_proportions(y, l
         (p[np.ix_(moved, others)] / p[np.ix_(moved, others)].sum(axis=1, keepdims=True))[usable],
         (shares / shares.sum(axis=1, keepdims=True))[usable],
     )
-    interval = aligned.predict_interval(X[NEW])
+    interval = aligned.predict_band(X[NEW])
     assert ((interval[:, 0] <= p[:, column]) & (p[:, column] <= interval[:, 1])).all()
     np.testing.assert_array_equal(aligned.predict(X[NEW]), model.classes_[p.argmax(axis=1)])
     if scale == "probability":

@@ -348,7 +348,7 @@ def test_skops_needs_to_trust_alignconf_only(fitted: Any) -> None:
     assert [name for name in ours if not name.startswith("alignconf.")] == []
     loaded = skops_io.loads(stored, trusted=trusted)
     np.testing.assert_array_equal(loaded.predict(X), fitted.predict(X))
-    np.testing.assert_array_equal(loaded.predict_interval(X), fitted.predict_interval(X))
+    np.testing.assert_array_equal(loaded.predict_band(X), fitted.predict_band(X))
     assert loaded.calibration_ == fitted.calibration_
 
 
@@ -402,23 +402,23 @@ def test_a_frozen_estimator_calibrates_on_all_rows() -> None:
 @pytest.mark.parametrize("position", [0, 1], ids=["regressor", "classifier"])
 def test_intervals_come_in_the_container_of_choice(position: int) -> None:
     fitted = fitted_pair()[position]
-    expected = fitted.predict_interval(X)
+    expected = fitted.predict_band(X)
     assert isinstance(expected, np.ndarray)
     frame = pd.DataFrame(X, index=np.arange(400) + 7)
-    banded = fitted.set_output(transform="pandas").predict_interval(frame)
+    banded = fitted.set_output(transform="pandas").predict_band(frame)
     assert isinstance(banded, pd.DataFrame)
     assert list(banded.columns) == ["lower", "upper"]
     assert banded.index.equals(frame.index)
     np.testing.assert_array_equal(banded.to_numpy(), expected)
-    assert fitted.predict_interval(X).index.equals(pd.RangeIndex(400))
+    assert fitted.predict_band(X).index.equals(pd.RangeIndex(400))
     assert isinstance(fitted.predict(frame), np.ndarray)
-    banded = fitted.set_output(transform="polars").predict_interval(X)
+    banded = fitted.set_output(transform="polars").predict_band(X)
     assert isinstance(banded, pl.DataFrame)
     assert banded.columns == ["lower", "upper"]
     np.testing.assert_array_equal(banded.to_numpy(), expected)
-    assert isinstance(fitted.set_output().predict_interval(X), pl.DataFrame)
-    assert clone(fitted).fit(X, LABELS if position else Y).predict_interval(X).columns == ["lower", "upper"]
-    np.testing.assert_array_equal(fitted.set_output(transform="default").predict_interval(X), expected)
+    assert isinstance(fitted.set_output().predict_band(X), pl.DataFrame)
+    assert clone(fitted).fit(X, LABELS if position else Y).predict_band(X).columns == ["lower", "upper"]
+    np.testing.assert_array_equal(fitted.set_output(transform="default").predict_band(X), expected)
 
 
 def test_intervals_of_outcomes_come_in_it_too() -> None:

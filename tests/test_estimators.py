@@ -675,7 +675,7 @@ def test_a_pickled_object_predicts_the_same(properties):
     )
     for other in (pickle.loads(pickle.dumps(aligned)), copy.deepcopy(aligned)):
         np.testing.assert_array_equal(other.predict(X_NEW), aligned.predict(X_NEW))
-        np.testing.assert_array_equal(other.predict_interval(X_NEW), aligned.predict_interval(X_NEW))
+        np.testing.assert_array_equal(other.predict_band(X_NEW), aligned.predict_band(X_NEW))
         assert other.calibration_ == aligned.calibration_
         assert other.certify(X_NEW) == aligned.certify(X_NEW)
 
@@ -714,7 +714,7 @@ def test_an_aligned_model_can_be_aligned_again():
 def test_the_interval_is_the_band_around_the_model(name):
     recorder = Recorder(fitted(name))
     aligned = AlignedRegressor(recorder, {0: 1}, n_knots=12, random_state=0, confidence=None).calibrate(X_CAL)
-    interval = aligned.predict_interval(X_NEW)
+    interval = aligned.predict_band(X_NEW)
     f = recorder.answers[-1].astype(float)
     assert interval.shape == (120, 2)
     assert interval.dtype == np.float64
@@ -729,7 +729,7 @@ def test_the_interval_is_the_band_around_the_model(name):
 
 def test_the_interval_at_full_strength_is_infinite():
     aligned = AlignedRegressor(Swing(), {0: 1}, alpha=0, random_state=0).calibrate(X_CAL)
-    np.testing.assert_array_equal(aligned.predict_interval(X_NEW), np.tile([-np.inf, np.inf], (120, 1)))
+    np.testing.assert_array_equal(aligned.predict_band(X_NEW), np.tile([-np.inf, np.inf], (120, 1)))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -1000,7 +1000,7 @@ def test_arrays_are_never_written_to(properties, alpha):
     expected = AlignedRegressor(Swing(), properties, alpha=alpha, n_knots=8, random_state=0, confidence=None)
     expected.calibrate(X_CAL.copy(), X_reference=X_TRAIN.copy())
     np.testing.assert_array_equal(aligned.predict(fresh), expected.predict(X_NEW.copy()))
-    aligned.predict_interval(fresh)
+    aligned.predict_band(fresh)
     aligned.certify(fresh, y)
     AlignedRegressor(Ridge(), properties, alpha=alpha, n_knots=8, random_state=0, confidence=None).fit(
         reference, Y_TRAIN

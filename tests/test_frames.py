@@ -129,7 +129,7 @@ def figures_of(kind: str, missing: bool, parameters: dict[str, Any]) -> dict[str
     aligned = AlignedRegressor(model, random_state=0, n_knots=12, n_queries=2, **{"confidence": None, **parameters})
     aligned.calibrate(X["rows"], X_reference=X["train"])
     found: dict[str, Any] = {"lambda_": aligned.lambda_, "calibration": str(aligned.calibration_)}
-    found |= {"predict": aligned.predict(X["fresh"]), "interval": aligned.predict_interval(X["fresh"])}
+    found |= {"predict": aligned.predict(X["fresh"]), "interval": aligned.predict_band(X["fresh"])}
     found |= {"certificate": aligned.certify(X["fresh"], y["fresh"]).to_json()}
     found |= {"sequential": str(SequentialCertificate(aligned).update(X["early"]).update(X["late"]))}
     reference = parameters.get("reference", "marginal")
@@ -192,7 +192,7 @@ def test_every_container_gives_the_same_probabilities(scale: str) -> None:
             container(rows)
         )
         certificate = aligned.certify(container(fresh), outcomes[2]).to_json()
-        found[kind] = [aligned.predict_proba(container(fresh)), aligned.predict_interval(container(fresh)), certificate]
+        found[kind] = [aligned.predict_proba(container(fresh)), aligned.predict_band(container(fresh)), certificate]
     for kind, (probabilities, interval, certificate) in found.items():
         np.testing.assert_array_equal(probabilities, found["array"][0], err_msg=kind)
         np.testing.assert_array_equal(interval, found["array"][1], err_msg=kind)
@@ -297,7 +297,7 @@ def test_a_pipeline_is_constrained_on_its_raw_columns(name: str) -> None:
         ).calibrate(make(200, 1))
         fresh = make(150, 2)
         audit = check(model, fresh, PROPERTIES[name], random_state=0)
-        found.append([aligned.predict(fresh), aligned.predict_interval(fresh), aligned.critical_half_widths(fresh)])
+        found.append([aligned.predict(fresh), aligned.predict_band(fresh), aligned.critical_half_widths(fresh)])
         found[-1] += [str(aligned.certify(fresh, mixed_labels(150, 2))), str(audit), aligned.lambda_]
         assert aligned.feature_names_in_.tolist() == ["size", "grade", "colour", "sold", "n"]
     assert found[0][-1] > 0
@@ -381,7 +381,7 @@ def test_a_classifier_on_frames_with_groups_in_a_column() -> None:
             model, {"size": 1}, alpha=0.3, groups="colour", random_state=0, n_knots=8, confidence=None
         )
         aligned.fit(frame, mixed_labels(400, 0) > 3)
-        found.append([aligned.predict_proba(make(90, 1)), aligned.predict_interval(make(90, 1))])
+        found.append([aligned.predict_proba(make(90, 1)), aligned.predict_band(make(90, 1))])
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
 

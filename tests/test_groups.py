@@ -89,7 +89,7 @@ def test_labels_next_to_the_rows_do_the_same() -> None:
     given = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0, confidence=None)
     given.calibrate(X, groups=labels, X_reference=rows(300, 2))
     np.testing.assert_array_equal(given.predict(fresh, groups=of_fresh), read.predict(fresh))
-    np.testing.assert_array_equal(given.predict_interval(fresh, groups=of_fresh), read.predict_interval(fresh))
+    np.testing.assert_array_equal(given.predict_band(fresh, groups=of_fresh), read.predict_band(fresh))
     assert given.certify(fresh, groups=of_fresh).delivered == read.certify(fresh).delivered
     with pytest.raises(InputError, match="groups is missing: calibration was by group"):
         given.predict(fresh)

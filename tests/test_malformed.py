@@ -335,7 +335,7 @@ def answers(X: Any) -> list[Any]:
         lambda: regressor().calibrate(X).lambda_,
         lambda: regressor(alpha=0).calibrate(X).predict(FRESH),
         lambda: aligned.predict(X),
-        lambda: aligned.predict_interval(X),
+        lambda: aligned.predict_band(X),
         lambda: aligned.critical_half_widths(X),
         lambda: str(aligned.certify(X)),
         lambda: str(check(Elementwise(), X, {0: 1}, random_state=0)),

@@ -233,10 +233,10 @@ def test_the_interval_holds_calibration_outcomes_at_its_ends():
 def test_lambda_stays_and_the_band_is_another_thing():
     aligned, random = aligned_falling(), np.random.default_rng(9)
     rows = draw_rows(40, random)
-    before, band = aligned.lambda_, aligned.predict_interval(rows)
+    before, band = aligned.lambda_, aligned.predict_band(rows)
     assert aligned.calibrate_outcome(rows, random.normal(size=40)) is aligned
     assert aligned.lambda_ == before
-    np.testing.assert_array_equal(aligned.predict_interval(rows), band)
+    np.testing.assert_array_equal(aligned.predict_band(rows), band)
     assert (aligned.predict_outcome_interval(rows) != band).any()
 
 

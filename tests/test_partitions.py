@@ -122,7 +122,7 @@ def test_no_cut_changes_anything(chunks: Any) -> None:
     many = AlignedRegressor(Wave(), {0: 1}, random_state=0, confidence=None).calibrate(far)
     same_calibration(one, many)
     np.testing.assert_array_equal(many.predict(far).compute(), one.predict(ARRAY))
-    np.testing.assert_array_equal(many.predict_interval(far).compute(), one.predict_interval(ARRAY))
+    np.testing.assert_array_equal(many.predict_band(far).compute(), one.predict_band(ARRAY))
     assert figures(check(Wave(), far, {0: 1}, random_state=0)) == figures(check(Wave(), ARRAY, {0: 1}, random_state=0))
 
 
@@ -238,7 +238,7 @@ def test_classifiers_too(scale: str) -> None:
     assert list(proba.columns) == ["maybe", "no", "yes"]
     np.testing.assert_array_equal(proba.compute(), one.predict_proba(fresh))
     np.testing.assert_array_equal(many.predict(far_fresh).compute().to_numpy(dtype=object), one.predict(fresh))
-    np.testing.assert_array_equal(many.predict_interval(far_fresh).compute(), one.predict_interval(fresh))
+    np.testing.assert_array_equal(many.predict_band(far_fresh).compute(), one.predict_band(fresh))
     outcomes = np.array(["no", "maybe", "yes"])[np.digitize(Y_NEW, [0.3, 0.7])]
     far_outcomes = Y_FAR.map_partitions(
         lambda y: pd.Series(np.array(["no", "maybe", "yes"])[np.digitize(y, [0.3, 0.7])], index=y.index),
@@ -297,7 +297,7 @@ def test_answers_are_plans_with_known_meta(scheduler: str) -> None:
     far = dd.from_pandas(frame, npartitions=4)
     aligned = AlignedRegressor(Counting(), {"u": 1}, random_state=0, confidence=None).calibrate(far)
     calls.clear()
-    found, band = aligned.predict(far), aligned.predict_interval(far)
+    found, band = aligned.predict(far), aligned.predict_band(far)
     assert calls == []
     assert isinstance(found._meta, pd.Series)
     assert found.dtype == np.float64
@@ -317,7 +317,7 @@ def test_partitions_without_rows_are_answered_by_none() -> None:
     aligned = AlignedRegressor(MODEL, {"a": 1}, random_state=0, confidence=None).calibrate(FAR_CAL)
     empty = aligned.predict(far[far["b"] > 2]).compute()
     assert (empty.dtype, empty.size) == (np.float64, 0)
-    assert aligned.predict_interval(da.from_array(np.empty((0, 6)), chunks=(5, 6))).compute().shape == (0, 2)
+    assert aligned.predict_band(da.from_array(np.empty((0, 6)), chunks=(5, 6))).compute().shape == (0, 2)
 
 
 def test_what_is_kept_and_sent_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -438,7 +438,7 @@ def test_groups_are_wanted_as_they_were_at_calibration() -> None:
     grouped = AlignedRegressor(MODEL, {"a": 1}, random_state=0, confidence=None).calibrate(
         X_CAL, groups=X_CAL["region"]
     )
-    for work in (grouped.predict, grouped.certify, grouped.predict_interval):
+    for work in (grouped.predict, grouped.certify, grouped.predict_band):
         with pytest.raises(InputError, match="groups is missing: calibration was by group"):
             work(FAR_NEW)
         with pytest.raises(InputError, match="groups is given, but calibration was not by group"):
@@ -453,7 +453,7 @@ def test_other_columns_and_no_calibration_are_refused_at_once() -> None:
     for work in (calibrated().predict, calibrated().certify):
         with pytest.raises(InputError, match=r"X has other columns than at calibration \(missing \['b'\]\)"):
             work(fewer)
-    for method in ("predict", "predict_interval", "certify"):
+    for method in ("predict", "predict_band", "certify"):
         with pytest.raises(NotCalibratedError, match="has no lambda_ yet"):
             getattr(AlignedRegressor(MODEL, {"a": 1}, confidence=None), method)(FAR_NEW)
 

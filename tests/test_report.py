@@ -186,7 +186,7 @@ def test_the_line_that_a_certificate_keeps_is_the_function() -> None:
     moved[:, 0] = line.places
     np.testing.assert_allclose(line.delivered, aligned.predict(moved), atol=1e-12)
     np.testing.assert_allclose(line.model, Wave().predict(moved), atol=1e-12)
-    np.testing.assert_allclose(np.transpose([line.low, line.high]), aligned.predict_interval(moved), atol=1e-12)
+    np.testing.assert_allclose(np.transpose([line.low, line.high]), aligned.predict_band(moved), atol=1e-12)
     assert line.row_place == X[line.row, 0]
 
 

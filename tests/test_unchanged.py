@@ -87,7 +87,7 @@ def calibrated(model, declared=None, **given) -> AlignedRegressor:
 
 
 def assert_refused(aligned) -> None:
-    for ask in (aligned.predict, aligned.certify, aligned.predict_interval, aligned.critical_half_widths):
+    for ask in (aligned.predict, aligned.certify, aligned.predict_band, aligned.critical_half_widths):
         with pytest.raises(PredictionError, match=CHANGED):
             ask(X[FRESH])
     with pytest.raises(PredictionError, match=CHANGED):
@@ -212,7 +212,7 @@ def test_classifiers_and_frames_and_frozen_models_too() -> None:
         aligned = AlignedClassifier(estimator, {"a": 1}, random_state=0, n_knots=8).calibrate(rows[CALIBRATE])
         aligned.predict_proba(rows[350:351])
         model.fit(rows[TRAIN], SHUFFLED[TRAIN] > 300.5)
-        for ask in (aligned.predict, aligned.predict_proba, aligned.certify, aligned.predict_interval):
+        for ask in (aligned.predict, aligned.predict_proba, aligned.certify, aligned.predict_band):
             with pytest.raises(PredictionError, match=CHANGED):
                 ask(rows[FRESH])
         model.__dict__.update(pickle.loads(state).__dict__)

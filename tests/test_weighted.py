@@ -202,7 +202,7 @@ def test_per_point_half_widths_follow_the_row_and_are_reported() -> None:
     fresh = rows(400, 6)
     widths = aligned.threshold_.of_rows(fresh)
     assert (np.diff(widths[np.argsort(fresh[:, 1])]) >= 0).all()
-    band = aligned.predict_interval(fresh)
+    band = aligned.predict_band(fresh)
     np.testing.assert_allclose(band[:, 1] - band[:, 0], 2 * widths, rtol=1e-9)
     assert aligned.lambda_ == pytest.approx(widths.max(), rel=0.2)
     calibration = aligned.calibration_

@@ -230,13 +230,13 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             labels[moved] = self.classes_[decided(self.estimator_, p)]
         return labels
 
-    def predict_interval(self, X: Table, *, groups: Any = None) -> Any:
+    def predict_band(self, X: Table, *, groups: Any = None) -> Any:
         """Return the ends of the band around the class's probability, (n_samples, 2), within [0, 1].
 
         An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``; a plan for rows of Dask.
         """
         if is_partitioned(X):
-            return self._lazily("predict_interval", X, groups, names=ENDS)
+            return self._lazily("predict_band", X, groups, names=ENDS)
         ends = self._band(X, groups)
         function = self._function
         band = function.to_probability(ends)

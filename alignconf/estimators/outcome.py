@@ -113,7 +113,7 @@ class OutcomeEstimator(AlignedEstimator):
     def predict_outcome_interval(self, X: Table, *, confidence: float = 0.9) -> Any:
         """Return where the outcomes of rows lie with probability at least ``confidence``: (n_samples, 2).
 
-        See :meth:`Outcome.statement` for what this assumes, and :meth:`predict_interval` for the band of the function. An
+        See :meth:`Outcome.statement` for what this assumes, and :meth:`predict_band` for the band of the function. An
         array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``.
 
         Raises

@@ -160,7 +160,7 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
             return planned
         return self._delivered(X, groups)[2]
 
-    def predict_interval(self, X: Table, *, groups: Any = None) -> Any:
+    def predict_band(self, X: Table, *, groups: Any = None) -> Any:
         """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2).
 
         Rounded outwards, so that it holds every delivered value. At full strength it is infinite. It is a band for the
@@ -168,7 +168,7 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``; a plan for rows of Dask.
         """
         if is_partitioned(X):
-            return self._lazily("predict_interval", X, groups, names=ENDS)
+            return self._lazily("predict_band", X, groups, names=ENDS)
         return self._contained(self._band(X, groups), X, ENDS)
 
     def certify(
