@@ -206,9 +206,6 @@ def test_no_name_stands_for_two_things() -> None:
     stems = [path.stem for path in paths if path.stem not in ("__init__", "__main__")]
     assert not {stem for stem in stems if stems.count(stem) > 1}, "give one of the files another name"
     classes = [
-        node.name
-        for path in paths
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ClassDef)
+        node.name for path in paths for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)
     ]
     assert not {name for name in classes if classes.count(name) > 1}, "give one of the classes another name"

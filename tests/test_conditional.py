@@ -293,7 +293,7 @@ class Wave:
 
 def test_lines_of_a_black_box_are_projected_with_the_weights_of_their_row():
     """Against SciPy's isotonic regression of each row's line."""
-    aligned = AlignedRegressor(Wave(), {0: -1}, alpha=0, n_knots=16, reference="conditional", random_state=0)
+    aligned = AlignedRegressor(Wave(), {0: -1}, alpha=0, n_knots=16, reference_law="conditional", random_state=0)
     grid = aligned.calibrate(REFERENCE).alignment_.grid
     law = grid.projector.laws[0]
     lines, projection = grid.lines(Wave(), FRESH).values, grid.project(Wave(), FRESH).values
@@ -308,7 +308,9 @@ def test_lines_of_a_black_box_are_projected_with_the_weights_of_their_row():
 
 def test_pieces_of_trees_are_projected_with_the_weights_of_their_row():
     model = HistGradientBoostingRegressor(max_iter=30, random_state=0).fit(REFERENCE, Y[:300])
-    aligned = AlignedRegressor(model, {0: -1}, alpha=0, reference="conditional", random_state=0).calibrate(REFERENCE)
+    aligned = AlignedRegressor(model, {0: -1}, alpha=0, reference_law="conditional", random_state=0).calibrate(
+        REFERENCE
+    )
     repair = aligned.alignment_.repairs[0]
     assert aligned.calibration_.repair.startswith("exact")
     lines = repair.tree_lines.values(FRESH)
@@ -324,7 +326,7 @@ def test_pieces_of_trees_are_projected_with_the_weights_of_their_row():
     certificate = aligned.certify(FRESH)
     assert certificate.by_construction
     assert certificate.delivered.n_rejected == 0
-    unimodal = AlignedRegressor(model, Unimodal(0), alpha=0, reference="conditional", random_state=0)
+    unimodal = AlignedRegressor(model, Unimodal(0), alpha=0, reference_law="conditional", random_state=0)
     assert unimodal.calibrate(REFERENCE).certify(FRESH).delivered.n_rejected == 0
 
 
@@ -336,7 +338,7 @@ def test_grids_of_two_features_are_members_at_every_knot(model):
     if hasattr(model, "fit"):
         model = clone(model).fit(REFERENCE, Y[:300])
     both = AllOf(Increasing(0), Decreasing(1))
-    aligned = AlignedRegressor(model, both, alpha=0, n_knots=16, reference="conditional", random_state=0)
+    aligned = AlignedRegressor(model, both, alpha=0, n_knots=16, reference_law="conditional", random_state=0)
     grid = aligned.calibrate(REFERENCE).alignment_.grid
     values = grid.project(model, FRESH).values
     assert (np.diff(values, axis=1) >= -1e-12).all()
@@ -438,7 +440,9 @@ def test_the_mean_rate_under_conditional_queries_is_what_the_rank_says(alpha, n_
 
 def test_certificates_count_queries_of_the_conditional_law():
     """20,000 queries to the projection's model as it is: the finite sum at half-width 0, at 4 standard errors (0.006 %)."""
-    aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=0.1, reference="conditional", random_state=0, confidence=None)
+    aligned = AlignedRegressor(
+        Scaled(), {0: 1}, alpha=0.1, reference_law="conditional", random_state=0, confidence=None
+    )
     aligned.calibrate(grouped_rows(400, np.random.default_rng(3)), X_reference=GROUPED)
     certificate = aligned.certify(grouped_rows(20_000, np.random.default_rng(4)))
     words = "the law of 0 given the other features (forest of 100 trees on 660 reference rows)"
@@ -453,7 +457,7 @@ def test_certificates_count_queries_of_the_conditional_law():
     expected = rate(aligned.lambda_)
     assert abs(certificate.delivered.rate - expected) < 4 * np.sqrt(expected * (1 - expected) / 20_000)
     audit = check(
-        Scaled(), grouped_rows(20_000, np.random.default_rng(5)), {0: 1}, X_reference=GROUPED, reference="conditional",
+        Scaled(), grouped_rows(20_000, np.random.default_rng(5)), {0: 1}, X_reference=GROUPED, reference_law="conditional",
         random_state=0,
     )  # fmt: skip
     assert abs(audit.violations.rate - rate(0.0)) < 4 * np.sqrt(rate(0.0) * (1 - rate(0.0)) / 20_000)
@@ -505,7 +509,7 @@ def test_infinite_and_huge_values_elsewhere_are_the_largest_that_the_forest_read
 
 def test_rows_that_lack_the_feature_are_returned_unchanged():
     aligned = AlignedRegressor(
-        Wave(), {3: 1}, alpha=0.2, reference="conditional", n_knots=8, random_state=0, confidence=None
+        Wave(), {3: 1}, alpha=0.2, reference_law="conditional", n_knots=8, random_state=0, confidence=None
     )
     aligned.calibrate(CALIBRATE, X_reference=REFERENCE)
     missing = np.isnan(FRESH[:, 3])
@@ -517,7 +521,12 @@ def test_rows_that_lack_the_feature_are_returned_unchanged():
 def test_the_same_seed_gives_the_same_law_and_another_one_another():
     def fitted(seed, **settings):
         aligned = AlignedRegressor(
-            Wave(), {0: 1}, reference="conditional", n_knots=16, random_state=seed, **{"confidence": None, **settings}
+            Wave(),
+            {0: 1},
+            reference_law="conditional",
+            n_knots=16,
+            random_state=seed,
+            **{"confidence": None, **settings},
         )
         return aligned.calibrate(CALIBRATE, X_reference=REFERENCE)
 
@@ -544,11 +553,11 @@ def test_the_same_seed_gives_the_same_law_and_another_one_another():
 
 def test_fit_and_classifiers_take_it_too():
     aligned = AlignedRegressor(
-        LinearRegression(), {0: -1}, reference="conditional", n_knots=8, random_state=0, confidence=None
+        LinearRegression(), {0: -1}, reference_law="conditional", n_knots=8, random_state=0, confidence=None
     )
     assert "given the other features (forest of 100 trees on 525" in str(aligned.fit(X[:, :3], Y).alignment_.laws[0])
     forest = RandomForestClassifier(10, min_samples_leaf=5, random_state=0).fit(REFERENCE[:, :3], Y[:300] > 0)
-    classifier = AlignedClassifier(forest, {1: 1}, alpha=0, reference="conditional", random_state=0)
+    classifier = AlignedClassifier(forest, {1: 1}, alpha=0, reference_law="conditional", random_state=0)
     classifier.calibrate(REFERENCE[:, :3])
     assert classifier.calibration_.repair.startswith("exact")
     assert classifier.certify(FRESH[:, :3]).delivered.n_rejected == 0
@@ -560,7 +569,7 @@ def test_a_surrogate_is_asked_queries_of_the_conditional_law():
         LinearRegression().fit(X[:, :3], Y),
         {0: 1},
         surrogate=surrogate,
-        reference="conditional",
+        reference_law="conditional",
         random_state=0,
         confidence=None,
     )
@@ -581,26 +590,30 @@ def test_many_reference_rows_are_thinned(monkeypatch):
 @pytest.mark.parametrize(
     ("declared", "columns", "words"),
     [
-        ({0: 1}, [0], "needs a column that is not constrained, and all of X's are; use reference='marginal'"),
+        ({0: 1}, [0], "needs a column that is not constrained, and all of X's are; use reference_law='marginal'"),
         ({0: 1, 1: -1}, [0, 1], "needs a column that is not constrained"),
-        (Dominates(0, 1), [0, 1, 2], "along trade lines of 0 against 1 the law is uniform. Use reference='marginal'"),
-        (DiminishingReturns(0, 1), [0, 1, 2], "is asked and repaired on planes; use reference='marginal'"),
+        (
+            Dominates(0, 1),
+            [0, 1, 2],
+            "along trade lines of 0 against 1 the law is uniform. Use reference_law='marginal'",
+        ),
+        (DiminishingReturns(0, 1), [0, 1, 2], "is asked and repaired on planes; use reference_law='marginal'"),
     ],
     ids=["one column", "two columns", "trade", "plane"],
 )
 def test_what_has_no_conditional_law_is_refused(declared, columns, words):
     table = X[:, columns]
     model = LinearRegression().fit(table, Y)
-    with pytest.raises(InputError, match="reference='conditional'") as refused:
-        AlignedRegressor(model, declared, reference="conditional", confidence=None).calibrate(table)
+    with pytest.raises(InputError, match="reference_law='conditional'") as refused:
+        AlignedRegressor(model, declared, reference_law="conditional", confidence=None).calibrate(table)
     assert words in str(refused.value)
-    with pytest.raises(InputError, match="reference='conditional'"):
-        check(model, table, declared, reference="conditional")
+    with pytest.raises(InputError, match="reference_law='conditional'"):
+        check(model, table, declared, reference_law="conditional")
 
 
 def test_the_reference_is_one_of_two_words():
-    message = "reference must be one of 'marginal', 'conditional', got 'joint'"
+    message = "reference_law must be one of 'marginal', 'conditional', got 'joint'"
     with pytest.raises(InputError, match=message):
-        AlignedRegressor(Wave(), {0: 1}, reference="joint", confidence=None).calibrate(CALIBRATE)
+        AlignedRegressor(Wave(), {0: 1}, reference_law="joint", confidence=None).calibrate(CALIBRATE)
     with pytest.raises(InputError, match=message):
-        check(Wave(), CALIBRATE, {0: 1}, reference="joint")
+        check(Wave(), CALIBRATE, {0: 1}, reference_law="joint")

@@ -225,7 +225,7 @@ CHOICES: dict[str, dict[str, Any]] = {
     "displacement": {"loss": "displacement"},
     "existence in a scaled band": {"loss": "existence", "ray": (1.0, 2.0)},
     "scaled band": {"difficulty": lambda table: 1.0 + table["b"].to_numpy(), "ray": (1.0, 2.0)},
-    "conditional": {"reference": "conditional"},
+    "conditional": {"reference_law": "conditional"},
     "several queries": {"n_queries": 9},
 }
 

@@ -132,8 +132,10 @@ def figures_of(kind: str, missing: bool, parameters: dict[str, Any]) -> dict[str
     found |= {"predict": aligned.predict(X["fresh"]), "interval": aligned.predict_band(X["fresh"])}
     found |= {"certificate": aligned.certify(X["fresh"], y["fresh"]).to_json()}
     found |= {"sequential": str(SequentialCertificate(aligned).update(X["early"]).update(X["late"]))}
-    reference = parameters.get("reference", "marginal")
-    found |= {"check": str(check(model, X["fresh"], parameters["properties"], random_state=0, reference=reference))}
+    reference_law = parameters.get("reference_law", "marginal")
+    found |= {
+        "check": str(check(model, X["fresh"], parameters["properties"], random_state=0, reference_law=reference_law))
+    }
     if parameters.get("alpha") != 0:
         found |= {"widths": aligned.critical_half_widths(X["fresh"])}
         aligned.calibrate_outcome(X["early"], y["early"], difficulty=lambda X: 1 + real(X, 1))
@@ -155,7 +157,7 @@ CASES: dict[str, tuple[bool, dict[str, Any]]] = {
     "two features": (False, {"properties": {0: 1, 3: -1}}),
     "curved": (False, {"properties": [Concave(0)], "projection": "sup"}),
     "path": (False, {"properties": {0: 1}, "query_law": "path"}),
-    "conditional": (False, {"properties": {0: 1}, "reference": "conditional"}),
+    "conditional": (False, {"properties": {0: 1}, "reference_law": "conditional"}),
     "groups": (False, {"properties": {0: 1}, "groups": parity, "alpha": 0.3}),
     "surrogate": (False, {"properties": {0: 1, 1: 1, 2: 1, 3: -1}, "alpha": 0.3}),
     "difficulty": (False, {"properties": {0: 1}, "difficulty": lambda X: 1 + real(X, 1)}),

@@ -136,7 +136,7 @@ CHOICES: dict[str, tuple[Any, dict[str, Any]]] = {
     "existence": ({"a": 1}, {"loss": "existence"}),
     "path": ({"a": 1}, {"query_law": "path"}),
     "whole lines": ({"a": 1}, {"query_law": "line"}),
-    "conditional": ({"a": 1}, {"reference": "conditional", "n_queries": 2}),
+    "conditional": ({"a": 1}, {"reference_law": "conditional", "n_queries": 2}),
     "curvature": (Concave("a"), {"n_knots": 8, "n_queries": 2}),
     "planes": (DiminishingReturns("a", "b"), {"n_knots": 3, "n_queries": 1}),
     "orbits": ([Increasing("a"), Bounded(0.1, 1.2)], {}),

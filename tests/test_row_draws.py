@@ -45,7 +45,7 @@ KINDS: dict[str, Callable[[], tuple[PartQueries, ...]]] = {
     "paths": lambda: asked_by({0: 1}, query_law="path"),
     "whole lines": lambda: asked_by({0: 1}, query_law="line"),
     "orbits": lambda: asked_by(AllOf(Increasing(0), Bounded(-1, 1))),
-    "conditional": lambda: asked_by({0: 1}, reference="conditional"),
+    "conditional": lambda: asked_by({0: 1}, reference_law="conditional"),
 }
 
 

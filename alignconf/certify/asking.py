@@ -71,7 +71,7 @@ def answer_queries(
     n_queries: int = 1,
     query_law: str = "iid",
     X_reference: Table | None = None,
-    reference: str = "marginal",
+    reference_law: str = "marginal",
     random_state: RandomState = None,
     n_jobs: int | None = None,
     verbose: bool = False,
@@ -79,7 +79,7 @@ def answer_queries(
     """Ask a fitted model; parameters as for :func:`alignconf.check`, with ``n_queries`` of each part at each row."""
     function = function_of(check_model("model", model))
     door: FittedModel = function.fitted_model
-    check_choice("reference", reference, REFERENCES)
+    check_choice("reference_law", reference_law, REFERENCES)
     declared = declare(properties)
     table = door.rows(X, declared)
     check_query_law(declared, query_law)
@@ -90,7 +90,7 @@ def answer_queries(
         referring = tables.take(table, reference_rows)
     else:
         referring = door.reference(X_reference, table)
-    conditional = random if reference == "conditional" else None
+    conditional = random if reference_law == "conditional" else None
     parts = place_queries(
         declared, table, referring, query_law, conditional=conditional, codes=door.missing_codes(table)
     )

@@ -65,14 +65,14 @@ def answer_partitions(
     *,
     query_law: str = "iid",
     X_reference: Table | None = None,
-    reference: str = "marginal",
+    reference_law: str = "marginal",
     random_state: RandomState = None,
     verbose: bool = False,
 ) -> SpreadAnswers:
     """Ask a fitted model one query at each row; parameters as for :func:`alignconf.check`, ``X_reference`` in memory."""
     function = function_of(check_model("model", model))
     door: FittedModel = function.fitted_model
-    check_choice("reference", reference, REFERENCES)
+    check_choice("reference_law", reference_law, REFERENCES)
     declared = declare(properties)
     check_query_law(declared, query_law)
     random = generator(random_state, 0)
@@ -84,7 +84,7 @@ def answer_partitions(
         referring, rows = rows.take(set_apart), rows.without(set_apart)
     else:
         referring = door.reference(X_reference, rows.meta)
-    conditional = random if reference == "conditional" else None
+    conditional = random if reference_law == "conditional" else None
     parts = place_queries(
         declared, referring, referring, query_law, conditional=conditional, codes=door.missing_codes(referring)
     )

@@ -136,7 +136,7 @@ def check(
     confidence: float = 0.95,
     query_law: str = "iid",
     X_reference: Table | None = None,
-    reference: str = "marginal",
+    reference_law: str = "marginal",
     random_state: RandomState = None,
     n_jobs: int | None = None,
     verbose: bool = False,
@@ -158,7 +158,7 @@ def check(
         most 255 places are told apart in the last two. It is part of the finding.
     X_reference : table with the same columns, optional
         Rows that give the reference law. By default a random fifth of ``X``, which is then not asked.
-    reference : {"marginal", "conditional"}, default="marginal"
+    reference_law : {"marginal", "conditional"}, default="marginal"
         As for :class:`~alignconf.AlignedRegressor`.
     random_state : int, Generator, RandomState or None
     n_jobs : int, optional
@@ -188,7 +188,7 @@ def check(
         X_reference = in_memory(X_reference, name="X_reference", verbose=verbose)
     how: dict[str, Any] = {
         "query_law": query_law,
-        "reference": reference,
+        "reference_law": reference_law,
         "random_state": random_state,
     }
     lines: tuple[PicturedLine, ...] = ()
@@ -221,7 +221,7 @@ def check(
         settings=(
             ("Model", model_in_words(model)),
             ("Property", repr(declared)),
-            ("Query law", f"{query_law}, reference {reference}"),
+            ("Query law", f"{query_law}, reference law {reference_law}"),
             ("Rows asked", str(violated.size)),
             ("Confidence", printed.level(level)),
             ("Random state", repr(random_state) if isinstance(random_state, Integral) else "not a fixed number"),

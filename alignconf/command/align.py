@@ -71,7 +71,7 @@ def _aligned(given: Namespace, model: Any, properties: list[Any]) -> Any:
         "n_knots": given.n_knots,
         "max_half_width": given.max_half_width,
         "query_law": given.query_law,
-        "reference": given.reference,
+        "reference_law": given.reference_law,
         "random_state": given.random_state,
     }
     if hasattr(model, "predict_proba"):

@@ -101,7 +101,7 @@ def _add_files(command: ArgumentParser) -> None:
     )
     command.add_argument("--scale", choices=("probability", "logit"), default="probability", help="of a classifier")
     command.add_argument("--reference-data", help="rows that give the reference law, for example the training rows")
-    command.add_argument("--reference", choices=REFERENCES, default="marginal")
+    command.add_argument("--reference-law", choices=REFERENCES, default="marginal")
     command.add_argument("--query-law", choices=tuple(QUERY_LAWS), default="iid")
     command.add_argument("--random-state", type=int, default=0, help="draws the queries; default: 0")
     command.add_argument(

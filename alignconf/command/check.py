@@ -41,7 +41,7 @@ def run(given: Namespace) -> int:
         function = class_function(model, label_of(model, given.pos_label), scale=given.scale)
     audit = check(
         function, rows.X, read_properties(given.declared, rows.columns), confidence=given.confidence, query_law=given.query_law,
-        X_reference=reference, reference=given.reference, random_state=given.random_state,
+        X_reference=reference, reference_law=given.reference_law, random_state=given.random_state,
     )  # fmt: skip
     verdict = audit.verdict(given.max_rate)
     code = CODES.get(verdict.word, 0)

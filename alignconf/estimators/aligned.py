@@ -83,7 +83,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         shift: LikelihoodRatio | EstimatedRatio | None = None,
         surrogate: Any = None,
         max_half_width: float | None = None,
-        reference: str = "marginal",
+        reference_law: str = "marginal",
         random_state: RandomState = None,
         n_jobs: int | None = None,
         verbose: bool = False,
@@ -104,7 +104,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         self.shift = shift
         self.surrogate = surrogate
         self.max_half_width = max_half_width
-        self.reference = reference
+        self.reference_law = reference_law
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -307,7 +307,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         self, model: Model, table: Table, reference: Table, sample_weight: FloatArray | None = None
     ) -> Alignment:
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
-        conditional = generator(self.random_state, CONDITION) if self.reference == "conditional" else None
+        conditional = generator(self.random_state, CONDITION) if self.reference_law == "conditional" else None
         alignment = prepare(
             model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
             margins=self._margins(), surrogate=self.surrogate, query_law=self.query_law, conditional=conditional,

@@ -102,7 +102,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
     scale : {"probability", "logit"}, default="probability"
         Where the band lives. Order properties mean the same on both; curvature and slopes do not.
     alpha, confidence, loss, projection, n_knots, n_queries, query_law : see :class:`~alignconf.AlignedRegressor`
-    difficulty, ray, groups, unseen_groups, shift, surrogate, max_half_width, reference, random_state, n_jobs, verbose
+    difficulty, ray, groups, unseen_groups, shift, surrogate, max_half_width, reference_law, random_state, n_jobs, verbose
         See :class:`~alignconf.AlignedRegressor`.
 
     Attributes
@@ -157,7 +157,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         shift: LikelihoodRatio | EstimatedRatio | None = None,
         surrogate: Any = None,
         max_half_width: float | None = None,
-        reference: str = "marginal",
+        reference_law: str = "marginal",
         random_state: RandomState = None,
         n_jobs: int | None = None,
         verbose: bool = False,
@@ -179,7 +179,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             shift=shift,
             surrogate=surrogate,
             max_half_width=max_half_width,
-            reference=reference,
+            reference_law=reference_law,
             random_state=random_state,
             n_jobs=n_jobs,
             verbose=verbose,

@@ -37,7 +37,7 @@ def check_parameters(aligned: Any, *, is_full: bool) -> None:
     InputError
     """
     check_choice("projection", aligned.projection, PROJECTIONS)
-    check_choice("reference", aligned.reference, REFERENCES)
+    check_choice("reference_law", aligned.reference_law, REFERENCES)
     check_count("n_knots", aligned.n_knots, at_least=2, at_most=MOST)
     check_count("n_queries", aligned.n_queries, at_least=1, at_most=MOST)
     check_surrogate(aligned.surrogate)

@@ -92,7 +92,7 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         Refuse a calibration that needs a larger ``lambda_``, and say what it needs. Refused calibrations count in the promise:
         among those that are accepted alone, a larger share breaks it, and no rule can bound that share
         (``calibration_.statement``).
-    reference : {"marginal", "conditional"}, default="marginal"
+    reference_law : {"marginal", "conditional"}, default="marginal"
         The law that queries are drawn from and that ``"l2"`` weighs errors by. ``"marginal"``: the feature's law in the
         reference rows, whatever the rest of the row. ``"conditional"``: its law given the columns that are not constrained,
         from a forest fitted to the reference rows; queries then stay where such rows occur. More reference rows give a

@@ -274,13 +274,13 @@ def conditional_laws(
     for law in laws:
         if isinstance(law.axis, TradeAxis):
             raise InputError(
-                f"reference='conditional' is for single features; along trade lines of {law.axis.feature!r} against "
-                f"{law.axis.other_feature!r} the law is uniform. Use reference='marginal'."
+                f"reference_law='conditional' is for single features; along trade lines of {law.axis.feature!r} against "
+                f"{law.axis.other_feature!r} the law is uniform. Use reference_law='marginal'."
             )
         if not positions:
             raise InputError(
-                "reference='conditional' needs a column that is not constrained, and all of X's are; use "
-                "reference='marginal'."
+                "reference_law='conditional' needs a column that is not constrained, and all of X's are; use "
+                "reference_law='marginal'."
             )
         conditional.append(_conditional(law, reference, sample_weight, positions, len(constrained) > 1, random))
     return tuple(conditional)

@@ -119,8 +119,8 @@ def _given_the_others(
     """Return the laws, one law for each axis, given all columns that no part constrains along lines."""
     if declared.planes:
         raise InputError(
-            f"reference='conditional' is for lines, and {declared.planes[0]} is asked and repaired on planes; use "
-            "reference='marginal'."
+            f"reference_law='conditional' is for lines, and {declared.planes[0]} is asked and repaired on planes; use "
+            "reference_law='marginal'."
         )
     constrained = frozenset(column for axis in axes for column in axis.columns)
     of_axes: dict[Hashable, ReferenceLaw] = {}

@@ -24,7 +24,7 @@ def assert_property(
     pos_label: Any = None,
     query_law: str = "iid",
     X_reference: Table | None = None,
-    reference: str = "marginal",
+    reference_law: str = "marginal",
     random_state: RandomState = 0,
 ) -> Audit:
     """Fail unless fresh rows show that a model keeps to a property: a gate for the tests of a project with models.
@@ -40,7 +40,7 @@ def assert_property(
     confidence : float in (0, 1), default=0.95
     pos_label : label, optional
         Of a classifier; with two classes the second one by default.
-    query_law, X_reference, reference : as for :func:`alignconf.check`
+    query_law, X_reference, reference_law : as for :func:`alignconf.check`
     random_state : int, Generator or RandomState, default=0
         Draws the queries; an integer makes the gate repeatable.
 
@@ -75,7 +75,7 @@ def assert_property(
     if function is model and pos_label is not None:
         raise InputError(f"pos_label is for classifiers, and the model is a {type(model).__name__}; leave it out.")
     audit = check(
-        function, X, properties, confidence=confidence, query_law=query_law, X_reference=X_reference, reference=reference,
+        function, X, properties, confidence=confidence, query_law=query_law, X_reference=X_reference, reference_law=reference_law,
         random_state=random_state,
     )  # fmt: skip
     verdict = audit.verdict(max_rate)

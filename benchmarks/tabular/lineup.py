@@ -94,7 +94,7 @@ def _by_hand(case: Case, loop: type[IceLoop]) -> Any:
 
 def _aligned(case: Case, **choices: Any) -> Any:
     constrained = {line.feature for line in declare(case.problem.properties).lines}
-    if choices["reference"] == "conditional" and constrained.issuperset(case.parts.train.X.columns):
+    if choices["reference_law"] == "conditional" and constrained.issuperset(case.parts.train.X.columns):
         raise NotApplicable("no column is left to condition on")
 
     def calibrated() -> Any:
@@ -142,7 +142,7 @@ def _all(*, thorough: bool) -> tuple[Method, ...]:
     return (
         *RIVALS,
         *(
-            Method("aligned", partial(_aligned, alpha=alpha, projection=dial[0], reference=dial[1]), alpha, *dial)
+            Method("aligned", partial(_aligned, alpha=alpha, projection=dial[0], reference_law=dial[1]), alpha, *dial)
             for dial in dials
             for alpha in ALPHAS
             if thorough or alpha not in LEFT_OUT.get(dial, ())

@@ -1,6 +1,6 @@
 """The report: one Markdown page, one HTML page with its figures inside, CSV and JSON, all from the rows of results.
 
-Verdicts are given for the library's default choice (``projection="l2"``, ``reference="marginal"``), whatever did best on test
+Verdicts are given for the library's default choice (``projection="l2"``, ``reference_law="marginal"``), whatever did best on test
 rows; the other choices stand beside it. What falls short of a target is said with its number.
 """
 
