@@ -173,7 +173,7 @@ def _measure(case: Case, seed: int, train: Rows, test: Rows) -> Result:
         return np.asarray(one.predict_proba(test.X)[:, list(classes).index(case.pos_label)], dtype=float)
 
     def aligned(reference: str) -> Any:
-        settings: dict[str, Any] = {"alpha": 0, "reference": reference, "random_state": seed, "n_jobs": 1}
+        settings: dict[str, Any] = {"alpha": 0, "reference_law": reference, "random_state": seed, "n_jobs": 1}
         if case.pos_label is None:
             return AlignedRegressor(model, case.properties, **{"confidence": None, **settings}).calibrate(train.X)
         return AlignedClassifier(

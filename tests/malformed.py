@@ -639,7 +639,7 @@ VALUE_ENTRIES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "check(properties)": ("properties", function(check, "properties", Elementwise(), FRESH), "propert|conjunction|feature"),
     **{
         f"check({name})": (name, function(check, name, Elementwise(), FRESH, {0: 1}), name)
-        for name in ("confidence", "query_law", "reference", "random_state", "n_jobs")
+        for name in ("confidence", "query_law", "reference_law", "random_state", "n_jobs")
     },
     **{
         f"Monitor({name})": (name, lambda value, name=name: function(Monitor, name, calibrated())(value), name)

@@ -542,7 +542,7 @@ def test_the_same_seed_gives_the_same_law_and_another_one_another():
     )
     copied = pickle.loads(pickle.dumps(one))
     assert copied.predict(FRESH).tobytes() == one.predict(FRESH).tobytes()
-    assert clone(one).get_params()["reference"] == "conditional"
+    assert clone(one).get_params()["reference_law"] == "conditional"
     alone = np.concatenate([one.predict(FRESH[i : i + 1]) for i in range(20)])
     np.testing.assert_array_equal(alone, one.predict(FRESH)[:20])
     threads = fitted(0, n_jobs=2)
