@@ -1,4 +1,4 @@
-"""Projector by a surrogate: an exact member in many features, delivered within the band, counted where it is none."""
+"""Repair by a surrogate: an exact member in many features, delivered within the band, counted where it is none."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ class Calibration:
 
     def __str__(self) -> str:
         """Return the statement and the figures behind it."""
-        repaired = f"Projected {self.repair.rstrip('.')}." if self.repair else ""
+        repaired = f"Repaired {self.repair.rstrip('.')}." if self.repair else ""
         if self.alpha == 0:
             return f"{self.statement}\n{repaired}".strip()
         several = [

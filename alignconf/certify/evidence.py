@@ -50,7 +50,7 @@ def evidence_of(alignment: Alignment, calibration: Calibration, seen: Seen | Non
         ("Loss", calibration.loss),
         ("Calibration rows", str(calibration.n_rows)),
         ("Reference rows", str(calibration.n_reference)),
-        ("Projected", alignment.path),
+        ("Repaired", alignment.path),
         ("Promised", calibration.statement),
         *versions(alignment.model),
     )

@@ -118,7 +118,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
 
     Notes
     -----
-    The guarantee is that of :class:`~alignconf.AlignedRegressor`, for the class's probability or logit. Projected
+    The guarantee is that of :class:`~alignconf.AlignedRegressor`, for the class's probability or logit. Repaired
     probabilities are cut at 0 and 1 before they are scored, calibrated and certified, so the certificate is about
     ``predict_proba``; they are cut before 0 and 1 where the classifier gives the reference rows neither
     (:mod:`alignconf.projectors.margins`). A surrogate imitates log-odds, on either scale, within the classifier's range at

@@ -1,4 +1,4 @@
-r"""Projector in many features: a monotone surrogate, limited by what the model itself says of each row.
+r"""Repair in many features: a monotone surrogate, limited by what the model itself says of each row.
 
 A grid over many features has too many points, and a surrogate alone (:mod:`alignconf.projectors.surrogate`) forgets what the
 model knows of a row. Here each row asks its model ``f`` at a few **anchors** :math:`z_1, \dots, z_m`: places of the

@@ -1,4 +1,4 @@
-"""Projector on the grid of the constrained features: project at the knots, extend to every point."""
+"""Projection on the grid of the constrained features: project at the knots, extend to every point."""
 
 from __future__ import annotations
 

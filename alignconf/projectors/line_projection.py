@@ -83,7 +83,7 @@ class LineProjection:
     laws : tuple of ReferenceLaw
         One for each constrained feature, in the order of the grid's axes.
     parts : tuple of Part
-        Projected in this order.
+        Repaired in this order.
     norm : {"l2", "sup"}
     limits : (float, float)
         Values that no repaired function leaves: declared bounds, or 0 and 1 for a probability.
@@ -144,7 +144,7 @@ class LineProjection:
         return member
 
     def repair(self, values: FloatArray, axes: tuple[int, ...], weights: Weights) -> FloatArray:
-        """Projector grids (n_grids, ...) whose dimensions after the first are the given axes of the property.
+        """Repair grids (n_grids, ...) whose dimensions after the first are the given axes of the property.
 
         ``weights`` has those of all axes of the property, for all grids or for each.
         """

@@ -1,4 +1,4 @@
-"""Projector in many features by the library's own surrogate: with anchors or without, whichever is nearer to the model.
+"""Repair in many features by the library's own surrogate: with anchors or without, whichever is nearer to the model.
 
 Anchors keep a surrogate near a model that nearly has the property. Where the model goes up and down along many features, the
 values in the middle of its ups and downs are further from it than the surrogate is, and they cost a prediction for each

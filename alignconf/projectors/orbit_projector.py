@@ -1,4 +1,4 @@
-"""Projector within orbits: the values at a few points made from a row are moved to the nearest that are accepted."""
+"""Projection within orbits: the values at a few points made from a row are moved to the nearest that are accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Projector on the plane of two features: one projection onto everything that is demanded there, interpolated bilinearly.
+"""Repair on the plane of two features: one projection onto everything that is demanded there, interpolated bilinearly.
 
 The demands on neighbouring knots, of the plane and of lines along its two features, are linear inequalities on the values at
 the knots. All of them are met at once by one projection (:mod:`alignconf.kernels.polyhedron`): least squares, or the
@@ -59,7 +59,7 @@ class PlaneProjection(LineProjection):
         return A[np.isfinite(b)], b[np.isfinite(b)]
 
     def repair(self, values: FloatArray, axes: tuple[int, ...], weights: Weights) -> FloatArray:
-        """Projector planes (n_planes, n_knots_1, n_knots_2), all of which share the weights (n_knots_1,) and (n_knots_2,)."""
+        """Repair planes (n_planes, n_knots_1, n_knots_2), all of which share the weights (n_knots_1,) and (n_knots_2,)."""
         A, b = self.inequalities
         flat = values.reshape(len(values), -1)
         if self.norm == "sup":

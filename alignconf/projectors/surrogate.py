@@ -1,4 +1,4 @@
-r"""Projector by a surrogate: another function that has the property throughout plays :math:`g`.
+r"""Repair by a surrogate: another function that has the property throughout plays :math:`g`.
 
 On a grid the number of points multiplies with every feature. For many monotone features the repaired function is instead a
 **surrogate**: gradient boosting under monotone constraints, fitted to the model's *own predictions* at the reference rows.

@@ -1,4 +1,4 @@
-r"""Projector on a tree ensemble's own pieces: exact, and at about the cost of a prediction.
+r"""Repair on a tree ensemble's own pieces: exact, and at about the cost of a prediction.
 
 Along a feature a tree ensemble is a step function cut by its own thresholds, and one walk of each tree tells the whole line
 (:mod:`alignconf.lines.ensemble`). The line is projected on its pieces, weighted by the reference mass of each; at any value
