@@ -106,22 +106,40 @@ def found_at(
         Positions of the rows in the users' table.
     limit : int
     """
+    worst = list(zip(*largest(sizes, limit), strict=True))
+    about = {part: _about(parts[part]) for part in dict.fromkeys(part for _, part, _ in worst)}
     return tuple(
-        _witness(parts[part], table, int(row), int(query), values[part][row], int(numbers[row]), float(sizes[row, part, query]))
-        for row, part, query in zip(*largest(sizes, limit), strict=True)
+        _witness(
+            parts[part], about[part], table, int(row), int(query), values[part][row], int(numbers[row]),
+            float(sizes[row, part, query]),
+        )
+        for row, part, query in worst
     )  # fmt: skip
 
 
+def _about(part: PartQueries) -> tuple[str, Feature | None, bool]:
+    """Return what all witnesses of a part share: its words, the feature that varies, and whether it only says yes or no."""
+    return str(part.declared), part.drawn_from[0].axis.feature if part.drawn_from else None, part.is_opaque
+
+
 def _witness(
-    part: PartQueries, table: Table, row: int, query: int, values: FloatArray, number: int, size: float
+    part: PartQueries,
+    about: tuple[str, Feature | None, bool],
+    table: Table,
+    row: int,
+    query: int,
+    values: FloatArray,
+    number: int,
+    size: float,
 ) -> Witness:
+    words, feature, is_opaque = about
     points = part.rows(slice(row, row + 1)).points_of_worst(values[None], query)
     labels = part.labels(table, row, query)
     return Witness(
         row=number,
-        property=str(part.declared),
-        feature=part.drawn_from[0].axis.feature if part.drawn_from else None,
+        property=words,
+        feature=feature,
         values=tuple(labels[i] for i in points),
         predictions=tuple(values[query][points].tolist()),
-        excess=None if part.is_opaque else size,
+        excess=None if is_opaque else size,
     )
