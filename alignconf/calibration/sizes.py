@@ -39,7 +39,7 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray
 from alignconf.calibration.size_bound import SizeBound
-from alignconf.errors import CalibrationError, InputError
+from alignconf.errors import CalibrationError
 from alignconf.kernels.exact import as_fraction
 from alignconf.kernels.sums import inner
 from alignconf.tables import printed
@@ -116,30 +116,6 @@ class ViolationSizes:
         knots, values = _envelope(knots, np.where(height > negligible, height, 0.0))
         violated = values[:, 0] > 0
         return cls(n_rows, n_queries, kept[violated], knots[violated], values[violated])
-
-    @classmethod
-    def of_residuals(cls, scores: FloatArray) -> ViolationSizes:
-        """Return ``(s - lambda)_+`` for scores (n_rows, n_queries): the band that a query still lacks.
-
-        Parameters
-        ----------
-        scores : (n_rows, n_queries), finite and not negative
-
-        Raises
-        ------
-        InputError
-            If a score is infinite, negative or missing.
-        """
-        if not (np.isfinite(scores) & (scores >= 0)).all():
-            raise InputError(
-                "scores must be finite and not negative for their residuals to be controlled; a query that no half-width "
-                "repairs lacks an infinite one. Control the rate of violations instead."
-            )
-        flat = scores.ravel()
-        kept = np.flatnonzero(flat > 0)
-        ends = flat[kept][:, None]
-        knots, values = np.hstack([np.zeros_like(ends), ends]), np.hstack([ends, np.zeros_like(ends)])
-        return cls(scores.shape[0], scores.shape[1], kept, knots, values)
 
     def sizes(self, half_width: float) -> FloatArray:
         """Return the sizes of the kept queries at a half-width, (n_kept,).
