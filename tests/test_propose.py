@@ -314,10 +314,14 @@ def test_rows_that_calibrate_are_refused():
     aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, random_state=0, confidence=None).calibrate(
         X[:200], X_reference=X[200:]
     )
-    with pytest.raises(InputError, match=f"200 of the 200 {message}"):
+    seen = "200 of the 400 rows that propose or filter properties are among the 200 rows that calibrate"
+    with pytest.raises(InputError, match=seen):
         propose_properties(X, y, model=aligned)
-    with pytest.raises(InputError, match=f"200 of the 200 {message}"):
+    with pytest.raises(InputError, match=seen):
         review_specifications([], X, model=aligned)
+    for copies in (X[:100].astype(np.float32).astype(float), X[:100] * (1 + 1e-13)):
+        with pytest.raises(InputError, match=f"100 of the 100 {message} \\(compared in \\d+ significant bits\\)"):
+            propose_properties(X, y, X_calibration=copies)
     fresh, _ = labelled(100, seed=5)
     review = review_specifications(
         read_specifications('[{"type": "concave", "feature": 0}]'), X, y, X_calibration=fresh

@@ -34,7 +34,7 @@ from alignconf.tables.repeats import (
     surprising_repeats,
 )
 
-__all__ = ["FreshRows", "Marks", "UsedRows", "limit", "marks_of", "warn_of_found", "warn_of_repeats", "without_mark"]
+__all__ = ["FreshRows", "Marks", "Repeats", "UsedRows", "limit", "marks_of", "warn_of_found", "warn_of_repeats"]
 
 #: Fingerprints of rows after each rounding, those of one rounding after the other; the lowest two bits say which.
 Marks: TypeAlias = NDArray[np.uint64]
@@ -55,11 +55,6 @@ def marks_of(table: Table) -> Marks:
     """Return the fingerprints of rows after each rounding, (n_samples * 3,)."""
     marks = [(fingerprints(table, bits=bits) & ~WHICH) | np.uint64(which) for which, bits in enumerate(BITS)]
     return np.concatenate(marks)
-
-
-def without_mark(marks: Marks) -> Marks:
-    """Return fingerprints with 0 in the bits that say which rounding they are of, as for rows that are not rounded."""
-    return marks & ~WHICH
 
 
 def limit(n_rows: int) -> np.uint64:
@@ -83,6 +78,32 @@ class FreshRows:
     n_rows: int
     marks: Marks
     repeats: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """How many fresh rows repeat used ones, more than chance explains.
+
+    Parameters
+    ----------
+    which : int
+        Which of the roundings.
+    n_repeated, n_rows, n_used : int
+        So many of so many fresh rows are among so many used ones.
+    first : int
+        The position of the first of them.
+    """
+
+    which: int
+    n_repeated: int
+    n_rows: int
+    n_used: int
+    first: int
+
+    @property
+    def rounding(self) -> str:
+        """The rounding in words, after which they are equal; nothing if they are so as they are."""
+        return _words(self.which)
 
 
 @dataclass(frozen=True)
@@ -134,9 +155,14 @@ class UsedRows:
             counts[use] = n_all
         return UsedRows(tuple(marks_of_use.items()), tuple(counts.items()))
 
-    def unrounded(self, use: str) -> Marks:
-        """Return the sorted fingerprints, :func:`without_mark`, of the rows of some use, not rounded."""
-        return _rounded_as(0, dict(self.marks).get(use, np.zeros(0, dtype=np.uint64)))
+    def surprising(self, fresh: FreshRows, use: str) -> Repeats | None:
+        """Return the first rounding after which fresh rows repeat those of a use beyond what chance explains, if any does."""
+        i = [name for name, _ in self.marks].index(use)
+        for which, (n_rows, n_repeated, first) in enumerate(fresh.repeats[i * N_BITS : (i + 1) * N_BITS]):
+            ours = _rounded_as(which, self.marks[i][1])
+            if surprising_repeats(n_repeated, n_rows, duplicates(ours), ours.size, false_alarm=SHARE):
+                return Repeats(which, n_repeated, n_rows, ours.size, first)
+        return None
 
     def repeats(self, marks: Marks) -> tuple[tuple[int, int, int], ...]:
         """Return how rows repeat these: for each use, and within it for each rounding, three numbers.
@@ -192,15 +218,14 @@ class UsedRows:
 
     def complaint(self, fresh: FreshRows) -> str:
         """Return what is wrong with fresh rows, in words; empty if chance explains it."""
-        for i, (use, used_marks) in enumerate(self.marks):
+        for use, used_marks in self.marks:
             compared = " that are compared" if use in dict(self.counts) else ""
-            for which, (n_rows, n_repeated, first) in enumerate(fresh.repeats[i * N_BITS : (i + 1) * N_BITS]):
-                ours = _rounded_as(which, used_marks)
-                if surprising_repeats(n_repeated, n_rows, duplicates(ours), ours.size, false_alarm=SHARE):
-                    return (
-                        f"X repeats {n_repeated} of the {ours.size} {use} rows{compared} in its {n_rows} rows{compared}"
-                        f"{_words(which)}, row {first} being the first"
-                    )
+            repeats = self.surprising(fresh, use)
+            if repeats:
+                return (
+                    f"X repeats {repeats.n_repeated} of the {repeats.n_used} {use} rows{compared} in its {repeats.n_rows} "
+                    f"rows{compared}{repeats.rounding}, row {repeats.first} being the first"
+                )
             most = min(limit(fresh.n_rows), limit(self._n_rows(use)))
             for which in range(N_BITS):
                 theirs, ours = (_rounded_as(which, marks[marks <= most]) for marks in (fresh.marks, used_marks))

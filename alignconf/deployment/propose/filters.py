@@ -16,7 +16,7 @@ from alignconf.certify.asking import complete_rows
 from alignconf.certify.error_change import ErrorChange, paired_change
 from alignconf.certify.violation_rate import ViolationRate, rate_of
 from alignconf.contract.property import Property
-from alignconf.deployment.propose.review import Proposal, refuse_calibration_rows, refuse_marks
+from alignconf.deployment.propose.review import Proposal, refuse_calibration_rows, refuse_repeats
 from alignconf.deployment.violation_score import ViolationScore
 from alignconf.errors import AlignConfError, CalibrationError
 from alignconf.estimators.aligned import AlignedEstimator
@@ -27,7 +27,7 @@ from alignconf.tables import table as tables
 from alignconf.tables.checks import check_model, check_rows
 from alignconf.tables.missing_codes import NO_CODES, MissingCodes
 from alignconf.tables.predictions import predictions
-from alignconf.tables.repeats import Fingerprints
+from alignconf.tables.used_rows import UsedRows
 
 __all__ = ["AuditedModel", "answerable", "arranged_alike", "codes_of", "refuse_overlap"]
 
@@ -146,17 +146,21 @@ def answerable(declared: Property, table: Table, half: BoolArray, codes: Missing
     return float(complete_rows(place_queries(declared, fresh, reference, codes=codes), fresh).mean())
 
 
-def refuse_overlap(used: Fingerprints, model: Model | None, X_calibration: Table | None) -> None:
+def refuse_overlap(table: Table, used: UsedRows, model: Model | None, X_calibration: Table | None) -> None:
     """Refuse rows that calibrate, as given or as an aligned model remembers them.
 
     Parameters
     ----------
-    used : Fingerprints
-        Of the rows that propose, sorted.
+    table : Table
+        The rows that propose.
+    used : UsedRows
+        The same rows.
     model : Model or None
     X_calibration : Table or None
     """
     if X_calibration is not None:
         refuse_calibration_rows(X_calibration, used)
     if isinstance(model, AlignedEstimator) and hasattr(model, "used_rows_"):
-        refuse_marks(model.used_rows_.unrounded("calibration"), used)
+        calibrated = model.used_rows_
+        repeats = calibrated.surprising(calibrated.compared(table), "calibration")
+        refuse_repeats(repeats, "that propose or filter properties", "that calibrate")

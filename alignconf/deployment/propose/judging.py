@@ -33,7 +33,7 @@ from alignconf.deployment.propose.filters import (
     codes_of,
     refuse_overlap,
 )
-from alignconf.deployment.propose.review import Proposal, Review
+from alignconf.deployment.propose.review import PROPOSING, Proposal, Review
 from alignconf.deployment.propose.specifications import Malformed, Specification
 from alignconf.errors import AlignConfError, InputError
 from alignconf.lines.fitted_model import function_of
@@ -42,7 +42,7 @@ from alignconf.tables.checks import check_number, check_targets
 from alignconf.tables.encoding import Encoder
 from alignconf.tables.predictions import predictions
 from alignconf.tables.random_streams import generator
-from alignconf.tables.repeats import fingerprints
+from alignconf.tables.used_rows import UsedRows
 
 __all__ = ["review_specifications"]
 
@@ -103,8 +103,8 @@ def review_specifications(
         )
     if table.shape[0] < 2 * LEAST_ROWS:
         raise InputError(f"X has {table.shape[0]} rows; expected at least {2 * LEAST_ROWS} to judge specifications by.")
-    used = np.sort(fingerprints(table))
-    refuse_overlap(used, model, calibration)
+    used = UsedRows.of(**{PROPOSING: table})
+    refuse_overlap(table, used, model, calibration)
     random = generator(random_state, STREAM)
     half = random.permutation(table.shape[0]) < table.shape[0] // 2
     bench = _Bench(table, labels, model, half, tolerance, int(random.integers(2**31)), {})

@@ -45,14 +45,14 @@ from alignconf.deployment.propose.filters import (
     arranged_alike,
     refuse_overlap,
 )
-from alignconf.deployment.propose.review import Proposal, Review
+from alignconf.deployment.propose.review import PROPOSING, Proposal, Review
 from alignconf.errors import InputError
 from alignconf.properties import Concave, Convex, Decreasing, Increasing, Ordered
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_jobs, check_level, check_number, check_targets
 from alignconf.tables.encoding import Encoder
 from alignconf.tables.random_streams import generator
-from alignconf.tables.repeats import fingerprints
+from alignconf.tables.used_rows import UsedRows
 
 __all__ = ["propose_properties"]
 
@@ -143,8 +143,8 @@ def propose_properties(
     if table.shape[0] < LEAST_ROWS:
         raise InputError(f"X has {table.shape[0]} rows; expected at least {LEAST_ROWS} to propose anything from.")
     positions = range(table.shape[1]) if features is None else [tables.locate(table, feature) for feature in features]
-    used = np.sort(fingerprints(table))
-    refuse_overlap(used, model, calibration)
+    used = UsedRows.of(**{PROPOSING: table})
+    refuse_overlap(table, used, model, calibration)
     random = generator(random_state, STREAM)
     half = random.permutation(table.shape[0]) < table.shape[0] // 2
     seed = int(random.integers(2**31))

@@ -21,10 +21,12 @@ from alignconf.deployment.finding import Finding, Kind
 from alignconf.errors import InputError
 from alignconf.tables import printed
 from alignconf.tables.checks import check_count, check_rows
-from alignconf.tables.repeats import Fingerprints, duplicates, fingerprints, surprising_repeats
-from alignconf.tables.used_rows import without_mark
+from alignconf.tables.used_rows import Repeats, UsedRows
 
-__all__ = ["Acceptance", "Proposal", "Review", "Status", "refuse_calibration_rows", "refuse_marks"]
+__all__ = ["PROPOSING", "Acceptance", "Proposal", "Review", "Status", "refuse_calibration_rows", "refuse_repeats"]
+
+#: The use of rows that propose or filter.
+PROPOSING = "proposing"
 
 Status = Literal["accepted for review", "needs a person", "rejected"]
 
@@ -91,14 +93,14 @@ class Acceptance:
         Who accepted them.
     properties : tuple of Property
     words : tuple of str
-    used : Fingerprints
-        Of the rows that proposed or filtered them.
+    used : UsedRows
+        The rows that proposed or filtered them.
     """
 
     name: str
     properties: tuple[Property, ...]
     words: tuple[str, ...]
-    used: Fingerprints
+    used: UsedRows
 
     def refuse_calibration_rows(self, X: Table) -> None:
         """Refuse rows that proposed or filtered these properties, beyond what duplicates in the data explain.
@@ -127,8 +129,8 @@ class Review(Finding):
         How many were looked at; mined ones that no evidence speaks for are not in the table.
     alpha : float or None
         False discovery rate of what was mined; None where candidates came from people.
-    used : Fingerprints
-        Of the rows.
+    used : UsedRows
+        The rows.
     """
 
     kind: ClassVar[Kind] = "hypothesis"
@@ -137,7 +139,7 @@ class Review(Finding):
     n_rows: int
     n_candidates: int
     alpha: float | None
-    used: Fingerprints
+    used: UsedRows
 
     @property
     def for_review(self) -> tuple[Proposal, ...]:
@@ -235,20 +237,20 @@ class Review(Finding):
         return "\n".join(lines)
 
 
-def refuse_calibration_rows(table: Table, used: Fingerprints) -> None:
-    """Refuse rows that are among those with given sorted fingerprints, beyond what duplicates explain."""
-    refuse_marks(fingerprints(table), used)
+def refuse_calibration_rows(table: Table, used: UsedRows) -> None:
+    """Refuse rows that calibrate if they are, or are near copies of, rows that propose, beyond what duplicates explain."""
+    refuse_repeats(
+        used.surprising(used.compared(table), PROPOSING), "that calibrate", "that propose or filter properties"
+    )
 
 
-def refuse_marks(marks: Fingerprints, used: Fingerprints) -> None:
-    """Refuse fingerprints of rows that calibrate if they are among those of rows that propose."""
-    marks, used = without_mark(marks), np.sort(without_mark(used))
-    place = np.minimum(np.searchsorted(used, marks), max(used.size - 1, 0))
-    n_repeated = int((used[place] == marks).sum()) if used.size else 0
-    if surprising_repeats(n_repeated, marks.size, duplicates(used), used.size):
+def refuse_repeats(repeats: Repeats | None, fresh: str, before: str) -> None:
+    """Refuse rows that are among others; both are given by what they are for, in words."""
+    if repeats:
         raise InputError(
-            f"{n_repeated} of the {marks.size} rows that calibrate are among the {used.size} rows that propose or filter "
-            "properties: chosen and calibrated on the same rows, a promise does not hold. Use other rows for one of the two."
+            f"{repeats.n_repeated} of the {repeats.n_rows} rows {fresh} are among the {repeats.n_used} rows {before}"
+            f"{repeats.rounding}: chosen and calibrated on the same rows, a promise does not hold. Use other rows for one of "
+            "the two."
         )
 
 
