@@ -46,13 +46,13 @@ def drawn(queries, ray, seed=0, *, difficult=True):
 @pytest.mark.parametrize("part", [Increasing("a"), Concave("a")], ids=str)
 def test_the_score_is_the_last_rejection_along_the_scaled_path(part, ray, difficult) -> None:
     """A fine walk of half-widths, delivered values recomputed at each, never fails beyond the score and fails up to it."""
-    queries = asked(part, 200)
+    queries = asked(part, 100)
     answers = drawn(queries, ray, difficult=difficult)
     score = critical_half_width.delivered(answers)
     finite = np.isfinite(score)
     assert 0.1 < finite.mean() < 1.0
     assert ((answers.excess(answers.g) > 0) == ~finite).all(), "infinite exactly where even g fails"
-    walk = np.linspace(0, 12, 4001)
+    walk = np.linspace(0, 12, 2001)
     failing = np.stack([answers.excess(answers.delivered(h)) > 0 for h in walk])
     last = np.where(failing.any(axis=0), walk[failing.shape[0] - 1 - failing[::-1].argmax(axis=0)], 0.0)
     assert (last[finite] <= score[finite]).all()

@@ -47,6 +47,7 @@ def test_demo_prints_the_table_and_saves_the_figure(tmp_path: Path, capsys: pyte
     assert (tmp_path / "results" / "demo_line.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_dial_reports_every_method(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = data / "results"
     arguments = ["--data", str(data), "--dataset", "concrete", "--seeds", "2", "--output", str(output)]

@@ -139,7 +139,7 @@ def test_the_truth_is_the_rate_that_fresh_rows_show() -> None:
 @draws
 @pytest.mark.parametrize("declared", [LINEAR, SYMMETRIC], ids=["linear", "invariant"])
 @pytest.mark.parametrize("alpha", [0.05, 0.1])
-@pytest.mark.parametrize("n_rows", [60, 99])
+@pytest.mark.parametrize("n_rows", [60, pytest.param(99, marks=pytest.mark.slow)])
 def test_the_mean_rate_is_what_the_rank_says(declared, alpha, n_rows, n_draws) -> None:
     assert all(len(intervals) <= 1 for intervals in INTERVALS[declared])
     half_widths = np.array([critical_half_width(it, alpha)[0] for it in scores_of(declared, n_draws, n_rows, 0)])
@@ -150,7 +150,7 @@ def test_the_mean_rate_is_what_the_rank_says(declared, alpha, n_rows, n_draws) -
 
 @draws
 @pytest.mark.parametrize("alpha", [0.05, 0.1])
-@pytest.mark.parametrize("n_rows", [60, 99])
+@pytest.mark.parametrize("n_rows", [60, pytest.param(99, marks=pytest.mark.slow)])
 def test_a_rule_keeps_the_promise_though_it_fails_again_along_the_path(alpha, n_rows, n_draws) -> None:
     """``V(u) / V(0)`` is 1, falls below 0 at 2/3, is above 0 from 2 to 4: only the last rejection is safe."""
     excess = KINDS @ WEIGHTS

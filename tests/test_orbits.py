@@ -389,12 +389,12 @@ def forest():
 )
 def test_frames_with_words_in_a_pipeline(forest, declared) -> None:
     before = FRAME.copy(deep=True)
-    aligned = AlignedRegressor(forest, declared, alpha=0, n_knots=8, random_state=0).calibrate(FRAME[200:280])
-    certificate = aligned.certify(FRAME[400:460], PRICE[400:460])
+    aligned = AlignedRegressor(forest, declared, alpha=0, n_knots=8, random_state=0).calibrate(FRAME[200:230])
+    certificate = aligned.certify(FRAME[400:440], PRICE[400:440])
     assert certificate.delivered.n_rejected == certificate.full_strength.n_rejected == 0
     assert certificate.before.n_rejected > 0
     pd.testing.assert_frame_equal(FRAME, before)
-    audit = check(aligned, FRAME[400:460], declared, X_reference=FRAME[:200], random_state=0)
+    audit = check(aligned, FRAME[400:440], declared, X_reference=FRAME[:200], random_state=0)
     assert audit.violations.n_rejected == 0
 
 

@@ -509,6 +509,7 @@ def test_what_others_wrote_is_shown_and_not_obeyed():
     assert len(table.split("\n")[2].replace("\\|", "").split("|")) == 10
 
 
+@pytest.mark.slow
 def test_mining_on_a_planted_problem():
     """n = 1,000 with noise 1: at least five of six found and at most one wrong; the full figures are in the benchmark."""
     X, y, directions = planted(1000, 0)

@@ -26,6 +26,7 @@ from alignconf.properties import (
 )
 from alignconf.testing import check_property
 from tests.catalogue import CASES, ORBIT_CASES, at_most_double, halve, swap
+from tests.examples import shortened
 
 MORE = [
     Increasing("a", tol=0.1),
@@ -48,7 +49,7 @@ MORE = [
 
 @pytest.mark.parametrize("declared", CASES + MORE, ids=repr)
 def test_every_property_obeys_the_laws(declared) -> None:
-    check_property(declared)
+    check_property(declared, n_lines=shortened(60, 25))
 
 
 @pytest.mark.parametrize("seed", range(1, 4))

@@ -257,7 +257,7 @@ def test_two_features(alpha, n_draws):
 # With confidence
 # ---------------------------------------------------------------------------------------------------------------------
 @draws
-@pytest.mark.parametrize("n_rows", [60, 300])
+@pytest.mark.parametrize("n_rows", [60, pytest.param(300, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.2])
 def test_with_confidence_the_rate_is_exceeded_as_rarely_as_promised(alpha, n_rows, n_draws):
     """Exactly with probability P(Bin(n, alpha) <= r), at most 10 %."""
