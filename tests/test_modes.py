@@ -33,31 +33,30 @@ from tests.examples import IS_LONG
 ROOT = Path(__file__).parent.parent
 BY_NAME = {mode.name: mode for mode in MODES}
 
+#: For the long runs only.
+COSTLY = {
+    "delivered, 10 queries a row, alpha 0.1",
+    "delivered, 10 queries a row, alpha 0.05",
+    "outcome pooled, hard group",
+    "outcome by group, hard group",
+    "outcome by group, easy group",
+    "outcome outside its interval",
+    "outcome outside its interval, normalised",
+    "the default, 500 rows of 10 queries, alpha 0.05",
+    "the default, 100 rows of 10 queries, alpha 0.05",
+    "covariate shift, half-width of each row",
+    "covariate shift, worst case",
+    "covariate shift, ignored",
+    "certificate of averaged losses, missed",
+    "levels, property at 0.05",
+    "levels, property at 0.2",
+    "overlapping groups, first",
+    "overlapping groups, second",
+}
+
 #: Slow ones have fewer draws here.
 N_DRAWS = {
-    **dict.fromkeys(
-        [
-            "delivered, from model to lambda_",
-            "delivered, 10 queries a row, alpha 0.1",
-            "delivered, 10 queries a row, alpha 0.05",
-            "outcome pooled, hard group",
-            "outcome by group, hard group",
-            "outcome by group, easy group",
-            "outcome outside its interval",
-            "outcome outside its interval, normalised",
-            "the default, 500 rows of 10 queries, alpha 0.05",
-            "the default, 100 rows of 10 queries, alpha 0.05",
-            "covariate shift, half-width of each row",
-            "covariate shift, worst case",
-            "covariate shift, ignored",
-            "certificate of averaged losses, missed",
-            "levels, property at 0.05",
-            "levels, property at 0.2",
-            "overlapping groups, first",
-            "overlapping groups, second",
-        ],
-        250,
-    ),
+    "delivered, from model to lambda_": 250,
     "sequence of bounds, ever wrong": 80,
     "alarm of a change, false": 120,
     "alarm of the rate, false": 100,
@@ -177,7 +176,10 @@ def n_draws_of(name: str) -> int:
     return 1000 if IS_LONG else N_DRAWS.get(name, 1000)
 
 
-@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+@pytest.mark.parametrize(
+    "mode",
+    [pytest.param(mode, id=mode.name, marks=[pytest.mark.slow] if mode.name in COSTLY else []) for mode in MODES],
+)
 def test_a_promise_holds_and_what_is_none_breaks(mode: Mode) -> None:
     """Known means within four standard errors on both sides; the static one, a power, has a mean a little above it."""
     n_draws = n_draws_of(mode.name)

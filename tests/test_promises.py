@@ -48,6 +48,7 @@ def by_group(random, confidence):
 # Groups ---------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_draws", [200, pytest.param(3000, marks=pytest.mark.slow)])
 def test_each_group_keeps_its_rate_over_calibration_draws(n_draws):
     """On average ``floor(alpha (n + 1)) / (n + 1)`` in each group, at four standard errors (6e-5) on either side."""
@@ -118,6 +119,7 @@ def levels_kept(n_draws, alphas, **settings):
     return np.array(rates)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_draws", [20, pytest.param(400, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("alphas", [{0: 0.05, 1: 0.4}, {0: 0.4, 1: 0.05}])
 def test_each_property_keeps_its_own_level_on_average(alphas, n_draws):
@@ -211,6 +213,7 @@ def stream_rows(n_samples, random):
     return np.column_stack([random.choice(PLACES, n_samples), random.exponential(size=n_samples)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_streams", [80, pytest.param(1000, marks=pytest.mark.slow)])
 def test_sequential_bounds_hold_at_all_times_on_either_side_and_are_no_wider_than_they_cost(n_streams):
     """The exact rate of the function: either bound ever fails in at most .1 of streams, binomial at 1e-3.
@@ -249,6 +252,7 @@ def test_batches_of_a_stream_ask_other_queries():
     assert len(set(np.diff(counts))) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_draws", [150, pytest.param(2000, marks=pytest.mark.slow)])
 def test_with_confidence_the_alarm_for_violations_rings_hardly_more_often_than_stated(n_draws):
     """From the model to the alarm: confidence .9 and half of false_alarm .2 make at most .2, binomial at 1e-4.

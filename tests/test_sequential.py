@@ -45,6 +45,7 @@ def test_one_query_a_row_is_clopper_pearson_and_several_are_bets() -> None:
     assert low < several.rate < several.upper_bound < high < one.upper_bound
 
 
+@pytest.mark.slow
 def test_averaged_bounds_cover_and_are_tighter_than_one_query() -> None:
     """Rows with their own rates, beta(1, 9), eight queries: misses at most 5 % within 3.5 standard errors of 1,000 (0.03 %)."""
     random = np.random.default_rng(1)

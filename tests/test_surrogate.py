@@ -261,6 +261,7 @@ def test_losses_that_need_a_smallest_band_are_refused(loss: str) -> None:
         AlignedRegressor(WAVE, FIVE, loss=loss, confidence=None).calibrate(X)
 
 
+@pytest.mark.slow
 def test_existence_and_confidence() -> None:
     aligned = AlignedRegressor(WAVE, FIVE, loss="existence", random_state=0, confidence=None).calibrate(X[:300])
     surer = AlignedRegressor(WAVE, FIVE, confidence=0.95, random_state=0).calibrate(X[:300])
