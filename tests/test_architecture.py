@@ -14,6 +14,7 @@ import pytest
 
 import alignconf
 import alignconf.properties
+from tests.thinned import EVERY
 
 PACKAGE = Path(alignconf.__file__).parent
 ROOT = Path(__file__).parent.parent
@@ -209,3 +210,9 @@ def test_no_name_stands_for_two_things() -> None:
         node.name for path in paths for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)
     ]
     assert not {name for name in classes if classes.count(name) > 1}, "give one of the classes another name"
+
+
+def test_what_the_fast_suite_thins_out_is_there() -> None:
+    for name in EVERY:
+        file, test = name.split("::")
+        assert f"def {test}(" in (Path(__file__).parent / file).read_text(), name

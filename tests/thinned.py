@@ -1,7 +1,7 @@
 """Tests with many costly cases: the fast suite runs every so many of them, the long runs all.
 
-Which cases run is fixed by their order, so that every process runs the same ones. Where one case costs much by itself, the test is
-marked as slow in its own file.
+Which cases run is fixed by their order, so that every process runs the same ones. Where one case costs much by itself, the test
+is marked as slow in its own file.
 """
 
 from __future__ import annotations
