@@ -122,7 +122,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         y : (n_samples,)
         sample_weight : (n_samples,), optional
             Given to the estimator's ``fit``, for the rows that train, and what these count in the reference law: a row of
-            weight two is a row repeated. Calibration counts every row once.
+            weight two is a row repeated. Calibration counts every row once, and so do surrogates and ``ray="reference"``.
         groups : as for :meth:`calibrate`
         **fit_params : dict
             Given to the estimator's ``fit``; those with an entry for each row are split like the rows. Where scikit-learn's
