@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 from hypothesis import settings
 
-from tests.examples import IS_LONG
+from tests.examples import HAS_ALL_CASES
 from tests.thinned import EVERY
 
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     seen: Counter[str] = Counter()
     for item in items:
         name = f"{item.path.name}::{getattr(item, 'originalname', item.name)}"
-        if name in EVERY and not IS_LONG and item.get_closest_marker("slow") is None:
+        if name in EVERY and not HAS_ALL_CASES and item.get_closest_marker("slow") is None:
             if seen[name] % EVERY[name]:
                 item.add_marker(pytest.mark.slow)
             seen[name] += 1

@@ -11,6 +11,9 @@ from hypothesis import settings
 
 IS_LONG = bool(os.environ.get("LONG_RUNS"))
 
+#: Whether tests with many costly cases run all of them, as for mutants.
+HAS_ALL_CASES = IS_LONG or bool(os.environ.get("ALL_CASES"))
+
 
 def shortened(in_long_runs: int, here: int) -> int:
     """Return how many draws are made: fewer in the fast suite than in the long runs."""

@@ -65,6 +65,7 @@ def test_violations_are_counted_right(bottom, direction):
     assert 0 < low < high < 4000
 
 
+@pytest.mark.slow
 def test_the_interval_covers_as_often_as_it_says():
     """600 audits of 60 rows each. At a coverage of 90 %, fewer than 511 of them cover with a probability below 1e-4."""
     reference = uniform(40, seed=1)

@@ -42,6 +42,7 @@ def gate(bottom: float, n_rows: int, seed: int, **parameters: float) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_model_that_exceeds_the_rate_rarely_passes() -> None:
     """300 gates at a true rate just above max_rate pass at most 5 % of the time: more than 30 has a probability below 1e-4."""
     bottom = np.sqrt(0.11 / 2)

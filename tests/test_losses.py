@@ -222,6 +222,7 @@ def test_a_bounded_loss_of_ones_own_is_controlled(n_draws) -> None:
     assert np.mean(found) >= 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_draws", [100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_with_confidence_a_bounded_loss_exceeds_alpha_rarely(n_draws) -> None:
     """At confidence .8 and 200 rows: at most a fifth of the calibrations, within 3.5 standard errors (0.03 %)."""

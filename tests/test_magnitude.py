@@ -247,6 +247,7 @@ def test_residuals_have_a_closed_form(scores, alpha) -> None:
     assert critical_size(sizes, alpha, SizeBound(3.0)) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.slow
 # ---------------------------------------------------------------------------------------------------------------------
 # The guarantee
 # ---------------------------------------------------------------------------------------------------------------------

@@ -372,6 +372,7 @@ def test_one_look_at_the_window_is_wrong_as_rarely_as_stated(n_rows):
     assert 0.001 < probability <= 0.05
 
 
+@pytest.mark.slow
 def test_many_looks_at_the_window_are_wrong_more_often():
     """Why it is not called an alarm: 200 null streams, 200 looks each, at a rate of exactly alpha."""
     random, ever = np.random.default_rng(11), 0

@@ -185,6 +185,7 @@ def test_the_half_widths_of_a_rule_come_from_reference_rows_only() -> None:
     assert elsewhere.alignment_.part_queries[0].half_widths != levels
 
 
+@pytest.mark.slow
 @draws
 def test_a_conjunction_with_a_rule_keeps_the_promise(n_draws) -> None:
     """Half-widths of the inequalities are rounded up to the list of the rule, whose path is not known in between."""

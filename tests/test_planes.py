@@ -186,6 +186,7 @@ def test_a_model_with_diminishing_returns_is_left_alone() -> None:
     assert check(Substitutes(), X, declared, random_state=0).violations.n_rejected == 0
 
 
+@pytest.mark.slow
 def test_the_delivered_function_keeps_its_promise() -> None:
     """Mean of 40 calibrations of 200 rows: at most alpha, up to three standard errors (false alarm .00135)."""
     declared = AllOf(DiminishingReturns(0, 1), Increasing(0))

@@ -69,6 +69,7 @@ def test_the_model_is_chosen_by_cross_validation_inside_the_training_rows() -> N
         assert best_of(TASKS["auto_mpg"], menu, step, seed, {})[0] == "tree"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_short_menu")
 def test_published_reports_every_method(cars: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = cars / "results"

@@ -185,6 +185,7 @@ def test_the_same_rows_are_asked_the_same_and_other_rows_something_else() -> Non
     assert found[0][3] != found[2][3]
 
 
+@pytest.mark.slow
 def test_bounds_with_an_integer_seed_are_wrong_as_often_as_they_may_be() -> None:
     """A model without interactions, 200 fresh rows each time, the same seed: the bound misses in 5 of 100, not in all or none."""
     aligned = AlignedRegressor(Additive(), {0: 1}, alpha=0.1, random_state=0, confidence=None)

@@ -99,6 +99,7 @@ def test_a_sequence_counts_what_single_certificates_count() -> None:
     assert sequence.upper_bound < 1.35 * whole.upper_bound
 
 
+@pytest.mark.slow
 def test_bounds_hold_at_all_times_together() -> None:
     """So many streams of 4 batches of 100 rows: each bound wrong at the end, so ever, in at most 10 %, binomial at 3e-4."""
     aligned = align(alpha=0.3)
