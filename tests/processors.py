@@ -4,6 +4,7 @@ numpy chooses the code of its loops, and numba writes that of its own, by what t
 everything that numpy chooses by: ``NPY_DISABLE_CPU_FEATURES`` may name only what the build has a choice of and this processor
 has, so that is asked of numpy. numba compiles for ``NUMBA_CPU_NAME=generic`` into a cache of its own. What BLAS chooses is left
 alone: nothing of the library's that is promised to the bit goes through it, and tests do not assume it of models.
+Every case runs, also those that the fast suite leaves out.
 
     python tests/processors.py [arguments of pytest]
 """
@@ -43,7 +44,8 @@ def plain() -> Iterator[dict[str, str]]:
 
 def run(environment: dict[str, str], arguments: list[str]) -> int:
     """Return the exit code of pytest in an environment."""
-    return subprocess.run([sys.executable, "-m", "pytest", *TESTS, *arguments], env=environment, check=False).returncode
+    command = [sys.executable, "-m", "pytest", *TESTS, *arguments]
+    return subprocess.run(command, env=environment | {"ALL_CASES": "1"}, check=False).returncode
 
 
 def main(arguments: list[str]) -> int:
