@@ -45,19 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser("demo", help="offline: a forest on the diabetes data, increasing in bmi")
     demo.add_argument("--seed", type=int, default=0)
-    dial = commands.add_parser("dial", help="error against violations over alpha, next to the rivals")
-    dial.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
-    dial.add_argument("--dataset", choices=sorted(PROBLEMS), default="power_plant")
-    dial.add_argument("--models", nargs="+", default=["xgboost", "hist_gradient_boosting", "random_forest", "mlp"])
-    dial.add_argument("--seeds", type=int, default=5, help="number of seeds")
-    shapes = commands.add_parser("shapes", help="the vocabulary on real data: violations and error, one table")
-    shapes.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
-    shapes.add_argument("--dataset", nargs="+", choices=sorted(SHAPES), default=list(SHAPES), help="default: all")
-    shapes.add_argument("--seeds", type=int, default=3, help="number of seeds")
-    reference = commands.add_parser("reference", help="equal, marginal and conditional weights: error at full strength")
-    reference.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
-    reference.add_argument("--cases", nargs="+", help="beginnings of their names; default: all")
-    reference.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    on_data = _add_rows_of_data(commands)
     projection = commands.add_parser("projection", help="speed of the projections, as ratios")
     speed = commands.add_parser("speed", help="speed of exact lines of tree ensembles, in predicts")
     pitfalls = commands.add_parser("pitfalls", help="violation rates where an assumption of calibration is broken")
@@ -81,9 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     of_publications = _add_published_work(commands)
     for command in (
         demo,
-        dial,
-        shapes,
-        reference,
+        *on_data,
         projection,
         speed,
         calibration,
@@ -102,6 +88,24 @@ def main(arguments: list[str] | None = None) -> None:
         return
     benchmark = import_module("benchmarks.risk.command" if given.command == "risk" else f"benchmarks.{given.command}")
     benchmark.run(*(getattr(given, name) for name in TAKES[given.command]))
+
+
+def _add_rows_of_data(commands: Any) -> tuple[argparse.ArgumentParser, ...]:
+    """Add what compares methods and laws on the data sets."""
+    dial = commands.add_parser("dial", help="error against violations over alpha, next to the rivals")
+    dial.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
+    dial.add_argument("--dataset", choices=sorted(PROBLEMS), default="power_plant")
+    dial.add_argument("--models", nargs="+", default=["xgboost", "hist_gradient_boosting", "random_forest", "mlp"])
+    dial.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    shapes = commands.add_parser("shapes", help="the vocabulary on real data: violations and error, one table")
+    shapes.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
+    shapes.add_argument("--dataset", nargs="+", choices=sorted(SHAPES), default=list(SHAPES), help="default: all")
+    shapes.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    reference = commands.add_parser("reference", help="equal, marginal and conditional weights: error at full strength")
+    reference.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
+    reference.add_argument("--cases", nargs="+", help="beginnings of their names; default: all")
+    reference.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    return dial, shapes, reference
 
 
 def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:
