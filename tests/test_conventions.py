@@ -84,13 +84,16 @@ REPAIRED = (
 
 @pytest.mark.parametrize("estimator", REPAIRED, ids=repr)
 def test_a_row_of_weight_two_is_a_row_repeated_where_lines_are_repaired(estimator: Any) -> None:
-    if sklearn.__version__.startswith("1.6."):
-        if isinstance(estimator, AlignedClassifier):
-            pytest.skip(
-                "scikit-learn 1.6 makes two classes of three by the first label, after it has shuffled one table only"
-            )
-        if isinstance(estimator.estimator, HistGradientBoostingRegressor):
-            pytest.skip("scikit-learn 1.6 bins without weights, so that the model itself does not pass")
+    is_old = sklearn.__version__.startswith("1.6.")
+    if is_old and isinstance(estimator, AlignedClassifier):
+        pytest.skip(
+            "scikit-learn 1.6 makes two classes of three by the first label, after it has shuffled one table only"
+        )
+    if is_old and isinstance(estimator.estimator, HistGradientBoostingRegressor):
+        # Its bins know no weights, so the model itself does not pass, and nothing that wraps it can.
+        with pytest.raises(AssertionError, match="is not equivalent to fitting with removed or repeated"):
+            check_sample_weight_equivalence_on_dense_data("HistGradientBoostingRegressor", estimator.estimator)
+        return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RepeatedRowsWarning)
         check_sample_weight_equivalence_on_dense_data(type(estimator).__name__, estimator)

@@ -201,11 +201,16 @@ def _monotone(feature: Feature, evidence: Association) -> _Evidenced:
         (Increasing if sign > 0 else Decreasing)(feature),
         False,
         evidence.p_value,
-        ""
-        if min(half * sign for half in evidence.halves) >= LEAST_IN_HALF
-        else "Unstable: the two halves of the rows do not agree.",
+        _stability(evidence.halves, sign),
         "" if against > AGAINST else f"Some part of the range speaks against it (p-value {against:.2g}).",
     )
+
+
+def _stability(halves: tuple[float, float], sign: int) -> str:
+    """Return what speaks against an effect whose sign both halves of the rows should show; empty if they do."""
+    if min(half * sign for half in halves) >= LEAST_IN_HALF:
+        return ""
+    return "Unstable: the two halves of the rows do not agree."
 
 
 def _bent(feature: Feature, evidence: Association) -> _Evidenced:
@@ -215,9 +220,7 @@ def _bent(feature: Feature, evidence: Association) -> _Evidenced:
         (Convex if sign > 0 else Concave)(feature),
         True,
         evidence.curvature_p_value,
-        ""
-        if min(half * sign for half in evidence.curvature_halves) >= LEAST_IN_HALF
-        else "Unstable: the two halves of the rows do not agree.",
+        _stability(evidence.curvature_halves, sign),
         "" if against > AGAINST else f"Some part of the range bends the other way (p-value {against:.2g}).",
     )
 
