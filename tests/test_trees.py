@@ -340,6 +340,16 @@ def test_splits_that_only_part_what_is_missing() -> None:
         np.testing.assert_allclose(values, model.predict(rows)[there], rtol=0, atol=1e-12)
 
 
+def test_nodes_that_were_pruned_are_left_out() -> None:
+    X, y = data(11)
+    ensemble = read_ensemble(xgb("Regressor", tree_method="exact", gamma=3.0, max_depth=6).fit(X, y))
+    assert isinstance(ensemble, Ensemble)
+    is_leaf = ensemble.nodes["split"] == -1
+    # Of a binary tree, leaves are more than splits by one.
+    assert is_leaf.sum() == (~is_leaf).sum() + ensemble.roots.size
+    assert np.isfinite(ensemble.nodes["number"]).all()
+
+
 def test_no_rows_have_no_lines() -> None:
     lines = case("xgboost").ensemble.along(0)
     none = np.empty((0, N_FEATURES))

@@ -73,8 +73,11 @@ StackArray: TypeAlias = NDArray[np.int32]
 @compiled
 def depth_first(
     split: NDArray[np.int32], left: IntArray, right: IntArray, number: FloatArray, roots: IntArray, nodes: NDArray[Any]
-) -> int:
-    """Fill ``nodes`` with trees in depth-first order, move ``roots`` along, and return the depth of the deepest tree."""
+) -> tuple[int, int]:
+    """Fill ``nodes`` with trees in depth-first order and move ``roots`` along.
+
+    Return the depth of the deepest tree, and how many nodes are filled: those that no path reaches are left out.
+    """
     child, parent = np.empty(left.size + 1, np.intp), np.empty(left.size + 1, np.intp)
     level = np.empty(left.size + 1, np.intp)
     n_nodes, deepest = 0, 0
@@ -95,7 +98,7 @@ def depth_first(
                 child[top + 2], parent[top + 2], level[top + 2] = left[i], -1, depth + 1
                 top += 2
             n_nodes += 1
-    return deepest
+    return deepest, n_nodes
 
 
 @compiled

@@ -92,6 +92,8 @@ class Ensemble:
     n_features : int
     missing_code : float or None
         A value that the model takes for missing, besides NaN; 0 includes what is as small as :data:`ALMOST_ZERO`.
+    scale : float
+        What the values of the library's leaves were multiplied by; negative for the first of two classes.
     """
 
     nodes: NDArray[Any]
@@ -104,6 +106,7 @@ class Ensemble:
     is_single: bool
     n_features: int
     missing_code: float | None = None
+    scale: float = 1.0
 
     @classmethod
     def of_trees(
@@ -134,8 +137,19 @@ class Ensemble:
         number = np.where(is_leaf, float(scale) * joined("value").astype(np.float64), threshold)
         left, right = joined("left").astype(np.intp) + offset, joined("right").astype(np.intp) + offset
         nodes = np.empty(feature.size, NODE)
-        depth = depth_first(split, left, right, number, roots, nodes)
-        return cls(nodes, roots, depth, float(base), float(divisor), link, is_float32, is_single, n_features)
+        depth, n_nodes = depth_first(split, left, right, number, roots, nodes)
+        return cls(
+            nodes[:n_nodes],
+            roots,
+            depth,
+            float(base),
+            float(divisor),
+            link,
+            is_float32,
+            is_single,
+            n_features,
+            scale=float(scale),
+        )
 
     @cached_property
     def rounding(self) -> Rounding:

@@ -1,0 +1,65 @@
+"""Writing leaves of LightGBM's trees.
+
+The copy is made from LightGBM's own text, which holds thresholds and leaves with all digits of double precision; leaves are
+then set by LightGBM. Numbers as small as 1e-35 become zero, which keeps their order. The bias that training starts from is in
+the leaves of the first tree. Rounds after the best of early stopping are left out, as the text does.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from typing import Any
+
+import numpy as np
+
+from alignconf.lines.native.leaf_order import Change, StoredTree, changed_leaves
+from alignconf.tables.fitted_columns import native_booster
+
+__all__ = ["lightgbm_text", "rewritten_lightgbm", "with_text"]
+
+
+def rewritten_lightgbm(model: Any, change: Change, column: int) -> Any:  # noqa: ARG001
+    """Return a copy of a LightGBM model or booster with changed leaves."""
+    text = lightgbm_text(model)
+    twin = with_text(model, text)
+    booster = twin if native_booster(twin) else twin.booster_
+    trees = [_stored(block) for block in text.split("\nTree=")[1:]]
+    for number, (tree, value) in enumerate(zip(trees, changed_leaves(trees, change), strict=True)):
+        for leaf, output in enumerate(value[tree.is_leaf]):
+            booster.set_leaf_output(number, leaf, output)
+    return twin
+
+
+def lightgbm_text(model: Any) -> str:
+    """Return what LightGBM saves of the trees that predict."""
+    text: str = (model if native_booster(model) else model.booster_).model_to_string()
+    return text
+
+
+def with_text(model: Any, text: str) -> Any:
+    """Return a copy of a LightGBM model or booster that holds the trees of a text."""
+    booster = model if native_booster(model) else model.booster_
+    twin = type(booster)(model_str=text)
+    for name in ("params", "best_iteration", "best_score"):
+        setattr(twin, name, copy.deepcopy(getattr(booster, name)))
+    return copy.deepcopy(model, {id(booster): twin})
+
+
+def _stored(block: str) -> StoredTree:
+    """Return a tree whose splits come first, its leaves after them."""
+    value = _numbers(block, "leaf_value")
+    n_splits = value.size - 1
+    left, right = (_children(block, f"{side}_child", n_splits) for side in ("left", "right"))
+    return StoredTree(np.arange(2 * n_splits + 1) >= n_splits, left, right, np.append(np.zeros(n_splits), value))
+
+
+def _children(block: str, name: str, n_splits: int) -> Any:
+    """Return children of all nodes; LightGBM writes leaf ``k`` as ``-k - 1``."""
+    child = _numbers(block, name)[:n_splits].astype(np.intp) if n_splits else np.empty(0, np.intp)
+    return np.append(np.where(child < 0, n_splits - child - 1, child), np.zeros(n_splits + 1, np.intp))
+
+
+def _numbers(block: str, name: str) -> Any:
+    line = re.search(rf"^{name}=(.*)$", block, flags=re.MULTILINE)
+    return np.array(line[1].split() if line else [], np.float64)

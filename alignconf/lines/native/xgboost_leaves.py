@@ -1,0 +1,69 @@
+"""Writing leaves of XGBoost's trees, through its own JSON.
+
+XGBoost holds leaves in single precision, among the conditions of splits. New ones are rounded to the nearest number, which
+keeps their order, and printed with as many digits as tell that number from all others. Rounds after the best of early stopping,
+which ``predict`` leaves out, are left out of the copy too: whoever loads it with another tool gets the same trees.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignconf.lines.native.leaf_order import Change, StoredTree, changed_leaves
+from alignconf.tables.fitted_columns import native_booster
+
+__all__ = ["predicting_booster", "rewritten_xgboost", "with_document", "xgboost_document"]
+
+
+def rewritten_xgboost(model: Any, change: Change, column: int) -> Any:  # noqa: ARG001
+    """Return a copy of an XGBoost model or booster with changed leaves."""
+    document = xgboost_document(model)
+    records = document["learner"]["gradient_booster"]["model"]["trees"]
+    trees = [_stored(record) for record in records]
+    for record, tree, value in zip(records, trees, changed_leaves(trees, change), strict=True):
+        for name in ("split_conditions", "base_weights"):
+            record[name] = np.where(tree.is_leaf, _printable(value), record[name]).tolist()
+    return with_document(model, document)
+
+
+def xgboost_document(model: Any) -> dict[str, Any]:
+    """Return what XGBoost saves of the trees that predict, with the attributes of the booster."""
+    booster = model if native_booster(model) else model.get_booster()
+    document: dict[str, Any] = json.loads(predicting_booster(model).save_raw("json"))
+    document["learner"]["attributes"] = booster.attributes()
+    return document
+
+
+def predicting_booster(model: Any) -> Any:
+    """Return the booster of the rounds that ``predict`` uses: up to the best of early stopping; of a booster itself all."""
+    if native_booster(model):
+        return model
+    booster = model.get_booster()
+    with suppress(AttributeError):
+        booster = booster[: model.best_iteration + 1]
+    return booster
+
+
+def with_document(model: Any, document: dict[str, Any]) -> Any:
+    """Return a copy of an XGBoost model or booster that holds the trees of a document."""
+    booster = model if native_booster(model) else model.get_booster()
+    twin = booster.copy()
+    twin.load_model(bytearray(json.dumps(document).encode()))
+    return copy.deepcopy(model, {id(booster): twin})
+
+
+def _stored(record: dict[str, Any]) -> StoredTree:
+    left, right = np.array(record["left_children"]), np.array(record["right_children"])
+    return StoredTree(left < 0, left, right, np.array(record["split_conditions"], np.float64).astype(np.float32))
+
+
+def _printable(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return numbers whose shortest decimals are those of the nearest numbers of single precision."""
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32).astype(str).astype(np.float64)
