@@ -42,7 +42,7 @@ def violated(model: Any, X: pd.DataFrame, feature: str, sign: int, asked: np.nda
 def violated_by_aligned(aligned: AlignedRegressor, X: pd.DataFrame, asked: np.ndarray) -> np.ndarray:
     """Return the same for an aligned model, with every line evaluated once for all its pairs."""
     alignment = aligned.alignment_
-    (part,) = alignment.part_queries
+    (part,) = alignment.tester.parts
     assert isinstance(part, LineQueries)
     queries = Queries((replace(part, places=asked),), len(X), asked.shape[1])
 

@@ -226,7 +226,7 @@ def with_equal_weights(aligned: Any) -> Any:
         return replace(projector, laws=laws, parts=parts)
 
     repairs = []
-    for repair in aligned.alignment_.repairs:
+    for repair in aligned.alignment_.chain.stages:
         changed = repair
         if isinstance(repair, GridProjector):
             changed = replace(repair, projector=equal(repair.projector))
@@ -234,7 +234,8 @@ def with_equal_weights(aligned: Any) -> Any:
             changed = replace(changed, steps=equal(changed.steps))
         repairs.append(changed)
     other = copy(aligned)
-    other.alignment_ = replace(aligned.alignment_, repairs=tuple(repairs))
+    chain = replace(aligned.alignment_.chain, stages=tuple(repairs))
+    other.alignment_ = replace(aligned.alignment_, chain=chain)
     return other
 
 

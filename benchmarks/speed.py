@@ -111,7 +111,7 @@ def ratios(
                 AlignedRegressor(it, {0: +1}, alpha=0, n_jobs=n_jobs).calibrate(X_training)
                 for it in (model, Hidden(model))
             )
-            repair, ensemble = aligned.alignment_.repairs[0], read_ensemble(model)
+            repair, ensemble = aligned.alignment_.chain.stages[0], read_ensemble(model)
             assert isinstance(repair, (TreeProjector, WalkedGridProjector))
             assert isinstance(ensemble, Ensemble)
             lines = repair.tree_lines if isinstance(repair, TreeProjector) else repair.walked

@@ -10,6 +10,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from alignconf import AlignedRegressor, InputError
 from alignconf.lines.axis import Axis
+from alignconf.lines.evaluation import PlacedRows
 from alignconf.projectors.anchored import AnchoredProjector, _midway
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_rows
@@ -44,7 +45,7 @@ def comes_before(one, other) -> bool:
 def test_values_are_those_of_the_formula() -> None:
     repair = fitted(WAVE)
     rows = np.random.default_rng(1).random((40, 5))
-    got = repair.apply(WAVE, check_rows(rows), WAVE.predict(rows))
+    got = repair.apply(WAVE, PlacedRows.of(check_rows(rows), AXES), WAVE.predict(rows))
     for row, value in zip(rows, got, strict=True):
         f = [WAVE.predict(np.array([[*anchor, row[4]]]))[0] for anchor in repair.anchors]
         below = [[j for j, b in enumerate(repair.anchors) if comes_before(b, a)] for a in repair.anchors]
@@ -62,12 +63,14 @@ def test_a_member_everywhere_whichever_features_move() -> None:
     low = random.random((4000, 5)) * 1.4 - 0.2
     high = low + np.array([1, -1, 1, 1, 0]) * random.exponential(0.3, (4000, 5)) * (random.random((4000, 5)) < 0.5)
     high[:, 2] = random.random(4000)
-    values = [repair.apply(WAVE, check_rows(rows), WAVE.predict(rows)) for rows in (low, high)]
+    values = [repair.apply(WAVE, PlacedRows.of(check_rows(rows), AXES), WAVE.predict(rows)) for rows in (low, high)]
     assert (values[1] - values[0]).min() >= -1e-12
     assert (WAVE.predict(high) - WAVE.predict(low)).min() < -0.5
     only = low.copy()
     only[:, 2] = 7.0
-    assert repair.apply(WAVE, check_rows(only), WAVE.predict(only)).tobytes() == values[0].tobytes()
+    assert (
+        repair.apply(WAVE, PlacedRows.of(check_rows(only), AXES), WAVE.predict(only)).tobytes() == values[0].tobytes()
+    )
 
 
 def test_a_model_that_obeys_is_kept_at_anchors_and_nearer_than_the_surrogate_elsewhere() -> None:
@@ -76,9 +79,9 @@ def test_a_model_that_obeys_is_kept_at_anchors_and_nearer_than_the_surrogate_els
     at_anchors = rows[:20].copy()
     at_anchors[:, :4] = repair.anchors
     own = OBEYS.predict(at_anchors)
-    np.testing.assert_allclose(repair.apply(OBEYS, check_rows(at_anchors), own), own, atol=1e-12)
+    np.testing.assert_allclose(repair.apply(OBEYS, PlacedRows.of(check_rows(at_anchors), AXES), own), own, atol=1e-12)
     f = OBEYS.predict(rows)
-    g = repair.apply(OBEYS, check_rows(rows), f)
+    g = repair.apply(OBEYS, PlacedRows.of(check_rows(rows), AXES), f)
     h = repair.surrogate.predict(check_rows(rows))
     assert (np.abs(g - f) <= np.abs(h - f) + 1e-12).all()
     assert np.abs(g - f).mean() < np.abs(h - f).mean()
@@ -127,9 +130,12 @@ def test_points_of_one_row_share_its_anchors() -> None:
     repair = fitted(WAVE)
     moved = np.repeat(X[:7], 30, axis=0)
     moved[:, :4] = np.random.default_rng(6).random((210, 4))
-    together = repair.apply(counting, check_rows(moved), WAVE.predict(moved))
+    together = repair.apply(counting, PlacedRows.of(check_rows(moved), AXES), WAVE.predict(moved))
     assert sum(asked) == 7 * 20
-    alone = [repair.apply(WAVE, check_rows(row[None]), WAVE.predict(row[None]))[0] for row in moved[::10]]
+    alone = [
+        repair.apply(WAVE, PlacedRows.of(check_rows(row[None]), AXES), WAVE.predict(row[None]))[0]
+        for row in moved[::10]
+    ]
     np.testing.assert_allclose(together[::10], alone, atol=1e-12)
 
 
@@ -137,7 +143,7 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match=r"write 'monotone' for the library's own"):
         AlignedRegressor(WAVE, {0: 1}, surrogate="monoton", confidence=None).calibrate(X)
     with pytest.raises(InputError, match=r"call fitted\(function, reference\) first"):
-        AnchoredProjector(AXES, SIGNS, 3).apply(WAVE, check_rows(X), X[:, 0])
+        AnchoredProjector(AXES, SIGNS, 3).apply(WAVE, PlacedRows.of(check_rows(X), AXES), X[:, 0])
     gaps = X.copy()
     gaps[::2, 0] = gaps[1::2, 1] = np.nan
     with pytest.raises(

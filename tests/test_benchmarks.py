@@ -209,7 +209,7 @@ def test_equal_weights_are_those_of_isotonic_regression_without_weights() -> Non
     model = _Curve()
     marginal = AlignedRegressor(model, {0: 1}, alpha=0).calibrate(X)
     equal = with_equal_weights(marginal)
-    knots = marginal.alignment_.laws[0].knots
+    knots = marginal.alignment_.tester.laws[0].knots
     at_knots = np.column_stack([knots, np.zeros(knots.size)])
     expected = isotonic_regression(model.predict(at_knots)).x
     np.testing.assert_allclose(equal.predict(at_knots), expected, atol=1e-12)

@@ -438,7 +438,7 @@ def test_positive_rate_counts_what_needs_a_band_or_fails_at_full_strength() -> N
     both = AllOf(Increasing(0), Increasing(1))
     aligned = AlignedRegressor(Wave(), both, alpha=0.3, n_knots=9, n_queries=10, random_state=0, confidence=None)
     aligned.calibrate(X, X_reference=reference)
-    queries = aligned.alignment_.draw(X, 10, RowDraws.of(X, generator(0, CALIBRATE)))
+    queries = aligned.alignment_.tester.draw(X, 10, RowDraws.of(X, generator(0, CALIBRATE)))
     needing = aligned.alignment_.at_queries(X, queries, scores.delivered)
     violated = aligned.alignment_.at_queries(X, queries, lambda found: found.excess(found.f))
     assert aligned.calibration_.positive_rate == pytest.approx((np.max(needing, axis=0) > 0).mean(), abs=1e-12)

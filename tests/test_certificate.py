@@ -118,7 +118,7 @@ def test_what_is_certified_is_the_function_that_users_call(properties, alpha):
     """Ask ``predict`` at the very queries of the certificate and count again, row by row."""
     aligned = aligned_model(properties, alpha)
     certificate = aligned.certify(X_NEW)
-    queries = aligned.alignment_.draw(X_NEW, 1, RowDraws.of(X_NEW, generator(0, CERTIFY)))
+    queries = aligned.alignment_.tester.draw(X_NEW, 1, RowDraws.of(X_NEW, generator(0, CERTIFY)))
     counts = []
     for model in (Swing(), aligned):
         rejected = np.zeros(len(X_NEW), dtype=bool)
@@ -334,7 +334,7 @@ def test_the_distance_bound_of_a_certificate_holds(direction, alpha):
     """Averaged over rows, the exact distance of the delivered lines. False alarm: at most 1e-4 for each case."""
     aligned = aligned_model({0: direction}, alpha)
     certificate = aligned.certify(X_NEW, confidence=0.9999)
-    law = aligned.alignment_.laws[0]
+    law = aligned.alignment_.tester.laws[0]
     sample = np.repeat(law.places, law.counts.astype(int))
     rows = np.random.default_rng(9).random((60, 3))
     moved = np.repeat(rows, len(sample), axis=0)
@@ -360,7 +360,7 @@ def test_the_distance_bound_of_a_certificate_holds(direction, alpha):
 def test_the_distance_is_stated_for_one_ordered_feature_only(properties, stated):
     aligned = aligned_model(properties)
     certificate = aligned.certify(X_NEW)
-    different = 1 - aligned.alignment_.laws[0].least_coincidence
+    different = 1 - aligned.alignment_.tester.laws[0].least_coincidence
     expected = pytest.approx(np.sqrt(certificate.upper_bound * different)) if stated else None
     assert certificate.distance_bound == expected
     assert ("mean absolute distance" in certificate.sentence) == stated

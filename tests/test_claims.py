@@ -107,7 +107,7 @@ def test_the_bounds_of_a_certificate_hold(query_law: str, direction: int, alpha:
     """Against exact distances of the lines of 150 other rows. False alarm: at most 3e-4 for each case."""
     aligned = aligned_model(query_law, {0: direction}, alpha=alpha)
     certificate = aligned.certify(X_FRESH, confidence=0.9999)
-    law, rows = aligned.alignment_.laws[0], np.random.default_rng(9).random((150, 3))
+    law, rows = aligned.alignment_.tester.laws[0], np.random.default_rng(9).random((150, 3))
     places, masses = (law.places, law.counts) if query_law == "iid" else (law.knots, law.knot_masses)
     mass = masses / masses.sum()
     coincidences = {"iid": np.sum(mass**2), "path": mass[mass.size // 2]}.get(query_law)
@@ -171,7 +171,7 @@ def test_exact_distances_say_more_than_paths_and_those_more_than_pairs() -> None
 def test_exact_distances_are_means_over_the_rows_certified() -> None:
     aligned = aligned_model("line")
     certificate = aligned.certify(X_FRESH)
-    law = aligned.alignment_.laws[0]
+    law = aligned.alignment_.tester.laws[0]
     moved = np.repeat(X_FRESH, law.knots.size, axis=0)
     moved[:, 0] = np.tile(law.knots, len(X_FRESH))
     lines = aligned.predict(moved).reshape(len(X_FRESH), -1).round(12)
@@ -186,8 +186,8 @@ def test_sizes_are_shares_of_the_range_at_the_knots() -> None:
     """Again from ``predict`` at the pairs of the certificate and at the knots of each line."""
     aligned = aligned_model("iid")
     certificate = aligned.certify(X_FRESH)
-    (asked,) = aligned.alignment_.draw(X_FRESH, 1, RowDraws.of(X_FRESH, generator(0, CERTIFY))).parts
-    knots = aligned.alignment_.laws[0].knots
+    (asked,) = aligned.alignment_.tester.draw(X_FRESH, 1, RowDraws.of(X_FRESH, generator(0, CERTIFY))).parts
+    knots = aligned.alignment_.tester.laws[0].knots
 
     def lines(places: np.ndarray) -> np.ndarray:
         moved = np.repeat(X_FRESH, places.shape[1], axis=0)

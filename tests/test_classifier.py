@@ -81,7 +81,7 @@ def test_order_means_the_same_on_both_scales_at_full_strength() -> None:
     for scale in ("probability", "logit"):
         aligned = AlignedClassifier(forest(THREE), {0: 1}, pos_label="low", scale=scale, alpha=0)
         aligned.calibrate(X[CAL], X_reference=X[TRAIN])
-        knots = aligned.alignment_.laws[0].knots
+        knots = aligned.alignment_.tester.laws[0].knots
         grid = np.repeat(X[NEW][:20], knots.size, axis=0)
         grid[:, 0] = np.tile(knots, 20)
         p = aligned.predict_proba(grid)[:, list(aligned.classes_).index("low")].reshape(20, -1)

@@ -199,7 +199,7 @@ def test_classifiers_are_aligned(at: Path) -> None:
     flowers = ["align", "flowers.joblib", "flowers.csv", "--decreasing", "sepal width (cm)"]
     assert main([*flowers, "--alpha", "0.2", "--class", "setosa", "-o", str(target)]) == 0
     aligned = load_model(str(target))
-    assert aligned.alignment_.subject == "the probability of class 'setosa'"
+    assert aligned.alignment_.tester.subject == "the probability of class 'setosa'"
     assert aligned.lambda_ > 0
 
 

@@ -235,7 +235,7 @@ def test_with_several_features_no_constrained_one_is_given():
     )  # fmt: skip
     moved = X[550:, :3].copy()
     moved[:, :2] = moved[::-1, :2]
-    for law in alignment.laws:
+    for law in alignment.tester.laws:
         assert "given the features that are not constrained (forest of 100 trees on 300" in str(law)
         assert law.weights_at(moved).tobytes() == law.weights_at(X[550:, :3]).tobytes()
 
@@ -294,14 +294,14 @@ class Wave:
 def test_lines_of_a_black_box_are_projected_with_the_weights_of_their_row():
     """Against SciPy's isotonic regression of each row's line."""
     aligned = AlignedRegressor(Wave(), {0: -1}, alpha=0, n_knots=16, reference_law="conditional", random_state=0)
-    grid = aligned.calibrate(REFERENCE).alignment_.grid
+    grid = aligned.calibrate(REFERENCE).alignment_.chain.stages[0]
     law = grid.projector.laws[0]
     lines, projection = grid.lines(Wave(), FRESH).values, grid.project(Wave(), FRESH).values
     weights = law.weights_at(FRESH)
     for i in range(len(FRESH)):
         expected = isotonic_regression(lines[i], weights=weights[i], increasing=False).x
         np.testing.assert_allclose(projection[i], expected, atol=1e-12)
-    assert law is aligned.alignment_.laws[0]
+    assert law is aligned.alignment_.tester.laws[0]
     shared = grid.projector.project(grid.lines(Wave(), FRESH)).values
     assert np.abs(shared - projection).max() > 0.05
 
@@ -311,7 +311,7 @@ def test_pieces_of_trees_are_projected_with_the_weights_of_their_row():
     aligned = AlignedRegressor(model, {0: -1}, alpha=0, reference_law="conditional", random_state=0).calibrate(
         REFERENCE
     )
-    repair = aligned.alignment_.repairs[0]
+    repair = aligned.alignment_.chain.stages[0]
     assert aligned.calibration_.repair.startswith("exact")
     lines = repair.tree_lines.values(FRESH)
     weights = repair.steps.laws[0].weights_at(FRESH)
@@ -339,7 +339,7 @@ def test_grids_of_two_features_are_members_at_every_knot(model):
         model = clone(model).fit(REFERENCE, Y[:300])
     both = AllOf(Increasing(0), Decreasing(1))
     aligned = AlignedRegressor(model, both, alpha=0, n_knots=16, reference_law="conditional", random_state=0)
-    grid = aligned.calibrate(REFERENCE).alignment_.grid
+    grid = aligned.calibrate(REFERENCE).alignment_.chain.stages[0]
     values = grid.project(model, FRESH).values
     assert (np.diff(values, axis=1) >= -1e-12).all()
     assert (np.diff(values, axis=2) <= 1e-12).all()
@@ -515,7 +515,7 @@ def test_rows_that_lack_the_feature_are_returned_unchanged():
     missing = np.isnan(FRESH[:, 3])
     np.testing.assert_array_equal(aligned.predict(FRESH)[missing], Wave().predict(FRESH)[missing])
     assert aligned.certify(FRESH).n_missing == missing.sum()
-    assert f"on {(~np.isnan(REFERENCE[:, 3])).sum()} reference rows" in str(aligned.alignment_.laws[0])
+    assert f"on {(~np.isnan(REFERENCE[:, 3])).sum()} reference rows" in str(aligned.alignment_.tester.laws[0])
 
 
 def test_the_same_seed_gives_the_same_law_and_another_one_another():
@@ -533,7 +533,7 @@ def test_the_same_seed_gives_the_same_law_and_another_one_another():
     one, again, other = fitted(0), fitted(0), fitted(1)
     assert one.lambda_ == again.lambda_
     assert one.predict(FRESH).tobytes() == again.predict(FRESH).tobytes()
-    laws = [it.alignment_.laws[0].weights_at(FRESH) for it in (one, again, other)]
+    laws = [it.alignment_.tester.laws[0].weights_at(FRESH) for it in (one, again, other)]
     assert laws[0].tobytes() == laws[1].tobytes()
     assert laws[0].tobytes() != laws[2].tobytes()
     seed = int(generator(0, CONDITION).integers(2**31))
@@ -555,7 +555,9 @@ def test_fit_and_classifiers_take_it_too():
     aligned = AlignedRegressor(
         LinearRegression(), {0: -1}, reference_law="conditional", n_knots=8, random_state=0, confidence=None
     )
-    assert "given the other features (forest of 100 trees on 525" in str(aligned.fit(X[:, :3], Y).alignment_.laws[0])
+    assert "given the other features (forest of 100 trees on 525" in str(
+        aligned.fit(X[:, :3], Y).alignment_.tester.laws[0]
+    )
     forest = RandomForestClassifier(10, min_samples_leaf=5, random_state=0).fit(REFERENCE[:, :3], Y[:300] > 0)
     classifier = AlignedClassifier(forest, {1: 1}, alpha=0, reference_law="conditional", random_state=0)
     classifier.calibrate(REFERENCE[:, :3])

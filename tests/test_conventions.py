@@ -116,10 +116,10 @@ def test_weights_are_counts_in_the_reference_law(properties: Any) -> None:
     aligned = AlignedRegressor(Wave(), properties, alpha=0, n_knots=9)
     weighted = clone(aligned).fit(X, Y, sample_weight=WEIGHTS)
     repeated = clone(aligned).fit(np.repeat(X, WEIGHTS.astype(int), axis=0), np.repeat(Y, WEIGHTS.astype(int)))
-    for one, other in zip(weighted.alignment_.laws, repeated.alignment_.laws, strict=True):
+    for one, other in zip(weighted.alignment_.tester.laws, repeated.alignment_.tester.laws, strict=True):
         for name in ("places", "counts", "knots", "weights"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-        assert not np.array_equal(one.weights, clone(aligned).fit(X, Y).alignment_.laws[0].weights)
+        assert not np.array_equal(one.weights, clone(aligned).fit(X, Y).alignment_.tester.laws[0].weights)
     np.testing.assert_array_equal(weighted.predict(X), repeated.predict(X))
 
 
@@ -457,7 +457,7 @@ def test_a_notebook_shows_what_was_promised() -> None:
         summary = unescape(shown.rsplit("<table>", 1)[1])
         assert "<th>alpha</th><td>0.25</td>" in summary
         assert f"<th>lambda_</th><td>{aligned.lambda_:.6g}</td>" in summary
-        assert f"<th>properties</th><td>{aligned.alignment_.words}</td>" in summary
+        assert f"<th>properties</th><td>{aligned.alignment_.tester.words}</td>" in summary
         assert aligned.calibration_.statement in summary
         assert "Ridge" in shown
     assert aligned._repr_mimebundle_()["text/plain"] == repr(aligned)

@@ -174,7 +174,7 @@ def worst_fall(predict, rows: np.ndarray, axis: TradeAxis, places: np.ndarray) -
 def test_pairs_with_a_knot_between_them_are_never_violated(model, norm: str, n_knots: int) -> None:
     """At fine places: two strictly inside one cell may keep the model's order, all others are in order."""
     aligned = AlignedRegressor(model, PART, alpha=0, projection=norm, n_knots=n_knots).calibrate(X)
-    law = aligned.alignment_.laws[0]
+    law = aligned.alignment_.tester.laws[0]
     places = np.unique(np.concatenate([law.knots, np.linspace(-0.2, 1.2, 83).round(6)]))
     worst = worst_fall(aligned.predict, X[:60], law.axis, places)
     right = np.searchsorted(law.knots, places)
@@ -224,9 +224,9 @@ def test_the_rate_that_queries_show_is_that_of_the_delivered_function() -> None:
 
 def test_jointly_with_a_third_feature_on_one_grid() -> None:
     aligned = AlignedRegressor(WAVE, [PART, Decreasing(2)], alpha=0, n_knots=16, random_state=0).calibrate(X[:200])
-    assert len(aligned.alignment_.repairs) == 1
-    trade, third = (law.axis for law in aligned.alignment_.projector.laws)
-    knots = [law.knots for law in aligned.alignment_.projector.laws]
+    assert len(aligned.alignment_.chain.stages) == 1
+    trade, third = (law.axis for law in aligned.alignment_.chain.stages[0].projector.laws)
+    knots = [law.knots for law in aligned.alignment_.chain.stages[0].projector.laws]
     assert worst_fall(aligned.predict, X[200:230], trade, knots[0]).max() <= 1e-12
     rows = np.repeat(X[200:230], knots[1].size, axis=0)
     rows[:, third.position] = np.tile(knots[1], 30)
@@ -240,7 +240,7 @@ def test_jointly_with_a_third_feature_on_one_grid() -> None:
 )
 def test_a_chain_with_one_of_its_own_features_is_counted(other) -> None:
     aligned = AlignedRegressor(WAVE, [PART, other], alpha=0, n_knots=8, random_state=0).calibrate(X[:150])
-    assert len(aligned.alignment_.repairs) == 2
+    assert len(aligned.alignment_.chain.stages) == 2
     certificate = aligned.certify(X[150:250], n_queries=30)
     assert certificate.delivered == certificate.full_strength
     assert certificate.delivered.rate < certificate.before.rate

@@ -146,7 +146,7 @@ def test_the_model_is_kept_where_its_line_is_right_and_the_band_elsewhere(name, 
         recorder, {0: "increasing"}, alpha=alpha, projection=projection, n_knots=12, random_state=0, confidence=None
     ).calibrate(X_CAL)
     g, f = predict_both(aligned, recorder, X_NEW)
-    knots = aligned.alignment_.laws[0].knots
+    knots = aligned.alignment_.tester.laws[0].knots
     line = along(fitted(name), X_NEW, 0, knots)
     below = np.where(knots <= X_NEW[:, :1], line, -np.inf).max(axis=1)
     above = np.where(knots >= X_NEW[:, :1], line, np.inf).min(axis=1)
@@ -226,7 +226,7 @@ def test_small_steps_that_add_up_are_repaired(multiple):
     # Only pairs strictly between two of the eight knots may remain: at most (1/7)^2 each, 1/7 in all, of which the
     # expected count is 286 for uniform places; more than 400 has a probability below 1e-10.
     assert certificate.full_strength.n_rejected < 400
-    line = along(aligned, X_NEW[:5], 0, aligned.alignment_.laws[0].knots)
+    line = along(aligned, X_NEW[:5], 0, aligned.alignment_.tester.laws[0].knots)
     assert worst_fall(line).max() <= DOUBLE
 
 
@@ -428,7 +428,7 @@ def across(model, frame, name, values):
 )
 def test_ordered_categories_are_aligned_in_their_order(properties):
     aligned = AlignedRegressor(frame_model(), properties, alpha=0, random_state=0).calibrate(make_frame(150, 12))
-    feature = aligned.alignment_.laws[0].axis.feature
+    feature = aligned.alignment_.tester.laws[0].axis.feature
     fresh = make_frame(60, 13)
     assert worst_fall(across(frame_model(), fresh, feature, GRADES)).max() > 0.3
     assert worst_fall(across(aligned, fresh, feature, GRADES)).max() <= 10 * DOUBLE
@@ -562,7 +562,7 @@ def test_joint_properties_hold_in_every_feature_at_full_strength(properties, pro
     aligned = AlignedRegressor(frame_model(), properties, alpha=0, projection=projection, n_knots=16, random_state=0)
     aligned.calibrate(make_frame(30, 17))
     fresh = make_frame(6, 18)
-    for part in aligned.alignment_.projector.parts:
+    for part in aligned.alignment_.chain.stages[0].projector.parts:
         feature = part.declared.feature
         sign = 1 if isinstance(part.declared, Increasing) else -1
         lines = across(aligned, fresh, feature, part.law.axis.values(part.law.knots).tolist())
@@ -582,7 +582,7 @@ def test_increasing_and_decreasing_in_one_feature_means_constant():
         both = AlignedRegressor(Swing(), {0: [1, -1], 2: -1}, alpha=0, n_knots=12, random_state=0).calibrate(X_CAL)
     lines = along(both, X_NEW[:20], 0, np.linspace(-0.5, 1.5, 101))
     assert np.ptp(lines, axis=1).max() <= 10 * DOUBLE
-    assert worst_fall(-along(both, X_NEW[:20], 2, both.alignment_.laws[1].knots)).max() <= 10 * DOUBLE
+    assert worst_fall(-along(both, X_NEW[:20], 2, both.alignment_.tester.laws[1].knots)).max() <= 10 * DOUBLE
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -615,7 +615,7 @@ def test_fit_trains_a_clone_and_calibrates_on_rows_held_out():
     np.testing.assert_array_equal(aligned.estimator_.y_, Y_TRAIN[positions])
     assert aligned.calibration_.n_rows == 100
     assert aligned.calibration_.n_reference == 300
-    np.testing.assert_array_equal(aligned.alignment_.laws[0].places, np.unique(trained[:, 0]))
+    np.testing.assert_array_equal(aligned.alignment_.tester.laws[0].places, np.unique(trained[:, 0]))
 
 
 def test_fit_at_full_strength_trains_on_all_rows():
@@ -738,7 +738,7 @@ def test_full_strength_leaves_no_violation_between_rows_that_a_knot_separates(na
     model = fitted(name)
     aligned = AlignedRegressor(model, {0: 1}, alpha=0, projection=projection, n_knots=10, random_state=0)
     aligned.calibrate(X_CAL)
-    knots = aligned.alignment_.laws[0].knots
+    knots = aligned.alignment_.tester.laws[0].knots
     places = np.unique(np.concatenate([knots, np.random.default_rng(0).uniform(-0.2, 1.2, 60)]))
     lines, own = along(aligned, X_NEW[:40], 0, places), along(model, X_NEW[:40], 0, places)
     # One place on each side of, or at, a knot: the first knot not left of the left place is not right of the other.
@@ -769,7 +769,7 @@ def test_full_strength_on_any_line(values, n_knots, projection, direction):
     aligned = AlignedRegressor(Polyline(), {0: direction}, alpha=0, n_knots=n_knots, projection=projection)
     g = aligned.calibrate(rows).predict(rows)
     f = Polyline().predict(rows)
-    knots = aligned.alignment_.laws[0].knots
+    knots = aligned.alignment_.tester.laws[0].knots
     upper = np.append(knots, np.inf)[np.searchsorted(knots, rows[:, 0])]
     separated = (upper[:, None] <= rows[:, 0]) & (rows < rows[:, 0])
     falls = direction * (g[:, None] - g[None, :])
@@ -894,7 +894,7 @@ def test_the_smallest_band_has_the_smallest_half_width():
         return aligned.calibrate(X_CAL)
 
     assert calibrated("line", "sup").lambda_ == calibrated("line", "l2").lambda_
-    line = along(Swing(), X_CAL, 0, calibrated("line", "sup").alignment_.laws[0].knots)
+    line = along(Swing(), X_CAL, 0, calibrated("line", "sup").alignment_.tester.laws[0].knots)
     # The half-width of a line is half its largest fall, so lambda_ is half an order statistic of the falls.
     falls = worst_fall(line) / 2
     assert np.isclose(falls, calibrated("line", "sup").lambda_, rtol=1e-12).any()
@@ -903,7 +903,7 @@ def test_the_smallest_band_has_the_smallest_half_width():
 def test_the_smallest_band_for_two_features():
     """Each row is moved by half the largest fall between two points of its grid that are ordered in both features."""
     aligned = AlignedRegressor(Swing(), {0: 1, 2: -1}, alpha=0, projection="sup", n_knots=9).calibrate(X_CAL)
-    first, second = (law.knots for law in aligned.alignment_.laws)
+    first, second = (law.knots for law in aligned.alignment_.tester.laws)
     for row in X_NEW[:10]:
         grid = varied(varied(row[None], 0, first), 2, second)
         f, moved = Swing().predict(grid), np.abs(aligned.predict(grid) - Swing().predict(grid))
@@ -937,10 +937,10 @@ def test_what_each_loss_promises_holds_at_fresh_rows(alpha, confidence):
         ).calibrate(rows, X_reference=reference)  # fmt: skip
 
     line = calibrated("line")
-    falls = worst_fall(along(line, fresh, 0, line.alignment_.laws[0].knots))
+    falls = worst_fall(along(line, fresh, 0, line.alignment_.tester.laws[0].knots))
     unrepaired = int((falls > 1e-12).sum())
     assert unrepaired <= limit
-    assert (worst_fall(along(Swing(), fresh, 0, line.alignment_.laws[0].knots)) > 1e-12).all()
+    assert (worst_fall(along(Swing(), fresh, 0, line.alignment_.tester.laws[0].knots)) > 1e-12).all()
     for projection in ("l2", "sup"):
         displacement = calibrated("displacement", projection=projection)
         full = calibrated("displacement", alpha=0, projection=projection)
@@ -958,7 +958,7 @@ def test_reference_rows_give_the_law_and_do_not_calibrate():
     aligned = AlignedRegressor(Swing(), {0: 1}, n_knots=8, random_state=0, confidence=None).calibrate(
         X_CAL, X_reference=X_TRAIN
     )
-    law = aligned.alignment_.laws[0]
+    law = aligned.alignment_.tester.laws[0]
     np.testing.assert_array_equal(law.places, np.unique(X_TRAIN[:, 0]))
     assert set(law.knots) <= set(X_TRAIN[:, 0])
     assert len(law.knots) <= 8
@@ -972,7 +972,7 @@ def test_reference_rows_give_the_law_and_do_not_calibrate():
 def test_without_reference_rows_a_fifth_is_set_aside_and_does_not_calibrate():
     aligned = AlignedRegressor(Swing(), {0: 1}, random_state=0, confidence=None).calibrate(X_CAL)
     assert (aligned.calibration_.n_rows, aligned.calibration_.n_reference) == (120, 30)
-    assert set(aligned.alignment_.laws[0].places) < set(X_CAL[:, 0])
+    assert set(aligned.alignment_.tester.laws[0].places) < set(X_CAL[:, 0])
 
 
 def test_at_most_two_thousand_rows_are_set_aside():
@@ -984,7 +984,7 @@ def test_at_most_two_thousand_rows_are_set_aside():
 
 def test_at_full_strength_all_rows_give_the_law():
     aligned = AlignedRegressor(Swing(), {0: 1}, alpha=0, random_state=0).calibrate(X_CAL)
-    np.testing.assert_array_equal(aligned.alignment_.laws[0].places, np.unique(X_CAL[:, 0]))
+    np.testing.assert_array_equal(aligned.alignment_.tester.laws[0].places, np.unique(X_CAL[:, 0]))
     assert aligned.calibration_.n_rows == 0
 
 

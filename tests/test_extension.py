@@ -107,9 +107,9 @@ def aligned(model: object, declared: Property, n_axes: int, norm: str) -> tuple[
 
 def at(alignment: Alignment, row: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, Projection]:
     """``f`` and ``g`` of one row moved to places (n_sites, n_axes) of the projector's axes, and its projection."""
-    lines = evaluate_lines(alignment.model, row, alignment.projector.laws)
-    projection = alignment.projector.project(lines)
-    f, g = extend(alignment.model, row, alignment.projector, projection, places[None])
+    lines = evaluate_lines(alignment.model, row, alignment.chain.laws)
+    projection = alignment.chain.stages[0].projector.project(lines)
+    f, g = extend(alignment.model, row, alignment.chain.stages[0].projector, projection, places[None])
     return f[0], g[0], projection
 
 
@@ -117,7 +117,7 @@ def random_places(alignment: Alignment, n_sites: int, seed: int) -> np.ndarray:
     """Places within the knots and beyond, one coordinate in five at a knot: (n_sites, n_axes)."""
     rng = np.random.default_rng(seed)
     columns = []
-    for law in alignment.projector.laws:
+    for law in alignment.chain.laws:
         free = rng.uniform(-0.3, 1.3, n_sites)
         columns.append(np.where(rng.random(n_sites) < 0.2, rng.choice(law.knots, n_sites), free))
     return np.stack(columns, axis=1)
@@ -125,8 +125,8 @@ def random_places(alignment: Alignment, n_sites: int, seed: int) -> np.ndarray:
 
 def directions(alignment: Alignment) -> np.ndarray:
     """+1 for an axis along which the property demands growth, -1 for the contrary."""
-    signs = np.zeros(len(alignment.projector.laws))
-    for part in alignment.projector.parts:
+    signs = np.zeros(len(alignment.chain.laws))
+    for part in alignment.chain.stages[0].projector.parts:
         signs[part.axis] = 1 if isinstance(part.declared, Increasing) else -1
     return signs
 
@@ -145,7 +145,7 @@ def separated(knots: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 @both_norms
 def test_at_the_knots_it_is_the_projection(n_axes: int, declared: Property, kind: type, norm: str) -> None:
     alignment, row = aligned(kind(n_axes, 0), declared, n_axes, norm)
-    grid = np.meshgrid(*(law.knots for law in alignment.projector.laws), indexing="ij")
+    grid = np.meshgrid(*(law.knots for law in alignment.chain.laws), indexing="ij")
     f, g, projection = at(alignment, row, np.stack([axis.ravel() for axis in grid], axis=-1))
     np.testing.assert_allclose(f, projection.lines.values.ravel(), rtol=0, atol=projection.lines.rounding[0])
     if n_axes == 1:
@@ -157,7 +157,7 @@ def test_at_the_knots_it_is_the_projection(n_axes: int, declared: Property, kind
 @every_property
 def test_rows_at_their_own_places_agree_with_sites(n_axes: int, declared: Property) -> None:
     alignment, row = aligned(Smooth(n_axes, 1), declared, n_axes, "l2")
-    axes = [law.axis.position for law in alignment.projector.laws]
+    axes = [law.axis.position for law in alignment.chain.laws]
     places = random_places(alignment, 50, 2)
     table = np.repeat(row, 50, axis=0)
     table[:, axes] = places
@@ -179,7 +179,7 @@ def test_two_points_of_a_line_are_in_order_if_a_knot_separates_them(
     n_axes: int, declared: Property, kind: type, norm: str, seed: int
 ) -> None:
     alignment, row = aligned(kind(n_axes, seed), declared, n_axes, norm)
-    signs, knots = directions(alignment), [law.knots for law in alignment.projector.laws]
+    signs, knots = directions(alignment), [law.knots for law in alignment.chain.laws]
     first = random_places(alignment, N_SITES[n_axes], 10 + seed)
     moved = np.random.default_rng(seed).integers(0, n_axes, len(first))
     second = first.copy()
@@ -201,7 +201,11 @@ def test_comparable_points_are_in_order_if_a_knot_separates_each_coordinate_that
     n_axes: int, declared: Property, kind: type, norm: str
 ) -> None:
     alignment, row = aligned(kind(n_axes, 2), declared, n_axes, norm)
-    rng, signs, knots = np.random.default_rng(3), directions(alignment), [it.knots for it in alignment.projector.laws]
+    rng, signs, knots = (
+        np.random.default_rng(3),
+        directions(alignment),
+        [it.knots for it in alignment.chain.laws],
+    )
     a, b = (random_places(alignment, N_SITES[n_axes], seed) for seed in (4, 5))
     b = np.where(rng.random(b.shape) < 0.3, a, b)
     first, second = (np.where(signs > 0, fun(a, b), other(a, b)) for fun, other in
@@ -231,9 +235,9 @@ def test_what_is_left_as_rounding_is_no_infinite_score_across_cells(n_axes: int,
         alignment, row = aligned(model, declared, n_axes, norm)
         table = np.repeat(row, 40, axis=0)
         table[:, :-1] = np.random.default_rng(0).random((40, n_axes))
-        queries = alignment.draw(table, 10, RowDraws.of(table, np.random.default_rng(1)))
+        queries = alignment.tester.draw(table, 10, RowDraws.of(table, np.random.default_rng(1)))
         found = alignment.at_queries(table, queries, delivered)
-        for part, asked, score in zip(alignment.projector.parts, queries.parts, found, strict=True):
+        for part, asked, score in zip(alignment.chain.stages[0].projector.parts, queries.parts, found, strict=True):
             apart = separated(part.law.knots, asked.places[..., 0], asked.places[..., 1])
             assert apart.sum() > 300
             assert np.isinf(score[apart]).sum() == 0, model.amplitude
@@ -269,7 +273,7 @@ def test_increasing_and_decreasing_means_constant(n_axes: int, kind: type, norm:
     (feature,) = declared.constant_features
     with pytest.warns(PropertyWarning, match=f"must not depend on {feature}"):
         alignment, row = aligned(kind(n_axes, 9), declared, n_axes, norm)
-    along = [law.axis.feature for law in alignment.projector.laws].index(feature)
+    along = [law.axis.feature for law in alignment.chain.laws].index(feature)
     places = np.repeat(random_places(alignment, 100, 10)[:, None], 30, axis=1)
     places[:, :, along] = random_places(alignment, 3000, 11)[:, along].reshape(100, 30)
     f, g, projection = at(alignment, row, places.reshape(3000, n_axes))
@@ -294,7 +298,7 @@ def test_on_a_line_it_is_the_model_clipped_between_its_neighbours(norm: str) -> 
     alignment, row = aligned(Spikes(1, 14), UP(0), 1, norm)
     places = random_places(alignment, 2000, 15)
     f, g, projection = at(alignment, row, places)
-    (knots,), (values,) = [law.knots for law in alignment.projector.laws], projection.values
+    (knots,), (values,) = [law.knots for law in alignment.chain.laws], projection.values
     for place, before, after in zip(places[:, 0], f, g, strict=True):
         below, above = values[knots <= place], values[knots >= place]
         expected = min(max(before, below.max(initial=-np.inf)), above.min(initial=np.inf))
@@ -359,7 +363,7 @@ def test_categories_that_are_all_knots_need_no_level_of_their_own(monkeypatch: p
     for norm in ("l2", "sup"):
         short = prepare(Steps(), declared, rows, rows, norm=norm, n_knots=16)
         f, g = short.predict(rows)
-        queries = short.draw(rows, 3, RowDraws.of(rows, np.random.default_rng(5)))
+        queries = short.tester.draw(rows, 3, RowDraws.of(rows, np.random.default_rng(5)))
         scores_of = short.at_queries(rows, queries, delivered)
         with monkeypatch.context() as patch:
             patch.setattr(ReferenceLaw, "is_complete", False)

@@ -82,7 +82,7 @@ def test_labels_of_regressors_do_not_say_which_rows_calibrate() -> None:
     laws = [
         AlignedRegressor(Ridge(), {0: 1}, alpha=0.2, confidence=None, random_state=0)
         .fit(X, y)
-        .alignment_.laws[0]
+        .alignment_.tester.laws[0]
         .places
         for y in (X[:, 0], X[::-1, 0])
     ]

@@ -120,7 +120,7 @@ def test_zeros_that_lightgbm_takes_for_missing_are_missing() -> None:
     model, zeros = boosted_zeros()
     aligned = AlignedRegressor(model, {0: 1}, alpha=0, random_state=0).calibrate(zeros[CALIBRATE])
     assert "exact" in aligned.calibration_.repair
-    assert 0.0 not in aligned.alignment_.laws[0].places
+    assert 0.0 not in aligned.alignment_.tester.laws[0].places
     delivered, own = aligned.predict(zeros[NEW]), model.predict(zeros[NEW])
     assert np.array_equal(delivered[GONE[NEW]], own[GONE[NEW]])
     assert np.abs(delivered - own).max() > 0.5

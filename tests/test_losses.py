@@ -102,7 +102,7 @@ def test_the_falling_bound_is_used_only_where_the_repair_is_exact() -> None:
     kwargs = {"alpha": 0.1, "random_state": 0, "loss": Magnitude(RANGE, reach=REACH)}
     rows = draw_rows(60, np.random.default_rng(3))
     exact = AlignedRegressor(tree, Increasing(0), **{"confidence": None, **kwargs}).calibrate(rows, X_reference=X)
-    assert exact.alignment_.is_exact
+    assert exact.alignment_.chain.is_exact
     constant = exact.set_params(loss=Magnitude(RANGE))
     falling = exact.lambda_
     assert falling < constant.calibrate(rows, X_reference=X).lambda_

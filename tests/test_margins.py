@@ -12,9 +12,9 @@ from sklearn.linear_model import LinearRegression
 
 from alignconf import AlignedClassifier, InputError
 from alignconf.lines.axis import Axis
-from alignconf.projectors.anchored import AnchoredProjector
+from alignconf.lines.evaluation import PlacedRows
+from alignconf.projectors.anchored import AnchoredProjector, MonotoneProjector
 from alignconf.projectors.margins import LogOdds, OwnRange, Values
-from alignconf.projectors.monotone import MonotoneProjector
 from alignconf.projectors.surrogate import SurrogateProjector
 from alignconf.properties import Concave, Convex, LinearProperty, SlopeAtLeast
 from alignconf.tables.checks import check_rows
@@ -81,7 +81,7 @@ def test_a_surrogate_of_log_odds_is_nearer_to_small_probabilities() -> None:
     errors = []
     for margins in (LogOdds(), OwnRange()):
         repair = MonotoneProjector(AXES, (1,) * 5, 16, margins).fitted(STEEP, rows)
-        g = repair.apply(STEEP, fresh, STEEP.predict(X[400:]))
+        g = repair.apply(STEEP, PlacedRows.of(fresh, AXES), STEEP.predict(X[400:]))
         errors.append(np.mean((logit(g) - logit(STEEP.predict(X[400:]))) ** 2))
     assert errors[0] < 0.5 * errors[1]
 
@@ -106,7 +106,7 @@ def test_the_nearer_one_is_chosen_and_the_reason_told(model, kind) -> None:
 
 def test_what_is_not_fitted_has_no_values() -> None:
     with pytest.raises(InputError, match=r"call fitted\(function, reference\) first"):
-        MonotoneProjector(AXES, (1,) * 5, 3).apply(STEEP, check_rows(X), X[:, 0])
+        MonotoneProjector(AXES, (1,) * 5, 3).apply(STEEP, PlacedRows.of(check_rows(X), AXES), X[:, 0])
 
 
 def test_a_classifier_says_what_was_chosen() -> None:
@@ -134,4 +134,4 @@ def test_what_overshoots_is_cut_before_0_and_1(declared) -> None:
 def test_what_the_model_says_itself_may_be_0_or_1() -> None:
     steps = Given(lambda it: np.round(it[:, 0] * 4) % 3 / 2)
     aligned = AlignedClassifier(steps, Concave(0), alpha=0).calibrate(X[:300])
-    assert aligned.alignment_.limits == (0.0, 1.0)
+    assert aligned.alignment_.chain.limits == (0.0, 1.0)

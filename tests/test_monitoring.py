@@ -527,7 +527,7 @@ def test_rules_that_only_say_yes_or_no_are_steered_to_half_widths_at_which_they_
     aligned = AlignedRegressor(Falling(), Rule([{0: 0.0}, {0: 1.0}], rises, middle), random_state=0, confidence=None)
     aligned.calibrate(draw_rows(500, random), X_reference=draw_rows(200, random))
     monitor = Monitor(aligned, step=0.003, lambda_max=10.0).update(draw_rows(100, random, 3.0))
-    levels = aligned.alignment_.part_queries[0].levels
+    levels = aligned.alignment_.tester.parts[0].levels
     assert monitor.steered.lambda_ not in levels
     steered = monitor.realigned("steered").lambda_
     assert steered == min(level for level in levels if level >= monitor.steered.lambda_)

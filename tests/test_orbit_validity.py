@@ -175,14 +175,14 @@ def test_the_half_widths_of_a_rule_come_from_reference_rows_only() -> None:
         )
         for n in (100, 300)
     )
-    levels = one.alignment_.part_queries[0].half_widths
-    assert levels == other.alignment_.part_queries[0].half_widths == alignment_of(RULE).part_queries[0].half_widths
+    levels = one.alignment_.tester.parts[0].half_widths
+    assert levels == other.alignment_.tester.parts[0].half_widths == alignment_of(RULE).tester.parts[0].half_widths
     assert list(levels) == sorted(set(levels))
     assert {one.lambda_, other.lambda_} <= {0.0, *levels}
     elsewhere = AlignedRegressor(Scaled(), RULE, random_state=0, confidence=None).calibrate(
         REFERENCE, X_reference=draw_rows(50, random)
     )
-    assert elsewhere.alignment_.part_queries[0].half_widths != levels
+    assert elsewhere.alignment_.tester.parts[0].half_widths != levels
 
 
 @pytest.mark.slow
@@ -198,4 +198,4 @@ def test_a_conjunction_with_a_rule_keeps_the_promise(n_draws) -> None:
         found.append(aligned.lambda_)
     rates = rate(np.array(found), RULE)
     assert 0.03 <= rates.mean() <= 0.1 + 4 * standard_error(rates)
-    assert set(found) <= {0.0, *aligned.alignment_.part_queries[0].half_widths}
+    assert set(found) <= {0.0, *aligned.alignment_.tester.parts[0].half_widths}

@@ -721,7 +721,7 @@ def test_a_rule_has_half_widths_like_its_inequality(rows: np.ndarray) -> None:
             AlignedRegressor(WAVE, it, alpha=alpha, random_state=0, confidence=None).calibrate(rows[:400])
             for it in (rule, same)
         )
-        levels = np.array([0.0, *opaque.alignment_.part_queries[0].half_widths])
+        levels = np.array([0.0, *opaque.alignment_.tester.parts[0].half_widths])
         assert opaque.lambda_ in levels
         assert exact.lambda_ <= opaque.lambda_ * (1 + 1e-9)
         below = levels[levels < opaque.lambda_].max(initial=0.0)

@@ -241,7 +241,7 @@ def test_what_is_refused_and_what_is_not() -> None:
     with pytest.raises(InputError, match="which no function has together"):
         AlignedRegressor(Wavy(), steep, alpha=0, n_knots=18).calibrate(X)
     peaked = AllOf(DiminishingReturns(0, 1), Unimodal(0))
-    assert len(AlignedRegressor(Wavy(), peaked, alpha=0, n_knots=8).calibrate(X[:60]).alignment_.repairs) == 2
+    assert len(AlignedRegressor(Wavy(), peaked, alpha=0, n_knots=8).calibrate(X[:60]).alignment_.chain.stages) == 2
 
 
 def test_a_value_like_any_other_property() -> None:

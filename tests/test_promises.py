@@ -21,7 +21,7 @@ from alignconf.errors import CalibrationError, PredictionError
 from tests.test_validity import PLACES, REFERENCE, Scaled, alignment_of, projected, thresholds
 
 #: The half-width at which the line itself, z = 1, passes.
-LIMIT = np.triu(thresholds(*projected(alignment_of().laws[0])), 1).max()
+LIMIT = np.triu(thresholds(*projected(alignment_of().tester.laws[0])), 1).max()
 MEANS = {0: 1.0, 1: 3.0}
 N_ROWS = {0: 60, 1: 40}
 

@@ -23,6 +23,7 @@ from alignconf.calibration.ranks import allowed_above
 from alignconf.certify.distance import absolute_distances, hamming_distances
 from alignconf.contract.property import LineProperty
 from alignconf.lines.axis import Axis
+from alignconf.lines.evaluation import PlacedRows
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.preparation import prepare
 from alignconf.properties import (
@@ -482,7 +483,7 @@ def test_full_strength_passes_and_calibration_keeps_its_rate(query_law: str, pro
     aligned.calibrate(rows_of(1000, 7), X_reference=X_MANY)
     certificate = check_rate(aligned, rows_of(2000, 8), 1000, 0.2)
     draws = RowDraws.of(X_NEW[:1], np.random.default_rng(0))
-    assert str(aligned.alignment_.draw(X_NEW[:1], 1, draws)) == certificate.query_law
+    assert str(aligned.alignment_.tester.draw(X_NEW[:1], 1, draws)) == certificate.query_law
     assert certificate.query_law in aligned.calibration_.statement
 
 
@@ -493,10 +494,10 @@ def test_what_is_certified_is_what_predict_answers(query_law: str) -> None:
         Wave(), {0: -1}, alpha=0.3, query_law=query_law, n_knots=12, random_state=0, confidence=None
     )
     certificate = aligned.calibrate(X_MANY).certify(X_NEW)
-    knots = aligned.alignment_.laws[0].knots
+    knots = aligned.alignment_.tester.laws[0].knots
     moved = np.repeat(X_NEW, len(knots), axis=0)
     moved[:, 0] = np.tile(knots, len(X_NEW))
-    (asked,) = aligned.alignment_.draw(X_NEW, 1, RowDraws.of(X_NEW, generator(0, CERTIFY))).parts
+    (asked,) = aligned.alignment_.tester.draw(X_NEW, 1, RowDraws.of(X_NEW, generator(0, CERTIFY))).parts
     for model, count in ((Wave(), certificate.before), (aligned, certificate.delivered)):
         lines = -model.predict(moved).reshape(200, -1)
         if query_law == "line":
@@ -510,11 +511,11 @@ def test_what_is_certified_is_what_predict_answers(query_law: str) -> None:
 def test_whole_lines_are_read_off_the_projection_and_agree_with_other_points(declared) -> None:
     """At the knots by way of the projection, and in another order by way of the points between knots."""
     aligned = AlignedRegressor(Wave(), declared, alpha=0, query_law="line", n_knots=12).calibrate(X_MANY)
-    grid, knots = aligned.alignment_.grid, aligned.alignment_.laws[0].knots
-    asked = WholeLineQueries(declared, aligned.alignment_.laws[0], len(X_NEW))
-    ((f, g, _),) = grid.at_queries(Wave(), X_NEW, [asked])
+    (grid,), knots = aligned.alignment_.chain.stages, aligned.alignment_.tester.laws[0].knots
+    asked = WholeLineQueries(declared, aligned.alignment_.tester.laws[0], len(X_NEW))
+    ((f, g, _),) = grid.at_queries(Wave(), PlacedRows.of(X_NEW, grid.axes), [asked])
     turned = LineQueries(declared, asked.law, np.broadcast_to(knots[::-1], (len(X_NEW), 1, knots.size)))
-    ((f_turned, g_turned, _),) = grid.at_queries(Wave(), X_NEW, [turned])
+    ((f_turned, g_turned, _),) = grid.at_queries(Wave(), PlacedRows.of(X_NEW, grid.axes), [turned])
     np.testing.assert_allclose(f, f_turned[..., ::-1], atol=1e-12)
     np.testing.assert_allclose(g, g_turned[..., ::-1], atol=1e-12)
     assert np.abs(f - g).max() > 0.01
@@ -526,7 +527,7 @@ def test_trees_are_exact_on_their_pieces(query_law: str, n_knots: int) -> None:
     y = Wave().predict(X_MANY)
     forest = RandomForestRegressor(5, max_depth=4, random_state=0).fit(X_MANY, y)
     aligned = AlignedRegressor(forest, {0: 1}, alpha=0, query_law=query_law, n_knots=n_knots).calibrate(X_MANY)
-    assert aligned.alignment_.is_exact
+    assert aligned.alignment_.chain.is_exact
     certificate = aligned.certify(X_NEW)
     assert certificate.n_rejected == 0 < certificate.before.n_rejected
 
@@ -619,7 +620,7 @@ def limits_of(query_law: str, law: ReferenceLaw) -> np.ndarray:
 
 
 def test_the_thresholds_of_neighbours_are_those_of_the_whole_line() -> None:
-    law = alignment_of("line").laws[0]
+    law = alignment_of("line").tester.laws[0]
     h, g = projected(law)
     assert limits_of("line", law)[0] == pytest.approx(np.triu(thresholds(h, g), 1).max())
 
@@ -632,7 +633,7 @@ def test_the_truth_is_the_rate_that_fresh_queries_show(query_law: str) -> None:
     for alpha in (0.3, 0.1, 0.05):
         aligned = AlignedRegressor(Scaled(), {0: 1}, alpha=alpha, query_law=query_law, random_state=0, confidence=None)
         aligned.calibrate(rows, X_reference=REFERENCE)
-        p = exceed(aligned.lambda_, limits_of(query_law, aligned.alignment_.laws[0]))[0]
+        p = exceed(aligned.lambda_, limits_of(query_law, aligned.alignment_.tester.laws[0]))[0]
         count = aligned.certify(fresh).n_rejected
         assert binom.ppf(5e-6, 20_000, p) <= count <= binom.isf(5e-6, 20_000, p)
         assert 0 < p < 2 * alpha
@@ -648,7 +649,7 @@ def draw_rows_of(n_samples: int, random: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize("query_law", ["path", "line"])
 def test_the_mean_rate_is_what_the_rank_says(query_law: str, alpha: float, n_knots: int, n_draws: int) -> None:
     alignment = alignment_of(query_law, n_knots)
-    limits = limits_of(query_law, alignment.laws[0])
+    limits = limits_of(query_law, alignment.tester.laws[0])
     rates = exceed(half_widths("delivered", n_draws, 60, alpha, alignment=alignment), limits)
     assert abs(rates.mean() - expected_rate(alpha, 60)) <= margin(rates)
     assert rates.mean() <= alpha + margin(rates)
@@ -658,7 +659,7 @@ def test_the_mean_rate_is_what_the_rank_says(query_law: str, alpha: float, n_kno
 @pytest.mark.parametrize("alpha", [0.1, 0.2])
 def test_several_paths_per_row_keep_the_promise(alpha: float, n_draws: int) -> None:
     alignment = alignment_of("path")
-    limits = limits_of("path", alignment.laws[0])
+    limits = limits_of("path", alignment.tester.laws[0])
     single = exceed(half_widths("delivered", n_draws, 60, alpha, alignment=alignment), limits)
     several = exceed(half_widths("delivered", n_draws, 60, alpha, n_queries=5, alignment=alignment), limits)
     assert several.mean() <= alpha + margin(several)
@@ -671,7 +672,7 @@ def test_several_paths_per_row_keep_the_promise(alpha: float, n_draws: int) -> N
 def test_with_confidence_the_rate_is_exceeded_as_rarely_as_promised(query_law: str, n_draws: int) -> None:
     """Exactly with probability P(Bin(n, alpha) <= r), at most 10 %."""
     alignment = alignment_of(query_law)
-    limits = limits_of(query_law, alignment.laws[0])
+    limits = limits_of(query_law, alignment.tester.laws[0])
     found = half_widths("delivered", n_draws, 100, 0.1, confidence=0.9, alignment=alignment, seed=3)
     exact = binom.cdf(allowed_above(100, 1, 0.1, 0.9), 100, 0.1)
     assert exact <= 0.1
@@ -681,7 +682,7 @@ def test_with_confidence_the_rate_is_exceeded_as_rarely_as_promised(query_law: s
 def test_calibrating_pairs_does_not_calibrate_paths() -> None:
     """The law is part of the claim: a half-width for independent pairs lets many more paths fail."""
     alignment = alignment_of("path")
-    limits = limits_of("path", alignment.laws[0])
+    limits = limits_of("path", alignment.tester.laws[0])
     rates = exceed(half_widths("delivered", 500, 60, 0.1), limits)
     assert rates.mean() > 0.12
 

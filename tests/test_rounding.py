@@ -61,7 +61,7 @@ def test_full_strength_is_in_order_to_the_last_bit(name: str, sign: int) -> None
     before, after = (np.asarray(it.predict(sites), dtype=float).reshape(40, -1) for it in (model, full))
     assert (sign * np.diff(before)).min() < 0
     assert (sign * np.diff(after)).min() >= 0
-    rounding = full.alignment_.repairs[0].rounding
+    rounding = full.alignment_.chain.stages[0].rounding
     kept = np.abs(after - before) <= rounding.of(before)[:, None]
     assert kept.any()
     assert (~kept).any()

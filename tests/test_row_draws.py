@@ -35,7 +35,7 @@ def asked_by(properties: object, **chosen: object) -> tuple[PartQueries, ...]:
     aligned = AlignedRegressor(
         Wave(), properties, alpha=0.5, random_state=0, n_knots=9, **{"confidence": None, **chosen}
     )
-    return aligned.calibrate(TABLE, X_reference=REFERENCE).alignment_.part_queries
+    return aligned.calibrate(TABLE, X_reference=REFERENCE).alignment_.tester.parts
 
 
 KINDS: dict[str, Callable[[], tuple[PartQueries, ...]]] = {

@@ -297,7 +297,7 @@ def test_opposite_orders_leave_the_feature_out() -> None:
     moved = X.copy()
     moved[:, 3] = 0.5
     assert aligned.predict(moved).tobytes() == aligned.predict(X).tobytes()
-    assert isinstance(aligned.alignment_.repairs[0].surrogate, MonotoneSurrogate)
+    assert isinstance(aligned.alignment_.chain.stages[0].surrogate, MonotoneSurrogate)
 
 
 # The largest half-width ---------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_finite_and_infinite_half_widths_together_are_not_full_strength() -> Non
     X = np.random.default_rng(0).random((300, 3))
     tree = DecisionTreeRegressor(max_depth=5, random_state=0).fit(X[:100], np.sin(7 * X[:100, 0]) + X[:100, 1])
     aligned = AlignedRegressor(tree, {0: 1}, alpha=0).calibrate(X[:100])
-    assert aligned.alignment_.is_exact
+    assert aligned.alignment_.chain.is_exact
 
     def of(half_widths: float | np.ndarray) -> Tally:
         return tallied(aligned.alignment_, half_widths, X[100:], RowDraws.of(X[100:], np.random.default_rng(1)))

@@ -93,7 +93,7 @@ def test_full_strength_is_the_projection_on_all_pieces(name: str, norm: str) -> 
     model = fitted(name)
     full = AlignedRegressor(model, {1: +1}, alpha=0, projection=norm).calibrate(TRAIN)
     assert "pieces of the model's own trees" in full.calibration_.repair
-    steps = full.alignment_.repairs[0].steps.laws[0]
+    steps = full.alignment_.chain.stages[0].steps.laws[0]
     asked = lines(model, FRESH[:20], 1, steps.knots)
     delivered = lines(full, FRESH[:20], 1, steps.knots)
     for before, after in zip(asked, delivered, strict=True):
@@ -137,7 +137,7 @@ def test_it_agrees_with_knots_at_every_threshold(name: str) -> None:
     """The same model with its trees hidden, looked at on one place in each piece."""
     model = fitted(name)
     seen = AlignedRegressor(model, {1: +1}, alpha=0, projection="sup").calibrate(TRAIN)
-    knots = seen.alignment_.repairs[0].steps.laws[0].knots
+    knots = seen.alignment_.chain.stages[0].steps.laws[0].knots
     reference = np.column_stack([np.zeros(knots.size), knots, np.zeros((knots.size, 2))])
     hidden = AlignedRegressor(Hidden(model), {1: +1}, alpha=0, projection="sup", n_knots=4000).calibrate(reference)
     assert "knots, because Hidden is no tree ensemble" in hidden.calibration_.repair
@@ -198,12 +198,12 @@ def test_many_pieces_are_thinned_to_quantiles_and_what_is_left_is_stated() -> No
     y = np.sin(3 * rows[:, 0]) + np.random.default_rng(2).normal(size=3000)
     forest = RandomForestRegressor(20, random_state=0).fit(rows[:2000], y[:2000])
     full = AlignedRegressor(forest, {0: +1}, alpha=0, random_state=0).calibrate(rows[:2000])
-    repair = full.alignment_.repairs[0]
+    repair = full.alignment_.chain.stages[0]
     n_pieces = read_ensemble(forest).pieces(0).size + 1
     assert n_pieces > MAX_PIECES
     assert "at 256 knots in the model's own trees" in full.calibration_.repair
     assert f"{n_pieces} pieces" in full.calibration_.repair
-    assert repair.projector.laws[0] is full.alignment_.laws[0]
+    assert repair.projector.laws[0] is full.alignment_.tester.laws[0]
     certificate = full.certify(rows[2000:])
     assert not certificate.by_construction
     assert certificate.full_strength.rate < 0.01 < certificate.before.rate
@@ -276,7 +276,7 @@ def test_where_nothing_changes_the_prediction_is_the_models_own(name: str) -> No
     model = clone(MODELS[name]).fit(TRAIN, target)
     full = AlignedRegressor(model, {0: +1}, alpha=0, random_state=0).calibrate(TRAIN)
     own, delivered = model.predict(FRESH).astype(float), full.predict(FRESH)
-    kept = lines(model, FRESH, 0, full.alignment_.repairs[0].steps.laws[0].knots)
+    kept = lines(model, FRESH, 0, full.alignment_.chain.stages[0].steps.laws[0].knots)
     monotone = (np.diff(kept, axis=1) >= 0).all(axis=1)
     assert monotone.any()
     assert delivered[monotone].tobytes() == own[monotone].tobytes()

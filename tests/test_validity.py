@@ -170,7 +170,7 @@ def expected_rate(alpha, n_rows):
     return np.floor(alpha * (n_rows + 1) + 1e-9) / (n_rows + 1)
 
 
-LIMITS = pair_limits(alignment_of().laws[0])
+LIMITS = pair_limits(alignment_of().tester.laws[0])
 
 
 def test_the_truth_is_the_rate_that_fresh_queries_show():
@@ -193,7 +193,7 @@ def test_the_truth_is_the_rate_that_fresh_queries_show():
 
 def test_violations_end_once():
     """The bisection is right only if no pair violates again at a larger half-width."""
-    h, g = projected(alignment_of().laws[0])
+    h, g = projected(alignment_of().tester.laws[0])
     fails = np.stack([violated(h, g, np.full((12, 12), t)) for t in np.linspace(0, 9, 400)])
     assert (np.diff(fails[:, np.triu_indices(12, 1)[0], np.triu_indices(12, 1)[1]].astype(int), axis=0) <= 0).all()
 
@@ -236,7 +236,7 @@ def test_several_queries_per_row_keep_the_promise_and_vary_less(alpha, n_draws):
 def test_violations_that_nothing_repairs_are_counted(alpha, n_draws):
     """Four knots for twelve places: some pairs between two knots stay violated at any half-width."""
     alignment = alignment_of(n_knots=4)
-    limits = pair_limits(alignment.laws[0])
+    limits = pair_limits(alignment.tester.laws[0])
     assert 0.005 < np.isinf(limits).mean() < 0.05
     rates = exceed(half_widths("delivered", n_draws, 199, alpha, alignment=alignment), limits)
     assert abs(rates.mean() - expected_rate(alpha, 199)) <= margin(rates)
@@ -248,7 +248,7 @@ def test_two_features(alpha, n_draws):
     """A query of each part at every row, failed if any of them is; projected along one axis after the other."""
     both = AllOf(Increasing(0), Increasing(1))
     alignment = prepare(ScaledGrid(), both, GRID_REFERENCE, GRID_REFERENCE, norm="l2", n_knots=64)
-    limits = grid_limits(alignment.laws)
+    limits = grid_limits(alignment.tester.laws)
     rates = exceed(half_widths("delivered", n_draws, 60, alpha, alignment=alignment, rows=draw_grid_rows), limits)
     assert abs(rates.mean() - expected_rate(alpha, 60)) <= margin(rates)
 
@@ -279,7 +279,7 @@ def test_with_confidence_the_rate_is_exceeded_as_rarely_as_promised(alpha, n_row
 def test_calibrating_existence_breaks_the_promise_of_the_delivered_function(alpha, n_draws):
     """Why ``existence`` is not the default: it keeps its own promise and not that of the function that is called."""
     found = half_widths("existence", n_draws, 60, alpha)
-    h, _ = projected(alignment_of().laws[0])
+    h, _ = projected(alignment_of().tester.laws[0])
     falls = np.triu(h[:, None] - h[None, :], 1).clip(0)
     own = exceed(found, (falls + falls.T)[differ(PLACES)] / 2)
     assert abs(own.mean() - expected_rate(alpha, 60)) <= margin(own)
@@ -291,7 +291,7 @@ def test_calibrating_existence_breaks_the_promise_of_the_delivered_function(alph
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.2])
 def test_line(alpha, n_draws):
     """The event is that no member lies in the band on the whole line: half the largest fall exceeds the half-width."""
-    h, _ = projected(alignment_of().laws[0])
+    h, _ = projected(alignment_of().tester.laws[0])
     largest_fall = np.max(np.maximum.accumulate(h) - h)
     rates = exceed(half_widths("line", n_draws, 60, alpha), np.array([largest_fall / 2]))
     assert rates.mean() <= alpha + margin(rates)
@@ -302,7 +302,7 @@ def test_line(alpha, n_draws):
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.2])
 def test_displacement(alpha, n_draws):
     """The event is that a fresh row, its place uniform, is moved by less than the projection asks."""
-    h, g = projected(alignment_of().laws[0])
+    h, g = projected(alignment_of().tester.laws[0])
     rates = exceed(half_widths("displacement", n_draws, 60, alpha), np.abs(g - h))
     assert rates.mean() <= alpha + margin(rates)
     assert abs(rates.mean() - expected_rate(alpha, 60)) <= margin(rates)
@@ -333,7 +333,7 @@ def test_end_to_end_with_rows_set_aside(confidence, n_draws):
     rates = np.empty(n_draws)
     for draw in range(n_draws):
         aligned.set_params(random_state=draw).calibrate(draw_rows(75, random))
-        rates[draw] = exceed(aligned.lambda_, pair_limits(aligned.alignment_.laws[0]))[0]
+        rates[draw] = exceed(aligned.lambda_, pair_limits(aligned.alignment_.tester.laws[0]))[0]
     assert aligned.calibration_.n_rows == 60
     if confidence is None:
         assert abs(rates.mean() - expected_rate(0.1, 60)) <= margin(rates)

@@ -292,18 +292,18 @@ def certify(
     levels : sequence of Level
         Where there are several, each has a rate of its own.
     """
-    queries = Queries(alignment.part_queries, tally.n_rows, tally.failed.shape[-1])
+    queries = Queries(alignment.tester.parts, tally.n_rows, tally.failed.shape[-1])
     failed: BoolArray = np.any(tally.failed, axis=0)
     delivered, before, full = (rate_of(failed[:, i], confidence) for i in range(3))
-    bounds = distance_bounds(alignment.declared, queries, delivered.upper_bound, confidence, tally.losses)
+    bounds = distance_bounds(alignment.tester.declared, queries, delivered.upper_bound, confidence, tally.losses)
     separately, promised = _separately(alignment, calibration, levels, tally, confidence)
     return Certificate(
-        property=alignment.words,
+        property=alignment.tester.words,
         alpha=calibration.alpha,
         lambda_=calibration.lambda_,
         confidence=confidence,
         query_law=str(queries),
-        reference_law=" and ".join(dict.fromkeys(map(str, alignment.laws))) or "none: nothing is drawn",
+        reference_law=" and ".join(dict.fromkeys(map(str, alignment.tester.laws))) or "none: nothing is drawn",
         delivered=delivered,
         before=before,
         full_strength=full,
@@ -315,7 +315,7 @@ def certify(
         max_displacement=sqrt(tally.moved.high),
         n_missing=tally.n_missing,
         n_rows=tally.n_rows,
-        by_construction=tally.is_full and alignment.is_exact,
+        by_construction=tally.is_full and alignment.chain.is_exact,
         error=change_of(tally.measure, tally.errors, confidence) if tally.errors else None,
         alphas_in_words=" and ".join(printed.level(alpha) for alpha in calibration.promise.alphas)
         + ("" if calibration.promise.is_rate else ", an expected loss"),
@@ -357,7 +357,7 @@ def _separately(
     rates: list[tuple[str, ViolationRate]] = []
     promised: list[float | None] = []
     for level in levels if len(levels) > 1 else ():
-        positions = [i for i, part in enumerate(alignment.part_queries) if level.covers(part.declared)]
+        positions = [i for i, part in enumerate(alignment.tester.parts) if level.covers(part.declared)]
         of_level: BoolArray = np.any(failed[positions], axis=0)
         rates.append((f"{level.declared} (alpha = {printed.level(level.alpha)})", rate_of(of_level, confidence)))
         is_sure = calibration.promise.is_rate and calibration.promise.confidence is not None

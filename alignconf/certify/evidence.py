@@ -46,11 +46,11 @@ def evidence_of(alignment: Alignment, calibration: Calibration, seen: Seen | Non
     """Return what queries have shown of an aligned model; without queries that were kept, only how it was aligned."""
     settings = (
         ("Model", model_in_words(alignment.model)),
-        ("Property", repr(alignment.declared)),
+        ("Property", repr(alignment.tester.declared)),
         ("Loss", calibration.loss),
         ("Calibration rows", str(calibration.n_rows)),
         ("Reference rows", str(calibration.n_reference)),
-        ("Repaired", alignment.path),
+        ("Repaired", alignment.chain.path),
         ("Promised", calibration.statement),
         *versions(alignment.model),
     )

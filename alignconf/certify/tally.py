@@ -141,14 +141,14 @@ def tallied(
         Whether to keep the queries themselves.
     """
     complete = np.flatnonzero(alignment.complete(table))
-    failed = np.zeros((len(alignment.part_queries), complete.size, 3, n_queries), dtype=bool)
-    queries = Queries(alignment.part_queries, complete.size, n_queries)
+    failed = np.zeros((len(alignment.tester.parts), complete.size, 3, n_queries), dtype=bool)
+    queries = Queries(alignment.tester.parts, complete.size, n_queries)
     sizes, figures, seen = np.zeros(complete.size), np.zeros((complete.size, 3)), None
     if complete.size:
         rows = tables.take(table, complete)
-        queries = alignment.draw(rows, n_queries, draws.rows(complete))
+        queries = alignment.tester.draw(rows, n_queries, draws.rows(complete))
         widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
-        answers = alignment.at_queries(rows, with_lines(alignment.declared, queries), partial(_figures, widths))
+        answers = alignment.at_queries(rows, with_lines(alignment.tester.declared, queries), partial(_figures, widths))
         parts = [
             part[:, : 3 * n_queries].reshape(complete.size, 3, n_queries) for part in answers[: len(queries.parts)]
         ]
@@ -157,11 +157,11 @@ def tallied(
         sizes, figures = of_parts.max(axis=0)[:, 0, 0], answers[-1][:, -3:]
         seen = Seen(widths, rows, queries, of_parts, complete) if keep else None
     f, g = alignment.predict(table)
-    aligned = alignment.deliver(table, f, g, half_widths)
+    aligned = alignment.scale.deliver(table, f, g, half_widths)
     before, after = (errors.of(f), errors.of(aligned)) if errors is not None else (f[:0], f[:0])
     return Tally(
         failed=failed,
-        losses=line_losses(alignment.declared, queries, sizes, figures),
+        losses=line_losses(alignment.tester.declared, queries, sizes, figures),
         n_missing=int(table.shape[0] - complete.size),
         moved=Mean.of((aligned - f) ** 2),
         errors=() if errors is None else tuple(Mean.of(values) for values in (before, after, after - before)),

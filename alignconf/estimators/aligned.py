@@ -345,7 +345,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         return {
             "n_reference": int(reference.shape[0]),
             "n_missing": int(n_missing),
-            "repair": alignment.path,
+            "repair": alignment.chain.path,
             "scale": str(alignment.scale),
             "max_half_width": self.max_half_width,
         }
@@ -386,7 +386,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         if not hasattr(self, "calibration_"):
             return {}
         alpha = ", ".join(printed.level(level.alpha) for level in self.levels_)
-        figures = {"alpha": alpha, "lambda_": f"{self.lambda_:.6g}", "properties": self.alignment_.words}
+        figures = {"alpha": alpha, "lambda_": f"{self.lambda_:.6g}", "properties": self.alignment_.tester.words}
         return figures | {"statement": self.calibration_.statement}
 
 

@@ -90,7 +90,7 @@ class DeliveringEstimator(PartitionedEstimator):
         alignment, table = self._ready(X)
         half_widths = self.threshold_.of_rows(table, groups)
         f, g = alignment.predict(table)
-        return table, f, alignment.deliver(table, f, g, half_widths)
+        return table, f, alignment.scale.deliver(table, f, g, half_widths)
 
     def _band(self, X: Table, groups: Any = None) -> FloatArray:
         """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""
@@ -99,7 +99,7 @@ class DeliveringEstimator(PartitionedEstimator):
         alignment.complete(table)  # refuses rows that have no place on their lines, as predict does
         alignment.check_unchanged(table.shape[0])
         f, _ = alignment.predict_model(table)
-        return alignment.band(table, f, half_widths)
+        return alignment.scale.ends(table, f, half_widths)
 
     def _membership(self, table: Table, labels: Any) -> Membership | None:
         """Return the groups of rows, None where there are none."""

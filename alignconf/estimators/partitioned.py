@@ -142,7 +142,7 @@ class PartitionedEstimator:
         self.used_rows_.refuse_found(fresh_rows(rows, surveys))
         draws = draws_of(surveys, generator(self.random_state, CERTIFY))
         work = partial(_tallied, self._for_workers(), n_queries)
-        tallies = dict(rows.run(work, draws, labels, label=str(alignment.declared)))
+        tallies = dict(rows.run(work, draws, labels, label=str(alignment.tester.declared)))
         return Tally.joined([tallies[i] for i in sorted(tallies)])
 
     def _lazily(self, method: str, X: Any, groups: Any, names: Any = None, dtype: Any = np.float64) -> Any:

@@ -134,7 +134,7 @@ def loss_families(
     starts, n_rows = np.cumsum(counts) - counts, int(counts.sum())
     first = np.empty(n_rows)
     positive_scores: list[list[tuple[FloatArray, IntArray, IntArray]]] = []
-    for i, (scores, positive) in rows.run(measure, draws, only=counts > 0, label=str(alignment.declared)):
+    for i, (scores, positive) in rows.run(measure, draws, only=counts > 0, label=str(alignment.tester.declared)):
         first[starts[i] : starts[i] + counts[i]] = scores
         positive_scores.append([(values, rows + starts[i], queries) for values, rows, queries in positive])
     families = [

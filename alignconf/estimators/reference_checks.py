@@ -44,8 +44,8 @@ def refuse_wider(calibration: Calibration, alignment: Alignment) -> None:
     if limit is not None and widest > limit:
         alphas = " and ".join(map(printed.level, calibration.promise.alphas))
         raise CalibrationError(
-            f"{alignment.words}: alpha={alphas} needs the half-width {printed.rounded(widest, ROUND_CEILING, 6)}, which is more "
-            f"than max_half_width={limit!r}. Raise alpha or max_half_width, or use a model that is closer to the property."
+            f"{alignment.tester.words}: alpha={alphas} needs the half-width {printed.rounded(widest, ROUND_CEILING, 6)}, which "
+            f"is more than max_half_width={limit!r}. Raise alpha or max_half_width, or use a model that is closer to the property."
         )
 
 
@@ -119,7 +119,7 @@ def _sites(alignment: Alignment, reference: Table) -> list[tuple[Table, NDArray[
     complete = tables.take(reference, np.flatnonzero(alignment.complete(reference)))
     rows = _some(complete)
     n_rows = rows.shape[0]
-    queries = alignment.draw(rows, 1, RowDraws.of(rows, np.random.default_rng(0)))
+    queries = alignment.tester.draw(rows, 1, RowDraws.of(rows, np.random.default_rng(0)))
     sites = [site for part in queries.parts for site in part.sites(rows)]
     return [(rows, np.arange(n_rows))] + [
         (site, np.repeat(np.arange(n_rows), site.shape[0] // n_rows)) for site in sites

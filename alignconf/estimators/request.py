@@ -167,7 +167,7 @@ class Request:
             confidence=self.confidence,
             loss=loss.name,
             events=tuple(
-                loss.event.format(law=alignment.law(positions), where=alignment.where)
+                loss.event.format(law=alignment.tester.law(positions), where=alignment.chain.where)
                 for positions in self._parts(alignment)
             ),
             quantity=loss.quantity,
@@ -213,7 +213,7 @@ class Request:
         n_rows : int
             How many rows calibrate.
         """
-        if not self.loss.per_query or any(part.tester == "line" for part in alignment.part_queries):
+        if not self.loss.per_query or any(part.tester == "line" for part in alignment.tester.parts):
             return Sampling(1)
         if self.confidence is None or not self.loss.is_rate:
             return Sampling(self.n_queries)
@@ -272,7 +272,7 @@ class Request:
     def _parts(self, alignment: Alignment) -> list[list[int]]:
         """Return the positions of the parts that each level is about."""
         return [
-            [i for i, part in enumerate(alignment.part_queries) if level.covers(part.declared)] for level in self.levels
+            [i for i, part in enumerate(alignment.tester.parts) if level.covers(part.declared)] for level in self.levels
         ]
 
     def _by_group(

@@ -1,7 +1,8 @@
-"""Values of the model along the lines of rows, from nothing but its ``predict``.
+"""Rows with their places on lines, and values of the model along these lines, from nothing but its ``predict``.
 
-The line of a row along a feature is ``f`` with only that feature varied (the row's ICE curve). With several constrained
-features the line becomes a grid: all combinations of their knots. A **site** of a row is the row with its constrained
+A row has a place along the axis of each constrained feature, unless the feature is missing there; :class:`PlacedRows` looks
+places up once. The line of a row along a feature is ``f`` with only that feature varied (the row's ICE curve). With several
+constrained features the line becomes a grid: all combinations of their knots. A **site** of a row is the row with its constrained
 features moved to given places. Evaluating ``n_sites`` sites of ``n_samples`` rows costs ``n_samples * n_sites`` model
 rows, all in one call of ``predict``; callers cut the rows into blocks (:func:`over_blocks`) so that memory stays
 bounded.
@@ -11,19 +12,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alignconf._typing import FloatArray, Model, Table
+from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf.lines.axis import Axis
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
 from alignconf.tables.rounding import Rounding
 
-__all__ = ["Lines", "evaluate_lines", "evaluate_sites"]
+__all__ = ["Lines", "PlacedRows", "evaluate_lines", "evaluate_sites"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,48 @@ class Lines:
 
     values: FloatArray
     rounding: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedRows:
+    """Rows with their places along axes.
+
+    Parameters
+    ----------
+    table : Table of n_samples rows
+    axes : tuple of Axis
+        Each once.
+    places : (n_samples, n_axes)
+        NaN where missing.
+    """
+
+    table: Table
+    axes: tuple[Axis, ...]
+    places: FloatArray
+
+    @classmethod
+    def of(cls, table: Table, axes: Sequence[Axis]) -> PlacedRows:
+        """Return the rows of a table with their places; refuse rows that have no place as :meth:`Axis.places` does."""
+        distinct = tuple(dict.fromkeys(axes))
+        places = np.empty((table.shape[0], len(distinct)))
+        for i, axis in enumerate(distinct):
+            places[:, i] = axis.places(table)
+        return cls(table, distinct, places)
+
+    @cached_property
+    def present(self) -> BoolArray:
+        """Which rows have a place along every axis, i.e. no constrained feature missing: (n_samples,)."""
+        return np.logical_not(np.isnan(self.places).any(axis=1))
+
+    def take(self, rows: IntArray) -> PlacedRows:
+        """Return the rows at some positions."""
+        return PlacedRows(tables.take(self.table, rows), self.axes, self.places[rows])
+
+    def along(self, axes: Sequence[Axis]) -> PlacedRows:
+        """Return the rows with their places along some of the axes, in the order that is given."""
+        if axes == self.axes:
+            return self
+        return PlacedRows(self.table, tuple(axes), self.places[:, [self.axes.index(axis) for axis in axes]])
 
 
 def evaluate_sites(model: Model, table: Table, axes: Sequence[Axis], places: FloatArray) -> tuple[FloatArray, Rounding]:

@@ -88,7 +88,7 @@ class BoundedLoss(Loss):
         def sizes(answers: Answers) -> FloatArray:
             return np.stack([answers.excess(answers.delivered(width)) for width in half_widths.tolist()], axis=-1)
 
-        sizes_of_parts = alignment.at_queries(table, alignment.draw(table, n_queries, draws), sizes)
+        sizes_of_parts = alignment.at_queries(table, alignment.tester.draw(table, n_queries, draws), sizes)
         return [(part_sizes, half_widths) for part_sizes in sizes_of_parts]
 
     def family(self, measured: Sequence[tuple[FloatArray, FloatArray]]) -> LossTable:
@@ -112,7 +112,7 @@ class BoundedLoss(Loss):
     def _half_widths(self, alignment: Alignment, reference: Table) -> FloatArray:
         complete = np.flatnonzero(alignment.complete(reference))[:REFERENCE_ROWS]
         rows = tables.take(reference, complete)
-        queries = alignment.draw(rows, 1, RowDraws.of(rows, np.random.default_rng(0)))
+        queries = alignment.tester.draw(rows, 1, RowDraws.of(rows, np.random.default_rng(0)))
         displacements = alignment.at_queries(rows, queries, _largest_displacement)
         moved = np.maximum.reduce(displacements)
         moved = moved[moved > 0]

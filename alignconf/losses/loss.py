@@ -16,13 +16,12 @@ __all__ = ["Loss"]
 
 
 def _check_inequalities(alignment: Alignment, name: str) -> None:
-    if alignment.is_opaque:
+    if alignment.tester.is_opaque:
         raise InputError(
-            f"loss={name!r} measures how far a query is from being accepted, and {alignment.declared} has a rule that only "
-            "says yes or "
-            "no; use the default loss, 'delivered'."
+            f"loss={name!r} measures how far a query is from being accepted, and {alignment.tester.declared} has a rule "
+            "that only says yes or no; use the default loss, 'delivered'."
         )
-    for part in alignment.part_queries:
+    for part in alignment.tester.parts:
         if part.arguments is not None:
             raise InputError(
                 f"loss={name!r} measures pairs and triples one by one, and query_law={part.tester!r} asks for many values at "

@@ -90,7 +90,7 @@ class Magnitude(Loss):
     ) -> list[Sizes]:
         """Return the sizes of each part with their bounds."""
         _check_inequalities(alignment, self.name)
-        queries = alignment.draw(table, n_queries, draws)
+        queries = alignment.tester.draw(table, n_queries, draws)
         lengths = [np.abs(part.demands[0]).sum(axis=-1) for part in queries.parts]
         columns = alignment.at_queries(table, queries, cast(Any, _sizes_at_first_row))
         sizes = [joined([cell for cell in column.tolist() if cell is not None]) for column in columns]
@@ -111,7 +111,7 @@ class Magnitude(Loss):
         return Sizes(largest([part.sizes for part in measured]), bound)
 
     def _bound(self, alignment: Alignment, lengths: FloatArray) -> SizeBound:
-        remaining = 0.0 if self.remaining is None and alignment.is_exact else self.remaining
+        remaining = 0.0 if self.remaining is None and alignment.chain.is_exact else self.remaining
         constant = lengths.size > 0 and float(np.ptp(lengths)) <= 1e-9 * float(lengths.max())
         if self.reach is None or remaining is None or not constant or not alignment.scale.is_plain:
             return SizeBound(self.largest)

@@ -81,23 +81,23 @@ class RateLoss(Loss):
 
 
 def _delivered(alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
-    queries = alignment.draw(table, n_queries, draws)
-    return [alignment.rounded_up(scores) for scores in alignment.at_queries(table, queries, delivered)]
+    queries = alignment.tester.draw(table, n_queries, draws)
+    return [alignment.tester.rounded_up(scores) for scores in alignment.at_queries(table, queries, delivered)]
 
 
 def _existence(alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
-    if alignment.is_opaque:
+    if alignment.tester.is_opaque:
         raise InputError(
-            f"loss='existence' asks which values within the band are accepted, and {alignment.declared} has a rule that only "
-            "says yes or no; use the default loss, 'delivered'."
+            f"loss='existence' asks which values within the band are accepted, and {alignment.tester.declared} has a rule "
+            "that only says yes or no; use the default loss, 'delivered'."
         )
-    for part in alignment.part_queries:
+    for part in alignment.tester.parts:
         if part.arguments is not None:
             raise InputError(
                 f"loss='existence' is computed for each pair or triple by itself, and the demands of a query share points with "
                 f"query_law={part.tester!r}: use query_law='iid', or the default loss, 'delivered'."
             )
-    queries = alignment.draw(table, n_queries, draws)
+    queries = alignment.tester.draw(table, n_queries, draws)
     return alignment.at_queries(table, queries, existence)
 
 
@@ -119,10 +119,10 @@ def _displacement(alignment: Alignment, table: Table, _: int, __: RowDraws) -> l
 
 
 def _check_together(alignment: Alignment, loss: str) -> None:
-    if alignment.where is None:
+    if alignment.chain.where is None:
         raise InputError(
             f"loss={loss!r} needs to know on which points one function has the property, which is not known for "
-            f"{alignment.declared} (a surrogate, a rule that only says yes or no, or lines and orbits together); use the "
+            f"{alignment.tester.declared} (a surrogate, a rule that only says yes or no, or lines and orbits together); use the "
             "default loss, 'delivered'."
         )
 

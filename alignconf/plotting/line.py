@@ -56,9 +56,9 @@ def line(
     check_count("n_points", n_points, at_least=2, at_most=1_000_000)
     if check_count("row", row, at_least=0) >= table.shape[0]:
         raise InputError(f"row must be between 0 and {table.shape[0] - 1}, got {row}.")
-    laws = list({law.axis.key: law for law in reversed(alignment.laws)}.values())[::-1]
+    laws = list({law.axis.key: law for law in reversed(alignment.tester.laws)}.values())[::-1]
     if not laws:
-        raise InputError(f"{alignment.declared}: nothing is asked along lines, so there is no line to look at.")
+        raise InputError(f"{alignment.tester.declared}: nothing is asked along lines, so there is no line to look at.")
     position = laws[0].axis.position if feature is None else tables.locate(table, feature)
     axis = next((i for i, law in enumerate(laws) if law.axis.position == position), None)
     if axis is None:
@@ -74,5 +74,5 @@ def line(
     strength = (
         "full strength" if aligned.calibration_.alpha == 0 else f"alpha = {printed.level(aligned.calibration_.alpha)}"
     )
-    title_above(ax, f"{alignment.declared} ({strength})")
+    title_above(ax, f"{alignment.tester.declared} ({strength})")
     return ax

@@ -71,14 +71,16 @@ def scores(aligned: AlignedEstimator, *, ax: Axes | None = None) -> Axes:
     ax.set_xlim(-0.02 * largest, largest)
     ax.set_ylim(-0.05 * max(above[0], 1.0), 1.08 * max(above[0], 100 * max(calibration.promise.alphas)))
     scaled = ", in units of the scale" if calibration.scale else ""
-    ax.set_xlabel(f"half-width ({literal(aligned.alignment_.subject or 'unit of the prediction')}{scaled})", color=INK)
+    ax.set_xlabel(
+        f"half-width ({literal(aligned.alignment_.tester.subject or 'unit of the prediction')}{scaled})", color=INK
+    )
     ax.set_ylabel("rows violated (%)", color=INK)
     frame(ax)
     legend_above(ax)
     never = sorted_scores.size - finite.size
     title_above(
         ax,
-        f"{aligned.alignment_.declared}: {sorted_scores.size} scores"
+        f"{aligned.alignment_.tester.declared}: {sorted_scores.size} scores"
         + (f", {never} of them infinite" if never else ""),
     )
     return ax

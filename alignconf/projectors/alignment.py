@@ -1,35 +1,30 @@
-"""The model ``f`` and its projection ``g``, fixed before any row calibrates, evaluated anywhere.
+"""What is fixed before any row calibrates: the model ``f``, its projection ``g``, the band between them, and who tests it.
 
-An :class:`Alignment` holds what calibration must not touch: the model, the property, the reference laws with their
-knots, and how lines are repaired. Calibration chooses one number on top of it, the half-width ``lambda_``; then the
+An :class:`Alignment` holds what calibration must not touch, each in a value of its own: the **tester**
+(:class:`~alignconf.queries.tester.Tester`), which says what is asked; the **chain** of projectors
+(:class:`~alignconf.projectors.projector.Chain`), which makes ``g`` from ``f``; and the **scale** of the band
+(:class:`~alignconf.projectors.band.Scale`). Calibration chooses one number on top, the half-width ``lambda_``; then the
 **delivered** function is ``g_lambda = f + clip(g - f, -lambda_, lambda_)``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import prod
 from typing import TypeVar
 
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, Model, Table
-from alignconf.contract.property import Property
-from alignconf.errors import InputError
+from alignconf.lines.evaluation import PlacedRows
 from alignconf.lines.fitted_model import function_of
-from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.lines.unchanged import Watch
-from alignconf.projectors.anchored import AnchoredProjector
 from alignconf.projectors.answers import Answers, check_by_construction
-from alignconf.projectors.band import Scale, clip_to_band
-from alignconf.projectors.grid import GridProjector
-from alignconf.projectors.line_projection import LineProjection
+from alignconf.projectors.band import Scale
 from alignconf.projectors.margins import Margins
-from alignconf.projectors.projector import Projected, Projector, WithRounding
-from alignconf.projectors.tree import through_trees
-from alignconf.queries.queries import PartQueries, Queries, draw_queries
-from alignconf.queries.row_draws import RowDraws
+from alignconf.projectors.projector import Chain, WithRounding
+from alignconf.queries.queries import PartQueries, Queries
+from alignconf.queries.tester import Tester
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks
 from alignconf.tables.missing_codes import without_codes
@@ -54,15 +49,10 @@ class Alignment:
     Parameters
     ----------
     model : Model
-    declared : Property
-    part_queries : tuple of PartQueries
-        The queries of each part; their places are drawn afresh each time.
-    repairs : tuple of Projector
-        Applied one after the other, each to the function that the ones before it return.
-    limits : (float, float)
-        Values that the repaired function does not leave: clipped last.
-    subject : str
-        The quantity of the model that is aligned, where this is not the prediction, e.g. ``the probability of class 'yes'``.
+    tester : Tester
+        What is asked.
+    chain : Chain
+        The projectors that lead from ``f`` to ``g``.
     scale : Scale
         Half-width of the band at ``lambda_ = 1``.
     watch : Watch or None
@@ -72,51 +62,42 @@ class Alignment:
     """
 
     model: Model
-    declared: Property
-    part_queries: tuple[PartQueries, ...]
-    repairs: tuple[Projector, ...]
-    limits: tuple[float, float] = (-np.inf, np.inf)
-    subject: str = ""
+    tester: Tester
+    chain: Chain
     scale: Scale = field(default_factory=Scale)
     watch: Watch | None = None
     n_jobs: int | None = None
     verbose: bool = False
 
     def fitted(self, model: Model, subject: str, reference: Table) -> Alignment:
-        """Return the alignment of a fitted model, with what repairs and opaque properties learn at reference rows."""
+        """Return the alignment of a fitted model, with what projectors and opaque properties learn at reference rows."""
         complete = np.flatnonzero(self.complete(reference))
         watch = Watch(model, tables.take(reference, complete)) if complete.size else None
-        repairs: tuple[Projector, ...] = ()
-        function: Model = model if watch is None else WithRounding(model, watch.rounding)
-        part_queries = self.part_queries
-        for i, repair in enumerate(self.repairs):
-            fitted = repair.fitted(function, reference)
-            if i == 0 and isinstance(fitted, GridProjector):
-                fitted = through_trees(fitted, model, reference)
-                part_queries = tuple(part.drawn_along(fitted.projector.laws) for part in part_queries)
-            repairs += (fitted,)
-            function = Projected(function, fitted)
-        alignment = replace(self, model=model, subject=subject, repairs=repairs, part_queries=part_queries, watch=watch)
-        if not self.is_opaque:
+        alignment = replace(self, model=model, watch=watch)
+        chain = self.chain.fitted(alignment.function, reference)
+        tester = replace(self.tester, subject=subject)
+        for stage in chain.stages[:1]:
+            tester = tester.drawn_along(stage.laws)
+        alignment = replace(alignment, chain=chain, tester=tester)
+        if not tester.is_opaque:
             return alignment
-        levels = alignment._opaque_half_widths(reference)
-        return replace(alignment, part_queries=tuple(part.with_levels(levels) for part in self.part_queries))
+        return replace(alignment, tester=tester.with_levels(alignment._opaque_half_widths(reference)))
 
     def within(self, margins: Margins, function: Model, reference: Table) -> Alignment:
-        """Return the alignment for a function, whose repaired probabilities are not 0 or 1 where its own are not.
+        """Return the alignment for a function, whose projected probabilities are not 0 or 1 where its own are not.
 
-        Where nothing but order matters repairs keep within the values that they start from. Others may overshoot, and are
+        Where nothing but order matters projections keep within the values that they start from. Others may overshoot, and are
         cut at limits that the function's values at the reference rows give.
         """
-        if all(part.cuts is not None for part in self.declared.lines) and not self.declared.orbits:
+        declared = self.tester.declared
+        if all(part.cuts is not None for part in declared.lines) and not declared.orbits:
             return self
         complete = np.flatnonzero(self.complete(reference))
         if not complete.size:
             return self
         values, _ = predictions(function, tables.take(reference, complete))
-        low, high = (float(np.clip(end, *self.limits)) for end in margins.fitted(values).limits)
-        repairs = tuple(repair.within((low, high)) for repair in self.repairs)
-        return replace(self, limits=(low, high), repairs=repairs)
+        low, high = (float(np.clip(end, *self.chain.limits)) for end in margins.fitted(values).limits)
+        return replace(self, chain=self.chain.within((low, high)))
 
     @property
     def function(self) -> Model:
@@ -137,79 +118,17 @@ class Alignment:
         """Return the alignment for one of several workers: one job, and no progress bar."""
         return replace(self, n_jobs=1, verbose=False)
 
-    @property
-    def path(self) -> str:
-        """The way to repaired values, in words."""
-        steps = ", then ".join(repair.path for repair in self.repairs) or "by clipping"
-        return f"exact, {steps}" if self.is_exact else steps
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether no query can fail at full strength, by construction."""
-        return len(self.repairs) == 1 and self.repairs[0].is_exact
-
-    @property
-    def is_opaque(self) -> bool:
-        """Whether some part only says yes or no."""
-        return any(part.is_opaque for part in self.part_queries)
-
-    @property
-    def laws(self) -> tuple[ReferenceLaw, ...]:
-        """The reference laws that queries are drawn from, part by part."""
-        return tuple(law for part in self.part_queries for law in part.drawn_from)
-
-    @property
-    def grid(self) -> GridProjector | None:
-        """The grid repair, if it is the only repair; None otherwise."""
-        only = self.repairs[0] if len(self.repairs) == 1 else None
-        return only if isinstance(only, GridProjector) else None
-
-    @property
-    def _only_grid(self) -> GridProjector:
-        if self.grid is None:
-            raise InputError(f"{self.declared}: nothing is repaired along lines alone, so there is no line to look at.")
-        return self.grid
-
-    @property
-    def projector(self) -> LineProjection:
-        """The projector of the grid repair."""
-        return self._only_grid.projector
-
-    @property
-    def words(self) -> str:
-        """The property in words, with the subject that it is about."""
-        return f"{self.declared}, for {self.subject}" if self.subject else str(self.declared)
-
-    @property
-    def where(self) -> str | None:
-        """The points on which the repaired values of a row have the property together, in words; None if unknown."""
-        if not self.repairs:
-            return "at a fresh row"
-        return self.repairs[0].where if len(self.repairs) == 1 else None
-
-    def places(self, table: Table) -> FloatArray:
-        """Return the places of the rows' constrained features, (n_samples, n_axes); NaN where missing."""
-        return np.stack([law.axis.places(table) for law in self.projector.laws], axis=-1)
+    def placed(self, table: Table) -> PlacedRows:
+        """Return rows with their places along the axes of all projectors."""
+        return PlacedRows.of(table, self.chain.axes)
 
     def complete(self, table: Table) -> BoolArray:
         """Return which rows have a place on their lines, i.e. no constrained feature missing: (n_samples,)."""
-        complete = np.ones(table.shape[0], dtype=bool)
-        for axis in dict.fromkeys(law.axis for law in self.laws):
-            complete &= ~np.isnan(axis.places(table))
-        return complete
+        return self.placed(table).present
 
     def uncoded(self, table: Table) -> Table:
         """Return rows with the model's codes for missing values as NaN: what rows are asked does not depend on the code."""
         return without_codes(table, function_of(self.model).fitted_model.missing_codes(table))
-
-    def draw(self, table: Table, n_queries: int, draws: RowDraws) -> Queries:
-        """Draw the tester's queries; see :func:`alignconf.queries.queries.draw_queries`."""
-        return draw_queries(self.part_queries, table, n_queries, draws)
-
-    def law(self, parts: Sequence[int]) -> str:
-        """Return the law of the queries of some parts, with the subject that they are about, in words."""
-        queries = Queries(tuple(self.part_queries[i] for i in parts), 1, 1)
-        return f"{queries}, about {self.subject}" if self.subject else str(queries)
 
     def predict_model(self, table: Table) -> tuple[FloatArray, Rounding]:
         """Return the model's own predictions, (n_samples,), and their rounding."""
@@ -228,52 +147,23 @@ class Alignment:
         f, _ = self.predict_model(table)
         self.check_unchanged(table.shape[0])
 
-        def stage(block: slice) -> FloatArray:
-            return self._repaired(tables.take(table, np.arange(block.start, block.stop)), f[block])
+        def stage(rows: PlacedRows, block: slice) -> FloatArray:
+            return self.chain.project_rows(self.function, rows, f[block])
 
-        g = f.copy()
-        for block, repaired in self._over(stage, table.shape, 1):
-            g[block] = repaired
-        return f, g
-
-    def deliver(self, table: Table, f: FloatArray, g: FloatArray, half_widths: float | FloatArray) -> FloatArray:
-        """Return the delivered function at rows, (n_samples,), from ``f`` and ``g`` there, for one ``lambda_`` or one per row."""
-        if not self.scale.is_plain and not np.all(np.isinf(half_widths)):
-            half_widths = half_widths * self.scale.towards(g - f, self.scale.sigma(table))
-        return clip_to_band(f, g, half_widths)
-
-    def band(self, table: Table, f: FloatArray, half_widths: float | FloatArray) -> FloatArray:
-        """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""
-        sides = np.broadcast_to(np.asarray(half_widths, dtype=np.float64)[..., None], (f.size, 2))
-        if not self.scale.is_plain and not np.isinf(half_widths).all():
-            sigma = self.scale.sigma(table)
-            sides = sides * np.array(self.scale.ray) * (1.0 if sigma is None else sigma[:, None])
-        outwards = np.where(sides > 0, np.finfo(np.float64).eps * (np.abs(f)[:, None] + sides), 0.0)
-        return f[:, None] + np.array([-1.0, 1.0]) * (sides + outwards)
+        return f, self._over(stage, table) if f.size else f.copy()
 
     def half_widths(self, table: Table) -> FloatArray:
-        """Return, per row, the half-width within which all of :attr:`where` holds a member together: (n_samples,)."""
-
-        def stage(block: slice) -> FloatArray:
-            rows = tables.take(table, np.arange(block.start, block.stop))
-            if self.repairs:
-                return self.repairs[0].half_widths(self.function, rows, self.limits)
-            f, _ = self.predict_model(rows)
-            outside: FloatArray = np.abs(np.clip(f, *self.limits) - f)
-            return outside
-
-        return np.concatenate([widths for _, widths in self._over(stage, table.shape, 1)])
+        """Return, per row, the half-width within which all that the chain's ``where`` names holds a member: (n_samples,)."""
+        return self._over(lambda rows, _: self.chain.half_widths(self.function, rows), table)
 
     def repaired_exactly(self, table: Table) -> BoolArray:
-        """Return, per row, whether the repaired function has the property on all of :attr:`where`: (n_samples,)."""
-        if not self.repairs:
-            return np.ones(table.shape[0], dtype=bool)
+        """Return, per row, whether the projected function has the property on all that ``where`` names: (n_samples,)."""
+        return self._over(lambda rows, _: self.chain.repairs_exactly(self.function, rows), table)
 
-        def stage(block: slice) -> BoolArray:
-            rows = tables.take(table, np.arange(block.start, block.stop))
-            return self.repairs[0].repairs_exactly(self.function, rows, self.limits)
-
-        return np.concatenate([member for _, member in self._over(stage, table.shape, 1)])
+    def along(self, row: Table, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return ``f`` and ``g`` along one axis of a single row, at places (n_places,): two arrays of that shape."""
+        f, g = self.chain.along(self.function, self.placed(row), axis, places[None, :])
+        return f[0], g[0]
 
     def at_queries(
         self,
@@ -299,76 +189,31 @@ class Alignment:
         DefectError
             If a query fails at full strength that by construction cannot.
         """
-        grid = self.grid
 
-        def stage(block: slice) -> list[Reduced]:
-            rows = tables.take(table, np.arange(block.start, block.stop))
+        def stage(rows: PlacedRows, block: slice) -> list[Reduced]:
             parts = queries.rows(block).parts
-            drawn = [part for part in parts if grid is not None and part.drawn_from]
-            together = iter(grid.at_queries(self.function, rows, drawn) if grid is not None and drawn else ())
             reduced = []
-            for part in parts:
-                f, g, size = next(together) if grid is not None and part.drawn_from else self._anywhere(part, rows)
-                answers = Answers(part, f, g, size, block, self.scale, self._difficulty(part, rows))
-                if self.is_exact:
+            for part, at_points in zip(parts, self.chain.at_queries(self.function, rows, parts), strict=True):
+                answers = Answers(part, *at_points, block, self.scale, self._difficulty(part, rows.table))
+                if self.chain.is_exact:
                     check_by_construction(answers)
                 reduced.append(reduce(answers))
             return reduced
 
-        points = max(1, sum(part.n_sites for part in queries.parts))
-        blocks = self._over(stage, table.shape, points)
-        return [np.concatenate(parts) for parts in zip(*(reduced for _, reduced in blocks), strict=True)]
-
-    def rounded_up(self, scores: FloatArray) -> FloatArray:
-        """Return scores rounded up to the half-widths at which opaque properties are calibrated, if a part is opaque."""
-        for part in self.part_queries:
-            if part.is_opaque:
-                levels = np.array([0.0, *part.levels, np.inf])
-                return levels[np.searchsorted(levels, scores)]
-        return scores
-
-    def along(self, row: Table, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return ``f`` and ``g`` along one axis of a single row, at places (n_places,): two arrays of that shape."""
-        f, g = self._only_grid.along(self.function, row, axis, places[None, :])
-        return f[0], g[0]
-
-    def _repaired(self, table: Table, f: FloatArray) -> FloatArray:
-        """Return the repaired function at the rows of a table, where the model predicts ``f``: (n_samples,).
-
-        A row with a missing constrained feature keeps ``f``, also where the row is a point of another row's orbit.
-        """
-        function = self.function
-        values = f
-        for repair in self.repairs:
-            after = Projected(function, repair)
-            values, function = after.from_predicted(table, values), after
-        if np.isfinite(self.limits).any():
-            values = np.clip(values, *self.limits)
-        complete = self.complete(table)
-        return values if complete.all() else np.where(complete, values, f)
-
-    def _anywhere(self, part: PartQueries, table: Table) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return ``f`` and ``g`` at the points of queries, row by row, and the size of rounding per row."""
-        f, g, rounding = [], [], Rounding(0.0)
-        for sites in part.sites(table):
-            values, rounding = self.predict_model(sites)
-            f.append(values)
-            g.append(self._repaired(sites, values))
-        at_points = part.arrange(f)
-        return at_points, part.arrange(g), rounding.of(at_points)
+        blocks = self._blocks(stage, table, max(1, sum(part.n_sites for part in queries.parts)))
+        return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
 
     def _difficulty(self, part: PartQueries, table: Table) -> FloatArray | None:
         """Return the difficulty at the points of queries, (n_samples, n_queries, n_points); None where it is 1."""
-        difficulties = (
-            [self.scale.sigma(sites) for sites in part.sites(table)] if self.scale.difficulty is not None else []
-        )
-        sigma = [difficulty for difficulty in difficulties if difficulty is not None]
-        return part.arrange(sigma) if sigma else None
+        if self.scale.difficulty is None:
+            return None
+        sigma = [self.scale.sigma(sites) for sites in part.sites(table)]
+        return part.arrange([difficulty for difficulty in sigma if difficulty is not None])
 
     def _opaque_half_widths(self, reference: Table) -> tuple[float, ...]:
         """Return the half-widths at which opaque properties are calibrated: quantiles of the moves at reference rows."""
         rows = tables.take(reference, np.arange(min(reference.shape[0], OPAQUE_ROWS)))
-        points = [point for part in self.part_queries if part.is_opaque for point in part.sites(rows)]
+        points = [point for part in self.tester.parts if part.is_opaque for point in part.sites(rows)]
         f, g = np.concatenate([self.predict(point) for point in points], axis=1)
         difficulties = [self.scale.sigma(point) for point in points]
         sigma = [difficulty for difficulty in difficulties if difficulty is not None]
@@ -379,19 +224,19 @@ class Alignment:
         inner = np.unique(np.quantile(moves, np.linspace(0, 1, OPAQUE_LEVELS)))
         return (float(inner[0]) / 2, *inner.tolist(), 2 * float(inner[-1]), 8 * float(inner[-1]))
 
-    def _over(
-        self, stage: Callable[[slice], Result], shape: tuple[int, int], n_points: int
-    ) -> list[tuple[slice, Result]]:
-        only = self.repairs[0] if len(self.repairs) == 1 else None
-        if isinstance(only, (GridProjector, AnchoredProjector)):
-            sites = only.count_sites(n_points)
-        else:
-            sites = n_points * prod(repair.count_sites(1) for repair in self.repairs)
-        return over_blocks(
-            stage,
-            shape,
-            sites,
+    def _over(self, stage: Callable[[PlacedRows, slice], Reduced], table: Table) -> Reduced:
+        """Return what a stage says of each row."""
+        return np.concatenate(self._blocks(stage, table, 1))
+
+    def _blocks(self, stage: Callable[[PlacedRows, slice], Result], table: Table, n_points: int) -> list[Result]:
+        """Return what a stage says of blocks of rows, each with about ``n_points`` points made from a row."""
+        placed = self.placed(table)
+        blocks = over_blocks(
+            lambda block: stage(placed.take(np.arange(block.start, block.stop)), block),
+            table.shape,
+            self.chain.count_sites(n_points),
             n_jobs=self.n_jobs,
             verbose=self.verbose,
-            label=str(self.declared) if self.verbose else "",
+            label=str(self.tester.declared) if self.verbose else "",
         )
+        return [result for _, result in blocks]

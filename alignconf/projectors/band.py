@@ -90,6 +90,21 @@ class Scale:
         sided = np.where(d < 0, below, above)
         return sided if sigma is None else sided * sigma
 
+    def deliver(self, table: Table, f: FloatArray, g: FloatArray, half_widths: float | FloatArray) -> FloatArray:
+        """Return the delivered function at rows, (n_samples,), from ``f`` and ``g`` there, for one ``lambda_`` or one per row."""
+        if not self.is_plain and not np.all(np.isinf(half_widths)):
+            half_widths = half_widths * self.towards(g - f, self.sigma(table))
+        return clip_to_band(f, g, half_widths)
+
+    def ends(self, table: Table, f: FloatArray, half_widths: float | FloatArray) -> FloatArray:
+        """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""
+        sides = np.broadcast_to(np.asarray(half_widths, dtype=np.float64)[..., None], (f.size, 2))
+        if not self.is_plain and not np.isinf(half_widths).all():
+            sigma = self.sigma(table)
+            sides = sides * np.array(self.ray) * (1.0 if sigma is None else sigma[:, None])
+        outwards = np.where(sides > 0, np.finfo(np.float64).eps * (np.abs(f)[:, None] + sides), 0.0)
+        return f[:, None] + np.array([-1.0, 1.0]) * (sides + outwards)
+
     def __str__(self) -> str:
         """Return the scale in words, empty if it is plain."""
         sigma = "" if self.difficulty is None else f"difficulty {_named(self.difficulty)}"

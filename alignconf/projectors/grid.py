@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, Model, Table
-from alignconf.lines.evaluation import Lines, evaluate_lines
+from alignconf.lines.axis import Axis
+from alignconf.lines.evaluation import Lines, PlacedRows, evaluate_lines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.extension import count_margin_sites, extend
 from alignconf.projectors.line_projection import LineProjection, Projection
-from alignconf.projectors.projector import Projector
+from alignconf.projectors.projector import AtPoints, Projector
 from alignconf.queries.queries import PartQueries
 
 __all__ = ["GridProjector"]
@@ -48,14 +49,15 @@ class GridProjector(Projector):
         """The whole line, at its knots."""
         return "on the whole line of a fresh row, at the knots"
 
-    def places(self, table: Table) -> FloatArray:
-        """Return the places of the rows' constrained features, (n_samples, n_axes); NaN where missing."""
-        return np.stack([law.axis.places(table) for law in self.projector.laws], axis=-1)
+    @property
+    def laws(self) -> tuple[ReferenceLaw, ...]:
+        """The reference laws of the grid's axes."""
+        return self.projector.laws
 
-    def complete(self, table: Table) -> BoolArray:
-        """Return which rows have a place on their lines, i.e. no constrained feature missing: (n_samples,)."""
-        complete: BoolArray = np.logical_not(np.isnan(self.places(table)).any(axis=1))
-        return complete
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes of the grid."""
+        return tuple(law.axis for law in self.laws)
 
     def within(self, limits: tuple[float, float]) -> GridProjector:
         """Return the repair with other limits for its values."""
@@ -71,11 +73,11 @@ class GridProjector(Projector):
         """Return the function's values at the knots of each row's line, or grid."""
         return evaluate_lines(function, table, self.projector.laws)
 
-    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
-        """Return repaired values at the rows, (n_samples,)."""
-        projection = self.project(function, table)
-        sites = self.places(table)[:, None, :]
-        return self.extend(function, table, projection, sites, predicted=predicted[:, None])[1][:, 0]
+    def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
+        """Return projected values at the rows, (n_samples,)."""
+        projection = self.project(function, rows.table)
+        sites = rows.places[:, None, :]
+        return self.extend(function, rows.table, projection, sites, predicted=predicted[:, None])[1][:, 0]
 
     def project(self, function: Model, table: Table) -> Projection:
         """Return the projection of each row's line, or grid."""
@@ -92,32 +94,28 @@ class GridProjector(Projector):
         """Return the function and its repair at sites (n_samples, n_sites, n_axes), both (n_samples, n_sites)."""
         return extend(function, table, self.projector, projection, sites, predicted=predicted)
 
-    def at_queries(
-        self, function: Model, table: Table, parts: Sequence[PartQueries]
-    ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
-        """Return the function, its repair and the size of rounding at queries that move rows along the axes.
+    def serves(self, part: PartQueries) -> bool:
+        """Return whether queries move rows along the axes."""
+        return bool(part.drawn_from)
 
-        Parameters
-        ----------
-        function, table : the function and the rows, n_samples of them
-        parts : queries of each part at these rows
-
-        Returns
-        -------
-        list
-            For each part, two arrays (n_samples, n_queries, n_points) and one (n_samples,).
-        """
-        projection = self.project(function, table)
+    def at_queries(self, function: Model, rows: PlacedRows, parts: Sequence[PartQueries]) -> list[AtPoints]:
+        """Return the function and its projection at queries that move rows along the axes, each line projected once."""
+        projection = self.project(function, rows.table)
         size = projection.lines.rounding
-        return [(*self._at(function, table, projection, part.drawn_from, part.coordinates), size) for part in parts]
+        return [(*self._at(function, rows, projection, part.drawn_from, part.coordinates), size) for part in parts]
 
-    def along(self, function: Model, table: Table, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the function and its repair as rows move along one axis, both (n_samples, n_places), as ``places``."""
-        projection = self.project(function, table)
-        return self._at(function, table, projection, [self.projector.laws[axis]], places[..., None])
+    def along(self, function: Model, rows: PlacedRows, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its projection as rows move along one axis, both (n_samples, n_places), as ``places``."""
+        projection = self.project(function, rows.table)
+        return self._at(function, rows, projection, [self.laws[axis]], places[..., None])
 
     def _at(
-        self, function: Model, table: Table, projection: Projection, laws: Sequence[ReferenceLaw], places: FloatArray
+        self,
+        function: Model,
+        rows: PlacedRows,
+        projection: Projection,
+        laws: Sequence[ReferenceLaw],
+        places: FloatArray,
     ) -> tuple[FloatArray, FloatArray]:
         shape = places.shape[:-1]
         if self._are_knots(places):
@@ -125,11 +123,11 @@ class GridProjector(Projector):
                 np.broadcast_to(projection.lines.values[:, None, :], shape),
                 np.broadcast_to(projection.values[:, None, :], shape),
             )
-        sites = np.repeat(self.places(table)[:, None, :], int(np.prod(shape[1:])), axis=1)
+        sites = np.repeat(rows.along(self.axes).places[:, None, :], int(np.prod(shape[1:])), axis=1)
         for i, law in enumerate(laws):
             axis = next(axis for axis, grid_law in enumerate(self.projector.laws) if grid_law is law)
             sites[:, :, axis] = places[..., i].reshape(shape[0], -1)
-        f, g = self.extend(function, table, projection, sites)
+        f, g = self.extend(function, rows.table, projection, sites)
         return f.reshape(shape), g.reshape(shape)
 
     def _are_knots(self, places: FloatArray) -> bool:
@@ -140,11 +138,11 @@ class GridProjector(Projector):
             return False
         return bool((places[..., 0] == knots).all())
 
-    def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
-        """Return the smallest band that holds a member on the line, per row; the projector knows the limits."""
-        return self.projector.half_width(self.lines(function, table))
+    def half_widths(self, function: Model, rows: PlacedRows) -> FloatArray:
+        """Return the smallest band that holds a member on the line, per row."""
+        return self.projector.half_width(self.lines(function, rows.table))
 
-    def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
-        """Return, per row, whether the projection has the property at the knots; the projector knows the limits."""
-        projection = self.project(function, table)
+    def repairs_exactly(self, function: Model, rows: PlacedRows) -> BoolArray:
+        """Return, per row, whether the projection has the property at the knots."""
+        projection = self.project(function, rows.table)
         return self.projector.is_member(projection.values, projection.lines.rounding)

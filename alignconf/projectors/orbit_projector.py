@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf.contract.orbit import OrbitProperty, at_home, coincidences
 from alignconf.errors import PredictionError
 from alignconf.kernels.sums import products
+from alignconf.lines.evaluation import PlacedRows
 from alignconf.projectors.line_projection import SNAP
 from alignconf.projectors.projector import Projected, Projector
 from alignconf.tables import table as tables
@@ -32,11 +33,14 @@ class OrbitProjector(Projector):
     n_points : int
         Points of an orbit.
     norm : {"l2", "sup"}
+    limits : (float, float)
+        At which values are clipped afterwards.
     """
 
     declared: OrbitProperty
     n_points: int
     norm: str
+    limits: tuple[float, float] = (-np.inf, np.inf)
 
     @property
     def path(self) -> str:
@@ -52,32 +56,37 @@ class OrbitProjector(Projector):
         """The points of the orbit; None for an opaque property, which has no smallest band."""
         return None if self.declared.is_opaque else "at the points made from a fresh row"
 
-    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
+    def within(self, limits: tuple[float, float]) -> OrbitProjector:
+        """Return the repair for values that are clipped at other limits afterwards."""
+        return replace(self, limits=limits)
+
+    def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,)."""
+        table = rows.table
         home, position = at_home(self.declared.orbit(table), table)
         repaired = predicted.copy()
-        rows = np.flatnonzero(home)
-        if rows.size:
-            home_rows = tables.take(table, rows)
-            values, rounding, same = self._orbits(function, home_rows)
+        at_home_rows = np.flatnonzero(home)
+        if at_home_rows.size:
+            values, rounding, same = self._orbits(function, tables.take(table, at_home_rows))
             size = SNAP * rounding.of(values)
-            moved = self._nearest(values, same, self.norm)[np.arange(rows.size), position[rows]]
-            repaired[rows] = np.where(np.abs(moved - predicted[rows]) > size, moved, predicted[rows])
+            nearest = self._nearest(values, same, self.norm)
+            moved, before = nearest[np.arange(at_home_rows.size), position[at_home_rows]], predicted[at_home_rows]
+            repaired[at_home_rows] = np.where(np.abs(moved - before) > size, moved, before)
         return repaired
 
-    def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
+    def half_widths(self, function: Model, rows: PlacedRows) -> FloatArray:
         """Return the half-width within which the orbit has accepted values, per row."""
-        values, rounding, same = self._orbits(function, table)
-        moved = np.clip(self._nearest(values, same, "sup"), *limits)
+        values, rounding, same = self._orbits(function, rows.table)
+        moved = np.clip(self._nearest(values, same, "sup"), *self.limits)
         largest: FloatArray = np.abs(moved - values).max(axis=1)
         width = np.where(2 * largest > rounding.of(values), largest, 0.0)
         return np.where(self._accepted(moved, rounding.of(values)), width, np.inf)
 
-    def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
+    def repairs_exactly(self, function: Model, rows: PlacedRows) -> BoolArray:
         """Return, per row, whether the repaired function, clipped, is accepted on the orbit."""
         after = Projected(function, self)
-        answers = [after.with_rounding(point) for point in self.declared.orbit(table)]
-        values = np.clip(np.stack([values for values, _ in answers], axis=1), *limits)
+        answers = [after.with_rounding(point) for point in self.declared.orbit(rows.table)]
+        values = np.clip(np.stack([values for values, _ in answers], axis=1), *self.limits)
         return self._accepted(values, answers[0][1].of(values))
 
     def _orbits(self, function: Model, table: Table) -> tuple[FloatArray, Rounding, IntArray]:

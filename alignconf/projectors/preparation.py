@@ -25,18 +25,20 @@ from alignconf.lines.axis import Axis
 from alignconf.lines.evaluation import Lines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.alignment import Alignment
+from alignconf.projectors.anchored import MonotoneProjector
 from alignconf.projectors.grid import GridProjector
 from alignconf.projectors.line_projection import LineProjection, Part
 from alignconf.projectors.margins import Margins, Values
-from alignconf.projectors.monotone import MonotoneProjector
 from alignconf.projectors.orbit_projector import OrbitProjector
 from alignconf.projectors.plane_projector import PlaneProjection, PlaneProjector, is_linear
-from alignconf.projectors.projector import Projector
+from alignconf.projectors.projector import Chain, Projector
 from alignconf.projectors.surrogate import SurrogateProjector
+from alignconf.projectors.tree import UnreadProjector
 from alignconf.queries.on_plane import PlaneQueries
 from alignconf.queries.placement import ORBIT_ROWS, _given_the_others, place_axes, place_orbits, place_planes
 from alignconf.queries.queries import PartQueries
 from alignconf.queries.query_laws import along_line, check_query_law
+from alignconf.queries.tester import Tester
 from alignconf.tables import table as tables
 from alignconf.tables.missing_codes import missing_codes
 
@@ -128,20 +130,21 @@ def prepare(
     for group in _grids(placed):
         projector = _projector(group, law_of, norm, n_knots, limits)
         part_queries += [along_line(part.declared, part.law, query_law) for part in projector.parts]
-        repairs.append(GridProjector(projector))
+        repairs.append(GridProjector(projector) if repairs else UnreadProjector(projector))
     for on_plane in on_planes:
         part_queries += [along_line(part.declared, part.law, query_law) for part in on_plane.parts]
         part_queries += [PlaneQueries(plane, (on_plane.laws[0], on_plane.laws[1])) for plane in on_plane.planes]
-        repairs.append(PlaneProjector(on_plane))
+        repairs.append(PlaneProjector(on_plane, reason="" if repairs else "planes are asked of predict."))
     part_queries += orbits
-    repairs += _orbit_repairs(declared, reference, norm)
+    repairs += _orbit_repairs(declared, reference, norm, limits)
     if conditional is not None:
-        on_grids = [law for repair in repairs if isinstance(repair, GridProjector) for law in repair.projector.laws]
+        on_grids = [law for repair in repairs for law in repair.laws]
         marginal = on_grids + [law for part in part_queries for law in part.drawn_from]
         laws = _given_the_others(marginal, declared, axes, reference, conditional, sample_weight)
         part_queries = [part.drawn_along(laws) for part in part_queries]
-        repairs = [repair.along_laws(laws) if isinstance(repair, GridProjector) else repair for repair in repairs]
-    return Alignment(model, declared, tuple(part_queries), tuple(repairs), limits, n_jobs=n_jobs, verbose=verbose)
+        repairs = [repair.along_laws(laws) for repair in repairs]
+    tester, chain = Tester(declared, tuple(part_queries)), Chain(tuple(repairs), limits)
+    return Alignment(model, tester, chain, n_jobs=n_jobs, verbose=verbose)
 
 
 def _planes(
@@ -177,11 +180,11 @@ def _planes(
     return projectors
 
 
-def _orbit_repairs(declared: Property, reference: Table, norm: str) -> list[Projector]:
+def _orbit_repairs(declared: Property, reference: Table, norm: str, limits: tuple[float, float]) -> list[Projector]:
     """Return the repairs of the parts that are about orbits, as few as possible; limits alone need no repair."""
     joint: list[OrbitProperty] = []
-    limits = [part for part in declared.orbits if part.limits is not None]
-    for part in [part for part in declared.orbits if part.limits is None] + limits:
+    limiting = [part for part in declared.orbits if part.limits is not None]
+    for part in [part for part in declared.orbits if part.limits is None] + limiting:
         for i, earlier in enumerate(joint):
             both = earlier.joined(part)
             if both is not None:
@@ -192,7 +195,7 @@ def _orbit_repairs(declared: Property, reference: Table, norm: str) -> list[Proj
             if part.limits is None:
                 joint.append(part)
     few = tables.take(reference, np.arange(min(reference.shape[0], ORBIT_ROWS)))
-    return [OrbitProjector(part, len(part.orbit(few)), norm) for part in joint]
+    return [OrbitProjector(part, len(part.orbit(few)), norm, limits) for part in joint]
 
 
 def _common_limits(declared: Property, limits: tuple[float, float]) -> tuple[float, float]:

@@ -19,28 +19,23 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from alignconf._typing import BoolArray, FloatArray, Model, Table
+from alignconf._typing import FloatArray, Model, Table
 from alignconf.errors import InputError
 from alignconf.lines.axis import Axis
+from alignconf.lines.evaluation import PlacedRows
 from alignconf.projectors.margins import Margins, Values
 from alignconf.projectors.projector import Projector
 from alignconf.tables import table as tables
 from alignconf.tables.encoding import Encoder
 from alignconf.tables.predictions import predictions
 
-__all__ = ["MonotoneSurrogate", "SurrogateProjector", "have_places"]
+__all__ = ["Imitation", "MonotoneSurrogate", "SurrogateProjector"]
 
 #: Rounds of boosting: a surrogate imitates a function without noise, so there is little to overfit.
 N_ROUNDS = 400
 
 #: More categories than this in a column that is not constrained count as numbers.
 MAX_CATEGORIES = 255
-
-
-def have_places(table: Table, axes: Sequence[Axis]) -> BoolArray:
-    """Return which rows of a table have a place on all axes, (n_samples,)."""
-    missing = np.stack([np.isnan(axis.places(table)) for axis in axes], axis=-1)
-    return np.logical_not(missing.any(axis=1))
 
 
 class MonotoneSurrogate:
@@ -88,12 +83,56 @@ class MonotoneSurrogate:
 
 
 @dataclass(frozen=True)
-class SurrogateProjector(Projector):
-    """A function is replaced by one that imitates it and has the property.
+class Imitation(Projector):
+    """A projector that replaces the function by one that imitates it and has the property everywhere.
 
     Parameters
     ----------
-    axes : tuple of Axis
+    constrained : tuple of Axis
+        Of the constrained features.
+    """
+
+    constrained: tuple[Axis, ...]
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes of the constrained features."""
+        return self.constrained
+
+    @property
+    def where(self) -> None:
+        """None: values that a surrogate keeps its word for have the property everywhere, and no smallest band is known."""
+        return
+
+    def present(self, table: Table) -> Table:
+        """Return the rows of a table that have all constrained features.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        rows = np.flatnonzero(PlacedRows.of(table, self.axes).present)
+        if not rows.size:
+            named = ", ".join(repr(axis.feature) for axis in self.axes)
+            raise InputError(
+                f"none of the {table.shape[0]} reference rows has all of the constrained features {named}; give reference "
+                "rows in which none of them is missing."
+            )
+        return tables.take(table, rows)
+
+    def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
+        """Refuse: only what :meth:`fitted` returns has values."""
+        raise InputError("the surrogate is not fitted; call fitted(function, reference) first.")
+
+
+@dataclass(frozen=True)
+class SurrogateProjector(Imitation):
+    """A function is replaced by a fitted estimator.
+
+    Parameters
+    ----------
+    constrained : tuple of Axis
         Of the constrained features.
     estimator : object with ``fit`` and ``predict``
         Fitted to the function's margins at the reference rows, as a fresh clone.
@@ -105,7 +144,6 @@ class SurrogateProjector(Projector):
         Why this repair, if there was a choice.
     """
 
-    axes: tuple[Axis, ...]
     estimator: Any
     margins: Margins = field(default_factory=Values)
     surrogate: Model | None = None
@@ -123,25 +161,16 @@ class SurrogateProjector(Projector):
         """Return the number of points, which the surrogate is asked about."""
         return n_points
 
-    @property
-    def where(self) -> None:
-        """None: a surrogate that keeps its word has the property everywhere, and no smallest band is known."""
-        return
-
     def fitted(self, function: Model, reference: Table) -> SurrogateProjector:
         """Return the repair with the estimator fitted to the function at the reference rows."""
-        rows = tables.take(reference, np.flatnonzero(self.complete(reference)))
+        rows = self.present(reference)
         values, _ = predictions(function, rows)
         margins = self.margins.fitted(values)
         surrogate = clone(self.estimator, safe=False).fit(rows, margins.of(values))
         return replace(self, surrogate=surrogate, margins=margins)
 
-    def complete(self, table: Table) -> BoolArray:
-        """Return which rows have all constrained features, (n_samples,)."""
-        return have_places(table, self.axes)
-
-    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
+    def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return the surrogate's values at the rows, (n_samples,)."""
         if self.surrogate is None:
-            raise InputError("the surrogate is not fitted; call fitted(function, reference) first.")
-        return self.margins.back(predictions(self.surrogate, table)[0])
+            return super().apply(function, rows, predicted)
+        return self.margins.back(predictions(self.surrogate, rows.table)[0])

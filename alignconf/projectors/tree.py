@@ -17,9 +17,9 @@ its own precision, as the walk does: lines with steps of rounding size are summe
 stays between the pieces that are moved. Other properties hold up to rounding
 (:attr:`alignconf.lines.ensemble.Ensemble.rounding`).
 
-:func:`through_trees` decides: models whose trees can be read get this repair. Where a feature has more than ``MAX_PIECES``
-pieces, as in a forest, its lines are walked at knots, quantiles of the reference law; so are lines and grids of two features of
-other properties, at their own knots. All others ask the model. The reason is part of the calibration.
+:class:`UnreadProjector` decides when it is fitted: models whose trees can be read get this repair. Where a feature has more than
+``MAX_PIECES`` pieces, as in a forest, its lines are walked at knots, quantiles of the reference law; so are lines and grids of
+two features of other properties, at their own knots. All others ask the model. The reason is part of the calibration.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ from alignconf.errors import PredictionError
 from alignconf.kernels.sums import total
 from alignconf.lines.axis import Axis, TradeAxis
 from alignconf.lines.ensemble import Ensemble, TreeGrids, TreeLines
-from alignconf.lines.evaluation import Lines
+from alignconf.lines.evaluation import Lines, PlacedRows
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.lines.trees import trees_of
 from alignconf.projectors.grid import GridProjector
 from alignconf.projectors.line_projection import LineProjection, Part
+from alignconf.projectors.projector import AtPoints
 from alignconf.queries.queries import PartQueries
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
 from alignconf.tables.rounding import Rounding
 
-__all__ = ["MAX_PIECES", "TreeProjector", "WalkedGridProjector", "through_trees"]
+__all__ = ["MAX_PIECES", "TreeProjector", "UnreadProjector", "WalkedGridProjector"]
 
 #: A feature with more pieces is looked at on this many quantiles.
 MAX_PIECES = 1024
@@ -103,7 +104,7 @@ class TreeProjector(GridProjector):
         """Whether at full strength no query can fail."""
         return True
 
-    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
+    def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,).
 
         Raises
@@ -111,17 +112,15 @@ class TreeProjector(GridProjector):
         PredictionError
             If the model does not answer what its trees said at calibration.
         """
-        values, fitted, below, above = (lookup[:, 0] for lookup in self._look_up(table, self.places(table)[:, :1]))
+        values, fitted, below, above = (lookup[:, 0] for lookup in self._look_up(rows.table, rows.places))
         _check_unchanged(values, predicted, self.rounding)
         return np.where(fitted != values, fitted, np.minimum(np.maximum(predicted, below), above))
 
-    def at_queries(
-        self, function: Model, table: Table, parts: Sequence[PartQueries]
-    ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+    def at_queries(self, function: Model, rows: PlacedRows, parts: Sequence[PartQueries]) -> list[AtPoints]:
         """Return the function, its repair and the size of rounding at queries along the axis."""
         places = [part.coordinates[..., 0] for part in parts]
         f, g = self.along(
-            function, table, 0, np.concatenate([of_part.reshape(len(of_part), -1) for of_part in places], axis=1)
+            function, rows, 0, np.concatenate([of_part.reshape(len(of_part), -1) for of_part in places], axis=1)
         )
         size, evaluated, start = self.rounding.of(f), [], 0
         for of_part in places:
@@ -130,19 +129,19 @@ class TreeProjector(GridProjector):
             start = stop
         return evaluated
 
-    def along(self, function: Model, table: Table, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def along(self, function: Model, rows: PlacedRows, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the function and its repair as rows move along the axis, both (n_samples, n_places)."""
-        values, fitted, _, _ = self._look_up(table, places)
+        values, fitted, _, _ = self._look_up(rows.table, places)
         return values, np.clip(fitted, *self.steps.limits)
 
-    def half_widths(self, function: Model, table: Table, limits: tuple[float, float]) -> FloatArray:
+    def half_widths(self, function: Model, rows: PlacedRows) -> FloatArray:
         """Return the smallest band that holds a member on the line, per row."""
-        return self.steps.half_width(self._walked(table))
+        return self.steps.half_width(self._walked(rows.table))
 
-    def repairs_exactly(self, function: Model, table: Table, limits: tuple[float, float]) -> BoolArray:
+    def repairs_exactly(self, function: Model, rows: PlacedRows) -> BoolArray:
         """Return, per row, whether the projection has the property on all pieces."""
-        lines = self._walked(table)
-        return self.steps.is_member(self._repaired(lines, table), lines.rounding)
+        lines = self._walked(rows.table)
+        return self.steps.is_member(self._repaired(lines, rows.table), lines.rounding)
 
     def _repaired(self, lines: Lines, table: Table) -> FloatArray:
         """Return the projections of the lines of rows, each of them a member: (n_samples, n_pieces)."""
@@ -199,7 +198,7 @@ class WalkedGridProjector(GridProjector):
         values = self.walked.values(_numbers(table, self.walked.ensemble))
         return Lines(values, self.walked.ensemble.rounding.of(values))
 
-    def apply(self, function: Model, table: Table, predicted: FloatArray) -> FloatArray:
+    def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,).
 
         Raises
@@ -207,10 +206,19 @@ class WalkedGridProjector(GridProjector):
         PredictionError
             If the model does not answer, in the first rows, what its trees said at calibration.
         """
-        few = tables.take(table, np.arange(min(table.shape[0], N_CHECKED)))
+        few = tables.take(rows.table, np.arange(min(rows.table.shape[0], N_CHECKED)))
         ensemble = self.walked.ensemble
         _check_unchanged(ensemble.predict(_numbers(few, ensemble)), predicted[:N_CHECKED], ensemble.rounding)
-        return super().apply(function, table, predicted)
+        return super().apply(function, rows, predicted)
+
+
+@dataclass(frozen=True)
+class UnreadProjector(GridProjector):
+    """A grid on the model itself, whose lines the model's own pieces may tell once it is fitted."""
+
+    def fitted(self, function: Model, reference: Table) -> GridProjector:
+        """Return the projector that goes through the model's trees, or the grid with the reason why it does not."""
+        return through_trees(GridProjector(self.projector), function, reference)
 
 
 def through_trees(repair: GridProjector, function: Model, reference: Table) -> GridProjector:
@@ -267,8 +275,6 @@ def _on_pieces(repair: GridProjector, ensemble: Ensemble, ends: FloatArray) -> T
 def _why_unseen(repair: GridProjector) -> str:
     """Return why a repair cannot go through trees, whatever the model; empty if it can."""
     axes: list[Axis] = [law.axis for law in repair.projector.laws]
-    if type(repair) is not GridProjector:
-        return "planes are asked of predict."
     if len(axes) > 2:
         return f"{len(axes)} features share a grid."
     if any(axis.order is not None or isinstance(axis, TradeAxis) for axis in axes):

@@ -49,7 +49,7 @@ def _sizes(n_draws: int, random: np.random.Generator, *, bound: SizeBound) -> Fl
     """Return the exact expected sizes at the half-widths of many calibrations."""
     alignment = alignment_of(Increasing(0))
     rows = wave_rows(random.random(n_draws * N_SIZED), random)
-    queries = alignment.draw(rows, 1, RowDraws.of(rows, random))
+    queries = alignment.tester.draw(rows, 1, RowDraws.of(rows, random))
     coefficients = queries.parts[0].demands[0][:1, :1]
     (found,) = alignment.at_queries(rows, queries, _excesses)
     half_widths = np.empty(n_draws)

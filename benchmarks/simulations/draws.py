@@ -104,7 +104,7 @@ def _half_width() -> float:
 def _needed(rows: FloatArray, seed: int, purpose: int) -> FloatArray:
     """Return the half-width that the query of each row needs, (n_rows,): the same seed, whatever the rows."""
     draws = RowDraws.of(rows, generator(seed, purpose))
-    places = _additive_alignment().draw(rows, 1, draws).parts[0].coordinates[:, 0, :, 0]
+    places = _additive_alignment().tester.draw(rows, 1, draws).parts[0].coordinates[:, 0, :, 0]
     needed: FloatArray = _limits()[tuple(np.searchsorted(ADDITIVE, places).T)]
     return needed
 

@@ -192,7 +192,7 @@ class _Measured:
             violation_rate=found.rate,
             violation_size=found.size,
             promised_rate=promised,
-            exact=delivered.alignment_.is_exact if hasattr(delivered, "alignment_") else None,
+            exact=delivered.alignment_.chain.is_exact if hasattr(delivered, "alignment_") else None,
             half_width=None if width is None or np.isinf(width) else float(width),
             displacement=float(np.sqrt(np.mean(moved**2))),
             fit_time=made if refitted else 0.0,

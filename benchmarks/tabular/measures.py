@@ -86,7 +86,7 @@ def own_violations(
 ) -> Violations:
     """Ask an aligned model queries from the law that its own claim names, for example a conditional one."""
     table = check_rows(X)
-    drawn = aligned.alignment_.draw(table, n_queries, RowDraws.of(table, np.random.default_rng([seed, 2])))
+    drawn = aligned.alignment_.tester.draw(table, n_queries, RowDraws.of(table, np.random.default_rng([seed, 2])))
     largest, size = [], 0.0
     for part in drawn.parts:
         answers = [values(aligned, sites, column).astype(float) for sites in part.sites(table)]

@@ -110,22 +110,22 @@ def of_alignment(
     """
     places = _places(law, n_points)
     sites = _moved(table, row, law, places)
-    laws = () if alignment.grid is None else alignment.projector.laws
+    laws = alignment.chain.laws
     if any(axis_law is law for axis_law in laws):
         single = tables.take(table, np.array([row]))
         f, g = alignment.along(single, [axis_law is law for axis_law in laws].index(True), places)
     else:
         f, g = alignment.predict(sites)
     half_width = float(half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[row])
-    delivered = alignment.deliver(sites, f, g, half_width)
+    delivered = alignment.scale.deliver(sites, f, g, half_width)
     band: dict[str, Any] = {}
     if np.isfinite(half_width):
-        low, high = np.clip(alignment.band(sites, f, half_width), *alignment.limits).T
+        low, high = np.clip(alignment.scale.ends(sites, f, half_width), *alignment.chain.limits).T
         plain = float(half_width) if alignment.scale.is_plain else None
         band = {"low": tuple(low.tolist()), "high": tuple(high.tolist()), "half_width": plain}
     return PicturedLine(
         **_frame(table, row, law, places),
-        subject=alignment.subject or "prediction",
+        subject=alignment.tester.subject or "prediction",
         model=tuple(f.tolist()),
         projection=tuple(g.tolist()),
         delivered=tuple(delivered.tolist()),
@@ -170,7 +170,7 @@ def lines_of_alignment(
     """Return, for each feature with a line, the line of the row that the model violates most there, before and after."""
     return tuple(
         replace(of_alignment(alignment, half_widths, table, row, law), row=int(numbers[row]))
-        for row, _, law in _worst_rows(alignment.part_queries, sizes)
+        for row, _, law in _worst_rows(alignment.tester.parts, sizes)
     )
 
 

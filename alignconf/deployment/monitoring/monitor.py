@@ -191,7 +191,7 @@ class Monitor:
         else:
             if self.steered is None:
                 raise InputError("nothing was steered: give step and lambda_max to Monitor.")
-            half_width = float(self.aligned.alignment_.rounded_up(np.array([self.steered.lambda_]))[0])
+            half_width = float(self.aligned.alignment_.tester.rounded_up(np.array([self.steered.lambda_]))[0])
             words = {field.name: getattr(old, field.name) for field in fields(old)} | {"lambda_": half_width}
             realigned.calibration_ = SteeredCalibration(**words, steered=self.steered)
         refuse_wider(realigned.calibration_, realigned.alignment_)

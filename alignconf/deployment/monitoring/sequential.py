@@ -141,7 +141,7 @@ class SequentialCertificate:
             rows = tables.take(table, complete)
             widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
             draws = RowDraws.of(table, np.random.default_rng([self._entropy, self._n_batches])).rows(complete)
-            queries = alignment.draw(rows, self.n_queries, draws)
+            queries = alignment.tester.draw(rows, self.n_queries, draws)
             sizes = alignment.at_queries(rows, queries, lambda answers: answers.excess(answers.delivered(widths)))
             rejected = np.maximum.reduce(sizes) > 0
             following._sequence = self._sequence.update(rejected.mean(axis=1))
@@ -153,7 +153,7 @@ class SequentialCertificate:
 
     def __str__(self) -> str:
         """Return the claim in words."""
-        law = self.aligned.alignment_.law(range(len(self.aligned.alignment_.part_queries)))
+        law = self.aligned.alignment_.tester.law(range(len(self.aligned.alignment_.tester.parts)))
         missing = f" {self.n_missing} rows lack a constrained feature and are not covered." if self.n_missing else ""
         if not self.n_rows:
             return f"No row has been asked yet.{missing}"
@@ -161,6 +161,6 @@ class SequentialCertificate:
         return (
             f"With confidence at least {printed.level(self.confidence)}, at this and all other times together, at most "
             f"{percent(self.upper_bound, ROUND_CEILING)} of queries to the delivered model are violations of "
-            f'"{self.aligned.alignment_.words}" ({observed}; queries are {law}; rows are independent draws of one law, used for '
-            f"nothing before). With the same confidence at least {percent(self.lower_bound, ROUND_FLOOR)} are.{missing}"
+            f'"{self.aligned.alignment_.tester.words}" ({observed}; queries are {law}; rows are independent draws of one law, '
+            f"used for nothing before). With the same confidence at least {percent(self.lower_bound, ROUND_FLOOR)} are.{missing}"
         )
