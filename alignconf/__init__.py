@@ -25,8 +25,9 @@ from alignconf.errors import (
     PropertyWarning,
     RepeatedRowsWarning,
 )
-from alignconf.estimators.classifier import AlignedClassifier, ClassFunction
+from alignconf.estimators.classifier import AlignedClassifier
 from alignconf.estimators.regressor import AlignedRegressor
+from alignconf.lines.class_function import ClassFunction
 from alignconf.losses.bounded_loss import BoundedLoss
 from alignconf.losses.magnitude import Magnitude
 

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from alignconf import AlignedClassifier, InputError, NotCalibratedError, PredictionError, check
-from alignconf.estimators.classifier import ClassFunction
+from alignconf.lines.class_function import ClassFunction
 from alignconf.properties import Increasing, Invariant
 
 random = np.random.default_rng(0)

@@ -26,7 +26,7 @@ from alignconf.deployment.rare import (
 )
 from alignconf.deployment.violation_score import CountedModel
 from alignconf.errors import InputError
-from alignconf.estimators.classifier import ClassFunction
+from alignconf.lines.class_function import ClassFunction
 from alignconf.properties import Rule
 from benchmarks.risk import rare as figures
 from benchmarks.risk.boosted import boosted, law

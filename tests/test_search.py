@@ -18,7 +18,7 @@ from alignconf.deployment.plausibility import Plausibility
 from alignconf.deployment.search import Witnesses, search
 from alignconf.deployment.search.profiles import worst_on_lines
 from alignconf.errors import InputError
-from alignconf.estimators.classifier import ClassFunction
+from alignconf.lines.class_function import ClassFunction
 from alignconf.properties import (
     AllOf,
     Bounded,

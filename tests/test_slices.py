@@ -19,7 +19,7 @@ from alignconf.deployment.slices.confirm import confirmed
 from alignconf.deployment.slices.lattice import RowsOfPart, extended, literals
 from alignconf.deployment.slices.search import FoundSlice
 from alignconf.deployment.slices.significance import TILTS, Population, hypergeometric_tail, least_support
-from alignconf.estimators.classifier import ClassFunction
+from alignconf.lines.class_function import ClassFunction
 from alignconf.tables.checks import check_rows
 from benchmarks.risk.slices import best_by_brute_force, census, checks, planted, recall, wide
 

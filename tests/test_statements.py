@@ -10,8 +10,8 @@ from scipy.optimize import linprog
 from sklearn.linear_model import LogisticRegression
 
 from alignconf import AlignedClassifier, AlignedRegressor, CalibrationError, InputError, check
-from alignconf.estimators.classifier import ClassFunction
 from alignconf.lines.axis import Axis
+from alignconf.lines.class_function import ClassFunction
 from alignconf.lines.evaluation import Lines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.losses.critical_half_width import existence

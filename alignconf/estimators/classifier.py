@@ -8,13 +8,10 @@ probabilities stay probabilities. Any number of classes, any of them.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import type_of_target
 
@@ -28,64 +25,20 @@ from alignconf.estimators.aligned import AlignedEstimator
 from alignconf.estimators.conventions import ENDS
 from alignconf.estimators.training import check_classes
 from alignconf.kernels.sums import total
+from alignconf.lines.class_function import ClassFunction
 from alignconf.lines.decisions import decided, own_labels, probabilities
-from alignconf.lines.ensemble import Ensemble
-from alignconf.lines.fitted_model import FittedModel
-from alignconf.lines.trees import read_ensemble, unwrapped
 from alignconf.losses.loss import Loss
 from alignconf.projectors.margins import LogOdds, Margins, OwnRange
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_choice, check_entries, check_level
 from alignconf.tables.partitions import is_partitioned
 
-__all__ = ["AlignedClassifier", "ClassFunction", "class_function"]
+__all__ = ["AlignedClassifier", "class_function"]
 
 SCALES = ("probability", "logit")
 
-#: Probabilities are kept this far from 0 and 1 on the logit scale and in the log-loss.
+#: Probabilities are kept this far from 0 and 1 in the log-loss.
 EDGE = float(np.finfo(np.float64).eps)
-
-
-@dataclass(frozen=True)
-class ClassFunction:
-    """One class's probability or logit, as a function with one number for each row.
-
-    Parameters
-    ----------
-    estimator : object with ``predict_proba``
-    column : int
-        The class's column in ``predict_proba``.
-    scale : {"probability", "logit"}
-    """
-
-    estimator: Any
-    column: int
-    scale: str
-
-    @cached_property
-    def fitted_model(self) -> FittedModel:
-        """The door to the classifier."""
-        return FittedModel.of(self.estimator, method="predict_proba")
-
-    def predict(self, X: Table) -> NDArray[Any]:
-        """Return the values of the class, (n_samples,), on the scale."""
-        p = probabilities(self.fitted_model, X)[:, self.column]
-        if self.scale == "probability":
-            return p
-        edge = float(np.finfo(p.dtype).eps) if p.dtype.kind == "f" else EDGE
-        log_odds: FloatArray = logit(np.clip(p.astype(np.float64), edge, 1 - edge))
-        return log_odds
-
-    def trees(self) -> Ensemble | str:
-        """Return the trees behind the values of the class, or a sentence that says why there are none to read."""
-        if self.scale == "logit":
-            return "on the logit scale lines are had from predict_proba, which rounds near 0 and 1."
-        return read_ensemble(unwrapped(self.estimator), column=self.column)
-
-    def to_probability(self, values: FloatArray) -> FloatArray:
-        """Return probabilities, (n_samples,), from values on the scale."""
-        p: FloatArray = np.clip(values, 0, 1) if self.scale == "probability" else expit(values)
-        return p
 
 
 class AlignedClassifier(ClassifierMixin, AlignedEstimator):

@@ -3,11 +3,9 @@
 Everything that asks a user's model asks it here, so that what is asked is always the model as it was fitted:
 
 * **columns**: rows come in the order of the fit (:mod:`alignconf.tables.fitted_columns`); columns behind those of the fit,
-which
-  groups may be read off, are not handed over;
+  which groups may be read off, are not handed over;
 * **memory**: the model gets a copy of its own, so that one that writes to its rows changes nothing that anybody reads again,
-and
-  what it answers is copied too;
+  and what it answers is copied too;
 * **missing values**: its own codes for them are known (:mod:`alignconf.tables.missing_codes`);
 * **boosters** of XGBoost and LightGBM without scikit-learn's methods are asked in their own way;
 * **one function**: a model whose answer to a row depends on chance, or on the rows next to it, is no function of the row, and
@@ -26,6 +24,7 @@ from alignconf._typing import Feature, FloatArray, Model, Table
 from alignconf.contract.property import Property
 from alignconf.errors import PredictionError
 from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.native_leaves import with_leaves
 from alignconf.lines.trees import read_ensemble, unwrapped
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_rows
@@ -117,6 +116,14 @@ class FittedModel:
     def trees(self) -> Ensemble | str:
         """Return the model's trees, or a sentence that says why they cannot be read exactly."""
         return read_ensemble(unwrapped(self.estimator))
+
+    def ordered_trees(self) -> Ensemble | str:
+        """Return trees whose order is that of the values: the model's trees."""
+        return self.trees()
+
+    def with_leaves(self, leaf_values: FloatArray) -> FittedModel:
+        """Return the door to the model with other leaves; see :func:`~alignconf.lines.native_leaves.with_leaves`."""
+        return replace(self, estimator=with_leaves(self.estimator, leaf_values))
 
     def check_is_function(self, table: Table) -> int:
         r"""Refuse a model whose answer to a row depends on chance or on other rows; return how many rows the model was asked.

@@ -1,0 +1,73 @@
+"""One class's probability, or its log-odds, as a function with one number for each row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from alignconf._typing import FloatArray, Table
+from alignconf.lines.decisions import probabilities
+from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.fitted_model import FittedModel
+from alignconf.lines.native_leaves import with_leaves
+from alignconf.lines.trees import read_ensemble, unwrapped
+
+__all__ = ["ClassFunction"]
+
+#: Probabilities are kept this far from 0 and 1 on the logit scale.
+EDGE = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class ClassFunction:
+    """One class's probability or logit, as a function with one number for each row.
+
+    Parameters
+    ----------
+    estimator : object with ``predict_proba``
+    column : int
+        The class's column in ``predict_proba``.
+    scale : {"probability", "logit"}
+    """
+
+    estimator: Any
+    column: int
+    scale: str
+
+    @cached_property
+    def fitted_model(self) -> FittedModel:
+        """The door to the classifier."""
+        return FittedModel.of(self.estimator, method="predict_proba")
+
+    def predict(self, X: Table) -> NDArray[Any]:
+        """Return the values of the class, (n_samples,), on the scale."""
+        p = probabilities(self.fitted_model, X)[:, self.column]
+        if self.scale == "probability":
+            return p
+        edge = float(np.finfo(p.dtype).eps) if p.dtype.kind == "f" else EDGE
+        log_odds: FloatArray = logit(np.clip(p.astype(np.float64), edge, 1 - edge))
+        return log_odds
+
+    def trees(self) -> Ensemble | str:
+        """Return the trees behind the values of the class, or a sentence that says why there are none to read."""
+        if self.scale == "logit":
+            return "on the logit scale lines are had from predict_proba, which rounds near 0 and 1."
+        return read_ensemble(unwrapped(self.estimator), column=self.column)
+
+    def ordered_trees(self) -> Ensemble | str:
+        """Return trees whose order is that of the values of the class, on either scale, or why there are none to read."""
+        return read_ensemble(unwrapped(self.estimator), column=self.column)
+
+    def with_leaves(self, leaf_values: FloatArray) -> ClassFunction:
+        """Return the function of the same classifier with other leaves, (n_leaves,)."""
+        return replace(self, estimator=with_leaves(self.estimator, leaf_values, column=self.column))
+
+    def to_probability(self, values: FloatArray) -> FloatArray:
+        """Return probabilities, (n_samples,), from values on the scale."""
+        p: FloatArray = np.clip(values, 0, 1) if self.scale == "probability" else expit(values)
+        return p
