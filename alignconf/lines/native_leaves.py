@@ -28,7 +28,7 @@ from alignconf.lines.native.unscaled import as_before, unscaled
 from alignconf.lines.native.xgboost_leaves import rewritten_xgboost
 from alignconf.lines.trees import read_ensemble
 
-__all__ = ["leaf_values_of", "rewritten", "with_leaves"]
+__all__ = ["in_its_wrappers", "leaf_values_of", "predicting_model", "readable_trees", "rewritten", "with_leaves"]
 
 #: Wrappers that hand rows on unchanged, and where the model is.
 WRAPPERS = {"FrozenEstimator": "estimator", "GridSearchCV": "best_estimator_", "RandomizedSearchCV": "best_estimator_"}
@@ -68,25 +68,36 @@ def with_leaves(model: Any, leaf_values: ArrayLike, *, column: int = 1) -> Any:
         If the trees cannot be read, with the reason; if ``leaf_values`` is not one finite number for each leaf that the library
         can hold; if a forest's classifier has other than two classes.
     """
-    inner = predicting_model(model)
-    ensemble = read_ensemble(inner, column=column)
-    if isinstance(ensemble, str):
-        raise InputError(
-            f"leaves of {type(model).__name__} cannot be written: {ensemble} Give a model whose trees can be read."
-        )
+    ensemble = readable_trees(model, column)
     values = _checked(leaf_values, ensemble)
 
     def change(stored: FloatArray) -> FloatArray:
         before, scale = leaf_values_of(ensemble), ensemble.scale
         if stored.size != before.size or (scale * stored != before).any():
             raise DefectError(
-                f"the leaves of {type(inner).__name__} are not in the order in which its trees were read."
+                f"the leaves of {type(predicting_model(model)).__name__} are not in the order in which its trees were read."
             )
         numbers = as_before(values, before, stored, unscaled(np.sign(scale) * values, abs(scale)))
-        _check_range(numbers, values, ensemble, type(inner).__name__)
+        _check_range(numbers, values, ensemble, type(predicting_model(model)).__name__)
         return numbers
 
-    return _in_its_wrappers(model, lambda fitted: rewritten(fitted, change, column=column))
+    return in_its_wrappers(model, lambda fitted: rewritten(fitted, change, column=column))
+
+
+def readable_trees(model: Any, column: int = 1) -> Ensemble:
+    """Return the trees of a model, of what a Pipeline ends in and of what wrappers hold, as :func:`with_leaves` takes it.
+
+    Raises
+    ------
+    InputError
+        If they cannot be read, with the reason.
+    """
+    ensemble = read_ensemble(predicting_model(model), column=column)
+    if isinstance(ensemble, str):
+        raise InputError(
+            f"leaves of {type(model).__name__} cannot be written: {ensemble} Give a model whose trees can be read."
+        )
+    return ensemble
 
 
 def leaf_values_of(ensemble: Ensemble) -> FloatArray:
@@ -114,19 +125,19 @@ def predicting_model(model: Any) -> Any:
     return model if wrapped is None else predicting_model(wrapped)
 
 
-def _in_its_wrappers(model: Any, replace: Callable[[Any], Any]) -> Any:
-    """Return the model with the one that predicts replaced, and shallow copies of what is around it."""
+def in_its_wrappers(model: Any, replace: Callable[[Any], Any]) -> Any:
+    """Return the model with the part that predicts replaced, and shallow copies of what is around that."""
     if steps := _steps(model):
         twin = copy.copy(model)
         name, last = steps[-1]
-        twin.steps = [*steps[:-1], (name, _in_its_wrappers(last, replace))]
+        twin.steps = [*steps[:-1], (name, in_its_wrappers(last, replace))]
         return twin
     name = WRAPPERS.get(type(model).__name__, "")
     wrapped = getattr(model, name, None)
     if wrapped is None:
         return replace(model)
     twin = copy.copy(model)
-    setattr(twin, name, _in_its_wrappers(wrapped, replace))
+    setattr(twin, name, in_its_wrappers(wrapped, replace))
     return twin
 
 

@@ -16,13 +16,13 @@ import numpy as np
 from alignconf.lines.native.leaf_order import Change, StoredTree, changed_leaves
 from alignconf.tables.fitted_columns import native_booster
 
-__all__ = ["lightgbm_text", "rewritten_lightgbm", "with_text"]
+__all__ = ["joined_lightgbm", "rewritten_lightgbm"]
 
 
 def rewritten_lightgbm(model: Any, change: Change, column: int) -> Any:  # noqa: ARG001
     """Return a copy of a LightGBM model or booster with changed leaves."""
-    text = lightgbm_text(model)
-    twin = with_text(model, text)
+    text = _text(model)
+    twin = _with_text(model, text)
     booster = twin if native_booster(twin) else twin.booster_
     trees = [_stored(block) for block in text.split("\nTree=")[1:]]
     for number, (tree, value) in enumerate(zip(trees, changed_leaves(trees, change), strict=True)):
@@ -31,13 +31,29 @@ def rewritten_lightgbm(model: Any, change: Change, column: int) -> Any:  # noqa:
     return twin
 
 
-def lightgbm_text(model: Any) -> str:
+def joined_lightgbm(model: Any, other: Any) -> Any:
+    """Return a copy of a LightGBM model or booster with the trees of another behind its own."""
+    head, *blocks = _text(model).split("\nTree=")
+    last, end = blocks.pop().split("\nend of trees")
+    _, *added = _text(other).split("\nend of trees")[0].split("\nTree=")
+    bodies = [re.sub(r"^\d+", "", block) for block in (*blocks, last, *added)]
+    # Sizes of trees in bytes are read where they are there only.
+    head = re.sub(r"\ntree_sizes=.*", "", head)
+    trees = "".join(f"\nTree={number}{body}" for number, body in enumerate(bodies))
+    twin = _with_text(model, f"{head}{trees}\nend of trees{end}")
+    (twin if native_booster(twin) else twin.booster_).best_iteration = -1
+    if not native_booster(twin):
+        twin._best_iteration = -1
+    return twin
+
+
+def _text(model: Any) -> str:
     """Return what LightGBM saves of the trees that predict."""
     text: str = (model if native_booster(model) else model.booster_).model_to_string()
     return text
 
 
-def with_text(model: Any, text: str) -> Any:
+def _with_text(model: Any, text: str) -> Any:
     """Return a copy of a LightGBM model or booster that holds the trees of a text."""
     booster = model if native_booster(model) else model.booster_
     twin = type(booster)(model_str=text)

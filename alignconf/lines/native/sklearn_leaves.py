@@ -14,7 +14,13 @@ from alignconf.errors import InputError
 from alignconf.lines.native.leaf_order import Change, StoredTree, changed_leaves
 from alignconf.lines.native.unscaled import as_before
 
-__all__ = ["rewritten_boosting", "rewritten_forest", "rewritten_histogram"]
+__all__ = [
+    "histogram_without_base",
+    "joined_histogram",
+    "rewritten_boosting",
+    "rewritten_forest",
+    "rewritten_histogram",
+]
 
 
 def rewritten_forest(model: Any, change: Change, column: int) -> Any:
@@ -59,6 +65,20 @@ def rewritten_histogram(model: Any, change: Change, column: int) -> Any:  # noqa
     ]
     for nodes, value in zip(tables, changed_leaves(trees, change), strict=True):
         nodes["value"] = value
+    return twin
+
+
+def histogram_without_base(model: Any, link: str) -> Any:  # noqa: ARG001
+    """Return a copy of a HistGradientBoosting model whose sums start from zero."""
+    twin = copy.deepcopy(model)
+    twin._baseline_prediction = twin._baseline_prediction * 0
+    return twin
+
+
+def joined_histogram(model: Any, other: Any) -> Any:
+    """Return a copy of a HistGradientBoosting model with the trees of another behind its own; its base stays."""
+    twin = copy.deepcopy(model)
+    twin._predictors = [*twin._predictors, *copy.deepcopy(other._predictors)]
     return twin
 
 

@@ -18,29 +18,55 @@ from numpy.typing import NDArray
 from alignconf.lines.native.leaf_order import Change, StoredTree, changed_leaves
 from alignconf.tables.fitted_columns import native_booster
 
-__all__ = ["predicting_booster", "rewritten_xgboost", "with_document", "xgboost_document"]
+__all__ = ["joined_xgboost", "rewritten_xgboost", "xgboost_without_base"]
 
 
 def rewritten_xgboost(model: Any, change: Change, column: int) -> Any:  # noqa: ARG001
     """Return a copy of an XGBoost model or booster with changed leaves."""
-    document = xgboost_document(model)
+    document = _document(model)
     records = document["learner"]["gradient_booster"]["model"]["trees"]
     trees = [_stored(record) for record in records]
     for record, tree, value in zip(records, trees, changed_leaves(trees, change), strict=True):
         for name in ("split_conditions", "base_weights"):
             record[name] = np.where(tree.is_leaf, _printable(value), record[name]).tolist()
-    return with_document(model, document)
+    return _with_document(model, document)
 
 
-def xgboost_document(model: Any) -> dict[str, Any]:
+def xgboost_without_base(model: Any, link: str) -> Any:
+    """Return a copy of an XGBoost model or booster whose sums of leaves start from zero."""
+    document = _document(model)
+    parameters = document["learner"]["learner_model_param"]
+    # The base is written as a prediction: that of a sum of zero.
+    parameters["base_score"] = f"[{STARTS[link]}]" if parameters["base_score"].startswith("[") else STARTS[link]
+    return _with_document(model, document)
+
+
+def joined_xgboost(model: Any, other: Any) -> Any:
+    """Return a copy of an XGBoost model or booster with the trees of another behind its own; its base stays."""
+    document = _document(model)
+    first, added = (held["learner"]["gradient_booster"]["model"] for held in (document, _document(other)))
+    n_first = len(first["trees"])
+    for number, tree in enumerate(added["trees"], start=n_first):
+        tree["id"] = number
+    first["trees"] += added["trees"]
+    first["tree_info"] += added["tree_info"]
+    first["gbtree_model_param"]["num_trees"] = str(len(first["trees"]))
+    if "iteration_indptr" in first:
+        first["iteration_indptr"] += [n_first + end for end in added["iteration_indptr"][1:]]
+    for name in ("best_iteration", "best_score"):
+        document["learner"]["attributes"].pop(name, None)
+    return _with_document(model, document)
+
+
+def _document(model: Any) -> dict[str, Any]:
     """Return what XGBoost saves of the trees that predict, with the attributes of the booster."""
     booster = model if native_booster(model) else model.get_booster()
-    document: dict[str, Any] = json.loads(predicting_booster(model).save_raw("json"))
+    document: dict[str, Any] = json.loads(_predicting_booster(model).save_raw("json"))
     document["learner"]["attributes"] = booster.attributes()
     return document
 
 
-def predicting_booster(model: Any) -> Any:
+def _predicting_booster(model: Any) -> Any:
     """Return the booster of the rounds that ``predict`` uses: up to the best of early stopping; of a booster itself all."""
     if native_booster(model):
         return model
@@ -50,7 +76,7 @@ def predicting_booster(model: Any) -> Any:
     return booster
 
 
-def with_document(model: Any, document: dict[str, Any]) -> Any:
+def _with_document(model: Any, document: dict[str, Any]) -> Any:
     """Return a copy of an XGBoost model or booster that holds the trees of a document."""
     booster = model if native_booster(model) else model.get_booster()
     twin = booster.copy()
@@ -67,3 +93,7 @@ def _printable(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return numbers whose shortest decimals are those of the nearest numbers of single precision."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32).astype(str).astype(np.float64)
+
+
+#: Predictions of a sum of zero, by link.
+STARTS = {"identity": "0E0", "exp": "1E0", "expit": "5E-1"}

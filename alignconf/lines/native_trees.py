@@ -1,0 +1,119 @@
+r"""A blend of two models of a library as a model of that library: the trees of both, with weighted leaves.
+
+With margins :math:`m(x) = base + \sum_t v_t(x)` and :math:`m'(x)` of two models, the trees of both with leaves
+:math:`(1 - w) v_t` and :math:`w v'_t` add up to :math:`(1 - w) m(x) + w m'(x)`. The blend predicts at the cost of both and needs
+no second model at run time. Where both are monotone tree by tree, so is the blend: multiplying by a positive number and rounding
+keep the order of leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from alignconf.errors import InputError
+from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.exact_sums import with_base_in_leaves
+from alignconf.lines.native.lightgbm_leaves import joined_lightgbm
+from alignconf.lines.native.sklearn_leaves import joined_histogram
+from alignconf.lines.native.xgboost_leaves import joined_xgboost
+from alignconf.lines.native_leaves import in_its_wrappers, predicting_model, rewritten
+from alignconf.lines.trees import read_ensemble
+from alignconf.tables.fitted_columns import columns_of_fit
+
+__all__ = ["with_trees"]
+
+
+def with_trees(model: Any, other: Any, *, weight: float = 0.5) -> Any:
+    """Return a model that predicts a blend of two, or a sentence that says why their trees cannot be joined.
+
+    Parameters
+    ----------
+    model, other : object
+        Fitted models of one library: XGBoost, LightGBM or scikit-learn's histogram gradient boosting. ``other`` has the same
+        link, or is a regressor of margins (log-odds of the second class of a classifier, logarithms of counts). Both see the
+        same columns.
+    weight : float
+        Of ``other``'s margin, between 0 and 1; ``model``'s has the rest.
+
+    Returns
+    -------
+    object or str
+        A model of the type of ``model``, in its wrappers, with the trees of ``model`` first. Its margins are the blend up to
+        the rounding of the library. Rounds after the best of early stopping are left out, and what remembers the best round
+        forgets it.
+
+    Raises
+    ------
+    InputError
+        If ``weight`` is not between 0 and 1.
+    """
+    if not 0 < weight < 1:
+        raise InputError(f"weight is {weight!r}; expected a number between 0 and 1. Take a model as it is for 0 or 1.")
+    inner, second = predicting_model(model), predicting_model(other)
+    ensembles = []
+    for fitted in (inner, second):
+        ensemble = read_ensemble(fitted)
+        if isinstance(ensemble, str):
+            return ensemble
+        ensembles.append(ensemble)
+    if reason := _why_apart(inner, second, *ensembles):
+        return reason
+    first, added = ensembles
+    averages = first.divisor != 1
+    divisor = first.roots.size + added.roots.size if averages else 1
+    # Margins are scaled sums over the divisor; this is what a leaf counts for in the unit of the model's leaves.
+    factors = [
+        share * divisor / ensemble.divisor * ensemble.scale / first.scale
+        for share, ensemble in ((1 - weight, first), (weight, added))
+    ]
+    weighted = [_weighted(fitted, factor) for fitted, factor in zip((inner, second), factors, strict=True)]
+    joined = JOINERS[_family(inner)](*weighted)
+    return in_its_wrappers(model, lambda _: joined)
+
+
+def _weighted(model: Any, factor: float) -> Any:
+    return rewritten(with_base_in_leaves(model), lambda stored: factor * stored)
+
+
+def _family(model: Any) -> str:
+    """Return the library of a model; of scikit-learn the kind of its trees that can be joined, else nothing."""
+    kind = type(model)
+    library = kind.__module__.split(".")[0]
+    return "histogram" if kind.__name__.startswith("HistGradientBoosting") else library if library in JOINERS else ""
+
+
+def _why_apart(model: Any, other: Any, first: Ensemble, added: Ensemble) -> str:
+    """Return why trees of two models cannot be in one, or nothing."""
+    names = type(model).__name__, type(other).__name__
+    families = _family(model), _family(other)
+    if "" in families:
+        name = names[families.index("")]
+        return f"{name} takes no trees of others; those of XGBoost, LightGBM and histogram gradient boosting can be joined."
+    if families[0] != families[1]:
+        return f"{names[0]} and {names[1]} are of different libraries; trees of a single library can be joined."
+    if added.link not in (first.link, "identity"):
+        return f"{names[1]} predicts by {added.link!r} of its sum, {names[0]} by {first.link!r}; their sums differ in unit."
+    if first.n_features != added.n_features:
+        return f"{names[0]} has {first.n_features} features, {names[1]} {added.n_features}; their trees ask about different ones."
+    labels = columns_of_fit(model).labels, columns_of_fit(other).labels
+    if None not in labels and labels[0] != labels[1]:
+        return f"{names[0]} has other columns than {names[1]}; their trees ask about different ones."
+    classes = [fitted.classes_.tolist() for fitted in (model, other) if hasattr(fitted, "classes_")]
+    if classes[1:] and classes[0] != classes[1]:
+        return (
+            f"{names[0]} has the classes {classes[0]}, {names[1]} {classes[1]}; their log-odds are of different ones."
+        )
+    if first.missing_code != added.missing_code:
+        return (
+            f"{names[0]} takes {first.missing_code!r} for missing and {names[1]} {added.missing_code!r}; a model has a single "
+            "code."
+        )
+    return ""
+
+
+JOINERS: dict[str, Callable[[Any, Any], Any]] = {
+    "histogram": joined_histogram,
+    "xgboost": joined_xgboost,
+    "lightgbm": joined_lightgbm,
+}
