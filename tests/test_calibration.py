@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from alignconf import AlignedRegressor
-from alignconf.calibration.claim import Promise, calibrate
+from alignconf.calibration.claim import Promise, Rate, calibrate
 from alignconf.calibration.ranks import allowed_above, critical_half_width, rows_needed, too_few_rows
 from alignconf.errors import CalibrationError
 from alignconf.losses import critical_half_width as scores
@@ -385,14 +385,16 @@ def test_more_infinite_scores_than_alpha_allows_are_refused(confidence: float | 
 
 def test_the_figures_of_a_calibration() -> None:
     found = np.array([[0.0, 1.0], [0.0, 0.0], [3.0, 2.0], [0.0, inf], *[[0.0, 0.0]] * 6])
-    calibration = calibrate([found], Promise((0.3,), None, "delivered", ("it fails",)), n_reference=7, n_missing=1)
+    calibration = calibrate(
+        [found], Promise((0.3,), None, Rate("delivered"), ("it fails",)), n_reference=7, n_missing=1
+    )
     assert calibration.n_above == allowed_above(10, 2, 0.3, None) == 4
     assert calibration.lambda_ == 0.0
     assert (calibration.n_rows, calibration.n_queries) == (10, 2)
     assert (calibration.positive_rate, calibration.unrepaired_rate) == (4 / 20, 1 / 20)
     assert (calibration.median_score, calibration.largest_score) == (2.0, 3.0)
     assert (calibration.n_reference, calibration.n_missing) == (7, 1)
-    assert (calibration.alpha, calibration.confidence, calibration.loss) == (0.3, None, "delivered")
+    assert (calibration.alpha, calibration.confidence, calibration.loss.name) == (0.3, None, "delivered")
     assert calibration.statement == (
         "If the calibration rows and the fresh row, all with the constrained features present, are exchangeable and were "
         "used neither to fit the model nor as reference, then, averaged over calibration draws of rows and queries, the "
@@ -411,7 +413,7 @@ def test_a_calibration_without_violations() -> None:
 
 
 def test_with_confidence_the_statement_says_so() -> None:
-    statement = calibrate([np.arange(50.0)[:, None]], Promise((0.1,), 0.9, "", ("it fails",))).statement
+    statement = calibrate([np.arange(50.0)[:, None]], Promise((0.1,), 0.9, events=("it fails",))).statement
     assert "independent draws of one law" in statement
     assert "with probability at least 0.9 over the calibration draw" in statement
     assert statement.endswith("the probability that it fails is at most 0.1.")

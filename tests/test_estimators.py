@@ -852,7 +852,7 @@ def test_every_loss_with_every_projection(loss, projection, confidence):
     ).calibrate(X_CAL)
     assert 0 < aligned.lambda_ < np.inf
     calibration = aligned.calibration_
-    assert calibration.loss == loss
+    assert calibration.loss.name == loss
     assert calibration.n_queries == (10 if loss in ("delivered", "existence") and confidence is None else 1)
     assert "at most 0.1" in calibration.statement
     assert ("averaged over calibration draws" in calibration.statement) == (confidence is None)

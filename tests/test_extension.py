@@ -17,7 +17,7 @@ from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.losses.critical_half_width import delivered
 from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.band import clip_to_band
-from alignconf.projectors.extension import extend
+from alignconf.projectors.grid import extend
 from alignconf.projectors.line_projection import Projection
 from alignconf.projectors.preparation import prepare
 from alignconf.properties import AllOf, Decreasing, Increasing

@@ -23,8 +23,8 @@ from alignconf.properties import (
     Rule,
     Unimodal,
 )
-from alignconf.queries.chosen import at_places
 from alignconf.queries.queries import Queries
+from alignconf.queries.query_laws import along_line
 
 
 class Plane:
@@ -125,10 +125,10 @@ def test_a_query_is_violated_exactly_if_an_audit_says_so(declared):
 def test_given_places_are_asked_in_order():
     rows = uniform_rows(3)
     score = ViolationScore.of(Plane(-1.0, 0.0), {0: "increasing"}, rows)
-    part = at_places(score.parts[0], np.array([[[0.75, 0.25], [0.0, 1.0]]] * 3))
+    part = score.parts[0].at(np.array([[[0.75, 0.25], [0.0, 1.0]]] * 3))
     np.testing.assert_array_equal(score.margins(rows, Queries((part,), 3, 2)), [[0.5, 1.0]] * 3)
-    with pytest.raises(TypeError, match="not a property of lines"):
-        at_places(ViolationScore.of(Plane(1.0), Bounded(0), rows).parts[0], np.zeros((3, 1, 1)))
+    with pytest.raises(TypeError, match="not asked at places of one's choice"):
+        along_line(Increasing(0), part.law, "path").at(np.zeros((3, 1, 1)))
 
 
 def test_differences_of_rounding_are_no_violations():

@@ -31,7 +31,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING
 from math import inf, nan
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -44,7 +44,32 @@ from alignconf.kernels.exact import as_fraction
 from alignconf.tables import printed
 from alignconf.tables.groups import Membership
 
-__all__ = ["Calibration", "Claim", "Promise", "calibrate"]
+__all__ = ["Calibration", "Claim", "Counted", "Promise", "Rate", "calibrate"]
+
+
+class Counted(Protocol):
+    """What a promise is about: a loss, of which calibration knows how it is called and what of it is bounded."""
+
+    @property
+    def name(self) -> str:
+        """The name of the loss, as users type it."""
+
+    @property
+    def quantity(self) -> str:
+        """What of the event is bounded, e.g. ``the probability that``."""
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether that is a share of queries or rows, so that ranks tell how many rows are needed."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The rate of some event."""
+
+    name: str = ""
+    quantity: str = "the probability that"
+    is_rate: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,33 +81,29 @@ class Promise:
     alphas : tuple of float
         One level for each event; 0 alone means full strength.
     confidence : float or None
-    loss : str
+    loss : Counted
         What is counted.
     events : tuple of str
         The same in words: what each level is about.
-    quantity : str
-        What of the event is bounded.
-    is_rate : bool
-        Whether that is a share of queries or rows, so that ranks tell how many rows are needed.
     """
 
     alphas: tuple[float, ...]
     confidence: float | None = None
-    loss: str = ""
+    loss: Counted = Rate()
     events: tuple[str, ...] = ("",)
-    quantity: str = "the probability that"
-    is_rate: bool = True
 
     @property
     def n_rows(self) -> int:
         """The smallest number of rows that can support the promise; for an expected size of violations the family says."""
-        return max(rows_needed(alpha, self.confidence) for alpha in self.alphas) if self.is_rate else 1
+        return max(rows_needed(alpha, self.confidence) for alpha in self.alphas) if self.loss.is_rate else 1
 
     @property
     def bounds(self) -> str:
         """What is bounded by what, in words."""
         pairs = zip(self.events, self.alphas, strict=True)
-        return ", and ".join(f"{self.quantity} {event} is at most {printed.level(alpha)}" for event, alpha in pairs)
+        return ", and ".join(
+            f"{self.loss.quantity} {event} is at most {printed.level(alpha)}" for event, alpha in pairs
+        )
 
 
 @dataclass(frozen=True)
@@ -166,7 +187,7 @@ class Calibration:
         return self.promise.confidence
 
     @property
-    def loss(self) -> str:
+    def loss(self) -> Counted:
         """The loss that is counted."""
         return self.promise.loss
 

@@ -318,11 +318,11 @@ def certify(
         by_construction=tally.is_full and alignment.chain.is_exact,
         error=change_of(tally.measure, tally.errors, confidence) if tally.errors else None,
         alphas_in_words=" and ".join(printed.level(alpha) for alpha in calibration.promise.alphas)
-        + ("" if calibration.promise.is_rate else ", an expected loss"),
+        + ("" if calibration.promise.loss.is_rate else ", an expected loss"),
         half_width_note=_note(calibration, tally.is_same),
         separately=separately,
         promised=_promised_rate(calibration),
-        calibrated_to=calibration.alpha if calibration.promise.is_rate and calibration.alpha > 0 else None,
+        calibrated_to=calibration.alpha if calibration.promise.loss.is_rate and calibration.alpha > 0 else None,
         promised_separately=promised,
         evidence=evidence_of(alignment, calibration, tally.seen),
     )
@@ -338,7 +338,7 @@ def _promised_rate(calibration: Calibration) -> float | None:
     """Return the rate that this function keeps to with the confidence of its calibration, None where none was promised."""
     promise = calibration.promise
     is_sure = promise.confidence is not None or calibration.alpha == 0
-    return promise.alphas[0] if is_sure and promise.is_rate and len(promise.alphas) == 1 else None
+    return promise.alphas[0] if is_sure and promise.loss.is_rate and len(promise.alphas) == 1 else None
 
 
 def _note(calibration: Calibration, is_same: bool) -> str:
@@ -360,7 +360,7 @@ def _separately(
         positions = [i for i, part in enumerate(alignment.tester.parts) if level.covers(part.declared)]
         of_level: BoolArray = np.any(failed[positions], axis=0)
         rates.append((f"{level.declared} (alpha = {printed.level(level.alpha)})", rate_of(of_level, confidence)))
-        is_sure = calibration.promise.is_rate and calibration.promise.confidence is not None
+        is_sure = calibration.promise.loss.is_rate and calibration.promise.confidence is not None
         promised.append(level.alpha if is_sure else None)
     any_part: BoolArray = np.any(failed, axis=0)
     for position, name in enumerate(() if membership is None else membership.names):

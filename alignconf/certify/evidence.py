@@ -47,7 +47,7 @@ def evidence_of(alignment: Alignment, calibration: Calibration, seen: Seen | Non
     settings = (
         ("Model", model_in_words(alignment.model)),
         ("Property", repr(alignment.tester.declared)),
-        ("Loss", calibration.loss),
+        ("Loss", calibration.loss.name),
         ("Calibration rows", str(calibration.n_rows)),
         ("Reference rows", str(calibration.n_reference)),
         ("Repaired", alignment.chain.path),

@@ -38,7 +38,7 @@ from alignconf.estimators.training import (
 )
 from alignconf.lines.fitted_model import declared_features
 from alignconf.losses.loss import Loss
-from alignconf.losses.named import read_loss
+from alignconf.losses.rate import read_loss
 from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.band import scale_of
 from alignconf.projectors.margins import Margins
@@ -228,7 +228,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         """
         alignment, table = self._ready(X)
         check_random_state(random_state)
-        loss = read_loss(self.loss_)
+        loss: Loss = self.loss_
         if not loss.is_rate:
             raise InputError(
                 f"loss={loss.name!r} has no critical half-widths: sizes shrink as the band widens, and do not "
@@ -370,7 +370,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             "threshold_": threshold,
             "used_rows_": used,
             "levels_": self._request.levels,
-            "loss_": self.loss,
+            "loss_": self._request.loss,
             "calibration_scores_": scores,
             "lambda_": calibration.lambda_,
             "column_names_": names,

@@ -45,7 +45,7 @@ def refuse_wider(calibration: Calibration, alignment: Alignment) -> None:
         alphas = " and ".join(map(printed.level, calibration.promise.alphas))
         raise CalibrationError(
             f"{alignment.tester.words}: alpha={alphas} needs the half-width {printed.rounded(widest, ROUND_CEILING, 6)}, which "
-            f"is more than max_half_width={limit!r}. Raise alpha or max_half_width, or use a model that is closer to the property."
+            f"is more than max_half_width={limit!r}. Raise alpha or max_half_width, or use a model closer to the property."
         )
 
 

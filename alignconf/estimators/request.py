@@ -165,13 +165,11 @@ class Request:
         return Promise(
             alphas=tuple(level.alpha for level in self.levels),
             confidence=self.confidence,
-            loss=loss.name,
+            loss=loss,
             events=tuple(
                 loss.event.format(law=alignment.tester.law(positions), where=alignment.chain.where)
                 for positions in self._parts(alignment)
             ),
-            quantity=loss.quantity,
-            is_rate=loss.is_rate,
         )
 
     def check_rows(self, alignment: Alignment, reference: Table, n_rows: int, *, is_grouped: bool) -> None:

@@ -26,11 +26,12 @@ from alignconf.kernels.order import per_line
 from alignconf.kernels.tree_grids import walk_grids
 from alignconf.kernels.tree_leaves import find_leaves
 from alignconf.kernels.tree_walk import ALONG, ALONG_SECOND, LEAF, NODE, Forest, depth_first, project_lines, walk_lines
+from alignconf.lines.exact_lines import ProjectedAt
 from alignconf.lines.similar_rows import Landmarks, landmarks_of, similar_first
 from alignconf.lines.single_precision import as_compared, at_most_float32, largest_rounded_to
 from alignconf.tables.rounding import Rounding
 
-__all__ = ["ALMOST_ZERO", "LINKS", "Ensemble", "ProjectedAt", "Tree", "TreeGrids", "TreeLines"]
+__all__ = ["ALMOST_ZERO", "LINKS", "Ensemble", "Tree", "TreeGrids", "TreeLines"]
 
 #: LightGBM takes values as small as this for zero; some of its thresholds are exactly this.
 ALMOST_ZERO = float(np.float32(1e-35))
@@ -183,6 +184,11 @@ class Ensemble:
         n_splits = int(np.bincount(self.nodes["split"][~is_leaf] >> 1, minlength=1).max())
         return model + 2 * UNIT * (self.roots.size + n_splits) * 2 * largest
 
+    @property
+    def why_ends_only(self) -> str:
+        """Sums of single precision are told at the ends of pieces only."""
+        return "its sums are of single precision." if self.is_single else ""
+
     def rows(self, X: ArrayLike) -> FloatArray:
         """Return rows (n_samples, n_features) as the model compares them; missing values are NaN."""
         rows = as_compared(np.asarray(X, dtype=np.float64), self.is_float32)
@@ -268,27 +274,6 @@ class Ensemble:
         return nodes, self.roots, self.depth, self.base, self.divisor, link, self.is_single, tie
 
 
-@dataclass(frozen=True)
-class ProjectedAt:
-    """Lines and their projections, looked up.
-
-    Parameters
-    ----------
-    values, fitted : (n_samples, n_lookups)
-        The line and its projection; NaN where the feature is missing.
-    below, above : (n_samples, n_lookups)
-        The nearest values to which the projection moves places on either side; infinite where no place is moved.
-    largest : (n_samples,)
-        The largest distance between projection and line, wherever on the line.
-    """
-
-    values: FloatArray
-    fitted: FloatArray
-    below: FloatArray
-    above: FloatArray
-    largest: FloatArray
-
-
 @dataclass(frozen=True, eq=False)
 class TreeLines:
     """Lines of an ensemble along a feature at increasing places.
@@ -306,6 +291,11 @@ class TreeLines:
     ensemble: Ensemble
     places: FloatArray
     forest: Forest
+
+    @property
+    def model(self) -> Ensemble:
+        """The ensemble."""
+        return self.ensemble
 
     @cached_property
     def landmarks(self) -> Landmarks:
@@ -379,6 +369,11 @@ class TreeGrids:
     ensemble: Ensemble
     places: tuple[FloatArray, FloatArray]
     forest: Forest
+
+    @property
+    def model(self) -> Ensemble:
+        """The ensemble."""
+        return self.ensemble
 
     def values(self, X: ArrayLike) -> FloatArray:
         """Return the grid of each row, (n_samples, n_places_1, n_places_2)."""

@@ -19,10 +19,16 @@ from typing import Any
 import numpy as np
 
 from alignconf.lines.ensemble import ALMOST_ZERO, Ensemble, Tree
+from alignconf.lines.exact_lines import ExactLines
 from alignconf.tables.fitted_columns import native_booster
 from alignconf.tables.missing_codes import takes_zero_for_missing
 
-__all__ = ["read_ensemble", "trees_of", "unwrapped"]
+__all__ = ["exact_lines_of", "read_ensemble", "trees_of", "unwrapped"]
+
+
+def exact_lines_of(function: Any) -> ExactLines | str:
+    """Return the exact lines of a function, or a sentence that says why they are not known: trees have them so far."""
+    return trees_of(function)
 
 
 def trees_of(function: Any) -> Ensemble | str:

@@ -31,7 +31,7 @@ import numpy as np
 from alignconf._typing import FloatArray
 from alignconf.kernels.sums import inner, total
 from alignconf.projectors.answers import Answers
-from alignconf.queries.excess import negligible
+from alignconf.queries.queries import negligible
 
 __all__ = ["delivered", "existence", "last_rejection", "last_rejection_on", "pair_score"]
 

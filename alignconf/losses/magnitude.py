@@ -26,7 +26,7 @@ from alignconf.calibration.sizes import ViolationSizes, joined, largest
 from alignconf.losses.loss import Loss, _check_inequalities
 from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.answers import Answers
-from alignconf.queries.excess import negligible
+from alignconf.queries.queries import negligible
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables.checks import check_number
 

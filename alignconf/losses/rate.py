@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +25,9 @@ from alignconf.losses.critical_half_width import delivered, existence
 from alignconf.losses.loss import Loss
 from alignconf.projectors.alignment import Alignment
 from alignconf.queries.row_draws import RowDraws
+from alignconf.tables.checks import check_choice
 
-__all__ = ["RATES", "RateLoss"]
+__all__ = ["RATES", "RateLoss", "read_loss"]
 
 
 @dataclass(frozen=True)
@@ -80,42 +82,62 @@ class RateLoss(Loss):
         return Scores(measured[0] if len(measured) == 1 else np.maximum.reduce(list(measured)))
 
 
-def _delivered(alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
-    queries = alignment.tester.draw(table, n_queries, draws)
-    return [alignment.tester.rounded_up(scores) for scores in alignment.at_queries(table, queries, delivered)]
+@dataclass(frozen=True)
+class DeliveredScores:
+    """The half-widths beyond which the delivered function passes each query."""
+
+    def __call__(self, alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
+        """Return critical half-widths, (n_samples, n_queries) each."""
+        queries = alignment.tester.draw(table, n_queries, draws)
+        return [alignment.tester.rounded_up(scores) for scores in alignment.at_queries(table, queries, delivered)]
 
 
-def _existence(alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
-    if alignment.tester.is_opaque:
-        raise InputError(
-            f"loss='existence' asks which values within the band are accepted, and {alignment.tester.declared} has a rule "
-            "that only says yes or no; use the default loss, 'delivered'."
-        )
-    for part in alignment.tester.parts:
-        if part.arguments is not None:
+@dataclass(frozen=True)
+class ExistenceScores:
+    """The half-widths at which some values in the band pass each query."""
+
+    def __call__(self, alignment: Alignment, table: Table, n_queries: int, draws: RowDraws) -> list[FloatArray]:
+        """Return critical half-widths, (n_samples, n_queries) each."""
+        if alignment.tester.is_opaque:
             raise InputError(
-                f"loss='existence' is computed for each pair or triple by itself, and the demands of a query share points with "
-                f"query_law={part.tester!r}: use query_law='iid', or the default loss, 'delivered'."
+                f"loss='existence' asks which values within the band are accepted, and {alignment.tester.declared} has a rule "
+                "that only says yes or no; use the default loss, 'delivered'."
             )
-    queries = alignment.tester.draw(table, n_queries, draws)
-    return alignment.at_queries(table, queries, existence)
+        for part in alignment.tester.parts:
+            if part.arguments is not None:
+                raise InputError(
+                    f"loss='existence' is computed for each pair or triple by itself, and the demands of a query share points "
+                    f"with query_law={part.tester!r}: use query_law='iid', or the default loss, 'delivered'."
+                )
+        queries = alignment.tester.draw(table, n_queries, draws)
+        return alignment.at_queries(table, queries, existence)
 
 
-def _line(alignment: Alignment, table: Table, _: int, __: RowDraws) -> list[FloatArray]:
-    _check_together(alignment, "line")
-    if alignment.scale.difficulty is not None:
-        raise InputError(
-            "loss='line' asks for the smallest band that holds a member on the whole line, which is computed for a band of one "
-            "width; use the default loss, 'delivered', or leave difficulty out."
-        )
-    return [alignment.half_widths(table)[:, None] / min(alignment.scale.ray)]
+@dataclass(frozen=True)
+class LineScores:
+    """The half-widths at which one member exists on all that is projected together."""
+
+    def __call__(self, alignment: Alignment, table: Table, _: int, __: RowDraws) -> list[FloatArray]:
+        """Return critical half-widths, (n_samples, n_queries) each."""
+        _check_together(alignment, "line")
+        if alignment.scale.difficulty is not None:
+            raise InputError(
+                "loss='line' asks for the smallest band that holds a member on the whole line, which is computed for a band of "
+                "one width; use the default loss, 'delivered', or leave difficulty out."
+            )
+        return [alignment.half_widths(table)[:, None] / min(alignment.scale.ray)]
 
 
-def _displacement(alignment: Alignment, table: Table, _: int, __: RowDraws) -> list[FloatArray]:
-    _check_together(alignment, "displacement")
-    f, g = alignment.predict(table)
-    size = np.abs(g - f) / alignment.scale.towards(g - f, alignment.scale.sigma(table))
-    return [np.where(alignment.repaired_exactly(table), size, np.inf)[:, None]]
+@dataclass(frozen=True)
+class DisplacementScores:
+    """How far the projection moves rows, infinite where it lacks the property."""
+
+    def __call__(self, alignment: Alignment, table: Table, _: int, __: RowDraws) -> list[FloatArray]:
+        """Return critical half-widths, (n_samples, n_queries) each."""
+        _check_together(alignment, "displacement")
+        f, g = alignment.predict(table)
+        size = np.abs(g - f) / alignment.scale.towards(g - f, alignment.scale.sigma(table))
+        return [np.where(alignment.repaired_exactly(table), size, np.inf)[:, None]]
 
 
 def _check_together(alignment: Alignment, loss: str) -> None:
@@ -131,20 +153,31 @@ def _check_together(alignment: Alignment, loss: str) -> None:
 RATES = {
     loss.name: loss
     for loss in (
-        RateLoss("delivered", "the delivered function violates a fresh query ({law})", _delivered),
-        RateLoss("line", "no single function within the band has the property {where}", _line, per_query=False),
+        RateLoss("delivered", "the delivered function violates a fresh query ({law})", DeliveredScores()),
+        RateLoss("line", "no single function within the band has the property {where}", LineScores(), per_query=False),
         RateLoss(
             "displacement",
             "the delivered function differs at a fresh row from the projection, which is one function, or the projection "
             "lacks the property {where}",
-            _displacement,
+            DisplacementScores(),
             per_query=False,
         ),
         RateLoss(
             "existence",
             "a fresh query ({law}) is failed by every choice of values within the band (the choice may differ from "
             "query to query, so this does not bound the violations of the delivered function)",
-            _existence,
+            ExistenceScores(),
         ),
     )
 }
+
+
+def read_loss(loss: Any) -> Loss:
+    """Return the loss that a user named, or the loss that a user gave.
+
+    Raises
+    ------
+    InputError
+        If no loss has the name.
+    """
+    return loss if isinstance(loss, Loss) else RATES[check_choice("loss", loss, tuple(RATES))]

@@ -9,8 +9,7 @@ import numpy as np
 from alignconf._typing import FloatArray
 from alignconf.errors import DefectError
 from alignconf.projectors.band import Scale, clip_to_band
-from alignconf.queries.excess import excess
-from alignconf.queries.queries import PartQueries
+from alignconf.queries.queries import PartQueries, excess
 
 __all__ = ["Answers", "check_by_construction"]
 

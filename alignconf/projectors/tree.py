@@ -33,10 +33,10 @@ from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf.errors import PredictionError
 from alignconf.kernels.sums import total
 from alignconf.lines.axis import Axis, TradeAxis
-from alignconf.lines.ensemble import Ensemble, TreeGrids, TreeLines
 from alignconf.lines.evaluation import Lines, PlacedRows
+from alignconf.lines.exact_lines import ExactGrids, ExactLine, ExactLines
 from alignconf.lines.reference_law import ReferenceLaw
-from alignconf.lines.trees import trees_of
+from alignconf.lines.trees import exact_lines_of
 from alignconf.projectors.grid import GridProjector
 from alignconf.projectors.line_projection import LineProjection, Part
 from alignconf.projectors.projector import AtPoints
@@ -74,16 +74,16 @@ class TreeProjector(GridProjector):
         As for any model, with the law that queries are drawn from.
     steps : LineProjection
         The same parts on the pieces.
-    tree_lines : TreeLines
+    tree_lines : ExactLine
     """
 
     steps: LineProjection
-    tree_lines: TreeLines
+    tree_lines: ExactLine
 
     @property
     def rounding(self) -> Rounding:
         """The rounding of the model's sums."""
-        return self.tree_lines.ensemble.rounding
+        return self.tree_lines.model.rounding
 
     def count_sites(self, n_points: int) -> int:
         """Return the number of points plus that of pieces: blocks are then small enough to be spread over threads."""
@@ -161,7 +161,7 @@ class TreeProjector(GridProjector):
         if first.compares_pairs and not others:
             weights = self.steps.laws[0].weights_at(table) if self.steps.norm == "l2" else None
             projected = self.tree_lines.project(
-                _numbers(table, self.tree_lines.ensemble), pieces, weights, increasing=first.direction == 1
+                _numbers(table, self.tree_lines.model), pieces, weights, increasing=first.direction == 1
             )
             return projected.values, projected.fitted, projected.below, projected.above
         lines = self._walked(table, ARITHMETIC)
@@ -170,7 +170,7 @@ class TreeProjector(GridProjector):
         return values, repaired, np.full(values.shape, -np.inf), np.full(values.shape, np.inf)
 
     def _walked(self, table: Table, rounding: Rounding | None = None) -> Lines:
-        values = self.tree_lines.values(_numbers(table, self.tree_lines.ensemble))
+        values = self.tree_lines.values(_numbers(table, self.tree_lines.model))
         return Lines(values, (rounding or self.rounding).of(values))
 
 
@@ -181,11 +181,11 @@ class WalkedGridProjector(GridProjector):
     Parameters
     ----------
     projector : LineProjection
-    walked : TreeLines or TreeGrids
+    walked : ExactGrids
         At the knots.
     """
 
-    walked: TreeLines | TreeGrids
+    walked: ExactGrids
 
     @property
     def path(self) -> str:
@@ -195,8 +195,8 @@ class WalkedGridProjector(GridProjector):
 
     def lines(self, function: Model, table: Table) -> Lines:
         """Return the trees' values at the knots of each row's line, or grid."""
-        values = self.walked.values(_numbers(table, self.walked.ensemble))
-        return Lines(values, self.walked.ensemble.rounding.of(values))
+        values = self.walked.values(_numbers(table, self.walked.model))
+        return Lines(values, self.walked.model.rounding.of(values))
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,).
@@ -207,7 +207,7 @@ class WalkedGridProjector(GridProjector):
             If the model does not answer, in the first rows, what its trees said at calibration.
         """
         few = tables.take(rows.table, np.arange(min(rows.table.shape[0], N_CHECKED)))
-        ensemble = self.walked.ensemble
+        ensemble = self.walked.model
         _check_unchanged(ensemble.predict(_numbers(few, ensemble)), predicted[:N_CHECKED], ensemble.rounding)
         return super().apply(function, rows, predicted)
 
@@ -224,8 +224,8 @@ class UnreadProjector(GridProjector):
 def through_trees(repair: GridProjector, function: Model, reference: Table) -> GridProjector:
     """Return the repair by way of the model's trees where they can be read, otherwise the same with the reason why not."""
     reason = _why_unseen(repair)
-    ensemble = reason or trees_of(function)
-    if not isinstance(ensemble, Ensemble):
+    ensemble = reason or exact_lines_of(function)
+    if isinstance(ensemble, str):
         return replace(repair, reason=ensemble)
     few = tables.take(reference, np.arange(min(reference.shape[0], N_COMPARED)))
     predicted, _ = predictions(function, few)
@@ -238,21 +238,21 @@ def through_trees(repair: GridProjector, function: Model, reference: Table) -> G
     ends = _ends(repair, ensemble)
     if not reason and ends.size < MAX_PIECES:
         return _on_pieces(repair, ensemble, ends)
-    if ensemble.is_single:
-        return replace(repair, reason=reason or "its sums are of single precision.")
+    if ensemble.why_ends_only:
+        return replace(repair, reason=reason or ensemble.why_ends_only)
     if not reason:
         reason = f"the model's trees cut the feature in {ends.size + 1} pieces."
         laws = (laws[0].at_quantiles(N_QUANTILES),)
         repair = replace(repair, projector=_on(repair.projector, laws[0]))
     if len(laws) == 1:
-        walked: TreeLines | TreeGrids = ensemble.along(laws[0].axis.position, laws[0].knots)
+        walked: ExactGrids = ensemble.along(laws[0].axis.position, laws[0].knots)
     else:
         first, second = laws
         walked = ensemble.across((first.axis.position, second.axis.position), (first.knots, second.knots))
     return WalkedGridProjector(repair.projector, walked, reason=reason)
 
 
-def _ends(repair: GridProjector, ensemble: Ensemble) -> FloatArray:
+def _ends(repair: GridProjector, ensemble: ExactLines) -> FloatArray:
     """Return where the pieces of a feature end, the last one apart: at the model's thresholds, before and at other cuts."""
     cuts = np.array([cut for part in repair.projector.parts for cut in part.declared.cuts or ()])
     with np.errstate(over="ignore"):
@@ -261,7 +261,7 @@ def _ends(repair: GridProjector, ensemble: Ensemble) -> FloatArray:
     return np.unique(ends[np.isfinite(ends)])
 
 
-def _on_pieces(repair: GridProjector, ensemble: Ensemble, ends: FloatArray) -> TreeProjector:
+def _on_pieces(repair: GridProjector, ensemble: ExactLines, ends: FloatArray) -> TreeProjector:
     """Return the repair on pieces of a feature, all but the last of which end at ``ends`` (n_pieces - 1,)."""
     (law,) = repair.projector.laws
     last = float(law.places[-1])
@@ -312,10 +312,10 @@ def _agree(walked: FloatArray, predicted: FloatArray, rounding: Rounding) -> Boo
     return np.asarray(np.abs(walked - predicted) <= AGREEMENT * rounding.of(np.column_stack([walked, predicted])))
 
 
-def _numbers(table: Table, ensemble: Ensemble) -> FloatArray:
+def _numbers(table: Table, ensemble: ExactLines) -> FloatArray:
     return tables.as_numbers(_of_fit(table, ensemble))
 
 
-def _of_fit(table: Table, ensemble: Ensemble) -> Table:
+def _of_fit(table: Table, ensemble: ExactLines) -> Table:
     """Return the columns that the trees know; those behind them are not the model's."""
     return table if table.shape[1] == ensemble.n_features else tables.select(table, range(ensemble.n_features))

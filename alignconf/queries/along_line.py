@@ -118,6 +118,20 @@ class LineQueries(AlongLine):
         """Return queries with the places that uniform numbers choose."""
         return replace(self, places=self.law.different_places(uniforms, table))
 
+    def at(self, places: FloatArray) -> LineQueries:
+        """Return the queries at given places, (n_samples, n_queries, n_points)."""
+        return replace(self, places=np.sort(places, axis=-1))
+
+    @property
+    def spread(self) -> FloatArray:
+        """The distance between the outermost places."""
+        return np.asarray(np.ptp(self.places, axis=-1))
+
+    @property
+    def smallest_gap(self) -> FloatArray | None:
+        """The smallest gap between neighbouring places; None for a single place."""
+        return None if self.part.n_points == 1 else np.asarray(np.diff(self.places, axis=-1).min(axis=-1))
+
     @cached_property
     def demands(self) -> tuple[FloatArray, FloatArray]:
         """The coefficients (n_samples, n_queries, n_demands, n_alternatives, n_points) and bounds, tolerance included."""

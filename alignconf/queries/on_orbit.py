@@ -58,6 +58,10 @@ class OrbitQueries(PartQueries):
         """Return the same orbits, asked another number of times."""
         return replace(self, n_queries=uniforms.shape[1])
 
+    def at(self, places: FloatArray) -> OrbitQueries:
+        """Return the same orbits, asked another number of times: there are no places."""
+        return replace(self, n_queries=places.shape[1])
+
     def rows(self, block: slice | IntArray) -> OrbitQueries:
         """Return the queries of a block of rows: they are the same for all rows."""
         return self

@@ -77,6 +77,15 @@ class PlaneQueries(PartQueries):
         sides = [law.different_places(of_side, table) for law, of_side in zip(self.laws, of_sides, strict=True)]
         return replace(self, places=np.stack(sides, axis=2))
 
+    def at(self, places: FloatArray) -> PlaneQueries:
+        """Return the queries with sides between given places, (n_samples, n_queries, 4)."""
+        return replace(self, places=np.sort(places.reshape(*places.shape[:2], 2, 2), axis=-1))
+
+    @property
+    def spread(self) -> FloatArray:
+        """The area of the rectangles."""
+        return np.asarray(np.diff(self.places, axis=-1)[..., 0].prod(axis=-1))
+
     def rows(self, block: slice | IntArray) -> PlaneQueries:
         """Return the queries of a block of rows."""
         return replace(self, places=self.places[block])

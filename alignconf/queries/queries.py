@@ -6,6 +6,8 @@ A **query** of a line property is a few places along the feature's axis, the oth
 (:mod:`alignconf.queries.on_orbit`). A query compares different places: they are drawn given that they differ. Every row has its
 own private draw (:mod:`alignconf.queries.row_draws`). A query of a conjunction is one query of each part, and is rejected if
 any of them is. Queries are the only place where a tester meets randomness.
+
+The answers to a query are some **excess** away from being accepted, where differences of rounding size count as none.
 """
 
 from __future__ import annotations
@@ -19,11 +21,14 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Table
 from alignconf.contract.property import Property
-from alignconf.kernels.sums import inner
+from alignconf.kernels.sums import inner, total
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.queries.row_draws import RowDraws
 
-__all__ = ["PartQueries", "Queries", "draw_queries", "place_queries_at"]
+__all__ = ["PartQueries", "Queries", "draw_queries", "excess", "negligible", "place_queries_at"]
+
+#: Relative rounding of sums in double precision, as for the model's own sums.
+DOUBLE = 2.0**-44
 
 
 class PartQueries(ABC):
@@ -86,6 +91,26 @@ class PartQueries(ABC):
     def coordinates(self) -> FloatArray:
         """The places along each of these axes, (n_samples, n_queries, n_points, n_axes)."""
         raise TypeError(f"{self.declared} draws no places")
+
+    @property
+    def spread(self) -> FloatArray | None:
+        """How far apart the places of each query are, (n_samples, n_queries), an area for rectangles; None without places."""
+        return None
+
+    @property
+    def smallest_gap(self) -> FloatArray | None:
+        """The smallest gap between the places of each query, (n_samples, n_queries); None where there is none."""
+        return self.spread
+
+    def at(self, places: FloatArray) -> PartQueries:
+        """Return the queries at given places, (n_samples, n_queries, n_uniforms), law by law; sorted along each.
+
+        Raises
+        ------
+        TypeError
+            If the places of the queries are not free.
+        """
+        raise TypeError(f"{self.declared} is not asked at places of one's choice")
 
     @property
     def n_uniforms(self) -> int:
@@ -210,3 +235,36 @@ def place_queries_at(parts: Sequence[PartQueries], table: Table, uniforms: Float
     of_parts = np.split(uniforms, ends[:-1], axis=-1)
     placed = tuple(part.placed(table, of_part) for part, of_part in zip(parts, of_parts, strict=True))
     return Queries(placed, table.shape[0], uniforms.shape[1])
+
+
+def excess(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> FloatArray:
+    """Return how far each query is from being accepted, 0 for an accepted query: (n_samples, n_queries).
+
+    An opaque property only says yes or no: 1 for a query that it does not accept.
+
+    Parameters
+    ----------
+    queries : PartQueries
+    values : (n_samples, n_queries, n_points)
+        A function at the query points.
+    rounding : (n_samples,)
+        Excesses up to this are rounding.
+    """
+    if queries.is_opaque:
+        return np.where(queries.accepted(values), 0.0, 1.0)
+    v = queries.excess(values)
+    largest: FloatArray = np.where(v > negligible(queries, rounding, values), v, 0.0).min(axis=-1).max(axis=-1)
+    return largest
+
+
+def negligible(queries: PartQueries, rounding: FloatArray, *functions: FloatArray) -> FloatArray:
+    """Return which excesses count as rounding, broadcastable to (n_samples, n_queries, n_demands, n_alternatives).
+
+    The model's rounding, or that of the values compared, for a difference of two values; in proportion to its coefficients
+    for any other inequality.
+    """
+    largest: FloatArray = np.max([np.abs(values).max(axis=-1) for values in functions], axis=0)
+    size = np.maximum(rounding[:, None], DOUBLE * largest)
+    coefficients, _ = queries.demands
+    of_pairs: FloatArray = 0.5 * total(np.abs(coefficients)) * size[:, :, None, None]
+    return of_pairs

@@ -289,9 +289,9 @@ def _calibration_of(aligned: AlignedEstimator) -> Calibration:
             "aligned is at full strength, alpha=0: nothing was calibrated, so there is no promise to watch. Ask certify on "
             "fresh rows instead."
         )
-    if not calibration.promise.is_rate:
+    if not calibration.promise.loss.is_rate:
         raise InputError(
-            f"aligned is calibrated with loss={calibration.loss!r}, an expected size, and a monitor watches a rate of "
+            f"aligned is calibrated with loss={calibration.loss.name!r}, an expected size, and a monitor watches a rate of "
             "violations: "
             "calibrate a rate, such as the default loss, 'delivered'."
         )

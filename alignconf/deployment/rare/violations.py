@@ -21,9 +21,7 @@ from alignconf.deployment.input_law import InputLaw
 from alignconf.deployment.rare.event import SIMULATE, RareEvent, estimate, particles_paid
 from alignconf.deployment.violation_score import ViolationScore
 from alignconf.errors import InputError
-from alignconf.queries.along_line import LineQueries
-from alignconf.queries.on_plane import PlaneQueries
-from alignconf.queries.queries import PartQueries, Queries
+from alignconf.queries.queries import Queries
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_number, check_rows
 from alignconf.tables.fitted_columns import FittedColumns
@@ -98,7 +96,8 @@ class LatentMargin:
             complete_rows = tables.take(table, complete)
             for part in self.score.placed(uniforms[complete], complete_rows).parts:
                 margin = self.score.margins(complete_rows, Queries((part,), complete.size, 1))[:, 0]
-                margins[complete] = np.maximum(margins[complete], _graded(margin, _gaps(part)))
+                gaps = None if part.smallest_gap is None else part.smallest_gap[:, 0]
+                margins[complete] = np.maximum(margins[complete], _graded(margin, gaps))
         return margins
 
 
@@ -180,16 +179,6 @@ def _graded(margins: FloatArray, gaps: FloatArray | None) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         slopes = (margins / gaps).astype(np.float32)
         return np.where(margins > 0, margins, np.where(gaps > 0, slopes, -np.inf))
-
-
-def _gaps(part: PartQueries) -> FloatArray | None:
-    """Return the smallest gap between the places of each query, the product of both axes on planes; None on orbits."""
-    if isinstance(part, LineQueries):
-        gaps = np.diff(part.places[:, 0], axis=-1)
-        return np.asarray(gaps.min(axis=-1)) if gaps.shape[-1] else None
-    if isinstance(part, PlaneQueries):
-        return np.asarray(np.diff(part.places[:, 0], axis=-1)[..., 0].prod(axis=-1))
-    return None
 
 
 def event_in_words(margin: LatentMargin, size: float) -> str:

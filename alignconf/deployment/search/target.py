@@ -13,7 +13,7 @@ which is largest where the model is nearest to a violation.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,9 +23,6 @@ from alignconf.deployment.search.box import Box, Candidates, places_along
 from alignconf.deployment.search.profiles import ranked, worst_on_lines
 from alignconf.deployment.violation_score import CountedModel, part_margins
 from alignconf.lines.axis import TradeAxis
-from alignconf.queries.along_line import LineQueries
-from alignconf.queries.chosen import at_places
-from alignconf.queries.on_plane import PlaneQueries
 from alignconf.queries.queries import PartQueries
 
 __all__ = ["QueriesWithMargins", "Target"]
@@ -77,7 +74,7 @@ class Target:
     @property
     def is_line(self) -> bool:
         """Whether the part is about lines."""
-        return isinstance(self.part, LineQueries)
+        return len(self.part.drawn_from) == 1
 
     @property
     def free(self) -> tuple[int, ...]:
@@ -88,11 +85,9 @@ class Target:
     @property
     def places(self) -> tuple[Candidates, ...]:
         """The candidates of each place of a query."""
-        if isinstance(self.part, LineQueries):
-            return (places_along(self.part.law.axis, self.box),) * self.part.part.n_points
-        if isinstance(self.part, PlaneQueries):
-            return tuple(places_along(law.axis, self.box) for law in self.part.laws for _ in range(2))
-        return ()
+        laws = self.part.drawn_from
+        along = [places_along(law.axis, self.box) for law in laws]
+        return tuple(candidates for candidates in along for _ in range(self.part.n_uniforms // len(laws)))
 
     @property
     def n_dims(self) -> int:
@@ -102,7 +97,7 @@ class Target:
     @property
     def n_sites(self) -> int:
         """Model rows that one query costs."""
-        return len(self.places) if self.is_line else self.part.n_sites if not self.places else 4
+        return len(self.places) or self.part.n_sites
 
     def rows(self, points: FloatArray) -> Table:
         """Return the rows of queries, without their places."""
@@ -112,16 +107,10 @@ class Target:
     def queries(self, points: FloatArray) -> tuple[Table, PartQueries]:
         """Return the rows of queries, and one query at each."""
         table, first = self.rows(points), len(self.free)
-        places = [
-            np.asarray(candidates.values_at(points[:, first + k]), dtype=np.float64)
-            for k, candidates in enumerate(self.places)
-        ]
-        if isinstance(self.part, LineQueries):
-            return table, at_places(self.part, np.stack(places, axis=-1)[:, None])
-        if isinstance(self.part, PlaneQueries):
-            sides = np.sort(np.stack(places, axis=-1).reshape(-1, 1, 2, 2), axis=-1)
-            return table, replace(self.part, places=sides)
-        return table, self.part.placed(table, np.zeros((len(points), 1, 0)))
+        places = np.empty((len(points), 1, len(self.places)))
+        for k, candidates in enumerate(self.places):
+            places[:, 0, k] = candidates.values_at(points[:, first + k])
+        return table, self.part.at(places)
 
     def ask(self, points: FloatArray) -> QueriesWithMargins:
         """Ask the model one query at each point of the unit cube."""
@@ -130,33 +119,31 @@ class Target:
         values, size = self._answers(queries, sites)
         margins = part_margins(queries, values, size)[:, 0]
         margins = np.where(self._can_be_asked(table), margins, -np.inf)
-        return QueriesWithMargins(
-            points, margins, ranked(margins, _spread(queries, len(points))), self._beyond(sites, len(points))
-        )
+        return QueriesWithMargins(points, margins, ranked(margins, _spread(queries)), self._beyond(sites, len(points)))
 
     def ask_lines(self, points: FloatArray, coordinates: FloatArray) -> QueriesWithMargins:
         """Ask whole lines: return at each point's row the worst query with places at coordinates, (n_queries, n_places).
 
         Costs ``n_places`` model rows for each line; the points returned have the places of the worst query.
         """
-        if not isinstance(self.part, LineQueries):
+        if not self.is_line:
             raise TypeError(f"{self.part.declared} is not a property of lines")
         table, coordinates = self.rows(points), np.sort(coordinates, axis=-1)
         places = np.asarray(self.places[0].values_at(coordinates), dtype=np.float64)
-        line = at_places(self.part, places[:, None])
+        line = self.part.at(places[:, None])
         sites = line.sites(table)
         answered, rounding = self.model.with_rounding(sites[0])
         values = line.arrange([answered])
-        _, positions = worst_on_lines(self.part.part, places, values[:, 0])
+        _, positions = worst_on_lines(self.part.declared.lines[0], places, values[:, 0])
         worst_values = np.take_along_axis(values[:, 0], positions, axis=1)[:, None]
-        queries = at_places(self.part, np.take_along_axis(places, positions, axis=1)[:, None])
+        queries = self.part.at(np.take_along_axis(places, positions, axis=1)[:, None])
         margins = part_margins(queries, worst_values, rounding.of(worst_values))[:, 0]
         margins = np.where(self._can_be_asked(table), margins, -np.inf)
         worst = np.concatenate(
             [points[:, : len(self.free)], np.take_along_axis(coordinates, positions, axis=1)], axis=1
         )
         beyond = self._beyond(queries.sites(table) if self.plausibility is not None else [], len(points))
-        return QueriesWithMargins(worst, margins, ranked(margins, _spread(queries, len(points))), beyond)
+        return QueriesWithMargins(worst, margins, ranked(margins, _spread(queries)), beyond)
 
     def _answers(self, queries: PartQueries, sites: list[Table]) -> tuple[FloatArray, FloatArray]:
         """Return the model's values at the points of queries, (n_queries, 1, n_points), and what of them is rounding."""
@@ -180,10 +167,6 @@ class Target:
         return np.asarray(np.concatenate(distances, axis=1).max(axis=1) / self.farthest)
 
 
-def _spread(queries: PartQueries, n_queries: int) -> FloatArray:
-    """Return how far apart the places of queries are, (n_queries,), an area for rectangles; 1 where there are none."""
-    if isinstance(queries, LineQueries):
-        return np.asarray(np.ptp(queries.places[:, 0], axis=-1))
-    if isinstance(queries, PlaneQueries):
-        return np.asarray(np.diff(queries.places[:, 0], axis=-1)[..., 0].prod(axis=-1))
-    return np.ones(n_queries)
+def _spread(queries: PartQueries) -> FloatArray:
+    """Return how far apart the places of queries are, (n_queries,); 1 for all where there are none."""
+    return np.ones(1) if queries.spread is None else queries.spread[:, 0]
