@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from alignconf import AlignedRegressor
-from alignconf.projectors.answers import Answers
+from alignconf.projectors.alignment import Answers
 from alignconf.queries.along_line import LineQueries
 from alignconf.queries.queries import Queries
 

@@ -13,7 +13,7 @@ from alignconf.lines.axis import Axis
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.losses import critical_half_width
 from alignconf.plotting import line
-from alignconf.projectors.answers import Answers
+from alignconf.projectors.alignment import Answers
 from alignconf.projectors.band import Scale, clip_to_band
 from alignconf.properties import AllOf, Bounded, Concave, Increasing, LinearProperty, Rule
 from alignconf.queries.along_line import LineQueries

@@ -25,7 +25,7 @@ from alignconf.calibration.claim import Promise, Rate, calibrate
 from alignconf.calibration.ranks import allowed_above, critical_half_width, rows_needed, too_few_rows
 from alignconf.errors import CalibrationError
 from alignconf.losses import critical_half_width as scores
-from alignconf.projectors.answers import Answers
+from alignconf.projectors.alignment import Answers
 from alignconf.projectors.band import Scale
 from alignconf.properties import AllOf, Increasing
 from alignconf.queries.along_line import LineQueries

@@ -22,7 +22,7 @@ from alignconf.kernels.sums import inner, products, total
 from alignconf.losses.bounded_loss import BoundedLoss
 from alignconf.losses.magnitude import Magnitude
 from alignconf.properties import Concave, DiminishingReturns, Increasing, Invariant, LinearProperty
-from alignconf.queries.query_laws import QUERY_LAWS, check_query_law
+from alignconf.queries.placement import QUERY_LAWS, check_query_law
 from tests.catalogue import CASES, ORBIT_CASES, PLANE_CASES, swap
 
 pytestmark = pytest.mark.filterwarnings("ignore::alignconf.errors.PropertyWarning")

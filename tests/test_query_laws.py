@@ -41,11 +41,10 @@ from alignconf.properties import (
     SlopeAtMost,
     Unimodal,
 )
-from alignconf.queries.along_line import LineQueries
+from alignconf.queries.along_line import LineQueries, WholeLineQueries
 from alignconf.queries.along_path import PathQueries, search_paths
-from alignconf.queries.query_laws import QUERY_LAWS, along_line, check_query_law
+from alignconf.queries.placement import QUERY_LAWS, along_line, check_query_law
 from alignconf.queries.row_draws import RowDraws
-from alignconf.queries.whole_line import WholeLineQueries
 from alignconf.tables.random_streams import CERTIFY, generator
 from tests.catalogue import CASES
 from tests.chance import check_rate

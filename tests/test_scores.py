@@ -10,7 +10,7 @@ from alignconf.contract.property import LineProperty
 from alignconf.lines.axis import Axis
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.losses import critical_half_width
-from alignconf.projectors.answers import Answers
+from alignconf.projectors.alignment import Answers
 from alignconf.projectors.band import Scale, clip_to_band
 from alignconf.properties import Decreasing, Increasing, Invariant, LinearProperty, Lipschitz
 from alignconf.queries.along_line import LineQueries

@@ -15,7 +15,7 @@ from alignconf.lines.class_function import ClassFunction
 from alignconf.lines.evaluation import Lines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.losses.critical_half_width import existence
-from alignconf.projectors.answers import Answers
+from alignconf.projectors.alignment import Answers
 from alignconf.projectors.band import Scale
 from alignconf.projectors.line_projection import LineProjection, Part
 from alignconf.properties import (

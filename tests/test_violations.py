@@ -23,8 +23,8 @@ from alignconf.properties import (
     Rule,
     Unimodal,
 )
+from alignconf.queries.placement import along_line
 from alignconf.queries.queries import Queries
-from alignconf.queries.query_laws import along_line
 
 
 class Plane:

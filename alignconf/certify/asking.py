@@ -16,10 +16,9 @@ from alignconf.contract.property import Declaration, Property
 from alignconf.errors import InputError
 from alignconf.lines.fitted_model import FittedModel, function_of
 from alignconf.properties import declare
-from alignconf.queries.placement import REFERENCES, place_queries
+from alignconf.queries.placement import REFERENCES, check_query_law, place_queries
 from alignconf.queries.queries import PartQueries, Queries, draw_queries
 from alignconf.queries.queries import excess as excess_of
-from alignconf.queries.query_laws import check_query_law
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks

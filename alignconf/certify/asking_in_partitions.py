@@ -20,9 +20,8 @@ from alignconf.certify.witness import N_WITNESSES, Witness, found_at
 from alignconf.contract.property import Declaration, Property
 from alignconf.lines.fitted_model import FittedModel, declared_features, function_of
 from alignconf.properties import declare
-from alignconf.queries.placement import REFERENCES, place_queries
+from alignconf.queries.placement import REFERENCES, check_query_law, place_queries
 from alignconf.queries.queries import PartQueries, Queries, draw_queries
-from alignconf.queries.query_laws import check_query_law
 from alignconf.queries.row_draws import RowDraws, RowMarks, row_marks
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_choice, check_model

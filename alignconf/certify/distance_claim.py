@@ -33,9 +33,8 @@ from alignconf.calibration.betting import upper_bound
 from alignconf.certify.distance import absolute_distances, as_shares_of_range, hamming_distances, without_rounding
 from alignconf.certify.report.wording import _at_most
 from alignconf.contract.property import LineProperty, Property
-from alignconf.queries.along_line import LineQueries
+from alignconf.queries.along_line import LineQueries, WholeLineQueries
 from alignconf.queries.queries import PartQueries, Queries
-from alignconf.queries.whole_line import WholeLineQueries
 
 __all__ = [
     "DistanceBounds",

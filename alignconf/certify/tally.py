@@ -19,8 +19,7 @@ import numpy as np
 from alignconf._typing import BoolArray, FloatArray, IntArray, Table
 from alignconf.certify.distance_claim import line_figures, line_losses, with_lines
 from alignconf.certify.error_change import Mean, RowErrors
-from alignconf.projectors.alignment import Alignment
-from alignconf.projectors.answers import Answers
+from alignconf.projectors.alignment import Alignment, Answers
 from alignconf.queries.queries import Queries
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import table as tables

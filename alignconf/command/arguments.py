@@ -9,8 +9,7 @@ from alignconf.command.align import run as run_align
 from alignconf.command.check import run as run_check
 from alignconf.command.demo import run as run_demo
 from alignconf.properties.declare import spelled
-from alignconf.queries.placement import REFERENCES
-from alignconf.queries.query_laws import QUERY_LAWS
+from alignconf.queries.placement import QUERY_LAWS, REFERENCES
 
 __all__ = ["parser"]
 

@@ -25,9 +25,8 @@ from alignconf.contract.property import Declaration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.estimators.conventions import ConventionalEstimator
 from alignconf.estimators.delivery import DeliveringEstimator
-from alignconf.estimators.parameters import check_parameters
 from alignconf.estimators.reference_checks import refuse_wider, with_reference_ray
-from alignconf.estimators.request import Request
+from alignconf.estimators.request import Request, check_parameters
 from alignconf.estimators.training import (
     check_labels,
     check_weights,

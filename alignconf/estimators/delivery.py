@@ -17,8 +17,8 @@ from alignconf.certify.certificate import Certificate, certify, check_asked
 from alignconf.certify.error_change import RowErrors
 from alignconf.certify.tally import Tally, tallied
 from alignconf.errors import NotCalibratedError
-from alignconf.estimators.parameters import MOST
 from alignconf.estimators.partitioned import PartitionedEstimator
+from alignconf.estimators.request import MOST
 from alignconf.lines.fitted_model import function_of
 from alignconf.projectors.alignment import Alignment
 from alignconf.queries.row_draws import RowDraws

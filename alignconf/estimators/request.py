@@ -1,7 +1,8 @@
 """What is asked of calibration, and the answer: a calibration in words and figures, and the threshold that it gives.
 
 A :class:`Request` is everything a user says about the promise: levels, confidence, what counts as a violation, groups, a shift
-of the law. It is checked before any work, and answered from an alignment, which is fixed, and rows that nothing was fixed from.
+of the law. It is checked before any work, as are all parameters together (:func:`check_parameters`), and answered from an
+alignment, which is fixed, and rows that nothing was fixed from.
 """
 
 from __future__ import annotations
@@ -26,15 +27,23 @@ from alignconf.estimators.reference_checks import check_groups, fitted_ratio
 from alignconf.losses.loss import Loss
 from alignconf.losses.magnitude import Magnitude
 from alignconf.projectors.alignment import Alignment
+from alignconf.projectors.band import check_max_half_width, scale_of
+from alignconf.properties import declare
+from alignconf.queries.placement import REFERENCES, check_query_law
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import table as tables
-from alignconf.tables.checks import check_choice, check_count, check_level
+from alignconf.tables.checks import check_choice, check_count, check_jobs, check_level, check_surrogate, check_switch
 from alignconf.tables.groups import Membership
+from alignconf.tables.random_streams import check_random_state
 
-__all__ = ["Request", "Sampling"]
+__all__ = ["MOST", "PROJECTIONS", "Request", "Sampling", "check_parameters"]
 
+PROJECTIONS = ("l2", "sup")
 UNSEEN = ("refuse", "largest")
 
+
+#: Knots and queries are no more than this.
+MOST = 1_000_000
 
 #: The design effect is read off so many reference rows at most.
 EFFECT_ROWS = 300
@@ -299,3 +308,30 @@ class Request:
         if ratio.largest is not None:
             return calibration, Fixed(calibration.lambda_)
         return calibration, ByWeight(ratio, tuple(weighted), heaviest)
+
+
+def check_parameters(aligned: Any, *, is_full: bool) -> None:
+    """Refuse parameters that are not what they should be, by name.
+
+    Parameters
+    ----------
+    aligned : AlignedRegressor or AlignedClassifier
+    is_full : bool
+        Whether it is at full strength, ``alpha=0``.
+
+    Raises
+    ------
+    InputError
+    """
+    check_choice("projection", aligned.projection, PROJECTIONS)
+    check_choice("reference_law", aligned.reference_law, REFERENCES)
+    check_count("n_knots", aligned.n_knots, at_least=2, at_most=MOST)
+    check_count("n_queries", aligned.n_queries, at_least=1, at_most=MOST)
+    check_surrogate(aligned.surrogate)
+    scale_of(aligned.difficulty, aligned.ray)
+    check_max_half_width(aligned.max_half_width, aligned.difficulty, aligned.shift, is_full=is_full)
+    check_random_state(aligned.random_state)
+    if aligned.n_jobs is not None:
+        check_jobs(aligned.n_jobs)
+    check_switch("verbose", aligned.verbose)
+    check_query_law(declare(aligned.properties), aligned.query_law)

@@ -13,8 +13,7 @@ from alignconf.calibration.loss_family import LossTable
 from alignconf.errors import InputError
 from alignconf.kernels.sums import total
 from alignconf.losses.loss import Loss, _check_inequalities
-from alignconf.projectors.alignment import Alignment
-from alignconf.projectors.answers import Answers
+from alignconf.projectors.alignment import Alignment, Answers
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_choice, check_count, check_number

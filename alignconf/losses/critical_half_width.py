@@ -30,7 +30,7 @@ import numpy as np
 
 from alignconf._typing import FloatArray
 from alignconf.kernels.sums import inner, total
-from alignconf.projectors.answers import Answers
+from alignconf.projectors.alignment import Answers
 from alignconf.queries.queries import negligible
 
 __all__ = ["delivered", "existence", "last_rejection", "last_rejection_on", "pair_score"]

@@ -24,8 +24,7 @@ from alignconf.calibration.loss_family import Sizes
 from alignconf.calibration.size_bound import SizeBound
 from alignconf.calibration.sizes import ViolationSizes, joined, largest
 from alignconf.losses.loss import Loss, _check_inequalities
-from alignconf.projectors.alignment import Alignment
-from alignconf.projectors.answers import Answers
+from alignconf.projectors.alignment import Alignment, Answers
 from alignconf.queries.queries import negligible
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables.checks import check_number

@@ -16,14 +16,14 @@ from typing import TypeVar
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, Model, Table
+from alignconf.errors import DefectError
 from alignconf.lines.evaluation import PlacedRows
 from alignconf.lines.fitted_model import function_of
 from alignconf.lines.unchanged import Watch
-from alignconf.projectors.answers import Answers, check_by_construction
-from alignconf.projectors.band import Scale
+from alignconf.projectors.band import Scale, clip_to_band
 from alignconf.projectors.margins import Margins
 from alignconf.projectors.projector import Chain, WithRounding
-from alignconf.queries.queries import PartQueries, Queries
+from alignconf.queries.queries import PartQueries, Queries, excess
 from alignconf.queries.tester import Tester
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks
@@ -31,7 +31,7 @@ from alignconf.tables.missing_codes import without_codes
 from alignconf.tables.predictions import predictions
 from alignconf.tables.rounding import Rounding
 
-__all__ = ["Alignment"]
+__all__ = ["Alignment", "Answers"]
 
 Result = TypeVar("Result")
 Reduced = TypeVar("Reduced", FloatArray, BoolArray)
@@ -40,6 +40,61 @@ Reduced = TypeVar("Reduced", FloatArray, BoolArray)
 #: this many reference rows.
 OPAQUE_LEVELS = 64
 OPAQUE_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of the model and of its repair at the points of the queries of a block of rows.
+
+    Parameters
+    ----------
+    queries : PartQueries
+    f, g : (n_samples, n_queries, n_points)
+    rounding : (n_samples,)
+        Excesses up to this are rounding.
+    block : slice
+        The rows of the table that the block holds.
+    scale : Scale
+    sigma : (n_samples, n_queries, n_points), optional
+        Difficulty at the points, where the scale has one.
+    """
+
+    queries: PartQueries
+    f: FloatArray
+    g: FloatArray
+    rounding: FloatArray
+    block: slice
+    scale: Scale
+    sigma: FloatArray | None = None
+
+    def delivered(self, half_widths: float | FloatArray) -> FloatArray:
+        """Return the delivered function at the points, for one ``lambda_`` or one for each row of the whole table."""
+        if np.ndim(half_widths):
+            half_widths = np.asarray(half_widths)[self.block, None, None]
+        if self.scale.is_plain or np.all(np.isinf(half_widths)):
+            return clip_to_band(self.f, self.g, half_widths)
+        return clip_to_band(self.f, self.g, half_widths * self.scale.towards(self.g - self.f, self.sigma))
+
+    def excess(self, values: FloatArray) -> FloatArray:
+        """Return how far each query is from being accepted by a function with these values; see :func:`excess`."""
+        return excess(self.queries, values, self.rounding)
+
+
+def _check_by_construction(answers: Answers) -> None:
+    """Refuse to go on where a query fails at full strength although by construction no query can.
+
+    Raises
+    ------
+    DefectError
+    """
+    excesses = answers.excess(answers.g)
+    if excesses.any():
+        raise DefectError(
+            f"{np.count_nonzero(excesses)} of {excesses.size} queries of {answers.queries.declared!r} fail at full strength, by "
+            f"up to {excesses.max():.3g}, where by construction none can. If the property is your own, it declares what it is "
+            "not: alignconf.testing.check_property tells. If not, this is a defect of alignconf: please report the property, the "
+            "type and version of the model, and a row that fails."
+        )
 
 
 @dataclass(frozen=True)
@@ -196,7 +251,7 @@ class Alignment:
             for part, at_points in zip(parts, self.chain.at_queries(self.function, rows, parts), strict=True):
                 answers = Answers(part, *at_points, block, self.scale, self._difficulty(part, rows.table))
                 if self.chain.is_exact:
-                    check_by_construction(answers)
+                    _check_by_construction(answers)
                 reduced.append(reduce(answers))
             return reduced
 

@@ -35,9 +35,16 @@ from alignconf.projectors.projector import Chain, Projector
 from alignconf.projectors.surrogate import SurrogateProjector
 from alignconf.projectors.tree import UnreadProjector
 from alignconf.queries.on_plane import PlaneQueries
-from alignconf.queries.placement import ORBIT_ROWS, _given_the_others, place_axes, place_orbits, place_planes
+from alignconf.queries.placement import (
+    ORBIT_ROWS,
+    _given_the_others,
+    along_line,
+    check_query_law,
+    place_axes,
+    place_orbits,
+    place_planes,
+)
 from alignconf.queries.queries import PartQueries
-from alignconf.queries.query_laws import along_line, check_query_law
 from alignconf.queries.tester import Tester
 from alignconf.tables import table as tables
 from alignconf.tables.missing_codes import missing_codes

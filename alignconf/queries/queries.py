@@ -1,7 +1,7 @@
 """What a tester asks at each row: a few points, and what is demanded of the values there.
 
 A **query** of a line property is a few places along the feature's axis, the other features being the row's own
-(:mod:`alignconf.queries.query_laws` tells which places); one of a plane property is a rectangle
+(:mod:`alignconf.queries.placement` tells which places); one of a plane property is a rectangle
 (:mod:`alignconf.queries.on_plane`); one of an orbit property is the row's orbit, which leaves nothing to draw
 (:mod:`alignconf.queries.on_orbit`). A query compares different places: they are drawn given that they differ. Every row has its
 own private draw (:mod:`alignconf.queries.row_draws`). A query of a conjunction is one query of each part, and is rejected if

@@ -20,7 +20,7 @@ from alignconf.calibration.loss_table import critical_of_table
 from alignconf.calibration.size_bound import SizeBound
 from alignconf.calibration.sizes import ViolationSizes, critical_size
 from alignconf.certify.violation_rate import ViolationRate
-from alignconf.projectors.answers import Answers
+from alignconf.projectors.alignment import Answers
 from alignconf.properties import Increasing
 from alignconf.queries.row_draws import RowDraws
 from benchmarks.simulations.delivered import FIT, alignment_of

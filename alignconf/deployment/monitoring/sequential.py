@@ -26,7 +26,7 @@ from alignconf._typing import RandomState, Table
 from alignconf.calibration.betting import BettingSequence
 from alignconf.errors import InputError
 from alignconf.estimators.aligned import AlignedEstimator, check_calibrated
-from alignconf.estimators.parameters import MOST
+from alignconf.estimators.request import MOST
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import printed
 from alignconf.tables import table as tables
