@@ -19,6 +19,7 @@ import numpy as np
 from alignconf._typing import FloatArray, IntArray, Model, Table
 from alignconf.contract.property import Declaration, Property
 from alignconf.errors import InputError
+from alignconf.lines.evaluation import PlacedRows
 from alignconf.lines.fitted_model import FittedModel, function_of
 from alignconf.properties import declare
 from alignconf.queries.placement import place_queries
@@ -134,10 +135,8 @@ class ViolationScore:
 
     def complete(self, table: Table) -> IntArray:
         """Return the positions of the rows that lack no constrained feature: only these can be asked."""
-        complete = np.ones(table.shape[0], dtype=bool)
-        for law in (law for part in self.parts for law in part.drawn_from):
-            complete &= ~np.isnan(law.axis.places(table))
-        return np.flatnonzero(complete)
+        axes = [law.axis for part in self.parts for law in part.drawn_from]
+        return np.flatnonzero(PlacedRows.of(table, axes).present)
 
     def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> Queries:
         """Return ``n_queries`` queries at each row of a table, with places from the reference laws."""

@@ -32,7 +32,7 @@ import numpy as np
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf.errors import PredictionError
 from alignconf.kernels.sums import total
-from alignconf.lines.axis import Axis, TradeAxis
+from alignconf.lines.axis import Axis
 from alignconf.lines.evaluation import Lines, PlacedRows
 from alignconf.lines.exact_lines import ExactGrids, ExactLine, ExactLines
 from alignconf.lines.reference_law import ReferenceLaw
@@ -277,7 +277,7 @@ def _why_unseen(repair: GridProjector) -> str:
     axes: list[Axis] = [law.axis for law in repair.projector.laws]
     if len(axes) > 2:
         return f"{len(axes)} features share a grid."
-    if any(axis.order is not None or isinstance(axis, TradeAxis) for axis in axes):
+    if any(axis.order is not None or len(axis.columns) > 1 for axis in axes):
         return "the line is not along one numeric feature."
     return ""
 

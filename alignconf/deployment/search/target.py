@@ -23,6 +23,7 @@ from alignconf.deployment.search.box import Box, Candidates, places_along
 from alignconf.deployment.search.profiles import ranked, worst_on_lines
 from alignconf.deployment.violation_score import CountedModel, part_margins
 from alignconf.lines.axis import TradeAxis
+from alignconf.lines.evaluation import PlacedRows
 from alignconf.queries.queries import PartQueries
 
 __all__ = ["QueriesWithMargins", "Target"]
@@ -154,10 +155,7 @@ class Target:
     def _can_be_asked(self, table: Table) -> BoolArray:
         """Return which rows have a place on the part's lines."""
         axes = [law.axis for law in self.part.drawn_from if isinstance(law.axis, TradeAxis)]
-        possible = np.ones(table.shape[0], dtype=bool)
-        for axis in axes:
-            possible &= ~np.isnan(axis.places(table))
-        return possible
+        return PlacedRows.of(table, axes).present
 
     def _beyond(self, sites: list[Table], n_queries: int) -> FloatArray:
         """Return how far the farthest end of each query is from the data, as a multiple of what counts as natural."""
