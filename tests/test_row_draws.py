@@ -135,6 +135,13 @@ def test_containers_and_types_do_not_matter_and_everything_else_does() -> None:
     assert not set(second) & set(first), "a generator goes on"
 
 
+def test_the_numbers_of_a_row_are_outputs_of_splitmix64_started_at_its_key() -> None:
+    """From the second on, 53 bits of each, against the outputs for seed 1234567 that implementations are checked with."""
+    outputs = (6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821)
+    numbers = RowDraws(np.array([1234567], dtype=np.uint64)).uniforms(2, 2)
+    np.testing.assert_array_equal(numbers.ravel(), [(output >> 11) / 2**53 for output in outputs[1:]])
+
+
 def test_numbers_are_uniform_and_independent() -> None:
     """Marginally, between the numbers of a row, between neighbouring rows, and between equal ones."""
     table = np.vstack([np.arange(15_000.0)[:, None], np.full((15_000, 1), 0.5)])

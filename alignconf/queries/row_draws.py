@@ -11,7 +11,7 @@ computed from the rows themselves, by a counter-based generator [1]_:
   depend on their order;
 * the **key of a row** mixes the key of the batch with the row's own fingerprint, and with how many equal rows came before it,
   so that equal rows are asked different queries;
-* the ``c``-th **number** of a row is the ``c``-th output of SplitMix64 [2]_ started at its key, its first 53 bits as a
+* the ``c``-th **number** of a row is output ``c + 1`` of SplitMix64 [2]_ started at its key, its first 53 bits as a
   fraction.
 
 Nothing depends on the order of the rows, on what lies next to them, on the machine that holds them or on the container they
