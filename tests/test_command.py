@@ -148,6 +148,9 @@ def test_the_page_is_written_next_to_any_verdict(at: Path) -> None:
         assert main(["check", f"{name}.joblib", "rows.csv", "--decreasing", "v", "--html", str(target)]) == expected
         assert target.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert "Violated" in (at / "wave.html").read_text(encoding="utf-8")
+    tolerant = ["--max-rate", "0.99", "--html", str(at / "tolerant.html")]
+    assert main(["check", *WAVE, "--decreasing", "v", *tolerant]) == 0
+    assert "Holds" in (at / "tolerant.html").read_text(encoding="utf-8")
 
 
 def test_classes_are_named(capsys: Any) -> None:
@@ -400,7 +403,8 @@ def test_what_is_not_installed_is_named_with_its_extra(at: Path, capsys: Any, mo
 # Properties as they are typed
 # ---------------------------------------------------------------------------------------------------------------------
 TABLE = pd.DataFrame({
-    "v": [1.0, 2.0], "a:b": [1.0, 2.0], "c,d": [1.0, 2.0], "cut": ["Fair", "Good"], "year": [2020, 2021], "on": [True, False],
+    "v": [1.0, 2.0], "a": [1.0, 2.0], "a:b": [1.0, 2.0], "c,d": [1.0, 2.0],
+    "cut": ["Fair", "Good"], "year": [2020, 2021], "on": [True, False],
 })  # fmt: skip
 COLUMNS = Columns(TABLE, tuple(TABLE.columns))
 TYPED = [

@@ -900,6 +900,16 @@ def test_the_smallest_band_has_the_smallest_half_width():
     assert np.isclose(falls, calibrated("line", "sup").lambda_, rtol=1e-12).any()
 
 
+def test_a_tolerance_makes_the_smallest_band_narrower():
+    """By half of the tolerance: a member that falls by no more than ``tol`` lies within what is left."""
+    declared = Increasing(0, tol=0.3)
+    aligned = AlignedRegressor(Swing(), declared, loss="line", random_state=0, confidence=None).calibrate(X_CAL)
+    falls = worst_fall(along(Swing(), X_NEW, 0, aligned.alignment_.laws[0].knots))
+    assert falls.max() > 0.6
+    found = aligned.critical_half_widths(X_NEW).ravel()
+    np.testing.assert_allclose(found, np.maximum(falls - 0.3, 0) / 2, rtol=0, atol=1e-12)
+
+
 def test_the_smallest_band_for_two_features():
     """Each row is moved by half the largest fall between two points of its grid that are ordered in both features."""
     aligned = AlignedRegressor(Swing(), {0: 1, 2: -1}, alpha=0, projection="sup", n_knots=9).calibrate(X_CAL)

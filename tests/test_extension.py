@@ -20,7 +20,7 @@ from alignconf.projectors.band import clip_to_band
 from alignconf.projectors.grid import extend
 from alignconf.projectors.line_projection import Projection
 from alignconf.projectors.preparation import prepare
-from alignconf.properties import AllOf, Decreasing, Increasing
+from alignconf.properties import AllOf, Bounded, Concave, Decreasing, Increasing
 from alignconf.queries.row_draws import RowDraws
 
 # Random functions of the first ``n_axes`` columns and of one more, which no property constrains. --------------------
@@ -325,6 +325,31 @@ def test_the_delivered_value_stays_in_the_band_in_floats(f: np.ndarray, g: np.nd
     size = 2e-16 * (np.abs(f) + half_width) + 1e-322
     assert (np.abs(h - f)[~near] >= half_width - 2 * size[~near]).all()
     assert (f.tobytes(), g.tobytes()) == before
+
+
+@both_norms
+def test_limits_hold_between_knots_and_beyond_the_last(norm: str) -> None:
+    """Beyond the last knot only one neighbour bounds a value from one side; limits bound it from both."""
+    alignment, row = aligned(Smooth(1, 6), AllOf(UP(0), Bounded(-0.2, 0.2)), 1, norm)
+    f, g, _ = at(alignment, row, random_places(alignment, 2000, 14))
+    assert f.min() < -0.4
+    assert f.max() > 0.4
+    assert g.min() >= -0.2
+    assert g.max() <= 0.2
+
+
+class Hill:
+    """``x_1 + 1 - (4 x_0 - 2)^2``, between ``x_1 - 3`` and ``x_1 + 1``."""
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return X[:, 1] + 1 - (4 * X[:, 0] - 2) ** 2
+
+
+def test_no_half_width_is_claimed_where_limits_break_a_curve() -> None:
+    """A hill cut off at 0 is not concave at its foot; the hill that stays above 0 needs no repair."""
+    reference = np.column_stack([np.linspace(0, 1, 41), np.zeros(41)])
+    alignment = prepare(Hill(), AllOf(Concave(0), Bounded(0, 9)), reference, reference, norm="sup", n_knots=41)
+    np.testing.assert_array_equal(alignment.half_widths(np.array([[0.5, 0.0], [0.5, 3.5]])), [np.inf, 0.0])
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e300])

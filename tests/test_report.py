@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from alignconf import AlignedClassifier, AlignedRegressor, InputError, check
+from alignconf.certify.report.page import FigureTable, Page, Picture, Section
 from alignconf.certify.verdict import Verdict
 from alignconf.losses.magnitude import Magnitude
 from alignconf.properties import Bounded, DiminishingReturns, Increasing, Invariant, Ordered
@@ -248,6 +249,25 @@ def test_names_stay_text(pages: list[str]) -> None:
         assert not [name for name, _ in read.attributes if name.startswith("on")]
         assert HOSTILE in re.sub(r"\s+", " ", read.words)
         assert "<i>kg</i>" in read.words
+
+
+def test_every_text_of_a_page_is_said_as_text() -> None:
+    """Each field has a text of its own, which would be markup if it were not escaped."""
+    texts = (f"<script>{number}</script> & <b>'{number}'</b>" for number in range(20))
+    facts = [next(texts), next(texts)]
+    row = (next(texts), (next(texts), next(texts)))
+    table = FigureTable(next(texts), next(texts), (next(texts), next(texts)), (row,))
+    section = Section(next(texts), next(texts), next(texts), [next(texts)])
+    title, word, sentence, caption, name, value = (next(texts) for _ in range(6))
+    html = Page(
+        title, word, sentence, facts, [Picture("<svg></svg>", caption)], [table], [(name, value)], [section]
+    ).html()
+    reader = Reader(html)
+    assert not {"script", "b"} & set(reader.tags)
+    fields = [*facts, *table.header, row[0], *row[1], table.title, table.caption, section.title, section.kind, section.meaning,
+              *section.facts, title, word, sentence, caption, name, value]  # fmt: skip
+    assert [text for text in fields if text not in reader.words] == []
+    assert ("data-label", table.header[0]) in reader.attributes
 
 
 def test_nothing_is_loaded_from_anywhere(pages: list[str]) -> None:
