@@ -8,9 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import isotonic_regression as scipy_isotonic
+from scipy.optimize import lsq_linear
 from sklearn.isotonic import isotonic_regression as sklearn_isotonic
 
-from alignconf.kernels.order import isotonic_least_squares, isotonic_midpoint
+from alignconf.kernels.order import (
+    best_peaks,
+    increments_least_squares,
+    increments_upper,
+    isotonic_least_squares,
+    isotonic_midpoint,
+)
 
 N_LINES = 34  # times 6 kinds and 5 lengths: 1,020 lines
 LENGTHS = (1, 2, 5, 33, 64)
@@ -116,6 +123,44 @@ def test_least_squares_of_any_line_is_monotone_within_its_range_and_idempotent(
     assert (projected <= lines.max(axis=1, keepdims=True) + slack).all()
     assert isotonic_least_squares(projected, weights).tobytes() == projected.tobytes()
     assert (lines.tobytes(), weights.tobytes()) == before
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_least_squares_of_increments_agrees_with_a_solver(seed: int) -> None:
+    """Increments within bounds are variables within bounds: a line is its first value and the sums of its increments."""
+    random = np.random.default_rng(seed)
+    lines, weights = random.normal(size=(15, 9)).cumsum(axis=1), random.dirichlet(np.ones(9))
+    lowest, highest = -random.exponential(size=8), random.exponential(size=8)
+    sums, root = np.tri(9), np.sqrt(weights)
+    bounds = np.append(-np.inf, lowest), np.append(np.inf, highest)
+    for line, projected in zip(lines, increments_least_squares(lines, lowest, highest, weights), strict=True):
+        solved = lsq_linear(root[:, None] * sums, root * line, bounds, tol=1e-14)
+        np.testing.assert_allclose(projected, sums @ solved.x, rtol=0, atol=1e-6)
+
+
+def isotonic_error(line: np.ndarray, weights: np.ndarray) -> float:
+    """The least squared error of a fit that does not fall; 0 for no values."""
+    return float(weights @ (line - scipy_isotonic(line, weights=weights).x) ** 2) if line.size else 0.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_peak_is_the_best_of_all(seed: int) -> None:
+    """Each number of knots on the rising side, both sides fitted by scipy."""
+    random = np.random.default_rng(seed)
+    lines, weights = random.normal(size=(10, 12)), random.dirichlet(np.ones(12))
+    for line, n_rising in zip(lines, best_peaks(lines, weights), strict=True):
+        errors = [isotonic_error(line[:k], weights[:k]) + isotonic_error(-line[k:], weights[k:]) for k in range(13)]
+        assert errors[n_rising] == pytest.approx(min(errors), rel=1e-9, abs=1e-12)
+
+
+def test_the_smallest_line_above_with_bounded_increments_is_the_largest_of_all_that_each_knot_demands() -> None:
+    random = np.random.default_rng(5)
+    lines, lowest, highest = random.normal(size=(20, 9)), -random.exponential(size=8), random.exponential(size=8)
+    least, most = np.append(0, lowest.cumsum()), np.append(0, highest.cumsum())
+    for line, upper in zip(lines, increments_upper(lines, lowest, highest), strict=True):
+        demands = [np.where(np.arange(9) >= j, value + least - least[j], value + most - most[j])
+                   for j, value in enumerate(line)]  # fmt: skip
+        np.testing.assert_allclose(upper, np.max(demands, axis=0), rtol=0, atol=1e-12)
 
 
 # Midpoint -----------------------------------------------------------------------------------------------------------
