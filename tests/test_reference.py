@@ -19,6 +19,7 @@ from alignconf.properties import Decreasing, Increasing
 from alignconf.queries.along_line import LineQueries
 from alignconf.queries.queries import draw_queries
 from alignconf.queries.row_draws import RowDraws
+from alignconf.tables.set_aside import set_aside
 
 #: A statistic above this quantile of its law fails a test: false alarm probability 1e-6 for each chi-square test below.
 FALSE_ALARM = 1e-6
@@ -179,6 +180,27 @@ def test_many_values_give_quantiles_and_split_the_mass_between() -> None:
     np.testing.assert_array_equal(law.knots, [0, 25, 50, 75, 100])
     # Strictly between two knots lie 24 values of 101, half of them counted for each.
     np.testing.assert_allclose(law.weights * 101, [13, 25, 25, 25, 13])
+
+
+def test_pieces_have_the_shares_of_the_places_in_them() -> None:
+    law = law_of([1.0, 1.0, 1.0, 2.0, 5.0]).on_pieces(np.array([1.5, 3.0, 4.0, 9.0]), np.array([0, 1, 3]))
+    np.testing.assert_array_equal(law.knots, [1.5, 3, 4, 9])
+    np.testing.assert_allclose(law.weights, [0.6, 0.2, 1e-6 / 4, 0.2], rtol=1e-12)
+
+
+def test_rows_set_aside_leave_as_many_as_are_to_be_kept() -> None:
+    """A fifth, two at least, 2,000 at most, and fewer where too few would be left."""
+    for n_samples, keep, n_reference in (
+        (100, 10, 20),
+        (5, 1, 2),
+        (20_000, 1, 2000),
+        (10, 9, 1),
+        (10, 10, 0),
+        (10, 99, 0),
+    ):
+        rows, reference = set_aside(n_samples, np.random.default_rng(0), keep=keep)
+        assert reference.size == n_reference
+        np.testing.assert_array_equal(np.sort(np.append(rows, reference)), np.arange(n_samples))
 
 
 def test_a_law_is_read_off_its_own_column() -> None:

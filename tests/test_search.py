@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,9 @@ from alignconf.contract.property import Property
 from alignconf.deployment.input_law import InputLaw
 from alignconf.deployment.plausibility import Plausibility
 from alignconf.deployment.search import Witnesses, search
+from alignconf.deployment.search.archive import Archive
 from alignconf.deployment.search.profiles import worst_on_lines
+from alignconf.deployment.search.target import QueriesWithMargins
 from alignconf.errors import InputError
 from alignconf.lines.class_function import ClassFunction
 from alignconf.properties import (
@@ -441,6 +444,32 @@ def test_aligned_models_and_classes_are_searched():
     forest = HistGradientBoostingRegressor(max_iter=5).fit(rows, labels)
     assert search(forest, rows, {0: "increasing"}, random_state=0, naturalness=0).maximum > 0
     assert callable(ClassFunction)
+
+
+def test_no_more_rows_are_asked_than_allowed_however_many_witnesses():
+    """Witnesses are evaluated with rows that were kept back, so that a search to the end of its budget can afford them."""
+    model = Counting(Of(lambda x: np.sin(40 * x * (1 + x[:, [1]])).sum(axis=1)))
+    declared = dict.fromkeys(range(4), "increasing")
+    settings = {"max_rows": 600, "n_witnesses": 40, "naturalness": 0, "random_state": 0}
+    found = search(model, uniform_rows(300, 4), declared, **settings)
+    assert len(found.witnesses) > 10
+    assert model.n_rows == found.n_rows <= 600
+
+
+def test_the_worst_violation_anywhere_is_kept():
+    """Margins of 1, 3 and 2, all of them farther from the data than counts as natural."""
+    margins = iter([1.0, 3.0, 2.0])
+
+    def ask(points):
+        margin = np.array([next(margins)])
+        return QueriesWithMargins(points, margin, margin, beyond=np.array([2.0]))
+
+    archive = Archive(SimpleNamespace(n_dims=1, n_sites=2, model=SimpleNamespace(n_rows=0), ask=ask), limit=100)
+    for place in (0.2, 0.4, 0.6):
+        archive.ask(np.array([[place]]))
+    assert archive.finds == {}
+    assert archive.anywhere.margin == 3.0
+    assert archive.anywhere.point == 0.4
 
 
 def test_the_same_seed_finds_the_same_and_leaves_the_rows_alone():
