@@ -163,7 +163,7 @@ def test_rows_alone_and_in_batches_on_threads_are_equal_to_the_bit() -> None:
 @pytest.mark.parametrize(
     "objective",
     [
-        "reg:absoluteerror",
+        "reg:pseudohubererror",
         "reg:gamma",
         "reg:tweedie",
         "count:poisson",
