@@ -25,7 +25,6 @@ from alignconf.calibration.weighted import WeightedScores
 from alignconf.errors import CalibrationError, InputError
 from alignconf.estimators.reference_checks import check_groups, fitted_ratio
 from alignconf.losses.loss import Loss
-from alignconf.losses.magnitude import Magnitude
 from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.band import check_max_half_width, scale_of
 from alignconf.properties import declare
@@ -88,11 +87,10 @@ class Request:
                 "number, or use "
                 "the default loss, 'delivered'."
             )
-        if self.confidence is not None and isinstance(self.loss, Magnitude):
+        if self.confidence is not None and not self.loss.has_confidence:
             raise InputError(
                 "confidence is for rates of violations, and loss=Magnitude(...) controls their expected size, on average "
-                "over calibration "
-                "draws; pass confidence=None."
+                "over calibration draws; pass confidence=None."
             )
         if self.shift is None:
             return

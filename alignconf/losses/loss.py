@@ -37,6 +37,8 @@ class Loss(ABC):
     quantity: str = "the expected"
     #: Whether ``alpha`` is a probability.
     is_rate: bool = False
+    #: Whether ``alpha`` can be kept with confidence over the calibration draw, not on average only.
+    has_confidence: bool = True
     #: Whether parts of a property are measured one by one; otherwise all together.
     per_query: bool = True
 

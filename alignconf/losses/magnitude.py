@@ -62,6 +62,8 @@ class Magnitude(Loss):
     reach: float | None = None
     remaining: float | None = None
 
+    has_confidence = False
+
     def __post_init__(self) -> None:
         """Refuse arguments that are no bounds."""
         check_number("largest", self.largest, above=0)

@@ -1,7 +1,7 @@
 """What is fixed before any row calibrates: the model ``f``, its projection ``g``, the band between them, and who tests it.
 
 An :class:`Alignment` holds what calibration must not touch, each in a value of its own: the **tester**
-(:class:`~alignconf.queries.tester.Tester`), which says what is asked; the **chain** of projectors
+(:class:`~alignconf.queries.queries.Tester`), which says what is asked; the **chain** of projectors
 (:class:`~alignconf.projectors.projector.Chain`), which makes ``g`` from ``f``; and the **scale** of the band
 (:class:`~alignconf.projectors.band.Scale`). Calibration chooses one number on top, the half-width ``lambda_``; then the
 **delivered** function is ``g_lambda = f + clip(g - f, -lambda_, lambda_)``.
@@ -23,8 +23,7 @@ from alignconf.lines.unchanged import Watch
 from alignconf.projectors.band import Scale, clip_to_band
 from alignconf.projectors.margins import Margins
 from alignconf.projectors.projector import Chain, WithRounding
-from alignconf.queries.queries import PartQueries, Queries, excess
-from alignconf.queries.tester import Tester
+from alignconf.queries.queries import PartQueries, Queries, Tester, excess
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks
 from alignconf.tables.missing_codes import without_codes

@@ -37,15 +37,14 @@ from alignconf.projectors.tree import UnreadProjector
 from alignconf.queries.on_plane import PlaneQueries
 from alignconf.queries.placement import (
     ORBIT_ROWS,
-    _given_the_others,
     along_line,
     check_query_law,
+    given_the_others,
     place_axes,
     place_orbits,
     place_planes,
 )
-from alignconf.queries.queries import PartQueries
-from alignconf.queries.tester import Tester
+from alignconf.queries.queries import PartQueries, Tester
 from alignconf.tables import table as tables
 from alignconf.tables.missing_codes import missing_codes
 
@@ -147,7 +146,7 @@ def prepare(
     if conditional is not None:
         on_grids = [law for repair in repairs for law in repair.laws]
         marginal = on_grids + [law for part in part_queries for law in part.drawn_from]
-        laws = _given_the_others(marginal, declared, axes, reference, conditional, sample_weight)
+        laws = given_the_others(marginal, declared, axes, reference, conditional, sample_weight)
         part_queries = [part.drawn_along(laws) for part in part_queries]
         repairs = [repair.along_laws(laws) for repair in repairs]
     tester, chain = Tester(declared, tuple(part_queries)), Chain(tuple(repairs), limits)

@@ -132,11 +132,11 @@ def place_queries(
     part_queries = (*lines, *planes, *place_orbits(declared, table))
     if conditional is None:
         return part_queries
-    laws = _given_the_others([line.law for line in lines], declared, axes, reference, conditional)
+    laws = given_the_others([line.law for line in lines], declared, axes, reference, conditional)
     return tuple(queries.drawn_along(laws) for queries in part_queries)
 
 
-def _given_the_others(
+def given_the_others(
     laws: Sequence[ReferenceLaw],
     declared: Property,
     axes: Sequence[Axis],

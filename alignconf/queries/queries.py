@@ -7,14 +7,16 @@ A **query** of a line property is a few places along the feature's axis, the oth
 own private draw (:mod:`alignconf.queries.row_draws`). A query of a conjunction is one query of each part, and is rejected if
 any of them is. Queries are the only place where a tester meets randomness.
 
-The answers to a query are some **excess** away from being accepted, where differences of rounding size count as none.
+A :class:`Tester` holds the declared property and the queries of each part; it knows neither the model nor its projection, and
+neither needs it to answer at a row. The answers to a query are some **excess** away from being accepted, where differences of
+rounding size count as none.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,7 +27,7 @@ from alignconf.kernels.sums import inner, total
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.queries.row_draws import RowDraws
 
-__all__ = ["PartQueries", "Queries", "draw_queries", "excess", "negligible", "place_queries_at"]
+__all__ = ["PartQueries", "Queries", "Tester", "draw_queries", "excess", "negligible", "place_queries_at"]
 
 #: Relative rounding of sums in double precision, as for the model's own sums.
 DOUBLE = 2.0**-44
@@ -205,6 +207,64 @@ class Queries:
         along = ", along the line of a fresh row" if len(lines) == 1 else ", each along its line of a fresh row"
         phrases = [" and ".join(lines) + along] * bool(lines) + planes + orbits
         return " and ".join(phrases) + (", failed if any of them is" if len(self.parts) > 1 else "")
+
+
+@dataclass(frozen=True)
+class Tester:
+    """What is asked of a function.
+
+    Parameters
+    ----------
+    declared : Property
+    parts : tuple of PartQueries
+        The queries of each part; their places are drawn afresh each time.
+    subject : str
+        The quantity of the model that is asked about, where this is not the prediction, e.g. ``the probability of class 'yes'``.
+    """
+
+    declared: Property
+    parts: tuple[PartQueries, ...]
+    subject: str = ""
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether some part only says yes or no."""
+        return any(part.is_opaque for part in self.parts)
+
+    @property
+    def laws(self) -> tuple[ReferenceLaw, ...]:
+        """The reference laws that queries are drawn from, part by part."""
+        return tuple(law for part in self.parts for law in part.drawn_from)
+
+    @property
+    def words(self) -> str:
+        """The property in words, with the subject that it is about."""
+        return f"{self.declared}, for {self.subject}" if self.subject else str(self.declared)
+
+    def law(self, positions: Sequence[int]) -> str:
+        """Return the law of the queries of some parts, with the subject that they are about, in words."""
+        queries = Queries(tuple(self.parts[i] for i in positions), 1, 1)
+        return f"{queries}, about {self.subject}" if self.subject else str(queries)
+
+    def draw(self, table: Table, n_queries: int, draws: RowDraws) -> Queries:
+        """Draw queries at rows; see :func:`alignconf.queries.queries.draw_queries`."""
+        return draw_queries(self.parts, table, n_queries, draws)
+
+    def drawn_along(self, laws: Sequence[ReferenceLaw]) -> Tester:
+        """Return the tester whose queries are drawn from the laws among ``laws`` that have their axes."""
+        return replace(self, parts=tuple(part.drawn_along(laws) for part in self.parts))
+
+    def with_levels(self, levels: tuple[float, ...]) -> Tester:
+        """Return the tester with the half-widths at which opaque parts are calibrated."""
+        return replace(self, parts=tuple(part.with_levels(levels) for part in self.parts))
+
+    def rounded_up(self, scores: FloatArray) -> FloatArray:
+        """Return scores rounded up to the half-widths at which opaque parts are calibrated, if a part is opaque."""
+        for part in self.parts:
+            if part.is_opaque:
+                levels = np.array([0.0, *part.levels, np.inf])
+                return levels[np.searchsorted(levels, scores)]
+        return scores
 
 
 def draw_queries(parts: Sequence[PartQueries], table: Table, n_queries: int, draws: RowDraws) -> Queries:

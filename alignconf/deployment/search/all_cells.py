@@ -17,12 +17,9 @@ from math import comb, prod
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray
-from alignconf.contract.orbit import OrbitProperty
 from alignconf.deployment.search.box import Box, Finite, places_along
 from alignconf.deployment.search.profiles import worst_on_lines
-from alignconf.lines.axis import TradeAxis
 from alignconf.lines.ensemble import Ensemble
-from alignconf.queries.along_line import LineQueries
 from alignconf.queries.queries import PartQueries
 
 __all__ = ["MOST_CELLS", "WorstOfAllCells", "enumerate_cells"]
@@ -79,8 +76,9 @@ def enumerate_cells(part: PartQueries, box: Box, ensemble: Ensemble) -> WorstOfA
     sizes = [column.size or 0 for column in box.columns]
     sizes[along] = line.size
     n_cells, n_tuples = prod(sizes), 1
-    if isinstance(part, LineQueries) and not part.part.compares_pairs:
-        n_tuples = comb(line.size + part.part.n_points - 1, part.part.n_points)
+    for of_line in part.declared.lines:
+        if not of_line.compares_pairs:
+            n_tuples = comb(line.size + of_line.n_points - 1, of_line.n_points)
     if n_cells > MOST_CELLS or n_cells // line.size * n_tuples > MOST_TUPLES:
         return f"there are {n_cells:,} cells, {n_cells // line.size * n_tuples:,} comparisons for {part.declared}"
     return _worst_cells(part, box, ensemble, along, line)
@@ -91,11 +89,11 @@ def _line_of(part: PartQueries, box: Box) -> tuple[int | None, FloatArray]:
 
     None if the cells do not tell the worst query.
     """
-    if isinstance(part, LineQueries) and not isinstance(part.law.axis, TradeAxis) and part.part.cuts == ():
-        axis = part.law.axis
+    if any(of_line.cuts == () and of_line.trade is None for of_line in part.declared.lines):
+        (axis,) = (law.axis for law in part.drawn_from)
         places = places_along(axis, box)
         return axis.position, axis.values(places.values).astype(np.float64) if isinstance(places, Finite) else EMPTY
-    if isinstance(part.declared, OrbitProperty) and part.declared.limits is not None:
+    if any(orbit.limits is not None for orbit in part.declared.orbits):
         present = [
             (column.size or 0, i) for i, column in enumerate(box.columns) if column.size == column.present().size
         ]
@@ -135,8 +133,10 @@ def _worst_cells(part: PartQueries, box: Box, ensemble: Ensemble, along: int, li
 
 def _worst(part: PartQueries, values: FloatArray) -> tuple[FloatArray, IntArray]:
     """Return the largest margin on each line, and the numbers of its places."""
-    if isinstance(part, LineQueries):
-        return worst_on_lines(part.part, np.broadcast_to(np.arange(values.shape[1]) * 1.0, values.shape), values)
+    if part.declared.lines:
+        return worst_on_lines(
+            part.declared.lines[0], np.broadcast_to(np.arange(values.shape[1]) * 1.0, values.shape), values
+        )
     coefficients, bounds = part.demands
     demanded = np.max([a * values - b for a, b in zip(coefficients.ravel(), bounds.ravel(), strict=True)], axis=0)
     worst = demanded.argmax(axis=1)
