@@ -904,7 +904,7 @@ def test_a_tolerance_makes_the_smallest_band_narrower():
     """By half of the tolerance: a member that falls by no more than ``tol`` lies within what is left."""
     declared = Increasing(0, tol=0.3)
     aligned = AlignedRegressor(Swing(), declared, loss="line", random_state=0, confidence=None).calibrate(X_CAL)
-    falls = worst_fall(along(Swing(), X_NEW, 0, aligned.alignment_.laws[0].knots))
+    falls = worst_fall(along(Swing(), X_NEW, 0, aligned.alignment_.tester.laws[0].knots))
     assert falls.max() > 0.6
     found = aligned.critical_half_widths(X_NEW).ravel()
     np.testing.assert_allclose(found, np.maximum(falls - 0.3, 0) / 2, rtol=0, atol=1e-12)
