@@ -12,8 +12,13 @@ from scipy.stats import expon
 
 from alignconf import AlignedRegressor
 from alignconf.calibration.betting import upper_bound
-from alignconf.certify.distance import absolute_distances, hamming_distances
-from alignconf.certify.distance_claim import absolute_bound, distance_bounds, hamming_bound
+from alignconf.certify.distance import (
+    absolute_bound,
+    absolute_distances,
+    distance_bounds,
+    hamming_bound,
+    hamming_distances,
+)
 from alignconf.properties import (
     AllOf,
     Bounded,

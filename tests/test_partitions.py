@@ -28,7 +28,8 @@ from alignconf.errors import RepeatedRowsWarning
 from alignconf.losses.bounded_loss import BoundedLoss
 from alignconf.losses.magnitude import Magnitude
 from alignconf.properties import Bounded, Concave, DiminishingReturns, Increasing, Ordered
-from alignconf.tables.partitions import Partitions, is_partitioned
+from alignconf.tables.partitions import Partitions
+from alignconf.tables.table import is_partitioned
 from alignconf.tables.used_rows import UsedRows
 
 NUMBERS = list("abc")
@@ -399,7 +400,7 @@ def test_what_is_not_supported_is_refused_before_any_work() -> None:
 
 
 def test_too_many_reference_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alignconf.tables.partitioned_rows.MOST_REFERENCE", 200)
+    monkeypatch.setattr("alignconf.tables.rows.MOST_REFERENCE", 200)
     with pytest.raises(
         InputError, match=r"X_reference has 300 rows in partitions.*at most 200 of them; give a sample, .*0\.33"
     ):

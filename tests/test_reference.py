@@ -19,7 +19,7 @@ from alignconf.properties import Decreasing, Increasing
 from alignconf.queries.along_line import LineQueries
 from alignconf.queries.queries import draw_queries
 from alignconf.queries.row_draws import RowDraws
-from alignconf.tables.set_aside import set_aside
+from alignconf.tables.random_streams import set_aside
 
 #: A statistic above this quantile of its law fails a test: false alarm probability 1e-6 for each chi-square test below.
 FALSE_ALARM = 1e-6

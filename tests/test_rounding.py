@@ -19,7 +19,7 @@ from xgboost import XGBRegressor
 from alignconf import AlignedClassifier, AlignedRegressor
 from alignconf.lines.ensemble import Ensemble, Tree
 from alignconf.lines.trees import read_ensemble
-from alignconf.tables.rounding import Rounding
+from alignconf.tables.predictions import Rounding
 
 RANDOM = np.random.default_rng(3)
 X = RANDOM.random((900, 3))

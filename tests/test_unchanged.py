@@ -32,8 +32,8 @@ from sklearn.tree import DecisionTreeRegressor
 from xgboost import DMatrix, XGBRegressor
 
 from alignconf import AlignedClassifier, AlignedRegressor, PredictionError
+from alignconf.lines.unchanged import FittedState
 from alignconf.properties import Bounded
-from alignconf.tables.fitted_state import FittedState
 
 RANDOM = np.random.default_rng(3)
 X = RANDOM.random((500, 3))

@@ -13,6 +13,7 @@ expected loss of a fresh row is controlled.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import nan
 from typing import Any, Self
@@ -148,6 +149,24 @@ class PositiveScores(LossFamily):
     rows: NDArray[Any]
     queries: NDArray[Any]
     effect: float = 1.0
+
+    @classmethod
+    def of(cls, values: FloatArray) -> PositiveScores:
+        """Return the positive ones among scores, (n_rows, n_queries)."""
+        row, query = np.nonzero(~(values <= 0))
+        return cls(values.shape[0], values.shape[1], values[row, query], row, query)
+
+    @classmethod
+    def joined(cls, blocks: Sequence[PositiveScores]) -> PositiveScores:
+        """Return the scores of the rows of all blocks, one after the other."""
+        starts = np.cumsum([0, *(block.n_rows for block in blocks)])
+        return cls(
+            int(starts[-1]),
+            blocks[0].n_queries,
+            np.concatenate([block.values for block in blocks]),
+            np.concatenate([block.rows + start for block, start in zip(blocks, starts, strict=False)]),
+            np.concatenate([block.queries for block in blocks]),
+        )
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -1,38 +1,42 @@
 """Queries put to a fitted model, with its answers: what audits count and pictures show.
 
-Every row that has a place on its lines is asked ``n_queries`` fresh queries of each part of the property, drawn from reference
-laws that are read off rows which are not asked themselves.
+Every row that has a place on its lines is asked fresh queries of each part of the property, drawn from reference laws that are
+read off rows which are not asked themselves. Rows may lie in memory or in partitions (:class:`alignconf.tables.rows.Rows`):
+which rows give the laws and what every row is asked is the same for any cut. Answers are reduced where they are given; of each
+row elsewhere its fingerprint and the size of its worst violation come back, sixteen bytes, and of each part its worst queries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, RandomState, Table
 from alignconf.contract.property import Declaration, Property
 from alignconf.errors import InputError
-from alignconf.lines.fitted_model import FittedModel, function_of
+from alignconf.lines.fitted_model import FittedModel, declared_features, function_of
 from alignconf.properties import declare
 from alignconf.queries.placement import REFERENCES, check_query_law, place_queries
 from alignconf.queries.queries import PartQueries, Queries, draw_queries
 from alignconf.queries.queries import excess as excess_of
-from alignconf.queries.row_draws import RowDraws
+from alignconf.queries.row_draws import RowDraws, RowMarks, row_marks
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks
 from alignconf.tables.checks import check_choice, check_model
 from alignconf.tables.predictions import predictions
-from alignconf.tables.random_streams import generator
-from alignconf.tables.set_aside import set_aside
+from alignconf.tables.random_streams import generator, reference_rows
+from alignconf.tables.rows import Rows, parts_of
 
-__all__ = ["Answered", "answer_queries", "answers_of", "check_some", "complete_rows"]
+__all__ = ["Answered", "Asking", "complete_rows", "place_rows"]
 
 
 @dataclass(frozen=True)
 class Answered:
-    """Queries of a property with a model's answers.
+    """Queries of a property at the rows of a part that can be asked, with a model's answers.
 
     Parameters
     ----------
@@ -42,12 +46,10 @@ class Answered:
     table : Table of n_samples rows
         Those that were asked.
     numbers : (n_samples,)
-        Their positions in the users' table.
-    n_missing : int
-        Rows that lack a constrained feature and were not asked.
+        Their positions among the rows of the part that count.
     queries : Queries
     values : tuple of (n_samples, n_queries, n_points)
-        For each part, the model's predictions at its points.
+        For each part of the property, the model's predictions at its points.
     sizes : (n_samples, n_parts, n_queries)
         How far each query is from being accepted, 0 if it is.
     """
@@ -56,59 +58,109 @@ class Answered:
     declared: Property
     table: Table
     numbers: IntArray
-    n_missing: int
     queries: Queries
     values: tuple[FloatArray, ...]
     sizes: FloatArray
 
 
-def answer_queries(
+@dataclass(frozen=True, eq=False)
+class Asking:
+    """Rows, and what each of them is to be asked.
+
+    Parameters
+    ----------
+    function : Model
+    declared : Property
+    part_queries : tuple of PartQueries
+        Of each part of the property, with its reference laws.
+    rows : Rows
+        Besides those that give the laws.
+    counts : (n_parts,)
+        How many rows of each part of the rows can be asked.
+    draws : list of RowDraws
+        Of these rows.
+    """
+
+    function: Model
+    declared: Property
+    part_queries: tuple[PartQueries, ...]
+    rows: Rows
+    counts: IntArray
+    draws: list[RowDraws]
+
+    @property
+    def n_missing(self) -> int:
+        """How many rows lack a constrained feature and are not asked."""
+        return self.rows.n_rows - int(self.counts.sum())
+
+    @property
+    def law(self) -> str:
+        """The query law in words."""
+        return str(Queries(self.part_queries, 1, 1))
+
+    def answers(
+        self, seen: Callable[[Answered], Any], n_queries: int = 1, *, n_jobs: int | None = None, verbose: bool = False
+    ) -> list[tuple[int, Any]]:
+        """Ask ``n_queries`` queries of each part at each row; return what is made of the answers where they are given.
+
+        Parameters
+        ----------
+        seen : callable
+            Called once for the rows of each part that has any; what it returns comes back, beside the position of the part.
+        n_queries : int
+        n_jobs, verbose
+            For rows in memory.
+        """
+        one_job = self.rows.is_spread
+        how = {"n_jobs": 1 if one_job else n_jobs, "verbose": verbose and not one_job}
+        work = partial(_answered, self.function, self.declared, self.part_queries, n_queries, how, seen)
+        is_asked = self.counts > 0
+        results = self.rows.run(work, self.draws, only=is_asked, label=str(self.declared))
+        return list(zip(np.flatnonzero(is_asked).tolist(), results, strict=True))
+
+
+def place_rows(
     model: Model,
-    X: Table,
+    X: Any,
     properties: Declaration,
     *,
-    n_queries: int = 1,
     query_law: str = "iid",
     X_reference: Table | None = None,
     reference_law: str = "marginal",
     random_state: RandomState = None,
-    n_jobs: int | None = None,
     verbose: bool = False,
-) -> Answered:
-    """Ask a fitted model; parameters as for :func:`alignconf.check`, with ``n_queries`` of each part at each row."""
+) -> Asking:
+    """Return the rows with what they are to be asked; parameters as for :func:`alignconf.check`, ``X_reference`` in memory."""
     function = function_of(check_model("model", model))
     door: FittedModel = function.fitted_model
     check_choice("reference_law", reference_law, REFERENCES)
     declared = declare(properties)
-    table = door.rows(X, declared)
+    parts = parts_of(X)
+    door.columns.check_declared(declared_features(declared), parts.meta)
+    rows = Rows.of(parts.selected(door.columns.positions(parts.meta)), verbose=verbose)
     check_query_law(declared, query_law)
     random = generator(random_state, 0)
-    rows = np.arange(table.shape[0])
     if X_reference is None:
-        rows, reference_rows = set_aside(rows.size, random, keep=1)
-        referring = tables.take(table, reference_rows)
+        set_apart = reference_rows(rows.n_rows, random, keep=1)
+        referring, rows = rows.take(set_apart), rows.without(set_apart)
     else:
-        referring = door.reference(X_reference, table)
-    conditional = random if reference_law == "conditional" else None
-    parts = place_queries(
-        declared, table, referring, query_law, conditional=conditional, codes=door.missing_codes(table)
+        referring = door.reference(X_reference, rows.meta)
+    seen, conditional = rows.seen(referring), random if reference_law == "conditional" else None
+    placed = place_queries(
+        declared, seen, referring, query_law, conditional=conditional, codes=door.missing_codes(seen)
     )
-    numbers = rows[complete_rows(parts, table)[rows]]
-    check_some(numbers.size, rows.size)
-    door.check_is_function(table)
-    complete = tables.take(table, numbers)
-    queries = draw_queries(parts, complete, n_queries, RowDraws.of(complete, random))
-    values, sizes = answers_of(function, complete, queries, n_jobs=n_jobs, verbose=verbose)
-    return Answered(
-        function=function,
-        declared=declared,
-        table=complete,
-        numbers=numbers,
-        n_missing=int(rows.size - numbers.size),
-        queries=queries,
-        values=values,
-        sizes=sizes,
-    )
+    some = np.flatnonzero(rows.counts)
+    marks = [np.zeros((0, 2), dtype=np.uint64)] * rows.sizes.size
+    for i, of_part in zip(some, rows.run(partial(_marks, placed), label="looking at rows"), strict=True):
+        marks[i] = of_part
+    counts = np.array([len(of_part) for of_part in marks])
+    if not counts.any():
+        raise InputError(
+            f"X has no row to ask: {rows.n_rows} rows besides the reference rows, all with missing values."
+        )
+    door.check_is_function(seen)
+    draws = RowDraws.of_marks(np.concatenate(marks), random).split(counts.tolist())
+    return Asking(function, declared, placed, rows, counts, draws)
 
 
 def complete_rows(parts: Sequence[PartQueries], table: Table) -> BoolArray:
@@ -119,22 +171,32 @@ def complete_rows(parts: Sequence[PartQueries], table: Table) -> BoolArray:
     return complete
 
 
-def check_some(n_asked: int, n_rows: int) -> None:
-    """Refuse rows of which none can be asked."""
-    if not n_asked:
-        raise InputError(f"X has no row to ask: {n_rows} rows besides the reference rows, all with missing values.")
+def _marks(part_queries: Sequence[PartQueries], table: Table) -> RowMarks:
+    """Return the fingerprints of the complete rows of a part."""
+    return row_marks(tables.take(table, np.flatnonzero(complete_rows(part_queries, table))))
 
 
-def answers_of(
-    model: Model, table: Table, queries: Queries, *, n_jobs: int | None = None, verbose: bool = False
-) -> tuple[tuple[FloatArray, ...], FloatArray]:
-    """Return the values and sizes of :class:`Answered` for queries at the rows of a table."""
-    answers = [_ask(model, table, part, n_jobs, verbose) for part in queries.parts]
-    return tuple(values for values, _ in answers), np.stack([excess for _, excess in answers], axis=1)
+def _answered(
+    function: Model,
+    declared: Property,
+    part_queries: Sequence[PartQueries],
+    n_queries: int,
+    how: dict[str, Any],
+    seen: Callable[[Answered], Any],
+    table: Table,
+    draws: RowDraws,
+) -> Any:
+    """Ask the complete rows of a part and return what is made of the answers."""
+    numbers = np.flatnonzero(complete_rows(part_queries, table))
+    complete = tables.take(table, numbers)
+    queries = draw_queries(part_queries, complete, n_queries, draws)
+    answers = [_ask(function, complete, part, **how) for part in queries.parts]
+    values, sizes = tuple(values for values, _ in answers), np.stack([excess for _, excess in answers], axis=1)
+    return seen(Answered(function, declared, complete, numbers, queries, values, sizes))
 
 
 def _ask(
-    model: Model, table: Table, part: PartQueries, n_jobs: int | None, verbose: bool
+    model: Model, table: Table, part: PartQueries, *, n_jobs: int | None, verbose: bool
 ) -> tuple[FloatArray, FloatArray]:
     """Return the model's values, (n_samples, n_queries, n_points), and the excess of each query, (n_samples, n_queries)."""
 

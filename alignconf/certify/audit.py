@@ -9,29 +9,27 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR
+from functools import partial
 from html import escape
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from alignconf._typing import Model, RandomState, Table
-from alignconf.certify.asking import answer_queries
-from alignconf.certify.asking_in_partitions import answer_partitions
-from alignconf.certify.report.origin import model_in_words, versions
+from alignconf._typing import FloatArray, Model, RandomState, Table
+from alignconf.certify.asking import Answered, place_rows
 from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.pictured_line import PicturedLine, lines_of_model
 from alignconf.certify.report.report import audit_page
-from alignconf.certify.report.wording import plain
+from alignconf.certify.report.wording import model_in_words, plain, versions
 from alignconf.certify.verdict import Verdict, check_max_rate
 from alignconf.certify.violation_rate import ViolationRate
-from alignconf.certify.witness import Witness, found_at
+from alignconf.certify.witness import N_WITNESSES, Witness, found_at
 from alignconf.contract.property import Declaration
 from alignconf.tables import printed
 from alignconf.tables.checks import check_level
-from alignconf.tables.partitioned_rows import in_memory
-from alignconf.tables.partitions import is_partitioned
 from alignconf.tables.printed import percent
+from alignconf.tables.rows import in_memory
 
 __all__ = ["Audit", "Witness", "check"]
 
@@ -184,40 +182,32 @@ def check(
     0
     """
     level = check_level("confidence", confidence)
-    if is_partitioned(X_reference):
-        X_reference = in_memory(X_reference, name="X_reference", verbose=verbose)
-    how: dict[str, Any] = {
-        "query_law": query_law,
-        "reference_law": reference_law,
-        "random_state": random_state,
-    }
-    lines: tuple[PicturedLine, ...] = ()
-    if is_partitioned(X):
-        spread = answer_partitions(model, X, properties, verbose=verbose, X_reference=X_reference, **how)
-        declared, law, worst, witnesses, n_missing = (
-            spread.declared, spread.law, spread.sizes, spread.witnesses, spread.n_missing,
-        )  # fmt: skip
-    else:
-        answered = answer_queries(model, X, properties, n_jobs=n_jobs, verbose=verbose, X_reference=X_reference, **how)
-        declared, law, n_missing = answered.declared, str(answered.queries), answered.n_missing
-        sizes = answered.sizes[:, :, 0]
-        worst = sizes.max(axis=1)
-        witnesses = found_at(answered.queries.parts, answered.table, answered.values, answered.sizes, answered.numbers)
-        lines = lines_of_model(
-            answered.function, answered.table, answered.queries.parts, answered.values, sizes, answered.numbers
-        )
+    asking = place_rows(
+        model, X, properties, query_law=query_law, reference_law=reference_law, random_state=random_state, verbose=verbose,
+        X_reference=in_memory(X_reference, name="X_reference", verbose=verbose),
+    )  # fmt: skip
+    looked_at = partial(_looked_at, not asking.rows.is_spread)
+    sizes: list[FloatArray] = []
+    witnesses: list[Witness] = []
+    lines: list[PicturedLine] = []
+    for i, (sizes_of_part, *shown) in asking.answers(looked_at, n_jobs=n_jobs, verbose=verbose):
+        sizes.append(sizes_of_part)
+        witnesses += [replace(witness, row=asking.rows.position(i, witness.row)) for witness in shown[0]]
+        lines += [replace(line, row=asking.rows.position(i, line.row)) for line in shown[1]]
+    witnesses.sort(key=lambda witness: -(1.0 if witness.excess is None else witness.excess))
+    worst, declared = np.concatenate(sizes), asking.declared
     violated = worst > 0
     return Audit(
         property=str(declared),
-        query_law=law,
+        query_law=asking.law,
         violations=ViolationRate(int(violated.sum()), violated.size, level),
         mean_excess=float(worst.mean()),
         median_excess=float(np.median(worst[violated])) if violated.any() else np.nan,
         max_excess=float(worst.max()) if violated.any() else np.nan,
         worst=witnesses[0] if witnesses else None,
-        n_missing=n_missing,
-        witnesses=witnesses,
-        lines=lines,
+        n_missing=asking.n_missing,
+        witnesses=tuple(witnesses[:N_WITNESSES]),
+        lines=tuple(lines),
         settings=(
             ("Model", model_in_words(model)),
             ("Property", repr(declared)),
@@ -228,3 +218,14 @@ def check(
             *versions(model),
         ),
     )
+
+
+def _looked_at(
+    is_pictured: bool, answered: Answered
+) -> tuple[FloatArray, tuple[Witness, ...], tuple[PicturedLine, ...]]:
+    """Return the size of the worst violation at each row, the worst queries, and the lines of the worst rows."""
+    parts, table, numbers = answered.queries.parts, answered.table, answered.numbers
+    sizes = answered.sizes[:, :, 0]
+    witnesses = found_at(parts, table, answered.values, answered.sizes, numbers)
+    lines = lines_of_model(answered.function, table, parts, answered.values, sizes, numbers) if is_pictured else ()
+    return sizes.max(axis=1), witnesses, lines

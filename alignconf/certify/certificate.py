@@ -4,7 +4,7 @@ A fixed function is asked one query at each of ``N`` fresh rows, or several; the
 and any ``N`` (:mod:`alignconf.certify.violation_rate`). Rows that arrive one after the other, with looks in between, are for
 :mod:`alignconf.deployment.monitoring.sequential`.
 
-**Distance to the property.** What the rate says of it depends on the query law: :mod:`alignconf.certify.distance_claim`.
+**Distance to the property.** What the rate says of it depends on the query law: :mod:`alignconf.certify.distance`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ import numpy as np
 from alignconf._typing import BoolArray
 from alignconf.calibration.claim import Calibration
 from alignconf.calibration.levels import Level
-from alignconf.certify.distance_claim import absolute_sentence, distance_bounds, hamming_sentence, size_sentence
+from alignconf.certify.distance import absolute_sentence, distance_bounds, hamming_sentence, size_sentence
 from alignconf.certify.error_change import ErrorChange, change_of
-from alignconf.certify.evidence import Evidence, evidence_of
 from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.report import certificate_page
 from alignconf.certify.report.wording import plain
-from alignconf.certify.tally import Tally
+from alignconf.certify.tally import Evidence, Tally, evidence_of
 from alignconf.certify.verdict import Verdict, check_max_rate
 from alignconf.certify.violation_rate import ViolationRate, rate_of
 from alignconf.errors import DefectError, InputError

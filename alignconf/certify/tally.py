@@ -5,7 +5,8 @@ repaired one), and of all rows together how far the function was moved and what 
 holds both; those of two blocks of rows join to that of all of them (:meth:`Tally.joined`), so rows may lie on many machines.
 Answers are kept row by row, a truth value each, because bounds by betting depend on their order; means join by
 :meth:`alignconf.certify.error_change.Mean.joined`. Where rows are in memory the queries themselves may be kept
-(:class:`Seen`), for readers of a certificate to look at.
+(:class:`Seen`), and what a certificate keeps of them for its readers (:class:`Evidence`): the worst queries, looked up again,
+and the line of one row for each feature. Nothing of that enters a bound.
 """
 
 from __future__ import annotations
@@ -17,15 +18,19 @@ from functools import partial, reduce
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Table
-from alignconf.certify.distance_claim import line_figures, line_losses, with_lines
+from alignconf.calibration.claim import Calibration
+from alignconf.certify.distance import line_figures, line_losses, with_lines
 from alignconf.certify.error_change import Mean, RowErrors
+from alignconf.certify.report.pictured_line import PicturedLine, lines_of_alignment
+from alignconf.certify.report.wording import model_in_words, versions
+from alignconf.certify.witness import Witness, found_at, largest
 from alignconf.projectors.alignment import Alignment, Answers
 from alignconf.queries.queries import Queries
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import table as tables
 from alignconf.tables.groups import Membership
 
-__all__ = ["Seen", "Tally", "tallied"]
+__all__ = ["Evidence", "Seen", "Tally", "evidence_of", "tallied"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +64,7 @@ class Tally:
     failed : (n_parts, n_rows, 3, n_queries)
         Which queries of each part were failed by the delivered function, the model and the repaired one.
     losses : (n_rows, n_bounds)
-        See :func:`alignconf.certify.distance_claim.line_losses`.
+        See :func:`alignconf.certify.distance.line_losses`.
     n_missing : int
         Rows that lack a constrained feature and were not asked.
     moved : Mean
@@ -176,8 +181,63 @@ def _figures(half_widths: float | FloatArray, answers: Answers) -> FloatArray:
     """Return how far the delivered function, the model and the projection are from passing, and facts of whole lines.
 
     Three numbers for each query and three more, (n_rows, 3 * n_queries + 3); the last are those of
-    :func:`~alignconf.certify.distance_claim.line_figures`.
+    :func:`~alignconf.certify.distance.line_figures`.
     """
     functions = (answers.delivered(half_widths), answers.f, answers.g)
     sizes = [answers.excess(values) for values in functions]
     return np.column_stack([*sizes, line_figures(answers.queries, functions[0][:, 0], answers.rounding)])
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a certificate keeps for its readers.
+
+    Parameters
+    ----------
+    witnesses, witnesses_before : tuple of Witness
+        The most violated queries to the delivered function, and to the model before alignment; the worst first.
+    lines : tuple of PicturedLine
+        For each feature along which queries are asked, the line of the row that the model violates most.
+    settings : tuple of (str, str)
+        How it was aligned, and with which versions.
+    """
+
+    witnesses: tuple[Witness, ...] = ()
+    witnesses_before: tuple[Witness, ...] = ()
+    lines: tuple[PicturedLine, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+def evidence_of(alignment: Alignment, calibration: Calibration, seen: Seen | None) -> Evidence:
+    """Return what queries have shown of an aligned model; without queries that were kept, only how it was aligned."""
+    settings = (
+        ("Model", model_in_words(alignment.model)),
+        ("Property", repr(alignment.tester.declared)),
+        ("Loss", calibration.loss.name),
+        ("Calibration rows", str(calibration.n_rows)),
+        ("Reference rows", str(calibration.n_reference)),
+        ("Repaired", alignment.chain.path),
+        ("Promised", calibration.statement),
+        *versions(alignment.model),
+    )
+    if seen is None:
+        return Evidence(settings=settings)
+    of_functions = seen.sizes.transpose(2, 1, 0, 3)
+    delivered, before = _witnesses(alignment, seen, of_functions)
+    lines = lines_of_alignment(alignment, seen.half_widths, seen.rows, of_functions[1].max(axis=2), seen.numbers)
+    return Evidence(delivered, before, lines, settings)
+
+
+def _witnesses(alignment: Alignment, seen: Seen, sizes: FloatArray) -> tuple[tuple[Witness, ...], tuple[Witness, ...]]:
+    """Return the worst queries to the delivered function and to the model; both are evaluated again at these few rows."""
+    positions = np.unique(np.concatenate([largest(sizes[0])[0], largest(sizes[1])[0]]))
+    if not positions.size:
+        return (), ()
+    few, queries, numbers = tables.take(seen.rows, positions), seen.queries.rows(positions), seen.numbers[positions]
+    widths = seen.half_widths if np.ndim(seen.half_widths) == 0 else np.asarray(seen.half_widths)[positions]
+    delivered = alignment.at_queries(few, queries, lambda answers: answers.delivered(widths))
+    before = alignment.at_queries(few, queries, lambda answers: answers.f)
+    return (
+        found_at(queries.parts, few, delivered, sizes[0][positions], numbers),
+        found_at(queries.parts, few, before, sizes[1][positions], numbers),
+    )

@@ -22,14 +22,14 @@ from alignconf.command.declarations import Columns
 from alignconf.errors import InputError
 from alignconf.tables.fitted_columns import columns_of_fit
 
-__all__ = ["Rows", "check_file", "check_output", "load_model", "load_rows", "save_model"]
+__all__ = ["RowsOfFile", "check_file", "check_output", "load_model", "load_rows", "save_model"]
 
 MODELS = (".joblib", ".pkl", ".pickle", ".skops")
 TABLES = (".csv", ".parquet")
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowsOfFile:
     """Rows as the model is handed them, with the labels where there are some.
 
     Parameters
@@ -95,7 +95,9 @@ def load_model(path: str, trusted: Sequence[str] = ()) -> Any:
     return model
 
 
-def load_rows(path: str, model: Any, target: str | None, *, what: str = "data", needs_target: bool = True) -> Rows:
+def load_rows(
+    path: str, model: Any, target: str | None, *, what: str = "data", needs_target: bool = True
+) -> RowsOfFile:
     """Return the rows of a table, in the columns that the model expects; labels apart.
 
     Parameters
@@ -126,7 +128,7 @@ def load_rows(path: str, model: Any, target: str | None, *, what: str = "data", 
                 f"{what} {path!r} lacks {_listed(missing)}, which the model was fitted on; it has {_listed(features.columns)}."
             )
         features = columns.arranged(features, name=f"{what} {path!r}")
-        return Rows(Columns(features, tuple(map(str, features.columns))), y)
+        return RowsOfFile(Columns(features, tuple(map(str, features.columns))), y)
     expected = columns.n_features
     if expected is not None and features.shape[1] != expected:
         raise InputError(
@@ -134,7 +136,7 @@ def load_rows(path: str, model: Any, target: str | None, *, what: str = "data", 
             f"without names, expects {expected}. Name the column of labels with --target, and remove others."
         )
     table = features.to_numpy() if expected is not None else features
-    return Rows(Columns(table, tuple(map(str, features.columns))), y)
+    return RowsOfFile(Columns(table, tuple(map(str, features.columns))), y)
 
 
 def save_model(model: Any, target: Path) -> None:

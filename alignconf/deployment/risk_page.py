@@ -15,9 +15,9 @@ from typing import Any
 
 from alignconf.certify.audit import Audit
 from alignconf.certify.certificate import Certificate
-from alignconf.certify.report.origin import versions
 from alignconf.certify.report.page import FigureTable, Page, Section, check_path, save_text
 from alignconf.certify.report.report import audit_page, audit_rates, certificate_page, rates_table
+from alignconf.certify.report.wording import versions
 from alignconf.deployment.finding import Finding, Kind
 from alignconf.errors import InputError
 from alignconf.tables.checks import check_level

@@ -29,8 +29,7 @@ from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks
 from alignconf.tables.checks import check_model
-from alignconf.tables.predictions import predictions
-from alignconf.tables.rounding import Rounding
+from alignconf.tables.predictions import Rounding, predictions
 
 __all__ = ["CountedModel", "ViolationScore", "part_margins"]
 

@@ -27,6 +27,7 @@ from alignconf.estimators.conventions import ConventionalEstimator
 from alignconf.estimators.delivery import DeliveringEstimator
 from alignconf.estimators.reference_checks import refuse_wider, with_reference_ray
 from alignconf.estimators.request import Request, check_parameters
+from alignconf.estimators.surveyed_rows import SurveyedRows
 from alignconf.estimators.training import (
     check_labels,
     check_weights,
@@ -48,16 +49,21 @@ from alignconf.tables import printed
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_rows
 from alignconf.tables.fitted_columns import FittedColumns, selected
-from alignconf.tables.groups import Membership
-from alignconf.tables.partitioned_rows import in_memory
-from alignconf.tables.partitions import is_partitioned
 from alignconf.tables.predictions import predictions
 from alignconf.tables.progress import bar
-from alignconf.tables.random_streams import CALIBRATE, CERTIFY, CONDITION, SCORE, SPLIT, check_random_state, generator
-from alignconf.tables.set_aside import reference_rows
-from alignconf.tables.used_rows import UsedRows, warn_of_repeats
+from alignconf.tables.random_streams import (
+    CALIBRATE,
+    CONDITION,
+    SCORE,
+    SPLIT,
+    check_random_state,
+    generator,
+    reference_rows,
+)
+from alignconf.tables.rows import Memory, Rows, in_memory, parts_of
+from alignconf.tables.used_rows import UsedRows
 
-__all__ = ["CALIBRATE", "CERTIFY", "CONDITION", "SCORE", "SPLIT", "AlignedEstimator", "check_calibrated"]
+__all__ = ["AlignedEstimator", "check_calibrated"]
 
 
 class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
@@ -143,6 +149,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         membership = self._membership(table, groups)
         n_held_out = count_held_out(self._request, n_samples)
         train, held_out = split_rows(n_samples, n_held_out, generator(self.random_state, SPLIT))
+        membership = membership and membership.take(held_out)
         self._check_training(labels, train)
         training, calibrating = tables.take(table, train), tables.take(table, held_out)
         alignment = self._prepare(self.estimator, table, training, None if weights is None else weights[train])
@@ -152,7 +159,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             if held_out.size:
                 # Rows that the model cannot take are refused now; calibration leaves out those that lack a constrained feature.
                 predictions(self._aligned_function(fitted), calibrating)
-            self._calibrate(alignment, fitted, calibrating, training, membership and membership.take(held_out))
+            self._calibrate(alignment, fitted, Rows.of(Memory(calibrating), membership), training)
             stages.update()
         return self
 
@@ -162,8 +169,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         Parameters
         ----------
         X : (n_samples, n_features) array or data frame, in memory or of Dask
-            Rows exchangeable with those that the aligned model will meet, none of them used to fit it. Rows of Dask stay where
-            they are: see :mod:`alignconf.estimators.partitioned_calibration`.
+            Rows exchangeable with those that the aligned model will meet, none of them used to fit it.
         groups : (n_samples,) labels, or (n_samples, n_groups) truth values, optional
             Each group is calibrated by itself; ``predict`` and ``certify`` then need the groups of their rows too. For groups
             that can be read off the columns of ``X`` use the parameter ``groups`` instead. Overlapping groups are columns of
@@ -191,26 +197,22 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
                 "X_reference is X itself: rows that give the reference law must not calibrate. Leave X_reference out to set "
                 "rows of X aside, or give other rows, for example the training rows."
             )
-        if is_partitioned(X_reference):
-            X_reference = in_memory(X_reference, name="X_reference", verbose=self.verbose)
-        if is_partitioned(X) and self._request.is_full and X_reference is None:
+        X_reference = in_memory(X_reference, name="X_reference", verbose=self.verbose)
+        if self._request.is_full and X_reference is None:
             X = in_memory(X, name="X", verbose=self.verbose)
-        if is_partitioned(X):
-            return self._calibrate_partitions(X, groups, X_reference)
-        table = check_rows(X, at_least=0)
-        table = selected(table, self._order(table))
-        membership = self._membership(table, groups)
-        if X_reference is not None:
-            reference = FittedColumns.of_table(table).arranged(self._ordered(X_reference), name="X_reference")
+        parts = parts_of(X, at_least=0)
+        if parts.is_spread:
+            self._request.check_spread()
+        rows = Rows.of(parts.selected(self._order(parts.meta)), groups, verbose=self.verbose)
+        if X_reference is None:
+            set_apart = self._reference_rows(rows.n_rows)
+            reference, rows = rows.take(set_apart), rows.without(set_apart)
         else:
-            set_apart = self._reference_rows(table.shape[0])
-            rows = np.delete(np.arange(table.shape[0]), set_apart)
-            table, reference = tables.take(table, rows), tables.take(table, set_apart)
-            membership = membership and membership.take(rows)
-        alignment = self._prepare(self.estimator, table, reference)
-        if X_reference is not None and not self._request.is_full:
-            warn_of_repeats(table, reference)
-        return self._calibrate(alignment, self.estimator, table, reference, membership)
+            given = check_rows(X_reference, name="X_reference")
+            given = selected(given, self._order(given, name="X_reference"))
+            reference = FittedColumns.of_table(rows.meta).arranged(given, name="X_reference")
+        prepared = self._prepare(self.estimator, rows.seen(reference), reference)
+        return self._calibrate(prepared, self.estimator, rows, reference, is_given=X_reference is not None)
 
     def critical_half_widths(self, X: Table, *, random_state: RandomState = None) -> FloatArray:
         """Return the half-width at which each row stops being violated, under the loss that was calibrated: (n_samples,).
@@ -316,20 +318,18 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         return replace(alignment, scale=scale_of(self.difficulty, self.ray))
 
     def _calibrate(
-        self, prepared: Alignment, estimator: Any, table: Table, reference: Table, membership: Membership | None
+        self, prepared: Alignment, estimator: Any, rows: Rows, reference: Table, *, is_given: bool = False
     ) -> Self:
-        alignment = self._fixed(prepared, estimator, reference)
-        complete = np.flatnonzero(alignment.complete(table))
-        answer = self._request.answer(
-            alignment,
-            tables.take(table, complete),
-            reference,
-            membership and membership.take(complete),
-            RowDraws.of(alignment.uncoded(table), generator(self.random_state, CALIBRATE)).rows(complete),
-            self._about(alignment, reference, table.shape[0] - complete.size),
-        )
-        used = UsedRows.of(calibration=table, reference=reference)
-        return self._adopt(estimator, alignment, *answer, used, table)
+        """Calibrate on rows that nothing was fixed from; warn if they repeat reference rows that were given."""
+        request, alignment = self._request, self._fixed(prepared, estimator, reference)
+        used_reference = UsedRows.of(X_reference=reference) if is_given and not request.is_full else UsedRows()
+        is_grouped = self.groups is not None or rows.labels[0] is not None
+        surveyed = SurveyedRows.of(rows, alignment, used_reference, groups=self.groups, is_grouped=is_grouped)
+        used_reference.warn_of(fresh := surveyed.fresh())
+        about = self._about(alignment, reference, rows.n_rows - surveyed.n_complete)
+        answer = request.answer(alignment, reference, surveyed, generator(self.random_state, CALIBRATE), about)
+        used = UsedRows().with_marks("calibration", fresh.marks, rows.n_rows).joined("reference", reference)
+        return self._adopt(estimator, alignment, *answer, used, rows.meta)
 
     def _fixed(self, prepared: Alignment, estimator: Any, reference: Table) -> Alignment:
         """Fix the rest of what calibration must not touch: what is learned from the fitted model at reference rows."""

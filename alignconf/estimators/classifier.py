@@ -31,7 +31,7 @@ from alignconf.losses.loss import Loss
 from alignconf.projectors.margins import LogOdds, Margins, OwnRange
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_choice, check_entries, check_level
-from alignconf.tables.partitions import is_partitioned
+from alignconf.tables.table import is_partitioned
 
 __all__ = ["AlignedClassifier", "class_function"]
 
@@ -228,7 +228,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
 
     def _errors(self, table: Table, y: Any) -> RowErrors:
         p_model = probabilities(self._function.fitted_model, table).astype(np.float64)
-        columns = self._columns(y, table.shape[0])
+        columns = self._targets(y, table.shape[0])
         f, _ = self.alignment_.predict_model(table)
 
         def log_loss(values: FloatArray) -> FloatArray:
@@ -292,7 +292,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             )
         self._column(np.asarray(check_classes(labels, train, self.pos_label)))
 
-    def _columns(self, y: Any, n_samples: int) -> NDArray[np.intp]:
+    def _targets(self, y: Any, n_samples: int) -> NDArray[np.intp]:
         labels = check_entries("y", y)
         if labels.shape != (n_samples,):
             raise InputError(f"y has shape {labels.shape}; expected one label for each row of X, shape ({n_samples},).")

@@ -1,32 +1,39 @@
 """What calibrated estimators say of rows: the delivered function, its band, and what a tester finds in it.
 
-Rows are in memory here; for those in partitions see :mod:`alignconf.estimators.partitioned`.
+Certificates are made at once, wherever rows lie (:mod:`alignconf.estimators.surveyed_rows`); predictions for rows in partitions
+are planned.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import Any
+
+import numpy as np
 
 from alignconf._typing import FloatArray, Table
 from alignconf.calibration.claim import Calibration
 from alignconf.calibration.levels import Level
-from alignconf.calibration.threshold import ByGroup
+from alignconf.calibration.threshold import ByGroup, Threshold
 from alignconf.certify.certificate import Certificate, certify, check_asked
 from alignconf.certify.error_change import RowErrors
 from alignconf.certify.tally import Tally, tallied
 from alignconf.errors import NotCalibratedError
-from alignconf.estimators.partitioned import PartitionedEstimator
 from alignconf.estimators.request import MOST
+from alignconf.estimators.surveyed_rows import SurveyedRows
 from alignconf.lines.fitted_model import function_of
 from alignconf.projectors.alignment import Alignment
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables.checks import check_count, check_rows
 from alignconf.tables.fitted_columns import FittedColumns
 from alignconf.tables.groups import Membership, read_groups
-from alignconf.tables.partitions import is_partitioned
+from alignconf.tables.partitions import Partitions
 from alignconf.tables.random_streams import CERTIFY, generator
+from alignconf.tables.rows import Rows, parts_of
+from alignconf.tables.used_rows import UsedRows
 
 __all__ = ["DeliveringEstimator"]
 
@@ -34,9 +41,15 @@ __all__ = ["DeliveringEstimator"]
 SEVERAL = 20
 
 
-class DeliveringEstimator(PartitionedEstimator):
+class DeliveringEstimator:
     """Base of aligned estimators, for what comes after calibration."""
 
+    groups: Any
+    random_state: Any
+    verbose: bool
+    alignment_: Alignment
+    threshold_: Threshold
+    used_rows_: UsedRows
     calibration_: Calibration
     levels_: tuple[Level, ...]
     column_names_: tuple[Any, ...] | None
@@ -48,16 +61,22 @@ class DeliveringEstimator(PartitionedEstimator):
             if n_requested is None
             else check_count("n_queries", n_requested, at_least=1, at_most=MOST)
         )
-        if is_partitioned(X):
-            tally = self._tally_partitions(X, y, groups, n_queries)
-        else:
-            alignment, table = self._ready(X)
-            alignment.check_unchanged()
-            errors = None if y is None else self._errors(table, y)
-            check_asked(int(alignment.complete(table).sum()))
-            self.used_rows_.refuse(table)
-            draws = RowDraws.of(alignment.uncoded(table), generator(self.random_state, CERTIFY))
-            tally = self._tally(n_queries, errors, table, groups, draws, keep=True)
+        self._check_calibrated()
+        parts, alignment = parts_of(X), self.alignment_
+        parts = parts.selected(self._known_columns.positions(parts.meta))
+        rows = Rows.of(parts, groups, verbose=self.verbose)
+        self._check_labels(rows.meta, groups)
+        alignment.check_unchanged()
+        if y is not None and not rows.is_spread:
+            self._targets(y, rows.n_rows)
+        surveyed = SurveyedRows.of(rows, alignment, self.used_rows_)
+        check_asked(surveyed.n_complete)
+        self.used_rows_.refuse_found(surveyed.fresh())
+        draws = surveyed.draws(generator(self.random_state, CERTIFY))
+        aligned = self._for_workers() if rows.is_spread else self
+        work = partial(_tallied, aligned, n_queries, not rows.is_spread)
+        each = (draws, rows.labels, parts.alongside(y, "y"))
+        tally = Tally.joined(rows.run(work, *each, label=str(alignment.tester.declared)))
         return certify(self.alignment_, self.calibration_, tally, confidence, self.levels_)
 
     def _queries_of_each(self) -> int:
@@ -66,20 +85,9 @@ class DeliveringEstimator(PartitionedEstimator):
         calibration = self.calibration_
         return SEVERAL if calibration.confidence is not None and calibration.n_queries > 1 else 1
 
-    def _tally(
-        self,
-        n_queries: int,
-        errors: RowErrors | None,
-        table: Table,
-        groups: Any,
-        draws: RowDraws,
-        *,
-        keep: bool = False,
-    ) -> Tally:
-        """Return what rows show of the delivered function."""
-        membership = self._membership(table, groups) if isinstance(self.threshold_, ByGroup) else None
-        half_widths = self.threshold_.of_rows(table, groups)
-        return tallied(self.alignment_, half_widths, table, draws, errors, membership, n_queries, keep=keep)
+    @abstractmethod
+    def _targets(self, y: Any, n_samples: int) -> Any:
+        """Return labels as errors are counted from, (n_samples,); refuse what are none."""
 
     @abstractmethod
     def _errors(self, table: Table, y: Any) -> RowErrors:
@@ -100,6 +108,31 @@ class DeliveringEstimator(PartitionedEstimator):
         alignment.check_unchanged(table.shape[0])
         f, _ = alignment.predict_model(table)
         return alignment.scale.ends(table, f, half_widths)
+
+    def _lazily(self, method: str, X: Any, groups: Any, names: Any = None, dtype: Any = np.float64) -> Any:
+        """Return the plan of what a method says of rows: of each row one answer, or one for each name."""
+        self._check_calibrated()
+        partitions = Partitions.of(X)
+        self._known_columns.positions(partitions.meta)
+        self._check_labels(partitions.meta, groups)
+        work = partial(_said, self._for_workers(), method)
+        return partitions.lazily(work, partitions.alongside(groups, "groups"), names=names, dtype=dtype)
+
+    def _check_labels(self, meta: Table, groups: Any) -> None:
+        """Refuse labels of groups that are not wanted, or missing ones that are."""
+        threshold = self.threshold_
+        if not isinstance(threshold, ByGroup):
+            if groups is not None:
+                threshold.of_rows(meta, groups)
+        elif (threshold.source is None) == (groups is None):
+            read_groups(threshold.source, meta, groups)
+
+    def _for_workers(self) -> Any:
+        """Return the estimator as workers need it: without what is kept of calibration rows, with one job and no bar."""
+        sent = copy(self)
+        quiet = {"used_rows_": UsedRows(), "calibration_scores_": np.zeros(0), "n_jobs": 1, "verbose": False}
+        sent.__dict__ = vars(self) | quiet | {"alignment_": self.alignment_.for_workers()}
+        return sent
 
     def _membership(self, table: Table, labels: Any) -> Membership | None:
         """Return the groups of rows, None where there are none."""
@@ -126,3 +159,17 @@ class DeliveringEstimator(PartitionedEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether ``lambda_`` has been found."""
         return hasattr(self, "calibration_")
+
+
+def _tallied(
+    aligned: DeliveringEstimator, n_queries: int, keep: bool, table: Table, draws: RowDraws, groups: Any, y: Any
+) -> Tally:
+    """Return what rows show of the delivered function."""
+    errors = None if y is None else aligned._errors(table, y)
+    membership = aligned._membership(table, groups) if isinstance(aligned.threshold_, ByGroup) else None
+    half_widths = aligned.threshold_.of_rows(table, groups)
+    return tallied(aligned.alignment_, half_widths, table, draws, errors, membership, n_queries, keep=keep)
+
+
+def _said(aligned: Any, method: str, table: Table, groups: Any) -> Any:
+    return getattr(aligned, method)(table, groups=groups)

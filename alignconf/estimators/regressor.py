@@ -20,7 +20,7 @@ from alignconf.estimators.outcome import OutcomeEstimator
 from alignconf.lines.fitted_model import FittedModel
 from alignconf.projectors.margins import Margins, Values
 from alignconf.tables.checks import check_level, check_model, check_targets
-from alignconf.tables.partitions import is_partitioned
+from alignconf.tables.table import is_partitioned
 
 __all__ = ["AlignedRegressor"]
 
@@ -197,8 +197,11 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         level = check_level("confidence", confidence)
         return self._certify(X, y, groups, level, n_queries)
 
+    def _targets(self, y: Any, n_samples: int) -> FloatArray:
+        return check_targets(y, n_samples)
+
     def _errors(self, table: Table, y: Any) -> RowErrors:
-        targets = check_targets(y, table.shape[0])
+        targets = self._targets(y, table.shape[0])
         return RowErrors("mean squared error", lambda values: (values - targets) ** 2)
 
     def _aligned_function(self, estimator: Any) -> FittedModel:

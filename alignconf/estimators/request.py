@@ -24,6 +24,7 @@ from alignconf.calibration.threshold import ByGroup, ByWeight, Fixed, Threshold
 from alignconf.calibration.weighted import WeightedScores
 from alignconf.errors import CalibrationError, InputError
 from alignconf.estimators.reference_checks import check_groups, fitted_ratio
+from alignconf.estimators.surveyed_rows import SurveyedRows
 from alignconf.losses.loss import Loss
 from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.band import check_max_half_width, scale_of
@@ -133,38 +134,56 @@ class Request:
     def answer(
         self,
         alignment: Alignment,
-        table: Table,
         reference: Table,
-        membership: Membership | None,
-        draws: RowDraws,
+        surveyed: SurveyedRows,
+        random: np.random.Generator,
         about: dict[str, Any],
     ) -> tuple[Calibration, Threshold, FloatArray]:
-        """Return the calibration that rows give, the half-widths that follow, and one score of each row, (n_rows,).
+        """Return the calibration that rows give, the half-widths that follow, and one score of each complete row.
 
         Parameters
         ----------
         alignment : Alignment
-            Fixed without the rows of the table.
-        table : rows with all constrained features, independent of everything fixed before
+            Fixed without the surveyed rows.
         reference : rows that never calibrate
-        membership : Membership of the rows of the table, optional
-        draws : RowDraws of the rows of the table
-            Choose the queries.
+        surveyed : SurveyedRows
+            Independent of everything fixed before.
+        random : numpy.random.Generator
+            Draws the queries.
         about : fields of :class:`Calibration` that say where it comes from
         """
+        draws = surveyed.draws(random)
         if self.is_full:
             return calibrate([np.zeros((0, 1))], self.promise(alignment), **about), Fixed(np.inf), np.zeros(0)
-        self.check_rows(alignment, reference, table.shape[0], is_grouped=membership is not None)
-        sampling = self.sampling(alignment, reference, table.shape[0])
-        families = self.families(alignment, table, reference, draws, sampling.n_queries)
-        overall = families[0]
-        one_each = overall.values[:, 0].copy() if isinstance(overall, Scores) else np.zeros(0)
+        membership, n_rows = surveyed.membership, surveyed.n_complete
+        self.check_rows(alignment, reference, n_rows, is_grouped=membership is not None)
+        sampling = self.sampling(alignment, reference, n_rows)
+        families, scores = surveyed.losses(self.families, reference, draws, sampling.n_queries)
         if self.shift is None:
-            return (*self.concluded(alignment, families, sampling, membership, about), one_each)
+            return (*self.concluded(alignment, families, sampling, membership, about), scores)
         ratio = fitted_ratio(self.shift, alignment, reference)
         values = [family.values for family in families[-len(self.levels) :] if isinstance(family, Scores)]
-        about = about | {"overall": overall}
-        return (*self._by_weight(values, self.promise(alignment), ratio, table, about), one_each)
+        weights, about = surveyed.of_complete(ratio.weights), about | {"overall": families[0]}
+        return (*self._by_weight(values, self.promise(alignment), ratio, weights, about), scores)
+
+    def check_spread(self) -> None:
+        """Refuse what cannot be promised of rows in partitions.
+
+        Raises
+        ------
+        InputError
+        """
+        if not self.loss.is_rate:
+            raise InputError(
+                f"loss={self.loss.name!r} needs more than one number of each row, which is not supported for rows in partitions; "
+                "calibrate on rows in memory, X.sample(...).compute(), or use a rate of violations, such as the default loss, "
+                "'delivered'."
+            )
+        if self.shift is not None:
+            raise InputError(
+                "shift is not supported for rows in partitions; calibrate on rows in memory, X.sample(...).compute(), or on rows "
+                "from deployment, which need no shift."
+            )
 
     def promise(self, alignment: Alignment) -> Promise:
         """Return the promise in words and numbers."""
@@ -290,9 +309,13 @@ class Request:
         return calibration, ByGroup(self.groups, widths, self.unseen_groups == "largest")
 
     def _by_weight(
-        self, scores: list[FloatArray], promise: Promise, ratio: LikelihoodRatio, table: Table, about: dict[str, Any]
+        self,
+        scores: list[FloatArray],
+        promise: Promise,
+        ratio: LikelihoodRatio,
+        weights: FloatArray,
+        about: dict[str, Any],
     ) -> tuple[Calibration, Threshold]:
-        weights = ratio.weights(table)
         if not weights.any():
             raise InputError(
                 f"shift gives all {weights.size} calibration rows the weight 0; expected some that deployment resembles."

@@ -19,7 +19,7 @@ from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.contract.property import LineProperty
 from alignconf.errors import InputError, InputTypeError
 from alignconf.tables import table as tables
-from alignconf.tables.exact_numbers import is_held, not_held
+from alignconf.tables.checks import is_held, not_held
 
 __all__ = ["Axis", "TradeAxis", "place_axis"]
 

@@ -29,7 +29,7 @@ from alignconf.kernels.tree_walk import ALONG, ALONG_SECOND, LEAF, NODE, Forest,
 from alignconf.lines.exact_lines import ProjectedAt
 from alignconf.lines.similar_rows import Landmarks, landmarks_of, similar_first
 from alignconf.lines.single_precision import as_compared, at_most_float32, largest_rounded_to
-from alignconf.tables.rounding import Rounding
+from alignconf.tables.predictions import Rounding
 
 __all__ = ["ALMOST_ZERO", "LINKS", "Ensemble", "Tree", "TreeGrids", "TreeLines"]
 

@@ -22,8 +22,7 @@ from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf.lines.axis import Axis
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.tables import table as tables
-from alignconf.tables.predictions import predictions
-from alignconf.tables.rounding import Rounding
+from alignconf.tables.predictions import Rounding, predictions
 
 __all__ = ["Lines", "PlacedRows", "evaluate_lines", "evaluate_sites"]
 

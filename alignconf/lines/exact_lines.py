@@ -14,7 +14,7 @@ from typing import Protocol
 from numpy.typing import ArrayLike
 
 from alignconf._typing import FloatArray, IntArray
-from alignconf.tables.rounding import Rounding
+from alignconf.tables.predictions import Rounding
 
 __all__ = ["ExactGrids", "ExactLine", "ExactLines", "ProjectedAt"]
 

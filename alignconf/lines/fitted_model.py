@@ -30,8 +30,7 @@ from alignconf.tables import table as tables
 from alignconf.tables.checks import check_rows
 from alignconf.tables.fitted_columns import FittedColumns, columns_of_fit, native_booster
 from alignconf.tables.missing_codes import MissingCodes, missing_codes
-from alignconf.tables.predictions import answered_numbers, as_answer
-from alignconf.tables.rounding import Rounding
+from alignconf.tables.predictions import Rounding, answered_numbers, as_answer
 
 __all__ = ["FittedModel", "declared_features", "function_of"]
 

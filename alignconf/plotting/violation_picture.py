@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alignconf._typing import Feature, FloatArray, IntArray, Model, RandomState, Table
-from alignconf.certify.asking import Answered, answer_queries
+from alignconf.certify.asking import Answered, place_rows
 from alignconf.certify.report.drawing import INK, category_ticks, frame, literal, title_above
 from alignconf.contract.property import Declaration
 from alignconf.errors import InputError
@@ -76,9 +76,8 @@ def violations(
     across, up = (tables.locate(table, feature) for feature in features)
     if across == up:
         raise InputError(f"features must be two different features, got {features!r}.")
-    answered = answer_queries(
-        model, table, properties, n_queries=n_queries, X_reference=X_reference, random_state=random_state
-    )
+    asking = place_rows(model, table, properties, X_reference=X_reference, random_state=random_state)
+    [(_, answered)] = asking.answers(lambda answered: answered, n_queries)
     cells = (_Cells(table, across, n_bins, answered), _Cells(table, up, n_bins, answered))
     return _draw(_shares(answered, cells, min_queries), cells, str(answered.declared), min_queries, ax)
 

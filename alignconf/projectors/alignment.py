@@ -27,8 +27,7 @@ from alignconf.queries.queries import PartQueries, Queries, Tester, excess
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks
 from alignconf.tables.missing_codes import without_codes
-from alignconf.tables.predictions import predictions
-from alignconf.tables.rounding import Rounding
+from alignconf.tables.predictions import Rounding, predictions
 
 __all__ = ["Alignment", "Answers"]
 

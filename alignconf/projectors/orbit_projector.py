@@ -14,8 +14,7 @@ from alignconf.lines.evaluation import PlacedRows
 from alignconf.projectors.line_projection import SNAP
 from alignconf.projectors.projector import Projected, Projector
 from alignconf.tables import table as tables
-from alignconf.tables.predictions import predictions
-from alignconf.tables.rounding import Rounding
+from alignconf.tables.predictions import Rounding, predictions
 
 __all__ = ["OrbitProjector"]
 

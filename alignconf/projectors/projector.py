@@ -25,8 +25,7 @@ from alignconf.lines.evaluation import PlacedRows
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.lines.trees import trees_of
 from alignconf.queries.queries import PartQueries
-from alignconf.tables.predictions import predictions
-from alignconf.tables.rounding import Rounding
+from alignconf.tables.predictions import Rounding, predictions
 
 __all__ = ["AtPoints", "Chain", "Projected", "Projector", "WithRounding"]
 

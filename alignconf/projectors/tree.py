@@ -42,8 +42,7 @@ from alignconf.projectors.line_projection import LineProjection, Part
 from alignconf.projectors.projector import AtPoints
 from alignconf.queries.queries import PartQueries
 from alignconf.tables import table as tables
-from alignconf.tables.predictions import predictions
-from alignconf.tables.rounding import Rounding
+from alignconf.tables.predictions import Rounding, predictions
 
 __all__ = ["MAX_PIECES", "TreeProjector", "UnreadProjector", "WalkedGridProjector"]
 

@@ -2,7 +2,7 @@
 
 A query of a line property is ``n_points`` places along the feature's axis, drawn independently from the reference law given
 that they all differ, and sorted; the other features are the row's own. For an order property these are **pairs**, and how
-often they fail bounds the mean absolute distance of a line to a monotone one (:mod:`alignconf.certify.distance_claim`), but
+often they fail bounds the mean absolute distance of a line to a monotone one (:mod:`alignconf.certify.distance`), but
 not how many of its values are out of place. What is common to every law of queries along a line is :class:`AlongLine`.
 
 **Whole-line** queries are the values at all places, and nothing is drawn. A row is accepted iff the values at all knots of the

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from decimal import Decimal
 from math import isfinite
 from numbers import Integral, Real
 from pathlib import Path
@@ -30,7 +31,9 @@ __all__ = [
     "check_switch",
     "check_targets",
     "is_finite",
+    "is_held",
     "is_row_function",
+    "not_held",
     "warn",
 ]
 
@@ -188,3 +191,22 @@ def warn(message: str, category: type[Warning]) -> None:
 def _first_not_finite(values: FloatArray) -> str:
     bad = np.flatnonzero(~np.isfinite(values))
     return f"{values[bad[0]]} in row {bad[0]} ({bad.size} of {values.size} values are not finite)"
+
+
+def is_held(value: Any) -> bool:
+    """Return whether a float holds a number of any type exactly, decimals as typed; no whole number beyond 2**53 counts."""
+    if isinstance(value, Integral):
+        return abs(int(value)) <= 2**53
+    if isinstance(value, Decimal) and value.is_finite():
+        return Decimal(repr(float(value))) == value and abs(value) <= 2**53
+    return bool(float(value) == value) or bool(value != value)
+
+
+def not_held(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which numbers of an array no float holds exactly: whole ones beyond 2**53, and those of longer types."""
+    if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
+        return np.asarray((values > 2**53) | (values < -(2**53)) if values.dtype.kind == "i" else values > 2**53)
+    if values.dtype.kind == "f" and values.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):
+            return np.asarray((values.astype(np.float64) != values) & ~np.isnan(values))
+    return np.zeros(values.shape, dtype=bool)

@@ -120,12 +120,15 @@ def read_groups(source: Any, table: Table, labels: Any = None) -> Membership:
     source : column, list of columns, callable, or object with ``apply``; None if the groups are given as ``labels``
     table : Table of n_samples rows
     labels : (n_samples,) labels, or (n_samples, n_groups) truth values for groups that overlap
+        Or the membership of the rows, where it was read before.
 
     Raises
     ------
     InputError
         If labels are missing, of another length, or given although the groups are read off the rows.
     """
+    if isinstance(labels, Membership):
+        return labels
     if source is None:
         if labels is None:
             raise InputError(

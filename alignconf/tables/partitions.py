@@ -26,18 +26,13 @@ from alignconf.errors import InputError
 from alignconf.tables import progress
 from alignconf.tables import table as tables_module
 
-__all__ = ["Partitions", "is_partitioned"]
+__all__ = ["Partitions", "by_partition"]
 
 #: Functions of more bytes than this are sent to workers beside the plan; Dask warns of plans of ten megabytes.
 LARGE = 2**22
 
 #: Partitions that are lost with their workers, and with what had been sent to these, are sent again, this many times in all.
 ATTEMPTS = 5
-
-
-def is_partitioned(X: Any) -> bool:
-    """Return whether rows are a Dask object."""
-    return hasattr(X, "__dask_graph__") and not isinstance(X, type)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +84,23 @@ class Partitions:
         return cls(X, parts, meta)
 
     @property
+    def is_spread(self) -> bool:
+        """Whether the rows are elsewhere: they always are."""
+        return True
+
+    @property
+    def n_parts(self) -> int:
+        """How many partitions there are."""
+        return len(self.parts)
+
+    def selected(self, positions: tuple[int, ...]) -> Partitions:
+        """Return the columns at some positions of the table without rows; itself where these are all of them in order."""
+        if positions == tuple(range(self.meta.shape[1])):
+            return self
+        labels = tables_module.column_names(self.meta) or ()
+        return Partitions.of(self.collection[[labels[position] for position in positions]])
+
+    @property
     def known_sizes(self) -> IntArray | None:
         """How many rows each partition has, (n_partitions,), if Dask knows; it never does for data frames."""
         sizes = np.array(self.collection.chunks[0]) if hasattr(self.collection, "chunks") else np.array([np.nan])
@@ -104,7 +116,7 @@ class Partitions:
         """
         if values is None:
             return (None,) * len(self.parts)
-        if not is_partitioned(values) or not hasattr(values, "to_delayed"):
+        if not tables_module.is_partitioned(values) or not hasattr(values, "to_delayed"):
             raise InputError(
                 f"{name} is a {type(values).__module__}.{type(values).__qualname__}, and X is partitioned; expected a Dask "
                 "series or array with the partitions of X, for example a column of the same data frame."

@@ -27,6 +27,7 @@ __all__ = [
     "copied",
     "is_missing",
     "is_numeric",
+    "is_partitioned",
     "locate",
     "replicate",
     "same_rows",
@@ -116,6 +117,11 @@ def as_numbers(table: Table) -> NDArray[np.float64]:
 def category_order(table: Table, position: int) -> tuple[Any, ...] | None:
     """Return the order that the type of a data frame's column carries: an ordered categorical of pandas, an Enum of polars."""
     return _kind(table).order(table, position)
+
+
+def is_partitioned(X: Any) -> bool:
+    """Return whether rows are a Dask object (:mod:`alignconf.tables.partitions`), and no table."""
+    return hasattr(X, "__dask_graph__") and not isinstance(X, type)
 
 
 def unit_of(table: Table, position: int) -> str:

@@ -34,7 +34,7 @@ from alignconf.tables.repeats import (
     surprising_repeats,
 )
 
-__all__ = ["FreshRows", "Marks", "Repeats", "UsedRows", "limit", "marks_of", "warn_of_found", "warn_of_repeats"]
+__all__ = ["FreshRows", "Marks", "Repeats", "UsedRows", "limit", "marks_of"]
 
 #: Fingerprints of rows after each rounding, those of one rounding after the other; the lowest two bits say which.
 Marks: TypeAlias = NDArray[np.uint64]
@@ -216,6 +216,17 @@ class UsedRows:
                 f"{complaint}; {purpose} needs rows that were used for nothing before. Give fresh rows, each once."
             )
 
+    def warn_of(self, fresh: FreshRows) -> None:
+        """Warn of compared rows that are to calibrate, these being given reference rows."""
+        complaint = self.complaint(fresh)
+        if complaint:
+            warn(
+                f"{complaint}: rows that gave the reference law, or on which the model was trained, look better than fresh ones, "
+                "or worse, and rows that were copied are not independent; the promise does not hold for them. Calibrate on other "
+                "rows, each once.",
+                RepeatedRowsWarning,
+            )
+
     def complaint(self, fresh: FreshRows) -> str:
         """Return what is wrong with fresh rows, in words; empty if chance explains it."""
         for use, used_marks in self.marks:
@@ -239,24 +250,6 @@ class UsedRows:
     def _n_rows(self, use: str) -> int:
         """Return how many rows there were."""
         return dict(self.counts).get(use, dict(self.marks)[use].size // N_BITS)
-
-
-def warn_of_repeats(table: Table, reference: Table) -> None:
-    """Warn if rows that are to calibrate repeat given reference rows, beyond what duplicates in the data explain."""
-    used = UsedRows.of(X_reference=reference)
-    warn_of_found(used, used.compared(table))
-
-
-def warn_of_found(used: UsedRows, fresh: FreshRows) -> None:
-    """Warn of compared rows that are to calibrate, the used ones being given reference rows."""
-    complaint = used.complaint(fresh)
-    if complaint:
-        warn(
-            f"{complaint}: rows that gave the reference law, or on which the model was trained, look better than fresh ones, or "
-            "worse, and rows that were copied are not independent; the promise does not hold for them. Calibrate on other rows, "
-            "each once.",
-            RepeatedRowsWarning,
-        )
 
 
 def _rounded_as(which: int, marks: Marks) -> Fingerprints:

@@ -31,7 +31,8 @@ from alignconf.properties import AllOf
 from alignconf.tables.checks import check_count, check_numbers
 from alignconf.tables.random_streams import check_random_state, generator
 from alignconf.testing.declared_laws import DECLARED, places_to_ask
-from alignconf.testing.line_laws import ANSWERS, BETWEEN, MEMBERS, NEAREST, SMALLEST, Law, Offence
+from alignconf.testing.line_laws import ANSWERS, BETWEEN, MEMBERS, NEAREST, SMALLEST
+from alignconf.testing.offence import Law, Offence
 from alignconf.testing.orbit_laws import OPAQUE, ORBITS, OrbitTrial, try_orbits
 from alignconf.testing.trials import Trial, try_at
 

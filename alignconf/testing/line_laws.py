@@ -1,61 +1,39 @@
 r"""The laws themselves: each compares an answer of a property with what the tester finds, line by line.
 
-A :class:`Law` asks a :class:`~alignconf.testing.trials.Trial` and yields the lines on which it is broken. ``ANSWERS``,
-``BETWEEN`` and ``SMALLEST`` are for one part, ``MEMBERS`` for any property, ``NEAREST`` for those whose members are a convex
-set. With :math:`P` the least-squares repair, :math:`P y` is nearest iff :math:`\langle y - P y, z - P y \rangle \le 0` for
-every member :math:`z`, and then :math:`\|P y - P y'\| \le \|y - y'\|`.
+Each asks a :class:`~alignconf.testing.trials.Trial` (:mod:`alignconf.testing.offence`). ``ANSWERS``, ``BETWEEN`` and
+``SMALLEST`` are for one part, ``MEMBERS`` for any property, ``NEAREST`` for those whose members are a convex set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linprog
 
-from alignconf._typing import BoolArray, FloatArray
+from alignconf._typing import FloatArray
 from alignconf.contract.property import Cells, LineProperty
 from alignconf.lines.evaluation import Lines
+from alignconf.testing.offence import (
+    Law,
+    Offence,
+    differ,
+    everywhere,
+    farther_apart,
+    not_nearest,
+    rows,
+    say,
+    size_of,
+    written,
+)
 from alignconf.testing.trials import Trial, envelope, largest_excess, line_excess, lines_of, tuples
 
-__all__ = [
-    "ANSWERS",
-    "BETWEEN",
-    "MEMBERS",
-    "NEAREST",
-    "SMALLEST",
-    "TOLERANCE",
-    "Law",
-    "Offence",
-    "differ",
-    "rows",
-    "say",
-]
+__all__ = ["ANSWERS", "BETWEEN", "MEMBERS", "NEAREST", "SMALLEST"]
 
-#: Sums of squares and products may miss an inequality by this share of the largest value involved.
-TOLERANCE = 1e-12
 #: Linear programmes are solved less exactly, and only for a few lines of moderate values and few knots.
 PROGRAMME_TOLERANCE = 1e-6
 MAX_PROGRAMMES, MAX_KNOTS_OF_PROGRAMMES, MODERATE = 8, 7, (1e-3, 1e4)
-
-
-class Offence(NamedTuple):
-    """Lines on which a law was tried, where they break it (n_lines,), and the complaint about a line, in words."""
-
-    broken: BoolArray
-    lines: FloatArray
-    complaint: Callable[[int], str]
-
-
-@dataclass(frozen=True)
-class Law:
-    """A statement that holds for every line, where to look if it does not, and the function that tries it."""
-
-    name: str
-    look: str
-    ask: Callable[[Any], Iterator[Offence]]
 
 
 # The answers of one part --------------------------------------------------------------------------------------------
@@ -67,8 +45,10 @@ def _untouched(trial: Trial) -> Iterator[Offence]:
         given = [array.copy() for array in (trial.lines.values, trial.law.knots, trial.law.weights)]
         before = [array.tobytes() for array in given]
         answer(*given)
-        yield _all_lines(
-            trial, [array.tobytes() for array in given] != before, f"{name} writes into the arrays that it is given"
+        yield everywhere(
+            trial.lines.values,
+            [array.tobytes() for array in given] != before,
+            f"{name} writes into the arrays that it is given",
         )
 
 
@@ -80,8 +60,8 @@ def _line_by_line(trial: Trial) -> Iterator[Offence]:
         if name in ("between", "demands") or returned is None:
             continue
         shape = np.shape(returned)
-        yield _all_lines(
-            trial, shape != lines.shape, f"{name} returns shape {shape}; expected {lines.shape}, that of its lines"
+        yield everywhere(
+            lines, shape != lines.shape, f"{name} returns shape {shape}; expected {lines.shape}, that of its lines"
         )
         if shape != lines.shape:
             continue
@@ -200,26 +180,13 @@ def _kept(trial: Trial) -> Iterator[Offence]:
 
 
 def _apart(trial: Trial) -> Iterator[Offence]:
-    y, projected = trial.lines.values, trial.projected["l2"]
-    scale = np.maximum(_size(y), np.roll(_size(y), 1, axis=0))
-    scale[scale == 0] = 1.0
-    before, after = (
-        np.sqrt((values / scale - np.roll(values, 1, axis=0) / scale) ** 2 @ trial.law.weights)
-        for values in (y, projected)
-    )
-    sentence = "and on {} least_squares returns lines that are farther apart, {} instead of {}"
-    yield Offence(after > before + TOLERANCE, y, say(sentence, np.roll(y, 1, axis=0), after, before))
+    y, weights = trial.lines.values, trial.law.weights
+    yield farther_apart(y, trial.projected["l2"], weights, size_of(y), "least_squares returns lines")
 
 
 def _nearest(trial: Trial) -> Iterator[Offence]:
     y, projected, z = trial.lines.values, trial.projected["l2"], trial.members.values
-    scale = np.maximum(np.maximum(_size(y), _size(projected))[:, None], _size(z)[None])
-    scale[scale == 0] = 1.0
-    moved, towards = (y - projected)[:, None] / scale, z[None] / scale - projected[:, None] / scale
-    inner = (moved * towards) @ trial.law.weights
-    nearer = z[inner.argmax(axis=1)] if len(z) else z
-    sentence = "least_squares returns {}, but towards the member {} it is nearer"
-    yield Offence(rows(inner > TOLERANCE), y, say(sentence, projected, nearer))
+    yield not_nearest(y, projected, z, trial.law.weights, "least_squares returns {}, but towards the member {}")
 
 
 def _least_band(trial: Trial) -> Iterator[Offence]:
@@ -276,7 +243,7 @@ def _in_order(trial: Trial) -> Iterator[Offence]:
     for values in coarse.projected.values():
         low, high = _intervals(coarse, values, places)
         broken = rows(~(low <= high + coarse.lines.rounding[:, None]))
-        given = f"at the knots {_written(coarse.law.knots)}, between returns at {_written(places)}"
+        given = f"at the knots {written(coarse.law.knots)}, between returns at {written(places)}"
         sentence = f"repaired to {{}} {given} the limits {{}} and {{}}"
         yield Offence(broken, trial.lines.values, say(sentence, values, low, high))
 
@@ -289,7 +256,7 @@ def _not_refused(trial: Trial) -> Iterator[Offence]:
     low, high = _intervals(trial.coarse, members[:, 1::2], places, members[:, 1::2])
     size = trial.exact_members.rounding[:, None]
     broken = rows(~((low - size <= members[:, ::2]) & (members[:, ::2] <= high + size)))
-    sentence = f"which the tester accepts, between refuses values at {_written(places)}: the limits are {{}} and {{}}"
+    sentence = f"which the tester accepts, between refuses values at {written(places)}: the limits are {{}} and {{}}"
     yield Offence(broken, members, say(sentence, low, high))
 
 
@@ -298,7 +265,7 @@ def _not_rejected(trial: Trial) -> Iterator[Offence]:
     if trial.law.knots.size < 4:
         return
     coarse, part = trial.coarse, trial.part
-    far = 2 * _size(trial.lines.values) + trial.bound
+    far = 2 * size_of(trial.lines.values) + trial.bound
     for values in coarse.projected.values():
         changed = differ(values, coarse.lines.values)
         for k, place in enumerate(trial.law.knots[::2]):
@@ -310,7 +277,7 @@ def _not_rejected(trial: Trial) -> Iterator[Offence]:
                 knots = np.insert(coarse.law.knots, position, place)
                 size = np.maximum(lines_of(line, trial.bound).rounding, trial.lines.rounding)
                 excess = line_excess(part, trial.law, knots, line, size)
-                sentence = f"between allows at {place} to repair {_written(knots)} to {{}}, where the tester finds {{}}"
+                sentence = f"between allows at {place} to repair {written(knots)} to {{}}, where the tester finds {{}}"
                 yield Offence((excess > 0) & changed, trial.lines.values, say(sentence, line, excess))
 
 
@@ -323,36 +290,6 @@ def _intervals(
     cells = Cells(np.tile(places, n), trial.law.knots, np.repeat(repaired, m, axis=0), np.repeat(changed, m))
     low, high = trial.part.between(cells)
     return np.reshape(low, (n, m)), np.reshape(high, (n, m))
-
-
-def _all_lines(trial: Trial, broken: bool, complaint: str) -> Offence:
-    return Offence(np.full(len(trial.lines.values), broken), trial.lines.values, lambda _row: complaint)
-
-
-def say(sentence: str, *answers: FloatArray) -> Callable[[int], str]:
-    """Return a function that fills a sentence with the answers on a line, given as arrays (n_lines, ...)."""
-    return lambda row: sentence.format(*(_written(answer[row]) for answer in answers))
-
-
-def differ(left: FloatArray, right: FloatArray) -> BoolArray:
-    """Return whether two arrays of lines differ in any bit, (n_lines,)."""
-    bits = [np.ascontiguousarray(array).view(np.uint64) for array in (left, right)]
-    return rows(bits[0] != bits[1])
-
-
-def rows(broken: BoolArray) -> BoolArray:
-    """Return whether anything is broken on each line, (n_lines,)."""
-    return np.array([line.any() for line in broken], dtype=bool)
-
-
-def _size(lines: FloatArray) -> FloatArray:
-    """Return the largest absolute value of each line, (n_lines, 1)."""
-    largest: FloatArray = np.abs(lines).max(axis=1, keepdims=True)
-    return largest
-
-
-def _written(values: FloatArray) -> str:
-    return str(np.asarray(values).tolist())
 
 
 ANSWERS = (

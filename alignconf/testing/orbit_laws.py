@@ -16,7 +16,7 @@ import numpy as np
 from alignconf._typing import BoolArray, FloatArray, IntArray
 from alignconf.contract.orbit import OrbitProperty
 from alignconf.kernels.polyhedron import colliding, polyhedron_midpoint
-from alignconf.testing.line_laws import TOLERANCE, Law, Offence, differ, rows, say
+from alignconf.testing.offence import Law, Offence, differ, everywhere, farther_apart, not_nearest, rows, say, size_of
 from alignconf.testing.trials import NORMS, ROUNDING, draw
 
 __all__ = ["OPAQUE", "ORBITS", "OrbitTrial", "try_orbits"]
@@ -116,7 +116,7 @@ def _inequalities(trial: OrbitTrial) -> Iterator[Offence]:
         wrong = f"shapes {A.shape} and {b.shape}; expected (n_demands, {trial.same.size}) and (n_demands,)"
     elif not np.isfinite(A).all() or np.isnan(b).any() or np.isneginf(b).any():
         wrong = f"{A.tolist()} and {b.tolist()}; expected finite coefficients, and bounds that are numbers or infinity"
-    yield _all(trial, bool(wrong), f"demands returns {wrong}")
+    yield everywhere(trial.values, bool(wrong), f"demands returns {wrong}")
 
 
 def _untouched(trial: OrbitTrial) -> Iterator[Offence]:
@@ -124,16 +124,18 @@ def _untouched(trial: OrbitTrial) -> Iterator[Offence]:
         values, same = trial.values.copy(), trial.same.copy()
         trial.declared.nearest(values, same, norm)
         wrote = values.tobytes() != trial.values.tobytes() or same.tobytes() != trial.same.tobytes()
-        yield _all(trial, wrote, f"nearest, norm={norm!r}, writes into the arrays that it is given")
+        yield everywhere(trial.values, wrote, f"nearest, norm={norm!r}, writes into the arrays that it is given")
     values = trial.values.copy()
     trial.declared.accepts(values)
-    yield _all(trial, values.tobytes() != trial.values.tobytes(), "accepts writes into the values that it is given")
+    yield everywhere(
+        trial.values, values.tobytes() != trial.values.tobytes(), "accepts writes into the values that it is given"
+    )
 
 
 def _one_by_one(trial: OrbitTrial) -> Iterator[Offence]:
     for norm, repaired in trial.repaired.items():
         sentence = f"nearest returns shape {repaired.shape}; expected {trial.values.shape}, that of the values"
-        yield _all(trial, repaired.shape != trial.values.shape, sentence)
+        yield everywhere(trial.values, repaired.shape != trial.values.shape, sentence)
         if repaired.shape != trial.values.shape:
             return
         yield Offence(
@@ -189,29 +191,22 @@ def _kept(trial: OrbitTrial) -> Iterator[Offence]:
 
 
 def _nearest(trial: OrbitTrial) -> Iterator[Offence]:
-    y, projected, z = trial.values, trial.repaired["l2"], trial.members[:, trial.same]
+    z = trial.members[:, trial.same]
     z = z[trial.declared.accepts(z.copy())]
-    if not len(z):
-        return
-    points = np.unique(trial.same)
-    scale = np.maximum(_size(y, projected)[:, None], _size(z)[None])
-    moved = (y - projected)[:, None] / scale
-    inner = (moved * (z[None] / scale - projected[:, None] / scale))[..., points].sum(axis=-1)
-    sentence = "nearest, norm='l2', returns {}, but towards the accepted values {} it is nearer"
-    yield Offence(rows(inner > TOLERANCE), y, say(sentence, projected, z[inner.argmax(axis=1)]))
+    if len(z):
+        sentence = "nearest, norm='l2', returns {}, but towards the accepted values {}"
+        yield not_nearest(trial.values, trial.repaired["l2"], z, _is_first(trial), sentence)
 
 
 def _apart(trial: OrbitTrial) -> Iterator[Offence]:
-    points = np.unique(trial.same)
-    y, projected = trial.values[:, points], trial.repaired["l2"][:, points]
-    scale = np.maximum(_size(y, projected), np.roll(_size(y, projected), 1, axis=0))
-    before, after = (
-        np.linalg.norm(values / scale - np.roll(values, 1, axis=0) / scale, axis=1) for values in (y, projected)
-    )
-    sentence = "and on {} nearest, norm='l2', returns values that are farther apart, {} instead of {}"
-    yield Offence(
-        after > before + TOLERANCE, trial.values, say(sentence, np.roll(trial.values, 1, axis=0), after, before)
-    )
+    y, projected = trial.values, trial.repaired["l2"]
+    what = "nearest, norm='l2', returns values"
+    yield farther_apart(y, projected, _is_first(trial), size_of(y, projected), what)
+
+
+def _is_first(trial: OrbitTrial) -> FloatArray:
+    """Return 1 for one point of those that are the same row, 0 for the others of them, (n_points,)."""
+    return np.isin(np.arange(trial.same.size), trial.same).astype(np.float64)
 
 
 def _least_band(trial: OrbitTrial) -> Iterator[Offence]:
@@ -231,16 +226,6 @@ def _least_band(trial: OrbitTrial) -> Iterator[Offence]:
 def _moderate(values: FloatArray) -> BoolArray:
     largest: FloatArray = np.abs(values).max(axis=1)
     return np.asarray((largest > 1 / MODERATE) & (largest < MODERATE))
-
-
-def _size(*arrays: FloatArray) -> FloatArray:
-    """Return the largest absolute value of each orbit, (n_orbits, 1), 1 where all are zero."""
-    largest: FloatArray = np.max([np.abs(array).max(axis=1, keepdims=True) for array in arrays], axis=0)
-    return np.where(largest > 0, largest, 1.0)
-
-
-def _all(trial: OrbitTrial, broken: bool, complaint: str) -> Offence:
-    return Offence(np.full(len(trial.values), broken), trial.values, lambda _row: complaint)
 
 
 OPAQUE = (

@@ -16,8 +16,7 @@ from alignconf.estimators.aligned import check_calibrated
 from alignconf.lines.fitted_model import FittedModel, function_of
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_model, check_number, check_rows
-from alignconf.tables.random_streams import generator
-from alignconf.tables.set_aside import set_aside
+from alignconf.tables.random_streams import generator, set_aside
 
 __all__ = ["forecast_half_width", "forecast_violations"]
 

@@ -29,8 +29,8 @@ from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.trees import trees_of
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_count, check_level, check_model, check_rows
+from alignconf.tables.predictions import Rounding
 from alignconf.tables.random_streams import check_random_state, generator
-from alignconf.tables.rounding import Rounding
 
 __all__ = ["search"]
 

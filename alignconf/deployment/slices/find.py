@@ -18,8 +18,7 @@ from alignconf.kernels.sums import total
 from alignconf.lines.axis import TradeAxis
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_choice, check_count, check_level, check_model, check_rows
-from alignconf.tables.random_streams import generator
-from alignconf.tables.set_aside import set_aside
+from alignconf.tables.random_streams import generator, set_aside
 
 __all__ = ["LOSSES", "find_slices"]
 
