@@ -29,6 +29,7 @@ from alignconf.losses.bounded_loss import BoundedLoss
 from alignconf.losses.magnitude import Magnitude
 from alignconf.properties import Bounded, Concave, DiminishingReturns, Increasing, Ordered
 from alignconf.tables.partitions import Partitions
+from alignconf.tables.rows import Memory, Rows
 from alignconf.tables.table import is_partitioned
 from alignconf.tables.used_rows import UsedRows
 
@@ -529,15 +530,14 @@ def test_a_bar_counts_partitions_where_it_was_asked_for(
 # ---------------------------------------------------------------------------------------------------------------------
 def test_rows_are_fetched_by_their_positions_in_the_whole() -> None:
     far = da.from_array(ARRAY, chunks=((100, 0, 250, 50), 3))
-    partitions = Partitions.of(far)
-    sizes = partitions.known_sizes
-    assert sizes is not None
     rows = np.array([0, 99, 100, 349, 350, 399])
-    np.testing.assert_array_equal(partitions.take(rows, sizes), ARRAY[rows])
-    assert partitions.take(rows[:0], sizes).shape == (0, 3)
+    for parts in (Partitions.of(far), Memory(ARRAY)):
+        assert parts.known_sizes is not None
+        np.testing.assert_array_equal(Rows.of(parts).take(rows), ARRAY[rows])
+        assert Rows.of(parts).take(rows[:0]).shape == (0, 3)
     frame = Partitions.of(FAR_CAL)
     assert frame.known_sizes is None
-    pd.testing.assert_frame_equal(frame.take(rows, np.full(4, 150)), X_CAL.iloc[rows], check_dtype=False)
+    pd.testing.assert_frame_equal(Rows.of(frame).take(rows), X_CAL.iloc[rows], check_dtype=False)
 
 
 def test_only_dask_objects_are_partitioned() -> None:

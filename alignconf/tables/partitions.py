@@ -26,7 +26,7 @@ from alignconf.errors import InputError
 from alignconf.tables import progress
 from alignconf.tables import table as tables_module
 
-__all__ = ["Partitions", "by_partition"]
+__all__ = ["Partitions"]
 
 #: Functions of more bytes than this are sent to workers beside the plan; Dask warns of plans of ten megabytes.
 LARGE = 2**22
@@ -200,16 +200,8 @@ class Partitions:
             if position:
                 client.cancel(list(position), force=True)
 
-    def take(self, rows: IntArray, sizes: IntArray) -> Table:
-        """Return a table in memory of rows, by their positions in the whole, sorted.
-
-        Parameters
-        ----------
-        rows : (n_rows,)
-        sizes : (n_partitions,)
-            How many rows each partition has.
-        """
-        within = by_partition(rows, sizes)
+    def take(self, within: Sequence[IntArray]) -> Table:
+        """Return a table in memory of rows, by their positions within each partition, sorted."""
         only = [i for i, of_part in enumerate(within) if of_part.size]
         taken = dict(self.run(tables_module.take, within, only=only))
         tables = [taken[i] for i in only]
@@ -251,19 +243,6 @@ class Partitions:
             for plan, size in zip(planned, self.collection.chunks[0], strict=True)
         ]
         return concatenate(blocks, allow_unknown_chunksizes=True)
-
-
-def by_partition(rows: IntArray, sizes: IntArray) -> list[IntArray]:
-    """Return which rows of each partition are meant by sorted positions in the whole, counted within the partition.
-
-    Parameters
-    ----------
-    rows : (n_rows,)
-    sizes : (n_partitions,)
-    """
-    ends = np.cumsum(sizes)
-    cuts = np.searchsorted(rows, ends)
-    return [of_part - start for of_part, start in zip(np.split(rows, cuts[:-1]), ends - sizes, strict=True)]
 
 
 def _client(collection: Any) -> Any:

@@ -20,7 +20,7 @@ from alignconf.errors import InputError
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_rows
 from alignconf.tables.fitted_columns import selected
-from alignconf.tables.partitions import Partitions, by_partition
+from alignconf.tables.partitions import Partitions
 from alignconf.tables.table import is_partitioned
 
 __all__ = ["MOST_REFERENCE", "Memory", "Parts", "Rows", "in_memory", "parts_of"]
@@ -54,8 +54,8 @@ class Parts(Protocol):
     def alongside(self, values: Any, name: str) -> tuple[Any, ...]:
         """Return what belongs to the rows of each part, such as labels; None for each without values."""
 
-    def take(self, rows: IntArray, sizes: IntArray) -> Table:
-        """Return a table in memory of rows, by their positions in the whole, sorted."""
+    def take(self, within: Sequence[IntArray]) -> Table:
+        """Return a table in memory of rows, by their positions within each part, sorted."""
 
     def run(
         self,
@@ -89,9 +89,9 @@ class Memory:
         """Return what belongs to the rows, as it is."""
         return (values,)
 
-    def take(self, rows: IntArray, sizes: IntArray) -> Table:  # noqa: ARG002
+    def take(self, within: Sequence[IntArray]) -> Table:
         """Return some of the rows."""
-        return tables.take(self.meta, rows)
+        return tables.take(self.meta, within[0])
 
     def run(
         self,
@@ -189,11 +189,11 @@ class Rows:
 
     def take(self, rows: IntArray) -> Table:
         """Return some of all rows, by sorted positions, in memory."""
-        return self.parts.take(rows, self.sizes)
+        return self.parts.take(_by_part(rows, self.sizes))
 
     def without(self, rows: IntArray) -> Rows:
         """Return the rows but some of them, given by sorted positions."""
-        return replace(self, left_out=tuple(by_partition(rows, self.sizes)))
+        return replace(self, left_out=tuple(_by_part(rows, self.sizes)))
 
     def position(self, i: int, row: int) -> int:
         """Return the position in the whole of a row of a part, counted among those that count."""
@@ -235,6 +235,19 @@ def in_memory(X: Any, *, name: str, verbose: bool = False) -> Any:
             f"{MOST_REFERENCE} of them; give a sample, for example {name}.sample(frac={0.5 * MOST_REFERENCE / rows.n_rows:.2g})."
         )
     return rows.take(np.arange(rows.n_rows))
+
+
+def _by_part(rows: IntArray, sizes: IntArray) -> list[IntArray]:
+    """Return which rows of each part are meant by sorted positions in the whole, counted within the part.
+
+    Parameters
+    ----------
+    rows : (n_rows,)
+    sizes : (n_parts,)
+    """
+    ends = np.cumsum(sizes)
+    cuts = np.searchsorted(rows, ends)
+    return [of_part - start for of_part, start in zip(np.split(rows, cuts[:-1]), ends - sizes, strict=True)]
 
 
 def _n_rows(table: Table) -> int:

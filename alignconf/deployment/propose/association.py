@@ -37,7 +37,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 
 from alignconf._typing import BoolArray, FloatArray
 
-__all__ = ["Association", "OrderEvidence", "conditional_evidence", "marginal_evidence", "order_evidence"]
+__all__ = ["Association", "OrderEvidence", "conditional_evidence", "order_evidence"]
 
 #: Pieces of an effect, at most.
 N_PIECES = 8
@@ -167,13 +167,6 @@ def order_evidence(design: FloatArray, position: int, labels: FloatArray, half: 
     gaps = np.eye(order.size)[order[1:]] - np.eye(order.size)[order[:-1]]
     errors = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", gaps, covariance, gaps), np.finfo(np.float64).tiny))
     return OrderEvidence(tuple(order.tolist()), float(norm.sf((gaps @ second) / errors).max()))
-
-
-def marginal_evidence(x: FloatArray, labels: FloatArray, half: BoolArray) -> Association:
-    """Return the evidence of labels about one column by itself: a baseline that proposes proxies."""
-    rows = ~np.isnan(x)
-    centre = np.full(int(rows.sum()), x[rows].mean())
-    return _evidence(x[rows], x[rows] - centre, labels[rows] - labels[rows].mean(), centre, half[rows])
 
 
 def _evidence(
