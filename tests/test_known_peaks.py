@@ -185,6 +185,18 @@ def test_the_band_is_no_wider_than_need_be() -> None:
     np.testing.assert_allclose(np.abs(g - f).max(axis=1), needed / 2, atol=1e-12)
 
 
+def test_the_peak_is_a_piece_by_itself() -> None:
+    """0, 1 and 5 on pieces that end at 0.25 and 0.75: the 1 before a peak at 0.5 stays, the one behind it meets the 5 halfway."""
+    places = (np.arange(400)[:, None] + 0.5) / 400
+    model = DecisionTreeRegressor().fit(places, np.select([places[:, 0] < 0.25, places[:, 0] < 0.75], [0.0, 1.0], 5.0))
+    full = AlignedRegressor(model, Unimodal(0, peak=0.5), alpha=0, random_state=0)
+    full.calibrate(places[::4] + 1e-4, X_reference=places)
+    repaired = full.predict(
+        np.array([[0.1], [0.4], [np.nextafter(0.5, 0)], [0.5], [np.nextafter(0.5, 1)], [0.6], [0.9]])
+    )
+    np.testing.assert_allclose(repaired, [0, 1, 1, 3, 3, 3, 3], rtol=0, atol=1e-4)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Several properties of one feature
 # ---------------------------------------------------------------------------------------------------------------------
