@@ -1,4 +1,4 @@
-"""Examples of hypothesis: always the same ones in the fast suite, fresh ones in the long runs.
+"""The order of tests, and examples of hypothesis: always the same ones in the fast suite, fresh ones in the long runs.
 
 ``HYPOTHESIS_PROFILE=fresh`` draws new examples each time, as ``make validity`` does; what fails is printed with a line that
 reproduces it.
@@ -20,8 +20,14 @@ settings.register_profile("fresh", derandomize=False, deadline=None, print_blob=
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
+#: The tests that compile most kernels. They come first, as many as the first of two processes begins with: it compiles for both,
+#: which takes half a minute, while the second one is at tests that need few kernels.
+COMPILING = {"test_kernels.py", "test_polyhedron.py", "test_tree_repair.py", "test_trees.py", "test_vocabulary.py"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what the fast suite leaves out of tests with many costly cases."""
+    """Begin with what compiles; mark as slow what the fast suite leaves out of tests with many costly cases."""
+    items.sort(key=lambda item: item.path.name not in COMPILING)
     seen: Counter[str] = Counter()
     for item in items:
         name = f"{item.path.name}::{getattr(item, 'originalname', item.name)}"

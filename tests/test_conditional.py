@@ -5,6 +5,7 @@ anew with the documented settings. Fixed seeds throughout; false alarms as state
 """
 
 import pickle
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -57,31 +58,37 @@ def law_of(position, table=REFERENCE, n_knots=64, constrained=None, seed=0, orde
     return law
 
 
-def weights_by_hand(design, places, fresh, seed):
-    """Return the weight of each reference row at each fresh row, (n_fresh, n_reference), over trees one by one."""
+@cache
+def shared_law(position, n_knots=64):
+    """Return the law that several tests look at; its forest is grown once."""
+    return law_of(position, n_knots=n_knots)
+
+
+@cache
+def sorted_places_and_forest(position):
+    """Return the places of reference rows, sorted, what the others hold, and the best of four forests."""
+    rows = np.flatnonzero(~np.isnan(REFERENCE[:, position]))
+    rows = rows[np.argsort(REFERENCE[rows, position], kind="stable")]
+    places, design = REFERENCE[rows, position], np.delete(REFERENCE[rows], position, axis=1)
+    seed = int(np.random.default_rng(0).integers(2**31))
     forests = [
         RandomForestRegressor(100, min_samples_leaf=least, random_state=seed, oob_score=True).fit(design, places)
         for least in (3, 10, 30, 100)
     ]
-    forest = max(forests, key=lambda one: one.oob_score_)
-    own, reached = forest.apply(design), forest.apply(fresh)
+    return places, design, max(forests, key=lambda forest: forest.oob_score_)
+
+
+def by_hand(law, position, fresh=FRESH):
+    """Return sorted reference places and the weights of their rows at fresh ones, (n_fresh, n_reference), tree by tree."""
+    places, design, forest = sorted_places_and_forest(position)
+    in_leaf, reached = forest.apply(design), forest.apply(np.delete(fresh, position, axis=1))
     weights = np.zeros((len(fresh), len(design)))
     for i in range(len(fresh)):
         for tree in range(100):
-            inside = own[:, tree] == reached[i, tree]
-            weights[i] += inside / inside.sum() / 100
-    return weights
-
-
-def by_hand(law, position, table=REFERENCE, fresh=FRESH, seed=0):
-    """Return sorted reference places and the weights of their rows."""
-    rows = np.flatnonzero(~np.isnan(table[:, position]))
-    rows = rows[np.argsort(table[rows, position], kind="stable")]
-    others = np.delete(np.arange(table.shape[1]), position)
-    forest_seed = int(np.random.default_rng(seed).integers(2**31))
-    weights = weights_by_hand(table[rows][:, others], table[rows, position], fresh[:, others], forest_seed)
-    np.testing.assert_array_equal(law.places[law.index], table[rows, position])
-    return table[rows, position], weights
+            shares_leaf = in_leaf[:, tree] == reached[i, tree]
+            weights[i] += shares_leaf / shares_leaf.sum() / 100
+    np.testing.assert_array_equal(law.places[law.index], places)
+    return places, weights
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -90,7 +97,7 @@ def by_hand(law, position, table=REFERENCE, fresh=FRESH, seed=0):
 @pytest.mark.parametrize("position", [0, 1, 3])
 def test_weights_are_shares_of_leaves_split_between_neighbouring_knots(position):
     """Ties, knots fewer than places, missing values in the feature (column 3) and in the others (elsewhere)."""
-    law = law_of(position, n_knots=12)
+    law = shared_law(position, n_knots=12)
     places, weights = by_hand(law, position)
     mass = np.zeros((len(FRESH), law.knots.size))
     for place, of_rows in zip(places, weights.T, strict=True):
@@ -106,7 +113,7 @@ def test_weights_are_shares_of_leaves_split_between_neighbouring_knots(position)
 
 
 def test_pieces_have_the_mass_of_the_places_in_them():
-    law = law_of(0)
+    law = shared_law(0)
     ends = np.array([-1.5, -0.2, 0.1, 0.9, 7.0])
     pieces = np.searchsorted(ends, law.places)
     on_pieces = law.on_pieces(ends, pieces)
@@ -116,13 +123,13 @@ def test_pieces_have_the_mass_of_the_places_in_them():
     marginal = np.bincount(of_rows, minlength=5) / 300
     expected = (1 - MARGINAL_SHARE) * mass + MARGINAL_SHARE * marginal
     np.testing.assert_allclose(on_pieces.weights_at(FRESH), expected, atol=1e-8)
-    assert np.array_equal(law.at_quantiles(12).knots, law_of(0, n_knots=12).knots)
-    assert law.at_quantiles(12).weights_at(FRESH).tobytes() == law_of(0, n_knots=12).weights_at(FRESH).tobytes()
+    assert np.array_equal(law.at_quantiles(12).knots, shared_law(0, n_knots=12).knots)
+    assert law.at_quantiles(12).weights_at(FRESH).tobytes() == shared_law(0, n_knots=12).weights_at(FRESH).tobytes()
 
 
 def test_draws_have_the_weights_of_the_rows_they_are_for():
     """20,000 draws at each of three rows against the shares of leaves. False alarm: 1e-4 for each (chi-square)."""
-    law = law_of(1)
+    law = shared_law(1)
     places, weights = by_hand(law, 1, fresh=FRESH[:3])
     draws = law.different_places(np.random.default_rng(1).random((3, 20_000, 1)), FRESH[:3])
     assert draws.shape == (3, 20_000, 1)
@@ -141,7 +148,7 @@ def test_draws_have_the_weights_of_the_rows_they_are_for():
 
 def test_points_of_a_query_are_independent_given_that_they_differ():
     """Pairs have the product law off its diagonal: not one tree for both. False alarm: 1e-4 (chi-square)."""
-    law = law_of(1)
+    law = shared_law(1)
     places, weights = by_hand(law, 1, fresh=FRESH[:1])
     pairs = law.different_places(np.random.default_rng(2).random((1, 40_000, 2)), FRESH[:1])[0]
     assert (pairs[:, 0] < pairs[:, 1]).all()
@@ -160,7 +167,7 @@ def test_points_of_a_query_are_independent_given_that_they_differ():
 
 def test_rows_do_not_share_draws():
     """Pairs of equal rows have the product law. False alarm: 1e-4."""
-    law = law_of(1)
+    law = shared_law(1)
     twins = np.repeat(FRESH[:1], 20_000, axis=0)
     draws = draw_queries([LineQueries(Increasing(1), law)], twins, 1, RowDraws.of(twins, np.random.default_rng(2)))
     first_places = draws.parts[0].places[:, 0, 0]
@@ -205,7 +212,7 @@ def test_a_row_next_to_which_one_place_occurs_is_asked_from_the_marginal_law():
 
 def test_draws_of_many_rows_are_found_block_by_block(monkeypatch):
     """Rows of any block have draws of their own: the mean of the place follows the row in the last block as in the first."""
-    law = law_of(1)
+    law = shared_law(1)
     uniforms = np.random.default_rng(4).random((150, 200, 1))
     together = law.different_places(uniforms, FRESH)
     monkeypatch.setattr(conditional_law, "MASSES_AT_ONCE", 40 * law.places.size)
@@ -216,7 +223,7 @@ def test_draws_of_many_rows_are_found_block_by_block(monkeypatch):
 
 
 def test_the_law_is_constant_along_the_line():
-    law = law_of(0)
+    law = shared_law(0)
     moved = FRESH.copy()
     moved[:, 0] = np.random.default_rng(5).normal(size=150)
     assert law.weights_at(moved).tobytes() == law.weights_at(FRESH).tobytes()

@@ -56,7 +56,13 @@ COSTLY = {
 
 #: Slow ones have fewer draws here.
 N_DRAWS = {
-    "delivered, from model to lambda_": 250,
+    "delivered, from model to lambda_": 120,
+    "the default, 59 rows of 10 queries, alpha 0.05": 400,
+    "additive model, fixed seed: certificate, missed": 400,
+    "by group, large group": 300,
+    "by group, small group": 300,
+    "pooled, large group": 300,
+    "pooled, small group": 300,
     "sequence of bounds, ever wrong": 80,
     "alarm of a change, false": 120,
     "alarm of the rate, false": 100,

@@ -254,15 +254,14 @@ def _cross(
 
 def increments_upper(lines: FloatArray, lowest: FloatArray, highest: FloatArray) -> FloatArray:
     """Return the smallest lines above the given lines with increments within bounds (n_knots - 1,); O(n_knots) each."""
-    upper = np.empty_like(lines)
-    _increments_upper(lines, lowest, highest, upper)
+    upper = lines.copy()
+    _raise_to_bounded_increments(lowest, highest, upper)
     return upper
 
 
 @compiled
-def _increments_upper(lines: FloatArray, lowest: FloatArray, highest: FloatArray, upper: FloatArray) -> None:
-    n_lines, n_knots = lines.shape
-    upper[:] = lines
+def _raise_to_bounded_increments(lowest: FloatArray, highest: FloatArray, upper: FloatArray) -> None:
+    n_lines, n_knots = upper.shape
     for i in range(n_lines):
         for k in range(1, n_knots):
             upper[i, k] = max(upper[i, k], upper[i, k - 1] + lowest[k - 1])

@@ -132,7 +132,10 @@ def _walk_block(
         double_row(rows[members[m]], doubled[m])
     if is_single:
         _sum_as_the_model(forest, doubled[: members.size], single[: members.size], stack)
-        lines[: members.size] = single[: members.size]
+        # Number by number: compiling an assignment of blocks, with its message about shapes, takes five seconds.
+        for m in range(members.size):
+            for k in range(lines.shape[1]):
+                lines[m, k] = single[m, k]
     else:
         _sum_steps(forest, doubled[: members.size], lines[: members.size], stack)
     for m in range(members.size):
