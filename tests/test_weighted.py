@@ -221,6 +221,15 @@ def test_an_estimated_ratio_leaves_out_what_queries_move() -> None:
     assert np.abs(weights - 1).max() < 0.2
 
 
+def test_an_estimated_ratio_is_cut_off_at_its_largest() -> None:
+    """Where it exceeds the number, the number takes its place; elsewhere it is what it was."""
+    reference, fresh, deployment = rows(400, 1), rows(200, 2), rows(400, 3, THETA)
+    whole = EstimatedRatio(deployment).fitted(reference, frozenset({0})).weights(fresh)
+    middle = float(np.median(whole))
+    cut = EstimatedRatio(deployment, largest=middle).fitted(reference, frozenset({0})).weights(fresh)
+    np.testing.assert_array_equal(cut, np.minimum(whole, middle))
+
+
 def test_text_and_missing_values_reach_the_classifier_as_codes() -> None:
     import pandas as pd
 
