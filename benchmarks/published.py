@@ -301,7 +301,7 @@ def verdicts(results: Sequence[Result]) -> list[str]:
 
 def _aligned(task: Task, model: Any, surrogate: Any, seed: int) -> Any:
     aligner = AlignedClassifier if task.is_classification else AlignedRegressor
-    return aligner(model, task.signs, alpha=0, n_knots=128, surrogate=surrogate, random_state=seed)
+    return aligner(model, task.signs, alpha=0, n_knots=128, projector=surrogate, random_state=seed)
 
 
 def _metric(task: Task, mean_error: float) -> float:

@@ -115,7 +115,7 @@ def test_few_features_are_exact_between_knots_where_a_grid_is_not() -> None:
     rows = np.random.default_rng(5).random((200, 5))
     rates = []
     for surrogate in (None, "monotone"):
-        aligned = AlignedRegressor(ripples, declared, alpha=0, n_knots=8, surrogate=surrogate).calibrate(X)
+        aligned = AlignedRegressor(ripples, declared, alpha=0, n_knots=8, projector=surrogate).calibrate(X)
         moved = rows.copy()
         moved[:, 0] += 0.02
         rates.append(float((aligned.predict(moved) < aligned.predict(rows) - 1e-9).mean()))
@@ -141,7 +141,7 @@ def test_points_of_one_row_share_its_anchors() -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match=r"write 'monotone' for the library's own"):
-        AlignedRegressor(WAVE, {0: 1}, surrogate="monoton", confidence=None).calibrate(X)
+        AlignedRegressor(WAVE, {0: 1}, projector="monoton", confidence=None).calibrate(X)
     with pytest.raises(InputError, match=r"call fitted\(function, reference\) first"):
         AnchoredProjector(AXES, SIGNS, 3).apply(WAVE, PlacedRows.of(check_rows(X), AXES), X[:, 0])
     gaps = X.copy()
@@ -154,7 +154,7 @@ def test_what_cannot_be_is_refused() -> None:
 
 def test_a_users_own_surrogate_is_taken_as_it_is() -> None:
     own = HistGradientBoostingRegressor(monotonic_cst=[1, 0, 0, 0, 0], max_iter=20, random_state=0)
-    aligned = AlignedRegressor(WAVE, {0: 1}, alpha=0, surrogate=own).calibrate(X)
+    aligned = AlignedRegressor(WAVE, {0: 1}, alpha=0, projector=own).calibrate(X)
     direct = HistGradientBoostingRegressor(monotonic_cst=[1, 0, 0, 0, 0], max_iter=20, random_state=0)
     assert aligned.predict(X).tobytes() == direct.fit(X, WAVE.predict(X)).predict(X).tobytes()
 

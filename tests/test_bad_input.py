@@ -242,7 +242,7 @@ def test_a_conjunction_of_nothing():
 def test_more_than_three_features_are_too_many_to_repair_but_not_to_audit(aligned, properties):
     aligned.set_params(properties=properties)
     with refused(
-        aligned, InputError, "constrains 4 features jointly", "at most 3", "Declare fewer features", "surrogate="
+        aligned, InputError, "constrains 4 features jointly", "at most 3", "Declare fewer features", "projector="
     ):
         aligned.calibrate(X)
     assert check(Model(), X, properties, random_state=0).violations.n_rejected > 0

@@ -577,7 +577,7 @@ def test_a_surrogate_is_asked_queries_of_the_conditional_law():
     aligned = AlignedRegressor(
         LinearRegression().fit(X[:, :3], Y),
         {0: 1},
-        surrogate=surrogate,
+        projector=surrogate,
         reference_law="conditional",
         random_state=0,
         confidence=None,

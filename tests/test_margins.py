@@ -67,7 +67,7 @@ def test_probabilities_of_exactly_0_and_1_have_finite_margins() -> None:
 @pytest.mark.parametrize("surrogate", [None, LinearRegression(), HistGradientBoostingRegressor(max_iter=20)], ids=str)
 @pytest.mark.parametrize("scale", ["probability", "logit"])
 def test_no_delivered_probability_leaves_the_range_of_the_model(surrogate, scale) -> None:
-    aligned = AlignedClassifier(STEEP, FIVE, alpha=0, scale=scale, surrogate=surrogate, random_state=0).calibrate(
+    aligned = AlignedClassifier(STEEP, FIVE, alpha=0, scale=scale, projector=surrogate, random_state=0).calibrate(
         X[:400]
     )
     p, own = aligned.predict_proba(X[400:])[:, 1], STEEP.predict(X)

@@ -179,7 +179,7 @@ def test_deterministic_copied_and_sent() -> None:
     sent = AlignedRegressor(
         forest,
         FIVE,
-        surrogate=HistGradientBoostingRegressor(monotonic_cst=[1, -1, 1, 1, -1, 0]),
+        projector=HistGradientBoostingRegressor(monotonic_cst=[1, -1, 1, 1, -1, 0]),
         random_state=0,
         confidence=None,
     )
@@ -187,13 +187,13 @@ def test_deterministic_copied_and_sent() -> None:
     assert np.isfinite(sent.predict(X)).all()
     unfitted = clone(sent)
     assert not hasattr(unfitted, "lambda_")
-    assert unfitted.get_params()["surrogate__monotonic_cst"] == [1, -1, 1, 1, -1, 0]
-    assert not hasattr(unfitted.surrogate, "n_features_in_")
+    assert unfitted.get_params()["projector__monotonic_cst"] == [1, -1, 1, 1, -1, 0]
+    assert not hasattr(unfitted.projector, "n_features_in_")
 
 
 def test_the_users_own_model_and_surrogate_are_left_alone() -> None:
     surrogate = LinearRegression(positive=True)
-    AlignedRegressor(WAVE, {0: 1, 1: 1}, surrogate=surrogate, alpha=0).calibrate(X[:200])
+    AlignedRegressor(WAVE, {0: 1, 1: 1}, projector=surrogate, alpha=0).calibrate(X[:200])
     assert not hasattr(surrogate, "coef_")
 
 
@@ -203,11 +203,11 @@ def test_the_users_own_model_and_surrogate_are_left_alone() -> None:
 def test_a_surrogate_that_keeps_its_word() -> None:
     declared = [Increasing(0), Increasing(1), Increasing(2), Increasing(3), Increasing(4)]
     linear = LinearRegression(positive=True)
-    aligned = AlignedRegressor(WAVE, declared, surrogate=linear, alpha=0).calibrate(X[:300])
+    aligned = AlignedRegressor(WAVE, declared, projector=linear, alpha=0).calibrate(X[:300])
     assert aligned.certify(X[300:]).full_strength.n_rejected == 0
     fitted = clone(linear).fit(X[:300], WAVE.predict(X[:300]))
     np.testing.assert_allclose(aligned.predict(X), fitted.predict(X))
-    few = AlignedRegressor(WAVE, Concave(0), surrogate=linear, alpha=0.1, random_state=0, confidence=None).calibrate(
+    few = AlignedRegressor(WAVE, Concave(0), projector=linear, alpha=0.1, random_state=0, confidence=None).calibrate(
         X[:300]
     )
     assert few.certify(X[300:]).full_strength.n_rejected == 0
@@ -215,11 +215,11 @@ def test_a_surrogate_that_keeps_its_word() -> None:
 
 def test_a_surrogate_that_does_not_is_counted_or_refused() -> None:
     forest = RandomForestRegressor(10, random_state=0)
-    aligned = AlignedRegressor(WAVE, FIVE, surrogate=forest, alpha=0).calibrate(X[:300])
+    aligned = AlignedRegressor(WAVE, FIVE, projector=forest, alpha=0).calibrate(X[:300])
     certificate = aligned.certify(X[300:])
     assert certificate.delivered.rate == certificate.full_strength.rate > 0.3
     with pytest.raises(CalibrationError, match="stay violated at any half-width"):
-        AlignedRegressor(WAVE, FIVE, surrogate=forest, alpha=0.1, random_state=0, confidence=None).calibrate(X[:300])
+        AlignedRegressor(WAVE, FIVE, projector=forest, alpha=0.1, random_state=0, confidence=None).calibrate(X[:300])
 
 
 def test_a_surrogate_of_frames() -> None:
@@ -227,7 +227,7 @@ def test_a_surrogate_of_frames() -> None:
     columns = make_column_transformer((OneHotEncoder(), ["grade"]), ("passthrough", ["income", "debt"]))
     declared = AllOf(Increasing("income"), Decreasing("debt"))
     chain = make_pipeline(columns, HistGradientBoostingRegressor(monotonic_cst=[0, 0, 0, 1, -1]))
-    aligned = AlignedRegressor(Score(), declared, surrogate=chain, alpha=0).calibrate(rows[:300])
+    aligned = AlignedRegressor(Score(), declared, projector=chain, alpha=0).calibrate(rows[:300])
     assert aligned.certify(rows[300:]).delivered.n_rejected == 0
 
 
@@ -241,18 +241,18 @@ class NotANumber(RegressorMixin, BaseEstimator):
 
 def test_surrogates_that_are_none() -> None:
     for wrong in (HistGradientBoostingRegressor, Given(None), "boosting"):
-        with pytest.raises(InputError, match="surrogate must be an unfitted scikit-learn regressor"):
-            AlignedRegressor(WAVE, FIVE, surrogate=wrong, confidence=None).calibrate(X)
+        with pytest.raises(InputError, match=r"projector must be one of .* or an unfitted scikit-learn regressor"):
+            AlignedRegressor(WAVE, FIVE, projector=wrong, confidence=None).calibrate(X)
     with pytest.raises(PredictionError, match=r"NotANumber\.predict returned nan"):
-        AlignedRegressor(WAVE, FIVE, surrogate=NotANumber(), alpha=0).calibrate(X).predict(X)
+        AlignedRegressor(WAVE, FIVE, projector=NotANumber(), alpha=0).calibrate(X).predict(X)
 
 
 @pytest.mark.parametrize(
     "declared", [Bounded(0), InvariantUnder([lambda rows: rows]), Dominates(0, 1)], ids=lambda it: type(it).__name__
 )
 def test_a_surrogate_for_nothing_is_refused(declared) -> None:
-    with pytest.raises(InputError, match="surrogate stands in for repairs along lines of single features"):
-        AlignedRegressor(WAVE, declared, surrogate=LinearRegression(), confidence=None).calibrate(X)
+    with pytest.raises(InputError, match="projects along single features, of which"):
+        AlignedRegressor(WAVE, declared, projector=LinearRegression(), confidence=None).calibrate(X)
 
 
 @pytest.mark.parametrize("loss", ["line", "displacement"])
@@ -277,7 +277,7 @@ def test_next_to_limits_and_transforms() -> None:
 
 @pytest.mark.parametrize("part", [Concave(4), Unimodal(4)], ids=str)
 def test_what_no_booster_can_promise_is_named(part) -> None:
-    with pytest.raises(InputError, match=r"constrains 5 features jointly .*give surrogate= a regressor") as refused:
+    with pytest.raises(InputError, match=r"constrains 5 features jointly; .*give projector= a regressor") as refused:
         AlignedRegressor(WAVE, [*(Increasing(i) for i in range(4)), part], confidence=None).calibrate(X)
     assert f"which {part} is not" in str(refused.value)
 
@@ -313,7 +313,7 @@ def test_a_half_width_that_is_too_large_is_named(declared) -> None:
     assert f"needs the half-width {rounded(free.lambda_, ROUND_CEILING, 6)}, which is more than max_half_width=" in str(
         refused.value
     )
-    assert "Raise alpha or max_half_width, or use a model that is closer to the property." in str(refused.value)
+    assert "Raise alpha or max_half_width, or use a model closer to the property." in str(refused.value)
 
 
 @pytest.mark.parametrize("wrong", [-1, np.inf, "wide", True])

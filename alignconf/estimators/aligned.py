@@ -20,7 +20,7 @@ from alignconf.calibration.claim import Calibration
 from alignconf.calibration.levels import read_levels
 from alignconf.calibration.loss_family import Scores
 from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
-from alignconf.calibration.threshold import Threshold
+from alignconf.calibration.threshold import Fixed, Threshold
 from alignconf.contract.property import Declaration
 from alignconf.errors import CalibrationError, InputError, NotCalibratedError
 from alignconf.estimators.conventions import ConventionalEstimator
@@ -86,7 +86,8 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         groups: Any = None,
         unseen_groups: str = "refuse",
         shift: LikelihoodRatio | EstimatedRatio | None = None,
-        surrogate: Any = None,
+        projector: Any = "auto",
+        path: str = "answer",
         max_half_width: float | None = None,
         reference_law: str = "marginal",
         random_state: RandomState = None,
@@ -107,7 +108,8 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         self.groups = groups
         self.unseen_groups = unseen_groups
         self.shift = shift
-        self.surrogate = surrogate
+        self.projector = projector
+        self.path = path
         self.max_half_width = max_half_width
         self.reference_law = reference_law
         self.random_state = random_state
@@ -311,9 +313,8 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         conditional = generator(self.random_state, CONDITION) if self.reference_law == "conditional" else None
         alignment = prepare(
             model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
-            margins=self._margins(), surrogate=self.surrogate, query_law=self.query_law, conditional=conditional,
-            sample_weight=sample_weight,
-            n_jobs=self.n_jobs, verbose=self.verbose,
+            margins=self._margins(), projector=self.projector, query_law=self.query_law, conditional=conditional,
+            sample_weight=sample_weight, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
         return replace(alignment, scale=scale_of(self.difficulty, self.ray))
 
@@ -338,6 +339,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         function.fitted_model.check_is_function(reference)
         prepared = prepared.within(self._margins(), function, reference)
         alignment = prepared.fitted(function, self._subject(estimator), reference)
+        alignment = alignment.leaf_by_leaf() if self.path == "leaves" else alignment
         return with_reference_ray(alignment, reference) if isinstance(self.ray, str) else alignment
 
     def _about(self, alignment: Alignment, reference: Table, n_missing: int) -> dict[str, Any]:
@@ -364,7 +366,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         names = tables.column_names(table)
         state = {name: value for name, value in vars(self).items() if name != "feature_names_in_"} | {
             "estimator_": estimator,
-            "alignment_": alignment,
+            "alignment_": alignment.delivering(threshold.lambda_) if isinstance(threshold, Fixed) else alignment,
             "calibration_": calibration,
             "threshold_": threshold,
             "used_rows_": used,
@@ -392,8 +394,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
 def check_calibrated(aligned: Any) -> None:
     """Refuse what is no calibrated estimator of this package."""
     if not isinstance(aligned, AlignedEstimator):
-        raise InputError(
-            f"aligned must be an AlignedRegressor or AlignedClassifier, got {aligned!r} of type {type(aligned).__name__}."
-        )
+        kind = type(aligned).__name__
+        raise InputError(f"aligned must be an AlignedRegressor or AlignedClassifier, got {aligned!r} of type {kind}.")
     if not hasattr(aligned, "calibration_"):
         raise NotCalibratedError(f"this {type(aligned).__name__} has no lambda_ yet; call calibrate(X) first.")

@@ -55,7 +55,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
     scale : {"probability", "logit"}, default="probability"
         Where the band lives. Order properties mean the same on both; curvature and slopes do not.
     alpha, confidence, loss, projection, n_knots, n_queries, query_law : see :class:`~alignconf.AlignedRegressor`
-    difficulty, ray, groups, unseen_groups, shift, surrogate, max_half_width, reference_law, random_state, n_jobs, verbose
+    difficulty, ray, groups, unseen_groups, shift, projector, path, max_half_width, reference_law, random_state, n_jobs, verbose
         See :class:`~alignconf.AlignedRegressor`.
 
     Attributes
@@ -108,7 +108,8 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         groups: Any = None,
         unseen_groups: str = "refuse",
         shift: LikelihoodRatio | EstimatedRatio | None = None,
-        surrogate: Any = None,
+        projector: Any = "auto",
+        path: str = "answer",
         max_half_width: float | None = None,
         reference_law: str = "marginal",
         random_state: RandomState = None,
@@ -130,7 +131,8 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             groups=groups,
             unseen_groups=unseen_groups,
             shift=shift,
-            surrogate=surrogate,
+            projector=projector,
+            path=path,
             max_half_width=max_half_width,
             reference_law=reference_law,
             random_state=random_state,
@@ -160,6 +162,9 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         if is_partitioned(X):
             planned: FloatArray = self._lazily("predict_proba", X, groups, names=self._known_classes().tolist())
             return planned
+        if (native := self._native(X, groups)) is not None:
+            model, table = native
+            return probabilities(cast(ClassFunction, model).fitted_model, table).astype(np.float64)
         table, f, delivered = self._delivered(X, groups)
         return self._rescaled(probabilities(self._function.fitted_model, table).astype(np.float64), f, delivered)
 
@@ -173,6 +178,9 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         if is_partitioned(X):
             planned: NDArray[Any] = self._lazily("predict", X, groups, dtype=self._known_classes().dtype)
             return planned
+        if (native := self._native(X, groups)) is not None:
+            model, table = native
+            return own_labels(cast(ClassFunction, model).fitted_model, table, self.classes_)
         table, f, delivered = self._delivered(X, groups)
         door = self._function.fitted_model
         labels = own_labels(door, table, self.classes_)

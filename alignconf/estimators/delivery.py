@@ -7,23 +7,24 @@ are planned.
 from __future__ import annotations
 
 from abc import abstractmethod
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from alignconf._typing import FloatArray, Table
+from alignconf._typing import FloatArray, Model, Table
 from alignconf.calibration.claim import Calibration
 from alignconf.calibration.levels import Level
 from alignconf.calibration.threshold import ByGroup, Threshold
 from alignconf.certify.certificate import Certificate, certify, check_asked
 from alignconf.certify.error_change import RowErrors
 from alignconf.certify.tally import Tally, tallied
-from alignconf.errors import NotCalibratedError
+from alignconf.errors import InputError, NotCalibratedError
 from alignconf.estimators.request import MOST
 from alignconf.estimators.surveyed_rows import SurveyedRows
+from alignconf.lines.exact_sums import with_exact_sums
 from alignconf.lines.fitted_model import function_of
 from alignconf.projectors.alignment import Alignment
 from alignconf.queries.row_draws import RowDraws
@@ -54,6 +55,40 @@ class DeliveringEstimator:
     levels_: tuple[Level, ...]
     column_names_: tuple[Any, ...] | None
     n_features_in_: int
+
+    def export(self, *, exact_sums: bool = False) -> Any:
+        """Return the delivered function as an ordinary fitted model of the library that the estimator is of.
+
+        The model needs nothing of this package: pickle, joblib and its library's own format store it, converters take it, and it
+        is the last step of the Pipeline, or within the wrapper, that the estimator is. It predicts what the aligned estimator
+        predicts, bit for bit.
+
+        Parameters
+        ----------
+        exact_sums : bool, default=False
+            Whether leaf values are rounded to a grid of single precision on which sums are exact in any order, so that converted
+            models that add in single precision agree to the bit before a link; predictions then move by about a part in ten
+            million.
+
+        Returns
+        -------
+        object
+            A model of the estimator's type. ``clone`` and another ``fit`` give a model that is *not* aligned.
+
+        Raises
+        ------
+        NotCalibratedError
+        InputError
+            If what is delivered is no model by itself: lines that are projected row by row, rules that are chained, an answer
+            that is clipped to a band.
+        """
+        self._check_calibrated()
+        alignment = self.alignment_
+        if alignment.native is None:
+            raise InputError(f"nothing can be exported: {alignment.why_not_native}.")
+        function: Any = alignment.native
+        model = deepcopy(function.estimator)
+        return with_exact_sums(model, bits=24, column=getattr(function, "column", 1)) if exact_sums else model
 
     def _certify(self, X: Table, y: Any, groups: Any, confidence: float, n_requested: int | None) -> Certificate:
         n_queries = (
@@ -92,6 +127,21 @@ class DeliveringEstimator:
     @abstractmethod
     def _errors(self, table: Table, y: Any) -> RowErrors:
         """Return how wrong values are at labelled rows."""
+
+    def _native(self, X: Table, groups: Any = None) -> tuple[Model, Table] | None:
+        """Return the model that is delivered and the table to ask it, if what is delivered is a model by itself.
+
+        Raises
+        ------
+        PredictionError
+            If the calibrated model has changed since.
+        """
+        alignment, table = self._ready(X)
+        if alignment.native is None:
+            return None
+        self.threshold_.of_rows(table, groups)  # refuses labels that calibration did not have
+        alignment.check_unchanged(table.shape[0])
+        return alignment.native, table
 
     def _delivered(self, X: Table, groups: Any = None) -> tuple[Table, FloatArray, FloatArray]:
         """Return the table, the model's values and the delivered ones, (n_samples,)."""

@@ -20,6 +20,7 @@ from alignconf.estimators.outcome import OutcomeEstimator
 from alignconf.lines.fitted_model import FittedModel
 from alignconf.projectors.margins import Margins, Values
 from alignconf.tables.checks import check_level, check_model, check_targets
+from alignconf.tables.predictions import predictions
 from alignconf.tables.table import is_partitioned
 
 __all__ = ["AlignedRegressor"]
@@ -82,12 +83,20 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
     shift : LikelihoodRatio or EstimatedRatio of :mod:`alignconf.calibration.shift`, optional
         Where fresh rows come from another law than the calibration rows. Calibrating on unlabelled rows from deployment is
         simpler and exact.
-    surrogate : regressor or "monotone", optional
-        Plays the repaired function in place of projections along lines: an unfitted regressor that has the property whatever
-        it is fitted to. A clone is fitted to the model's own predictions at the reference rows. ``"monotone"`` is the library's
-        own, for order and invariance: gradient boosting under monotone constraints, kept between what the model says of the row
-        at ``n_knots`` anchors. It is exact in all features together, between knots too, and the default where more features are
-        ordered than a grid can hold (three numeric ones).
+    projector : {"auto", "lines", "leaves", "distilled"} or regressor, default="auto"
+        What makes ``g``. ``"lines"``: each row's line, or grid of up to three numeric features, is projected. ``"leaves"``: the
+        trees of the model keep every split and get leaf values in the declared order, exact in all features together, in
+        every row, at the cost of one ``predict`` [3]_; for order and invariance. ``"distilled"``: gradient boosting under
+        monotone constraints, fitted to the model's margins at the reference rows, and kept between what the model says of the row
+        at ``n_knots`` anchors where that is nearer to the model. ``"auto"``: lines for one feature; for order or invariance in
+        several features leaves, or, where the model's trees cannot be read, lines if they fit a grid and else distilled;
+        ``calibration_.repair`` tells the choice and its reason. A regressor that has the property whatever it is fitted to: a
+        clone is fitted to the model's own predictions at the reference rows.
+    path : {"answer", "leaves"}, default="answer"
+        How the delivered function goes from ``f`` to ``g``. ``"answer"``: ``g`` is clipped to the band, as above. ``"leaves"``,
+        for a projection by leaves and ``loss="delivered"``: each leaf value is moved towards the one in order by at most
+        ``lambda_``, in the unit of the margin's terms, so that an ordinary model is delivered at every ``alpha``; the band at a
+        row is wider where more of its leaves move.
     max_half_width : float, optional
         Refuse a calibration that needs a larger ``lambda_``, and say what it needs. Refused calibrations count in the promise:
         among those that are accepted alone, a larger share breaks it, and no rule can bound that share
@@ -135,6 +144,8 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
     .. [1] Angelopoulos, A. N. et al. (2024). Conformal Risk Control. ICLR 2024. arXiv:2208.02814
     .. [2] Overman, W., Vallon, J. J. and Bayati, M. (2024). Aligning Model Properties via Conformal Risk Control.
        NeurIPS 2024. arXiv:2406.18777
+    .. [3] Each tree of a forest by itself: Bonakdarpour, M. et al. (2018). Prediction Rule Reshaping. ICML 2018.
+       arXiv:1805.06439. All trees jointly, without labels: :mod:`alignconf.projectors.leaves.joint_fit`.
 
     Examples
     --------
@@ -158,7 +169,8 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         if is_partitioned(X):
             planned: FloatArray = self._lazily("predict", X, groups)
             return planned
-        return self._delivered(X, groups)[2]
+        native = self._native(X, groups)
+        return self._delivered(X, groups)[2] if native is None else predictions(*native)[0]
 
     def predict_band(self, X: Table, *, groups: Any = None) -> Any:
         """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2).

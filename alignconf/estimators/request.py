@@ -28,17 +28,21 @@ from alignconf.estimators.surveyed_rows import SurveyedRows
 from alignconf.losses.loss import Loss
 from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.band import check_max_half_width, scale_of
+from alignconf.projectors.preparation import PROJECTORS
 from alignconf.properties import declare
 from alignconf.queries.placement import REFERENCES, check_query_law
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import table as tables
-from alignconf.tables.checks import check_choice, check_count, check_jobs, check_level, check_surrogate, check_switch
+from alignconf.tables.checks import check_choice, check_count, check_jobs, check_level, check_projector, check_switch
 from alignconf.tables.groups import Membership
 from alignconf.tables.random_streams import check_random_state
 
 __all__ = ["MOST", "PROJECTIONS", "Request", "Sampling", "check_parameters"]
 
 PROJECTIONS = ("l2", "sup")
+
+#: Ways from the model to its projection.
+PATHS = ("answer", "leaves")
 UNSEEN = ("refuse", "largest")
 
 
@@ -348,7 +352,12 @@ def check_parameters(aligned: Any, *, is_full: bool) -> None:
     check_choice("reference_law", aligned.reference_law, REFERENCES)
     check_count("n_knots", aligned.n_knots, at_least=2, at_most=MOST)
     check_count("n_queries", aligned.n_queries, at_least=1, at_most=MOST)
-    check_surrogate(aligned.surrogate)
+    check_projector(aligned.projector, PROJECTORS)
+    check_choice("path", aligned.path, PATHS)
+    if aligned.path == "leaves" and aligned.loss != "delivered":
+        raise InputError(
+            f"path='leaves' is calibrated by loss='delivered', got loss={aligned.loss!r}; leave loss out, or path."
+        )
     scale_of(aligned.difficulty, aligned.ray)
     check_max_half_width(aligned.max_half_width, aligned.difficulty, aligned.shift, is_full=is_full)
     check_random_state(aligned.random_state)

@@ -13,8 +13,8 @@ from scipy.special import expit, logit
 from alignconf._typing import FloatArray, Table
 from alignconf.lines.decisions import probabilities
 from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.exact_sums import with_other_leaves
 from alignconf.lines.fitted_model import FittedModel
-from alignconf.lines.native_leaves import with_leaves
 from alignconf.lines.trees import read_ensemble, unwrapped
 
 __all__ = ["ClassFunction"]
@@ -59,13 +59,13 @@ class ClassFunction:
             return "on the logit scale lines are had from predict_proba, which rounds near 0 and 1."
         return read_ensemble(unwrapped(self.estimator), column=self.column)
 
-    def ordered_trees(self) -> Ensemble | str:
-        """Return trees whose order is that of the values of the class, on either scale, or why there are none to read."""
-        return read_ensemble(unwrapped(self.estimator), column=self.column)
+    def in_order(self) -> ClassFunction:
+        """Return a function in whose order the values are, and whose trees may be read: the probability of the class."""
+        return replace(self, scale="probability")
 
-    def with_leaves(self, leaf_values: FloatArray) -> ClassFunction:
-        """Return the function of the same classifier with other leaves, (n_leaves,)."""
-        return replace(self, estimator=with_leaves(self.estimator, leaf_values, column=self.column))
+    def with_leaves(self, leaf_values: FloatArray, *, exact: bool) -> ClassFunction:
+        """Return the function of the classifier with other leaves, (n_leaves,); see :meth:`FittedModel.with_leaves`."""
+        return replace(self, estimator=with_other_leaves(self.estimator, leaf_values, exact=exact, column=self.column))
 
     def to_probability(self, values: FloatArray) -> FloatArray:
         """Return probabilities, (n_samples,), from values on the scale."""

@@ -155,7 +155,7 @@ class Ensemble:
     @cached_property
     def rounding(self) -> Rounding:
         """The rounding of a prediction, the model's own or a walk's; the sizes of base and leaves fix it."""
-        error = self._sum_error / self.divisor
+        error = self.sum_error / self.divisor
         unit = UNIT_SINGLE if self.is_single else UNIT
         if self.link == "exp":
             return Rounding(float(np.expm1(error)) + LINK_UNITS * unit)
@@ -164,7 +164,7 @@ class Ensemble:
         return Rounding(unit, error)
 
     @cached_property
-    def _sum_error(self) -> float:
+    def sum_error(self) -> float:
         r"""The bound on the distance of sums of leaves, the model's own or a walk's, from exact sums.
 
         A sum of terms one after the other errs by at most :math:`u \sum_k |s_k|`, with the partial sums :math:`s_k` and the
@@ -270,7 +270,7 @@ class Ensemble:
         return feature_places, nodes
 
     def _forest(self, nodes: NDArray[Any]) -> Forest:
-        link, tie = LINKS.index(self.link), 4 * self._sum_error
+        link, tie = LINKS.index(self.link), 4 * self.sum_error
         return nodes, self.roots, self.depth, self.base, self.divisor, link, self.is_single, tie
 
 

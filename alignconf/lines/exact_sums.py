@@ -25,7 +25,7 @@ from alignconf.lines.native.sklearn_leaves import histogram_without_base
 from alignconf.lines.native.xgboost_leaves import xgboost_without_base
 from alignconf.lines.native_leaves import in_its_wrappers, leaf_values_of, predicting_model, readable_trees, with_leaves
 
-__all__ = ["BITS_DOUBLE", "BITS_SINGLE", "exact_sums", "with_base_in_leaves", "with_exact_sums"]
+__all__ = ["BITS_DOUBLE", "BITS_SINGLE", "exact_sums", "with_base_in_leaves", "with_exact_sums", "with_other_leaves"]
 
 #: Bits of sums, of those that double and single precision hold exactly: 53 and 24.
 BITS_DOUBLE, BITS_SINGLE = 52, 24
@@ -126,6 +126,12 @@ def with_exact_sums(model: Any, *, bits: int | None = None, column: int = 1) -> 
     twin = with_base_in_leaves(model, column=column)
     ensemble = readable_trees(twin, column)
     return with_leaves(twin, exact_sums(leaf_values_of(ensemble), ensemble, bits=bits), column=column)
+
+
+def with_other_leaves(model: Any, leaf_values: FloatArray, *, exact: bool, column: int = 1) -> Any:
+    """Return a copy of a fitted model with other leaves, (n_leaves,), rounded so that sums are exact if ``exact``."""
+    twin = with_leaves(model, leaf_values, column=column)
+    return with_exact_sums(twin, column=column) if exact else twin
 
 
 def _exponent(values: FloatArray, starts: np.ndarray[Any, Any], base: float) -> int:

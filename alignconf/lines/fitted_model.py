@@ -24,7 +24,7 @@ from alignconf._typing import Feature, FloatArray, Model, Table
 from alignconf.contract.property import Property
 from alignconf.errors import PredictionError
 from alignconf.lines.ensemble import Ensemble
-from alignconf.lines.native_leaves import with_leaves
+from alignconf.lines.exact_sums import with_other_leaves
 from alignconf.lines.trees import read_ensemble, unwrapped
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_rows
@@ -116,13 +116,13 @@ class FittedModel:
         """Return the model's trees, or a sentence that says why they cannot be read exactly."""
         return read_ensemble(unwrapped(self.estimator))
 
-    def ordered_trees(self) -> Ensemble | str:
-        """Return trees whose order is that of the values: the model's trees."""
-        return self.trees()
+    def in_order(self) -> FittedModel:
+        """Return a function in whose order the values are, and whose trees may be read: the model itself."""
+        return self
 
-    def with_leaves(self, leaf_values: FloatArray) -> FittedModel:
-        """Return the door to the model with other leaves; see :func:`~alignconf.lines.native_leaves.with_leaves`."""
-        return replace(self, estimator=with_leaves(self.estimator, leaf_values))
+    def with_leaves(self, leaf_values: FloatArray, *, exact: bool) -> FittedModel:
+        """Return the door to the model with other leaves, (n_leaves,); on a grid where sums are exact in any order, if asked."""
+        return replace(self, estimator=with_other_leaves(self.estimator, leaf_values, exact=exact))
 
     def check_is_function(self, table: Table) -> int:
         r"""Refuse a model whose answer to a row depends on chance or on other rows; return how many rows the model was asked.

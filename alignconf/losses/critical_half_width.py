@@ -64,6 +64,8 @@ def delivered(answers: Answers) -> FloatArray:
     the path is never rejected, and infinite if even ``g`` is, which points strictly between two knots can be. For an opaque
     property see :func:`last_rejection_on`.
     """
+    if answers.moves is not None:
+        return answers.moves.last_rejection(answers.queries)
     queries, f, g = answers.queries, answers.f, answers.g
     if queries.is_opaque:
         return last_rejection_on(answers)

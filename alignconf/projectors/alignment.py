@@ -16,11 +16,12 @@ from typing import TypeVar
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, Model, Table
-from alignconf.errors import DefectError
+from alignconf.errors import DefectError, InputError
 from alignconf.lines.evaluation import PlacedRows
 from alignconf.lines.fitted_model import function_of
 from alignconf.lines.unchanged import Watch
 from alignconf.projectors.band import Scale, clip_to_band
+from alignconf.projectors.leaves.leaf_path import LeafMoves, LeafPath
 from alignconf.projectors.margins import Margins
 from alignconf.projectors.projector import Chain, WithRounding
 from alignconf.queries.queries import PartQueries, Queries, Tester, excess
@@ -55,6 +56,8 @@ class Answers:
     scale : Scale
     sigma : (n_samples, n_queries, n_points), optional
         Difficulty at the points, where the scale has one.
+    moves : LeafMoves, optional
+        How the points move where the delivered function goes from the model to its projection leaf by leaf.
     """
 
     queries: PartQueries
@@ -64,11 +67,14 @@ class Answers:
     block: slice
     scale: Scale
     sigma: FloatArray | None = None
+    moves: LeafMoves | None = None
 
     def delivered(self, half_widths: float | FloatArray) -> FloatArray:
         """Return the delivered function at the points, for one ``lambda_`` or one for each row of the whole table."""
         if np.ndim(half_widths):
             half_widths = np.asarray(half_widths)[self.block, None, None]
+        if self.moves is not None:
+            return self.moves.delivered(half_widths)
         if self.scale.is_plain or np.all(np.isinf(half_widths)):
             return clip_to_band(self.f, self.g, half_widths)
         return clip_to_band(self.f, self.g, half_widths * self.scale.towards(self.g - self.f, self.sigma))
@@ -108,6 +114,8 @@ class Alignment:
         The projectors that lead from ``f`` to ``g``.
     scale : Scale
         Half-width of the band at ``lambda_ = 1``.
+    native : Model or None
+        The delivered function as a model by itself, once calibration has found that it is one.
     watch : Watch or None
         Tells whether the model is still the fitted one; None before a model is fitted.
     n_jobs, verbose
@@ -119,6 +127,7 @@ class Alignment:
     chain: Chain
     scale: Scale = field(default_factory=Scale)
     watch: Watch | None = None
+    native: Model | None = None
     n_jobs: int | None = None
     verbose: bool = False
 
@@ -167,6 +176,44 @@ class Alignment:
         if self.watch is not None:
             self.watch.check(n_rows)
 
+    def delivering(self, half_width: float) -> Alignment:
+        """Return the alignment for one half-width at every row, with the delivered function as a model if it is one."""
+        if self.leaf_path is not None:
+            return replace(self, native=self.leaf_path.native(half_width))
+        return replace(self, native=self.chain.native if np.isinf(half_width) else None)
+
+    @property
+    def why_not_native(self) -> str:
+        """Why the delivered function is no model by itself, in words."""
+        if self.chain.leaf_path is None:
+            return f"the delivered function is made row by row ({self.chain.path}); projector='leaves' makes a model"
+        if self.leaf_path is None:
+            return "the answer is clipped to a band around the model; give alpha=0, or path='leaves'"
+        return "lambda_ differs from row to row; leave groups and shift out"
+
+    @property
+    def leaf_path(self) -> LeafPath | None:
+        """The way from the model to its projection leaf by leaf, if the delivered function goes that way."""
+        return self.scale if isinstance(self.scale, LeafPath) else None
+
+    def leaf_by_leaf(self) -> Alignment:
+        """Return the alignment whose delivered function goes from the model to its projection leaf by leaf.
+
+        Raises
+        ------
+        InputError
+            If what is projected are not the leaves of the model alone, or the band has a scale.
+        """
+        path = self.chain.leaf_path
+        if path is None:
+            raise InputError(
+                f"path='leaves' needs a projection by the leaves of the model's own trees alone; here it is {self.chain.path}. "
+                "Leave path out, and the answer is clipped."
+            )
+        if not self.scale.is_plain:
+            raise InputError(f"path='leaves' has no scale, got {self.scale}; leave difficulty and ray out, or path.")
+        return replace(self, scale=path)
+
     def for_workers(self) -> Alignment:
         """Return the alignment for one of several workers: one job, and no progress bar."""
         return replace(self, n_jobs=1, verbose=False)
@@ -176,8 +223,9 @@ class Alignment:
         return PlacedRows.of(table, self.chain.axes)
 
     def complete(self, table: Table) -> BoolArray:
-        """Return which rows have a place on their lines, i.e. no constrained feature missing: (n_samples,)."""
-        return self.placed(table).present
+        """Return which rows have a place on the lines that are asked about and projected: (n_samples,)."""
+        axes = (*self.chain.axes, *(law.axis for law in self.tester.laws))
+        return PlacedRows.of(table, tuple(dict.fromkeys(axes))).present
 
     def uncoded(self, table: Table) -> Table:
         """Return rows with the model's codes for missing values as NaN: what rows are asked does not depend on the code."""
@@ -247,7 +295,9 @@ class Alignment:
             parts = queries.rows(block).parts
             reduced = []
             for part, at_points in zip(parts, self.chain.at_queries(self.function, rows, parts), strict=True):
-                answers = Answers(part, *at_points, block, self.scale, self._difficulty(part, rows.table))
+                path = self.leaf_path
+                moves = None if path is None else path.moves(part, rows.table, self.native)
+                answers = Answers(part, *at_points, block, self.scale, self._difficulty(part, rows.table), moves)
                 if self.chain.is_exact:
                     _check_by_construction(answers)
                 reduced.append(reduce(answers))

@@ -133,6 +133,10 @@ class AnchoredProjector(MonotoneProjector):
         name = f"by a monotone surrogate, held to the model at {self.n_anchors} anchors"
         return f"{name} ({self.reason})" if self.reason else name
 
+    def explained(self, reason: str) -> AnchoredProjector:
+        """Return the projector with why it was chosen."""
+        return replace(self, reason=f"{reason.rstrip('.')}; {self.reason}" if self.reason else reason.rstrip("."))
+
     def fitted(self, function: Model, reference: Table) -> AnchoredProjector:
         """Return the repair with the anchors and the surrogate that reference rows give."""
         random = np.random.default_rng(0)

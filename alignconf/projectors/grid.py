@@ -66,6 +66,10 @@ class GridProjector(Projector):
         knots = " x ".join(str(law.knots.size) for law in self.projector.laws)
         return f"at {knots} knots" + (f", because {self.reason}" if self.reason else "")
 
+    def explained(self, reason: str) -> GridProjector:
+        """Return the projector with why it was chosen."""
+        return replace(self, reason=f"{reason} {self.reason}".strip())
+
     def count_sites(self, n_points: int) -> int:
         """Return the number of combinations of knots, plus that of knots and own places for each point."""
         grid = int(np.prod([law.knots.size for law in self.projector.laws]))

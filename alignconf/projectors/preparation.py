@@ -27,6 +27,7 @@ from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.anchored import MonotoneProjector
 from alignconf.projectors.grid import GridProjector
+from alignconf.projectors.leaves.leaf_projector import LeafProjector
 from alignconf.projectors.line_projection import LineProjection, Part
 from alignconf.projectors.margins import Margins, Values
 from alignconf.projectors.orbit_projector import OrbitProjector
@@ -48,7 +49,7 @@ from alignconf.queries.queries import PartQueries, Tester
 from alignconf.tables import table as tables
 from alignconf.tables.missing_codes import missing_codes
 
-__all__ = ["LawOf", "Placed", "prepare"]
+__all__ = ["PROJECTORS", "LawOf", "Placed", "prepare"]
 
 #: A part that is about lines, and the axis of these lines in a table.
 Placed: TypeAlias = tuple[LineProperty, Axis]
@@ -64,6 +65,9 @@ PLANE_FACTOR = 2
 MAX_FEATURES = 3
 MAX_GRID = 2000
 
+#: The choice of a projector that depends on the property and on the model.
+AUTO, LINES, LEAVES, DISTILLED = PROJECTORS = ("auto", "lines", "leaves", "distilled")
+
 
 def prepare(
     model: Model,
@@ -74,7 +78,7 @@ def prepare(
     norm: str,
     n_knots: int,
     limits: tuple[float, float] = (-np.inf, np.inf),
-    surrogate: Any = None,
+    projector: Any = AUTO,
     margins: Margins | None = None,
     query_law: str = "iid",
     conditional: np.random.Generator | None = None,
@@ -90,8 +94,8 @@ def prepare(
     table : rows with the columns that the model expects
     reference : rows that give reference laws and knots, and are used for nothing else
     norm, n_knots, limits, query_law, n_jobs, verbose
-    surrogate : regressor or "monotone", optional
-        What plays the repaired function instead of a projection.
+    projector : {"auto", "lines", "leaves", "distilled"} or regressor
+        How rules along single features are projected.
     margins : Margins, optional
         What of the model's values a surrogate imitates; by default these themselves.
     conditional : numpy.random.Generator, optional
@@ -116,23 +120,14 @@ def prepare(
     joint = [part.declared for projector in on_planes for part in projector.parts]
     placed = [placed_part for placed_part in placed if placed_part[0] not in joint]
     plain = {axis.position: axis for part, axis in placed if not part.trade}
-    if surrogate is not None and not plain:
+    if projector != AUTO and not plain:
         raise InputError(
-            f"a surrogate stands in for repairs along lines of single features, of which {declared} has none; leave surrogate "
-            "out."
+            f"projector={projector!r} projects along single features, of which {declared} has none; leave projector out."
         )
-    if plain and (surrogate is not None or not _fits_a_grid(list(plain.values()))):
-        queries, repair = _surrogate(
-            declared,
-            [placed_part for placed_part in placed if not placed_part[0].trade],
-            law_of,
-            surrogate,
-            n_knots,
-            margins or Values(),
-        )
-        part_queries += [along_line(part, law, query_law) for part, law in queries]
-        repairs.append(repair)
-        placed = [placed_part for placed_part in placed if placed_part[0].trade]
+    served, first = _many_features(placed, law_of, projector, (norm, n_knots, limits), margins or Values())
+    part_queries += [along_line(part, law, query_law) for part, law in served]
+    repairs += first
+    placed = [placed_part for placed_part in placed if placed_part[0] not in [part for part, _ in served]]
     for group in _grids(placed):
         projector = _projector(group, law_of, norm, n_knots, limits)
         part_queries += [along_line(part.declared, part.law, query_law) for part in projector.parts]
@@ -250,32 +245,98 @@ def _grids(placed: Sequence[Placed]) -> list[list[Placed]]:
     ]
 
 
-def _surrogate(
-    declared: Property,
+def _many_features(
     placed: Sequence[Placed],
     law_of: LawOf,
-    surrogate: Any,
-    n_knots: int,
+    projector: Any,
+    grid: tuple[str, int, tuple[float, float]],
     margins: Margins,
-) -> tuple[list[tuple[LineProperty, ReferenceLaw]], Projector]:
-    """Return the parts with their laws, and the repair by a surrogate: the given surrogate, or the library's own."""
-    distinct = {axis.key: axis for _, axis in placed}
-    laws = {key: law_of(axis, n_knots) for key, axis in distinct.items()}
-    part_laws = [(part, laws[axis.key]) for part, axis in placed]
-    if surrogate is not None and not isinstance(surrogate, str):
-        return part_laws, SurrogateProjector(tuple(distinct.values()), surrogate, margins)
+) -> tuple[list[tuple[LineProperty, ReferenceLaw]], list[Projector]]:
+    """Return the parts that lines alone do not serve, with their laws, and the projector that serves them.
+
+    Which projector, if it is not named: lines for one feature, and for few with rules that are not about order; for order and
+    invariance in several the model's leaves, or, where these cannot be read, lines if they fit a grid and a surrogate if not.
+    """
+    n_knots = grid[1]
+    plain = [(part, axis) for part, axis in placed if not part.trade]
+    fits = _fits_a_grid(list({axis.position: axis for _, axis in plain}.values()))
+    if projector == LINES or not plain:
+        if not fits:
+            raise _too_many(plain)
+        return [], []
+    if not isinstance(projector, str):
+        laws = {axis.key: law_of(axis, n_knots) for _, axis in plain}
+        surrogate = SurrogateProjector(tuple({axis.key: axis for _, axis in plain}.values()), projector, margins)
+        return [(part, laws[axis.key]) for part, axis in plain], [surrogate]
+    ordered = _about_order(plain)
+    n_ordered = len({axis.key for _, axis in ordered})
+    named = projector != AUTO
+    if named and len(ordered) < len(plain):
+        raise _not_about_order(projector, next(part for part in plain if part not in ordered)[0])
+    if not named and (n_ordered < 2 or (fits and len(ordered) < len(plain))):
+        if not fits:
+            raise _too_many(plain)
+        return [], []
+    if not named:
+        otherwise: Projector | str | None = str(_too_many(plain)) if len(ordered) < len(plain) else None
+    else:
+        otherwise = (
+            "projector='leaves' needs a model whose trees can be read; leave projector out, and what serves is chosen."
+        )
+    return _on_order(ordered, law_of, grid, margins, is_distilled=projector == DISTILLED, otherwise=otherwise)
+
+
+def _on_order(
+    ordered: Sequence[Placed],
+    law_of: LawOf,
+    grid: tuple[str, int, tuple[float, float]],
+    margins: Margins,
+    *,
+    is_distilled: bool,
+    otherwise: Projector | str | None,
+) -> tuple[list[tuple[LineProperty, ReferenceLaw]], list[Projector]]:
+    """Return parts about order with their laws, and the projector that serves them: a surrogate, or leaves.
+
+    ``otherwise`` is what leaves do where trees cannot be read; by default lines if they fit a grid, else a surrogate.
+    """
+    norm, n_knots, limits = grid
+    axes = tuple({axis.key: axis for _, axis in ordered}.values())
     signs: dict[Hashable, int] = {}
-    for part, axis in placed:
-        sign = part.direction
-        if sign is None:
-            raise InputError(
-                f"the property constrains {len(distinct)} features jointly ({declared}); at most {MAX_FEATURES} can be "
-                f"repaired on a common grid, and for more only order and invariance can, which {part} is not. Declare fewer "
-                "features, or give surrogate= a regressor that has the property."
-            )
+    for part, axis in ordered:
+        sign = part.direction or 0
         signs[axis.key] = sign if signs.get(axis.key, sign) == sign else 0
-    return part_laws, MonotoneProjector(
-        tuple(distinct.values()), tuple(signs[key] for key in distinct), n_knots, margins
+    laws = {axis.key: law_of(axis, n_knots) for axis in axes}
+    part_laws = [(part, laws[axis.key]) for part, axis in ordered]
+    directions = tuple(signs[axis.key] for axis in axes)
+    distilled = MonotoneProjector(axes, directions, n_knots, margins)
+    if is_distilled:
+        return part_laws, [distilled]
+    if otherwise is None and _fits_a_grid(axes):
+        otherwise = UnreadProjector(_projector(ordered, law_of, norm, n_knots, limits))
+    query_laws = tuple(laws[axis.key] for axis in axes)
+    return part_laws, [LeafProjector(axes, directions, query_laws, distilled if otherwise is None else otherwise)]
+
+
+def _about_order(plain: Sequence[Placed]) -> list[Placed]:
+    """Return the parts on axes all of whose parts are order or invariance."""
+    others = {axis.key for part, axis in plain if part.direction is None or part.tol}
+    return [(part, axis) for part, axis in plain if axis.key not in others]
+
+
+def _too_many(plain: Sequence[Placed]) -> InputError:
+    features = {axis.key: axis.feature for _, axis in plain}
+    other = next((part for part, _ in plain if part.direction is None or part.tol), None)
+    which = "" if other is None else f", which {other} is not"
+    return InputError(
+        f"the property constrains {len(features)} features jointly; at most {MAX_FEATURES} can be projected on a common grid, "
+        f"and for more only order and invariance can{which}. Declare fewer features, or give projector= a regressor that has "
+        "the property."
+    )
+
+
+def _not_about_order(projector: str, part: LineProperty) -> InputError:
+    return InputError(
+        f"projector={projector!r} serves order and invariance, which {part} is not. Leave projector out, or declare order."
     )
 
 

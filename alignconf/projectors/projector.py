@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -92,6 +93,24 @@ class Projector(ABC):
     @abstractmethod
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return projected values, (n_samples,), at rows that have all places, along the axes of the projector."""
+
+    def explained(self, reason: str) -> Projector:
+        """Return the projector with why it was chosen, in words; by default unchanged."""
+        return self
+
+    @property
+    def native(self) -> Model | None:
+        """The projected function as a model by itself, which needs no other; None if it is none."""
+        return None
+
+    @property
+    def leaf_path(self) -> Any:
+        """The way from the model to the projection leaf by leaf; None if leaves are not what is projected."""
+        return None
+
+    def keeps(self, limits: tuple[float, float]) -> bool:
+        """Return whether no projected value is outside limits, whatever the row."""
+        return not np.isfinite(limits).any()
 
     def serves(self, part: PartQueries) -> bool:
         """Return whether the answers to queries can be read off the lines that are projected; see :meth:`at_queries`."""
@@ -182,6 +201,16 @@ class Chain(Projector):
     def is_exact(self) -> bool:
         """Whether a single stage is exact."""
         return self._only is not None and self._only.is_exact
+
+    @property
+    def native(self) -> Model | None:
+        """The function of the only stage, if nothing of it is clipped."""
+        return self._only.native if self._only is not None and self._only.keeps(self.limits) else None
+
+    @property
+    def leaf_path(self) -> Any:
+        """The way of the only stage, if nothing of it is clipped."""
+        return self._only.leaf_path if self._only is not None and self._only.keeps(self.limits) else None
 
     @property
     def where(self) -> str | None:

@@ -157,6 +157,10 @@ class SurrogateProjector(Imitation):
         )
         return f"{name} ({self.reason})" if self.reason else name
 
+    def explained(self, reason: str) -> SurrogateProjector:
+        """Return the projector with why it was chosen."""
+        return replace(self, reason=f"{reason.rstrip('.')}; {self.reason}" if self.reason else reason.rstrip("."))
+
     def count_sites(self, n_points: int) -> int:
         """Return the number of points, which the surrogate is asked about."""
         return n_points

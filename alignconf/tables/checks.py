@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from decimal import Decimal
 from math import isfinite
 from numbers import Integral, Real
@@ -26,8 +27,8 @@ __all__ = [
     "check_model",
     "check_number",
     "check_numbers",
+    "check_projector",
     "check_rows",
-    "check_surrogate",
     "check_switch",
     "check_targets",
     "is_finite",
@@ -115,14 +116,15 @@ def check_model(name: str, model: Any) -> Model:
     return checked
 
 
-def check_surrogate(surrogate: Any) -> None:
-    """Refuse a surrogate that cannot be fitted and asked."""
-    if surrogate is None or (isinstance(surrogate, str) and surrogate == "monotone"):
+def check_projector(projector: Any, names: Sequence[str]) -> None:
+    """Refuse what is no name of a projector and no regressor that can be fitted and asked."""
+    if isinstance(projector, str) and projector in names:
         return
-    if isinstance(surrogate, type) or not all(hasattr(surrogate, name) for name in ("fit", "predict", "get_params")):
+    if isinstance(projector, type) or not all(hasattr(projector, name) for name in ("fit", "predict", "get_params")):
+        listed = ", ".join(map(repr, names))
         raise InputError(
-            f"surrogate must be an unfitted scikit-learn regressor that has the property whatever it is fitted to, got "
-            f"{surrogate!r} of type {type(surrogate).__name__}; write 'monotone' for the library's own."
+            f"projector must be one of {listed} or an unfitted scikit-learn regressor that has the property whatever it is "
+            f"fitted to, got {projector!r} of type {type(projector).__name__}; leave it out, and what serves the model is chosen."
         )
 
 

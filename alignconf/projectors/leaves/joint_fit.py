@@ -33,7 +33,7 @@ from alignconf.kernels.tree_walk import LEAF
 from alignconf.lines.ensemble import Ensemble
 from alignconf.projectors.leaves.partial_order import LeafOrder
 
-__all__ = ["Reference", "fitted_values", "recombined", "with_values"]
+__all__ = ["Reference", "fitted_values", "leaves_of", "prediction_of", "recombined", "value_range", "with_values"]
 
 N_PASSES = 20
 
@@ -69,7 +69,7 @@ class Reference:
     ) -> Reference:
         """Return the rows with the sums of the model itself, or moved a share of the way towards labels ``y``."""
         ensemble = order.ensemble
-        leaves = _numbered(ensemble).leaves(rows)
+        leaves = leaves_of(ensemble, rows)
         sums = order.values[leaves].sum(axis=1)
         mean, slope = _mean_and_slope(ensemble, (ensemble.base + sums) / ensemble.divisor)
         weights = slope if sample_weight is None else slope * sample_weight
@@ -120,6 +120,15 @@ def with_values(ensemble: Ensemble, leaf_values: FloatArray) -> Ensemble:
     return replace(ensemble, nodes=nodes)
 
 
+def value_range(ensemble: Ensemble) -> tuple[float, float]:
+    """Return predictions from the smallest and from the largest leaves of all trees, which no prediction leaves."""
+    is_leaf = ensemble.nodes["split"] == LEAF
+    leaf_values, starts = ensemble.nodes["number"][is_leaf], np.append(0, np.cumsum(is_leaf))[ensemble.roots]
+    sums = np.array([np.minimum.reduceat(leaf_values, starts).sum(), np.maximum.reduceat(leaf_values, starts).sum()])
+    low, high = _mean_and_slope(ensemble, (ensemble.base + sums) / ensemble.divisor)[0]
+    return float(low), float(high)
+
+
 def recombined(
     rows: FloatArray, directions: Mapping[int, int], n_copies: int, random: np.random.Generator
 ) -> FloatArray:
@@ -132,9 +141,15 @@ def recombined(
     return copies
 
 
-def _numbered(ensemble: Ensemble) -> Ensemble:
+def leaves_of(ensemble: Ensemble, rows: FloatArray) -> NDArray[np.int32]:
+    """Return which leaves, numbered through all trees, rows (n_rows, n_features) reach: (n_rows, n_trees)."""
     n_leaves = int((ensemble.nodes["split"] == LEAF).sum())
-    return with_values(ensemble, np.arange(n_leaves, dtype=np.float64))
+    return with_values(ensemble, np.arange(n_leaves, dtype=np.float64)).leaves(rows)
+
+
+def prediction_of(ensemble: Ensemble, margin: FloatArray) -> FloatArray:
+    """Return predictions from margins, of the same shape."""
+    return _mean_and_slope(ensemble, margin)[0]
 
 
 def _mean_and_slope(ensemble: Ensemble, margin: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -1,0 +1,251 @@
+r"""Many features at once: the model's own trees, every split kept, with leaf values in the declared order.
+
+Where the trees of a model can be read, order and invariance in any number of features need no lines and no surrogate: leaf
+values are fitted again jointly to the model's own margins (:mod:`alignconf.projectors.leaves.joint_fit`) under the order of
+leaves (:mod:`alignconf.projectors.leaves.partial_order`), and written back. What plays ``g`` is then an ordinary model of the
+library it comes from, has the property by construction in all constrained features together, in every row, whichever values
+are missing, and costs one ``predict``.
+
+**Exactness** never rests on convergence: what was written is read again and every inequality is looked at. Threads add the
+trees of a forest in any order, and XGBoost a row alone otherwise than among others; their leaf values are therefore rounded to
+a grid on which every partial sum is exact (:mod:`alignconf.lines.exact_sums`), by less than the rounding of the model's sums.
+
+The class is *sufficient*: sums of monotone trees are fewer than monotone sums of trees. So a single feature is left to the
+projection of its line, which is nearer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from alignconf._typing import BoolArray, FloatArray, Model, Table
+from alignconf.errors import DefectError, InputError
+from alignconf.lines.axis import Axis
+from alignconf.lines.compared_trees import compared_trees, numbers_of
+from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.evaluation import PlacedRows, evaluate_sites
+from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.lines.trees import trees_of
+from alignconf.projectors.leaves.choice import FittedLeaves, fit_nearest
+from alignconf.projectors.leaves.joint_fit import value_range
+from alignconf.projectors.leaves.leaf_path import LeafPath
+from alignconf.projectors.leaves.partial_order import LeafOrder, broken_pair
+from alignconf.projectors.projector import Projector
+from alignconf.tables.predictions import predictions
+
+__all__ = ["LeafProjector", "WithLeaves"]
+
+
+@dataclass(frozen=True)
+class LeafProjector(Projector):
+    """A model with trees is replaced by the same trees with leaf values in order.
+
+    Parameters
+    ----------
+    constrained : tuple of Axis
+        Of the constrained features, each once.
+    signs : tuple of {-1, 0, 1}
+        Direction in each of them; a feature with 0 cannot matter.
+    query_laws : tuple of ReferenceLaw
+        Along the axes.
+    otherwise : Projector or str
+        What serves a model whose trees cannot be read, or, if nothing does, what is said then.
+    """
+
+    constrained: tuple[Axis, ...]
+    signs: tuple[int, ...]
+    query_laws: tuple[ReferenceLaw, ...]
+    otherwise: Projector | str
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes of the constrained features, until the projector is fitted."""
+        return self.constrained
+
+    @property
+    def laws(self) -> tuple[ReferenceLaw, ...]:
+        """The laws that queries are drawn from."""
+        return self.query_laws
+
+    def along_laws(self, laws: Sequence[ReferenceLaw]) -> LeafProjector:
+        """Return the projector with the laws among ``laws`` that have its axes."""
+        by_axis = {law.axis.key: law for law in laws}
+        otherwise = self.otherwise if isinstance(self.otherwise, str) else self.otherwise.along_laws(laws)
+        query_laws = tuple(by_axis.get(law.axis.key, law) for law in self.query_laws)
+        return replace(self, query_laws=query_laws, otherwise=otherwise)
+
+    def count_sites(self, n_points: int) -> int:
+        """Return the number of points, each of which both models are asked about."""
+        return 2 * n_points
+
+    @property
+    def where(self) -> str | None:
+        """Every row, whatever its constrained features."""
+        return "in all constrained features together"
+
+    @property
+    def path(self) -> str:
+        """The way to projected values, in words."""
+        return "by the leaves of the model's own trees"
+
+    @property
+    def directions(self) -> Mapping[int, int]:
+        """From the position of a constrained feature to its direction."""
+        return {axis.position: sign for axis, sign in zip(self.constrained, self.signs, strict=True)}
+
+    def fitted(self, function: Model, reference: Table) -> Projector:
+        """Return the projector with leaves fitted to the function at reference rows, or what serves models without trees.
+
+        Raises
+        ------
+        InputError
+            If the trees cannot be read and nothing else serves the property.
+        """
+        ensemble = self._trees(function, reference)
+        if isinstance(ensemble, str):
+            if isinstance(self.otherwise, str):
+                raise InputError(f"{self.otherwise} Its trees cannot be read: {ensemble}")
+            return self.otherwise.fitted(function, reference).explained(f"its leaves cannot be fitted: {ensemble}")
+        if broken_pair(ensemble, self.directions) is None:
+            values = LeafOrder.of(ensemble, self.directions).values
+            summary = "which are in the declared order already"
+            return self._with(_model_of(function), ensemble, summary, self._path(function, ensemble, values))
+        order = LeafOrder.of(ensemble, self.directions)
+        leaves = fit_nearest(order, self.directions, numbers_of(reference, ensemble))
+        return self._written(function, order, leaves)
+
+    def _trees(self, function: Model, reference: Table) -> Ensemble | str:
+        """Return trees in whose order the function's values are, or why there are none that can be read."""
+        for axis in self.constrained:
+            if axis.order is not None:
+                return f"{axis.feature!r} has an order of its own, which the trees do not know."
+        model = _model_of(function)
+        if not hasattr(model, "in_order"):
+            return "what is projected is no fitted model but a function of one."
+        if len(getattr(model.estimator, "classes_", ())) > 2:
+            return "it has more than two classes, and the leaves of one class alone do not make a model."
+        return compared_trees(model.in_order(), reference)
+
+    def _written(self, function: Model, order: LeafOrder, leaves: FittedLeaves) -> WithLeaves:
+        """Return the projector with leaves written back; refuse what, read again, does not have the property."""
+        ensemble = order.ensemble
+        is_sum_in_any_order = ensemble.divisor != 1 or ensemble.is_single
+        delivered = _model_of(function).with_leaves(leaves.values, exact=is_sum_in_any_order)
+        written = trees_of(delivered.in_order())
+        broken = written if isinstance(written, str) else broken_pair(written, self.directions)
+        if isinstance(written, str) or broken is not None:
+            raise DefectError(
+                f"{broken}, after its leaves were put in order: this is a defect of alignconf; please report it with the type "
+                "and version of the model."
+            )
+        return self._with(delivered, written, _summary(order, leaves), self._path(function, ensemble, leaves.values))
+
+    def _with(self, delivered: Model, ensemble: Ensemble, summary: str, leaf_path: LeafPath) -> WithLeaves:
+        fields = (self.constrained, self.signs, self.query_laws, self.otherwise)
+        return WithLeaves(*fields, delivered, value_range(ensemble), summary, leaf_path)
+
+    def _path(self, function: Model, ensemble: Ensemble, values: FloatArray) -> LeafPath:
+        return LeafPath(model=_model_of(function), ensemble=ensemble, moved=values)
+
+    def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
+        """Refuse: only what :meth:`fitted` returns has values."""
+        raise InputError("leaves are not fitted; call fitted(function, reference) first.")
+
+
+@dataclass(frozen=True)
+class WithLeaves(LeafProjector):
+    """The fitted projector.
+
+    Parameters
+    ----------
+    constrained, signs, query_laws, otherwise
+        As for :class:`LeafProjector`.
+    delivered : Model
+        The model with its leaves in order.
+    value_range : (float, float)
+        Between the sums of the smallest and of the largest leaves of all trees.
+    summary : str
+        What was fitted, in words.
+    from_model : LeafPath
+        The way from the model leaf by leaf.
+    """
+
+    delivered: Model
+    value_range: tuple[float, float]
+    summary: str
+    from_model: LeafPath
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """None: a row need have no constrained feature, and obeys the rules of those that it has."""
+        return ()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether at full strength no query can fail."""
+        return True
+
+    @property
+    def path(self) -> str:
+        """The way to projected values, in words."""
+        return f"by the leaves of the model's own trees, {self.summary}"
+
+    @property
+    def native(self) -> Model:
+        """The projected function as a model by itself."""
+        return self.delivered
+
+    @property
+    def leaf_path(self) -> LeafPath:
+        """The way from the model leaf by leaf."""
+        return self.from_model
+
+    def keeps(self, limits: tuple[float, float]) -> bool:
+        """Return whether no value is outside limits."""
+        low, high = self.value_range
+        return limits[0] <= low and high <= limits[1]
+
+    def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
+        """Return the values of the model with its leaves in order, (n_samples,)."""
+        return predictions(self.delivered, rows.table)[0]
+
+    def along(self, function: Model, rows: PlacedRows, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its projection as rows move along one axis, both (n_samples, n_places)."""
+        moved = (self.constrained[axis],)
+        f, _ = evaluate_sites(function, rows.table, moved, places[:, :, None])
+        g, _ = evaluate_sites(self.delivered, rows.table, moved, places[:, :, None])
+        return f, g
+
+    def half_widths(self, function: Model, rows: PlacedRows) -> FloatArray:
+        """Refuse: what is nearest to the model on a line is not known.
+
+        Raises
+        ------
+        InputError
+        """
+        raise InputError(
+            "loss='line' asks for the smallest band that holds a member on the whole line, which leaves do not tell; use the "
+            "default loss, 'delivered', or projector='lines'."
+        )
+
+    def repairs_exactly(self, function: Model, rows: PlacedRows) -> BoolArray:
+        """Return that every row has the property."""
+        return np.ones(rows.table.shape[0], dtype=bool)
+
+
+def _model_of(function: Model) -> Any:
+    """Return the model behind its account of rounding."""
+    return getattr(function, "model", function)
+
+
+def _summary(order: LeafOrder, leaves: FittedLeaves) -> str:
+    n_trees, n_edges = order.ensemble.roots.size, order.edges[2].size
+    text = f"{order.group.size} in {n_trees} trees, fitted again jointly under {n_edges} inequalities"
+    if np.isfinite(leaves.distance):
+        how = "with" if leaves.with_copies else "without"
+        text += f"; {leaves.distance:.3g} from the model's margins at held-out reference rows, {how} recombined copies"
+    return text
