@@ -4,16 +4,19 @@ With margins :math:`m(x) = base + \sum_t v_t(x)` and :math:`m'(x)` of two models
 :math:`(1 - w) v_t` and :math:`w v'_t` add up to :math:`(1 - w) m(x) + w m'(x)`. The blend predicts at the cost of both and needs
 no second model at run time. Where both are monotone tree by tree, so is the blend: multiplying by a positive number and rounding
 keep the order of leaves.
+
+With :math:`w = 1` nothing of the model's own trees is left: a regressor of margins becomes a model of the model's type, with
+its classes, its link and its columns.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from alignconf.errors import InputError
+from alignconf.errors import DefectError, InputError
 from alignconf.lines.ensemble import Ensemble
-from alignconf.lines.exact_sums import with_base_in_leaves
+from alignconf.lines.exact_sums import with_base_in_leaves, with_exact_sums
 from alignconf.lines.native.lightgbm_leaves import joined_lightgbm
 from alignconf.lines.native.sklearn_leaves import joined_histogram
 from alignconf.lines.native.xgboost_leaves import joined_xgboost
@@ -21,7 +24,7 @@ from alignconf.lines.native_leaves import in_its_wrappers, predicting_model, rew
 from alignconf.lines.trees import read_ensemble
 from alignconf.tables.fitted_columns import columns_of_fit
 
-__all__ = ["with_trees"]
+__all__ = ["with_other_trees", "with_trees"]
 
 
 def with_trees(model: Any, other: Any, *, weight: float = 0.5) -> Any:
@@ -34,7 +37,8 @@ def with_trees(model: Any, other: Any, *, weight: float = 0.5) -> Any:
         link, or is a regressor of margins (log-odds of the second class of a classifier, logarithms of counts). Both see the
         same columns.
     weight : float
-        Of ``other``'s margin, between 0 and 1; ``model``'s has the rest.
+        Of ``other``'s margin, more than 0 and at most 1; ``model``'s has the rest. With 1 there are no trees of ``model``, and
+        its type, classes, link and columns are all that is kept.
 
     Returns
     -------
@@ -46,10 +50,12 @@ def with_trees(model: Any, other: Any, *, weight: float = 0.5) -> Any:
     Raises
     ------
     InputError
-        If ``weight`` is not between 0 and 1.
+        If ``weight`` is not above 0 and at most 1.
     """
-    if not 0 < weight < 1:
-        raise InputError(f"weight is {weight!r}; expected a number between 0 and 1. Take a model as it is for 0 or 1.")
+    if not 0 < weight <= 1:
+        raise InputError(
+            f"weight is {weight!r}; expected a number above 0 and at most 1. Take the first model as it is for 0."
+        )
     inner, second = predicting_model(model), predicting_model(other)
     ensembles = []
     for fitted in (inner, second):
@@ -60,16 +66,30 @@ def with_trees(model: Any, other: Any, *, weight: float = 0.5) -> Any:
     if reason := _why_apart(inner, second, *ensembles):
         return reason
     first, added = ensembles
-    averages = first.divisor != 1
-    divisor = first.roots.size + added.roots.size if averages else 1
+    shares = [(1 - weight, inner, first), (weight, second, added)] if weight < 1 else [(1.0, second, added)]
+    n_trees = sum(ensemble.roots.size for _, _, ensemble in shares)
+    divisor = n_trees if first.divisor != 1 else 1
     # Margins are scaled sums over the divisor; this is what a leaf counts for in the unit of the model's leaves.
-    factors = [
-        share * divisor / ensemble.divisor * ensemble.scale / first.scale
-        for share, ensemble in ((1 - weight, first), (weight, added))
+    parts = [
+        _weighted(fitted, share * divisor / ensemble.divisor * ensemble.scale / first.scale)
+        for share, fitted, ensemble in shares
     ]
-    weighted = [_weighted(fitted, factor) for fitted, factor in zip((inner, second), factors, strict=True)]
-    joined = JOINERS[_family(inner)](*weighted)
+    joined = JOINERS[_family(inner)](with_base_in_leaves(inner), parts)
     return in_its_wrappers(model, lambda _: joined)
+
+
+def with_other_trees(model: Any, other: Any, *, exact: bool, column: int = 1) -> Any:
+    """Return a model of the type of a first with the trees of a regressor of its margins, as a sum that is exact if ``exact``.
+
+    Raises
+    ------
+    DefectError
+        If they cannot be joined, which two models of a library that see the same columns can.
+    """
+    twin = with_trees(model, other, weight=1.0)
+    if isinstance(twin, str):
+        raise DefectError(f"{twin} This is a defect of alignconf; please report it with the types of the models.")
+    return with_exact_sums(twin, column=column) if exact else twin
 
 
 def _weighted(model: Any, factor: float) -> Any:
@@ -112,7 +132,7 @@ def _why_apart(model: Any, other: Any, first: Ensemble, added: Ensemble) -> str:
     return ""
 
 
-JOINERS: dict[str, Callable[[Any, Any], Any]] = {
+JOINERS: dict[str, Callable[[Any, Sequence[Any]], Any]] = {
     "histogram": joined_histogram,
     "xgboost": joined_xgboost,
     "lightgbm": joined_lightgbm,

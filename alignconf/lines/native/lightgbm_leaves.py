@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,10 @@ def rewritten_lightgbm(model: Any, change: Change, column: int) -> Any:  # noqa:
     return twin
 
 
-def joined_lightgbm(model: Any, other: Any) -> Any:
-    """Return a copy of a LightGBM model or booster with the trees of another behind its own."""
-    head, *blocks = _text(model).split("\nTree=")
-    last, end = blocks.pop().split("\nend of trees")
-    _, *added = _text(other).split("\nend of trees")[0].split("\nTree=")
-    bodies = [re.sub(r"^\d+", "", block) for block in (*blocks, last, *added)]
+def joined_lightgbm(model: Any, parts: Sequence[Any]) -> Any:
+    """Return a copy of a LightGBM model or booster that has the trees of some others in place of its own."""
+    head, _, end = _split(_text(model))
+    bodies = [re.sub(r"^\d+", "", block) for part in parts for block in _split(_text(part))[1]]
     # Sizes of trees in bytes are read where they are there only.
     head = re.sub(r"\ntree_sizes=.*", "", head)
     trees = "".join(f"\nTree={number}{body}" for number, body in enumerate(bodies))
@@ -45,6 +44,13 @@ def joined_lightgbm(model: Any, other: Any) -> Any:
     if not native_booster(twin):
         twin._best_iteration = -1
     return twin
+
+
+def _split(text: str) -> tuple[str, list[str], str]:
+    """Return what comes before the trees in LightGBM's text, each tree, and what comes behind them."""
+    before, end = text.split("\nend of trees")
+    head, *blocks = before.split("\nTree=")
+    return head, blocks, end
 
 
 def _text(model: Any) -> str:

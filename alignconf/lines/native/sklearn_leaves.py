@@ -8,6 +8,7 @@ stages, out-of-bag figures) is not touched and no longer describes the model.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from alignconf.errors import InputError
@@ -75,10 +76,10 @@ def histogram_without_base(model: Any, link: str) -> Any:  # noqa: ARG001
     return twin
 
 
-def joined_histogram(model: Any, other: Any) -> Any:
-    """Return a copy of a HistGradientBoosting model with the trees of another behind its own; its base stays."""
+def joined_histogram(model: Any, parts: Sequence[Any]) -> Any:
+    """Return a copy of a HistGradientBoosting model that has the trees of some others in place of its own; its base stays."""
     twin = copy.deepcopy(model)
-    twin._predictors = [*twin._predictors, *copy.deepcopy(other._predictors)]
+    twin._predictors = [copy.deepcopy(predictor) for part in parts for predictor in part._predictors]
     return twin
 
 

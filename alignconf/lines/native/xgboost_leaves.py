@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -41,18 +42,19 @@ def xgboost_without_base(model: Any, link: str) -> Any:
     return _with_document(model, document)
 
 
-def joined_xgboost(model: Any, other: Any) -> Any:
-    """Return a copy of an XGBoost model or booster with the trees of another behind its own; its base stays."""
+def joined_xgboost(model: Any, parts: Sequence[Any]) -> Any:
+    """Return a copy of an XGBoost model or booster that has the trees of some others in place of its own; its base stays."""
     document = _document(model)
-    first, added = (held["learner"]["gradient_booster"]["model"] for held in (document, _document(other)))
-    n_first = len(first["trees"])
-    for number, tree in enumerate(added["trees"], start=n_first):
+    held = document["learner"]["gradient_booster"]["model"]
+    added = [_document(part)["learner"]["gradient_booster"]["model"] for part in parts]
+    held["trees"] = [tree for forest in added for tree in forest["trees"]]
+    for number, tree in enumerate(held["trees"]):
         tree["id"] = number
-    first["trees"] += added["trees"]
-    first["tree_info"] += added["tree_info"]
-    first["gbtree_model_param"]["num_trees"] = str(len(first["trees"]))
-    if "iteration_indptr" in first:
-        first["iteration_indptr"] += [n_first + end for end in added["iteration_indptr"][1:]]
+    held["tree_info"] = [group for forest in added for group in forest["tree_info"]]
+    held["gbtree_model_param"]["num_trees"] = str(len(held["trees"]))
+    if "iteration_indptr" in held:
+        sizes = [np.diff(forest["iteration_indptr"]) for forest in added]
+        held["iteration_indptr"] = np.append(0, np.cumsum(np.concatenate(sizes))).tolist()
     for name in ("best_iteration", "best_score"):
         document["learner"]["attributes"].pop(name, None)
     return _with_document(model, document)
