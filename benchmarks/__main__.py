@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.declarations import SHAPES
+from benchmarks.many import command as many_rules
 from benchmarks.probabilities import METHODS, RULES
 from benchmarks.problems import PROBLEMS
 from benchmarks.risk.command import PARTS as RISKS
@@ -66,6 +67,8 @@ def main(arguments: list[str] | None = None) -> None:
     promise.add_argument("--draws", type=int, default=10_000, help="calibrations of each line")
     tabular = commands.add_parser("tabular", help="problems x models x methods: errors, violations, cost; a report")
     add_arguments(tabular)
+    many = commands.add_parser("many", help="many rules on tree ensembles: error, violations and cost at full strength")
+    many_rules.add_arguments(many)
     of_publications = _add_published_work(commands)
     for command in (
         demo,
@@ -77,6 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
         promise,
         pitfalls,
         tabular,
+        many,
         *of_publications,
         *_add_deployment(commands),
     ):
@@ -85,6 +89,9 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("MPLBACKEND", "Agg")
     if given.command == "tabular":
         run_tabular(given)
+        return
+    if given.command == "many":
+        many_rules.run(given)
         return
     benchmark = import_module("benchmarks.risk.command" if given.command == "risk" else f"benchmarks.{given.command}")
     benchmark.run(*(getattr(given, name) for name in TAKES[given.command]))

@@ -1,0 +1,66 @@
+"""The command line of the benchmark of many rules."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+__all__ = ["add_arguments", "run"]
+
+#: A quick look: data sets, rows of each at most.
+QUICK, QUICK_ROWS = ("auto_mpg", "concrete"), 1000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the benchmark to a parser."""
+    parser.add_argument("--data", type=Path, help="directory with the data sets as CSV files, gzipped or not")
+    parser.add_argument("--quick", action="store_true", help="two small data sets, XGBoost, one seed")
+    parser.add_argument("--seeds", type=int, help="number of seeds (default: 3; with --quick 1)")
+    parser.add_argument("--datasets", nargs="+", metavar="NAME", help="default: all")
+    parser.add_argument("--libraries", nargs="+", metavar="NAME", help="default: all, random forests with --pairs only")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="default: all; the yardstick is always there")
+    parser.add_argument("--again", nargs="+", metavar="NAME", default=[], help="methods whose results are replaced")
+    parser.add_argument(
+        "--pairs", action="store_true", help="count violated pairs of models with their leaves in order"
+    )
+
+
+def run(given: argparse.Namespace) -> None:
+    """Run the benchmark as the command line says, print the tables and write them."""
+    from benchmarks.many import proof
+    from benchmarks.many.boosted import BOOSTED, LIBRARIES
+    from benchmarks.many.lineup import METHODS, YARDSTICK
+    from benchmarks.many.ruled_data import MAX_ROWS, RULED
+
+    max_rows = QUICK_ROWS if given.quick else MAX_ROWS
+    if given.pairs:
+        datasets = _named(given.datasets, proof.DATASETS, "data set")
+        proof.run(given.data, datasets, _named(given.libraries, LIBRARIES, "library"), max_rows, given.output)
+        return
+    datasets = _named(given.datasets or (QUICK if given.quick else None), RULED, "data set")
+    libraries = _named(given.libraries or (["xgboost"] if given.quick else list(BOOSTED)), LIBRARIES, "library")
+    methods = _named(given.methods, METHODS, "method")
+    _compare(given, datasets, libraries, [method for method in METHODS if method in (*methods, YARDSTICK)], max_rows)
+
+
+def _compare(
+    given: argparse.Namespace, datasets: list[str], libraries: list[str], methods: list[str], max_rows: int
+) -> None:
+    from benchmarks.many.comparison import by_dataset, over_all
+    from benchmarks.many.measured import Run
+    from benchmarks.many.records import Records, complete
+
+    n_seeds = given.seeds if given.seeds is not None else 1 if given.quick else 3
+    runs = [Run(name, library, seed) for seed in range(n_seeds) for name in datasets for library in libraries]
+    results = complete(Records(given.output / "many.jsonl", max_rows), runs, methods, given.again, given.data)
+    told = (
+        f"{len(runs)} runs, at most {max_rows:,} rows of a data set\n\n{over_all(results)}\n\n{by_dataset(results)}\n"
+    )
+    print(f"\n{told}")
+    (given.output / "many.md").write_text(told)
+
+
+def _named(words: list[str] | tuple[str, ...] | None, names: object, what: str) -> list[str]:
+    from benchmarks.tabular.runner import named
+
+    return named(names, words, what)  # type: ignore[arg-type]

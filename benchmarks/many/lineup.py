@@ -1,0 +1,105 @@
+"""What is done with a fitted model that breaks its rules: the methods of the table.
+
+Each takes a :class:`Case` and returns a fitted model. None sees test rows, and only :func:`retrained` sees labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alignconf import AlignedClassifier, AlignedRegressor
+from alignconf.kernels.leaf_fit import isotonic_leaves
+from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.native_leaves import with_leaves
+from alignconf.lines.trees import read_ensemble
+from alignconf.projectors.leaves.joint_fit import leaves_of
+from alignconf.projectors.leaves.partial_order import LeafOrder
+from benchmarks.many.boosted import Library
+from benchmarks.problems import Rows
+
+__all__ = ["METHODS", "YARDSTICK", "Case", "aligned"]
+
+#: Sweeps of the isotonic regression of a single tree: more change nothing that is seen here.
+N_SWEEPS = 1000
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fitted model and what methods may use.
+
+    Parameters
+    ----------
+    model : object
+        Fitted to the training rows.
+    library : Library
+        That it is from.
+    train, fresh : Rows
+    signs : dict of str to {-1, 1}
+    is_classification : bool
+    seed : int
+    """
+
+    model: Any
+    library: Library
+    train: Rows
+    fresh: Rows
+    signs: dict[str, int]
+    is_classification: bool
+    seed: int
+
+
+def unaligned(case: Case) -> Any:
+    """The model as it is."""
+    return case.model
+
+
+def retrained(case: Case) -> Any:
+    """The same model, trained under its library's own constraint on the same rows."""
+    directions = [case.signs.get(str(column), 0) for column in case.train.X.columns]
+    return case.library.constrained(case.is_classification, case.seed, directions).fit(case.train.X, case.train.y)
+
+
+def reshaped(case: Case) -> Any:
+    """Each tree on its own (Bonakdarpour et al., 2018): isotonic regression of leaves, by the training rows that reach them."""
+    ensemble = read_ensemble(case.model)
+    assert isinstance(ensemble, Ensemble)
+    columns = list(case.train.X.columns)
+    order = LeafOrder.of(ensemble, {columns.index(name): sign for name, sign in case.signs.items()})
+    reached = leaves_of(ensemble, case.train.X.to_numpy())
+    mass = np.maximum(np.bincount(reached.ravel(), minlength=order.group.size), 1).astype(float)
+    of_groups = np.bincount(order.group, mass, order.n_groups).astype(float)
+    fitted = isotonic_leaves(order.edges, order.of_groups(order.values, mass), of_groups, N_SWEEPS)
+    return with_leaves(case.model, order.in_order(fitted))
+
+
+def aligned(case: Case, projector: str) -> Any:
+    """Aligned at full strength by a projector, with the training rows, without labels, as reference."""
+    family = AlignedClassifier if case.is_classification else AlignedRegressor
+    model = family(case.model, case.signs, alpha=0, projector=projector, random_state=case.seed)
+    return model.calibrate(case.train.X[:0], X_reference=case.train.X)
+
+
+def leaves(case: Case) -> Any:
+    """All leaves fitted again jointly, without labels."""
+    return aligned(case, "leaves")
+
+
+def distilled(case: Case) -> Any:
+    """Boosting under monotone constraints that imitates the model's margins, without labels."""
+    return aligned(case, "distilled")
+
+
+YARDSTICK = "retrained"
+
+#: In the order of the table.
+METHODS: dict[str, Callable[[Case], Any]] = {
+    "unaligned": unaligned,
+    YARDSTICK: retrained,
+    "each tree on its own": reshaped,
+    "distilled": distilled,
+    "leaves": leaves,
+}
