@@ -315,17 +315,16 @@ def test_weights_are_routed_where_they_were_requested() -> None:
 # Copies ---------------------------------------------------------------------------------------------------------------
 
 
-def fitted_pair() -> list[Any]:
-    regressor = AlignedRegressor(
-        DecisionTreeRegressor(max_depth=4, random_state=0), {0: 1, 1: -1}, random_state=0, confidence=None
-    )
-    classifier = AlignedClassifier(
-        RandomForestClassifier(5, random_state=0), {2: 1}, pos_label="mid", random_state=0, confidence=None
-    )
-    return [regressor.fit(X, Y), classifier.fit(X, LABELS)]
+@pytest.fixture(scope="module", params=["regressor", "classifier"])
+def fitted(request: pytest.FixtureRequest) -> Any:
+    """Fitted when a test asks: at collection every process would compile kernels."""
+    if request.param == "regressor":
+        tree = DecisionTreeRegressor(max_depth=4, random_state=0)
+        return AlignedRegressor(tree, {0: 1, 1: -1}, random_state=0, confidence=None).fit(X, Y)
+    forest = RandomForestClassifier(5, random_state=0)
+    return AlignedClassifier(forest, {2: 1}, pos_label="mid", random_state=0, confidence=None).fit(X, LABELS)
 
 
-@pytest.mark.parametrize("fitted", fitted_pair(), ids=["regressor", "classifier"])
 def test_copies_predict_the_same(fitted: Any, tmp_path: Any) -> None:
     joblib.dump(fitted, tmp_path / "aligned.joblib")
     for copy in (pickle.loads(pickle.dumps(fitted)), joblib.load(tmp_path / "aligned.joblib")):
@@ -340,7 +339,6 @@ def test_copies_predict_the_same(fitted: Any, tmp_path: Any) -> None:
     check_is_fitted(fitted)
 
 
-@pytest.mark.parametrize("fitted", fitted_pair(), ids=["regressor", "classifier"])
 def test_skops_needs_to_trust_alignconf_only(fitted: Any) -> None:
     """Besides what the wrapped model needs by itself; none of ours is a function."""
     stored = skops_io.dumps(fitted)
@@ -402,9 +400,8 @@ def test_a_frozen_estimator_calibrates_on_all_rows() -> None:
 # Containers -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("position", [0, 1], ids=["regressor", "classifier"])
-def test_intervals_come_in_the_container_of_choice(position: int) -> None:
-    fitted = fitted_pair()[position]
+def test_intervals_come_in_the_container_of_choice(fitted: Any) -> None:
+    fitted = pickle.loads(pickle.dumps(fitted))  # the choice stays with the copy
     expected = fitted.predict_band(X)
     assert isinstance(expected, np.ndarray)
     frame = pd.DataFrame(X, index=np.arange(400) + 7)
