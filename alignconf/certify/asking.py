@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, RandomState, Table
+from alignconf.certify.proof import Proof, proof_by_trees
 from alignconf.contract.property import Declaration, Property
 from alignconf.errors import InputError
 from alignconf.lines.fitted_model import FittedModel, declared_features, function_of
@@ -79,6 +80,8 @@ class Asking:
         How many rows of each part of the rows can be asked.
     draws : list of RowDraws
         Of these rows.
+    proof : Proof or None
+        What the trees of the function show, where they can be read.
     """
 
     function: Model
@@ -87,6 +90,7 @@ class Asking:
     rows: Rows
     counts: IntArray
     draws: list[RowDraws]
+    proof: Proof | None
 
     @property
     def n_missing(self) -> int:
@@ -160,7 +164,7 @@ def place_rows(
         )
     door.check_is_function(seen)
     draws = RowDraws.of_marks(np.concatenate(marks), random).split(counts.tolist())
-    return Asking(function, declared, placed, rows, counts, draws)
+    return Asking(function, declared, placed, rows, counts, draws, proof_by_trees(function, placed, referring))
 
 
 def complete_rows(parts: Sequence[PartQueries], table: Table) -> BoolArray:

@@ -18,6 +18,7 @@ import numpy as np
 
 from alignconf._typing import FloatArray, Model, RandomState, Table
 from alignconf.certify.asking import Answered, place_rows
+from alignconf.certify.proof import Proof
 from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.pictured_line import PicturedLine, lines_of_model
 from alignconf.certify.report.report import audit_page
@@ -26,6 +27,7 @@ from alignconf.certify.verdict import Verdict, check_max_rate
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.certify.witness import N_WITNESSES, Witness, found_at
 from alignconf.contract.property import Declaration
+from alignconf.errors import DefectError
 from alignconf.tables import printed
 from alignconf.tables.checks import check_level
 from alignconf.tables.printed import percent
@@ -57,6 +59,8 @@ class Audit:
         For each feature along which a query failed, the line of the row that is violated most.
     settings : tuple of (str, str)
         What was asked of which kind of model, and with which versions.
+    proof : Proof or None
+        What the trees of the model show of order and invariance; None where they cannot be read.
     """
 
     property: str
@@ -70,6 +74,7 @@ class Audit:
     witnesses: tuple[Witness, ...] = ()
     lines: tuple[PicturedLine, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
+    proof: Proof | None = None
 
     def __str__(self) -> str:
         """Return the finding in sentences."""
@@ -80,6 +85,8 @@ class Audit:
             f"with confidence {printed.level(rate.confidence)} between {percent(low, ROUND_FLOOR)} and "
             f"{percent(high, ROUND_CEILING)} (queries are {self.query_law})."
         )
+        if self.proof is not None:
+            sentence = f"{self.proof.text}\n{sentence}" if self.proof.holds else f"{sentence}\n{self.proof.text}"
         if self.n_missing:
             sentence += f"\n{self.n_missing} rows lack a constrained feature and were not asked."
         if self.worst is not None:
@@ -89,7 +96,8 @@ class Audit:
 
     def verdict(self, max_rate: float = 0.0) -> Verdict:
         """Return whether the violation rate keeps to ``max_rate``, as far as queries tell: :mod:`alignconf.certify.verdict`."""
-        return Verdict(self.violations, max_rate)
+        proved = self.proof is not None and self.proof.holds
+        return Verdict(self.violations, max_rate, proof=self.proof.text if proved and self.proof else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure under its name, nested; the lines are for pictures and left out."""
@@ -170,7 +178,9 @@ def check(
     Notes
     -----
     If the rows are independent draws of one law, the interval covers the probability that a fresh query is violated
-    with at least the stated confidence. *Cost*: ``n_points`` model rows for each row and part.
+    with at least the stated confidence. Order and invariance of a tree ensemble are first looked for in its trees: where each
+    tree has them they are *proved*, with probability one, and the verdict holds whatever the rows
+    (:mod:`alignconf.certify.proof`). *Cost*: ``n_points`` model rows for each row and part.
 
     Examples
     --------
@@ -197,6 +207,11 @@ def check(
     witnesses.sort(key=lambda witness: -(1.0 if witness.excess is None else witness.excess))
     worst, declared = np.concatenate(sizes), asking.declared
     violated = worst > 0
+    if asking.proof is not None and asking.proof.holds and violated.any():
+        raise DefectError(
+            f"{int(violated.sum())} of {violated.size} queries are violations of {declared}, which the trees of the model prove: "
+            "this is a defect of alignconf; please report it with the type and version of the model."
+        )
     return Audit(
         property=str(declared),
         query_law=asking.law,
@@ -217,6 +232,7 @@ def check(
             ("Random state", repr(random_state) if isinstance(random_state, Integral) else "not a fixed number"),
             *versions(model),
         ),
+        proof=asking.proof,
     )
 
 

@@ -75,13 +75,17 @@ class Certificate:
     rms_displacement, max_displacement : float
         Of ``g_lambda - f`` at the rows, in the unit of the prediction.
     n_missing : int
-        Rows returned unchanged because a constrained feature is missing; they ask no query.
+        Rows that lack a constrained feature; they ask no query.
     n_rows : int
         Rows that asked queries.
     error : ErrorChange or None
         Given labels.
     by_construction : bool
-        Whether no query can fail, because the function is repaired on every piece of the model's own trees.
+        Whether no query can fail.
+    construction : str
+        Why, in words.
+    covers_missing : bool
+        Whether rows that lack a constrained feature are projected too.
     separately : tuple of (str, ViolationRate)
         The delivered function's rate for each level, or in each group, where there are several: each bound holds by itself.
     alphas_in_words, half_width_note : str
@@ -113,6 +117,8 @@ class Certificate:
     n_rows: int
     error: ErrorChange | None
     by_construction: bool = False
+    construction: str = ""
+    covers_missing: bool = False
     alphas_in_words: str = ""
     half_width_note: str = ""
     hamming_bound: float | None = None
@@ -206,15 +212,17 @@ class Certificate:
             ),
         ]
         if self.by_construction:
-            facts.append(
-                "By construction no query fails: the function is repaired on every piece of the model's own trees."
-            )
+            facts.append(f"By construction no query fails: {self.construction}.")
         facts += [
             f"{what}: {rate}, at most {printed.percent(rate.upper_bound, ROUND_CEILING)}."
             for what, rate in self.separately
         ]
         if self.n_missing:
-            facts.append(f"{self.n_missing} rows lack a constrained feature: returned unchanged and not covered.")
+            what = "not asked" if self.covers_missing else "returned unchanged and not covered"
+            kept = ", and obey the rules of the features that they have" if self.by_construction else ""
+            facts.append(
+                f"{self.n_missing} rows lack a constrained feature: {what}{kept if self.covers_missing else ''}."
+            )
         if self.error is not None:
             facts.append(f"{str(self.error)[0].upper()}{str(self.error)[1:]}.")
         return "\n".join(facts)
@@ -315,6 +323,8 @@ def certify(
         n_missing=tally.n_missing,
         n_rows=tally.n_rows,
         by_construction=tally.is_full and alignment.chain.is_exact,
+        construction=alignment.chain.construction,
+        covers_missing=not alignment.chain.axes,
         error=change_of(tally.measure, tally.errors, confidence) if tally.errors else None,
         alphas_in_words=" and ".join(printed.level(alpha) for alpha in calibration.promise.alphas)
         + ("" if calibration.promise.loss.is_rate else ", an expected loss"),

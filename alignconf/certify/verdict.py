@@ -9,7 +9,8 @@ verdict                when                                        what it says
 ``violated``           ``max_rate = 0``: :math:`K > 0`;            the rate exceeds ``max_rate``
                        else :math:`\varepsilon_L` > ``max_rate``
 ``holds``              ``max_rate > 0`` and                        the rate is at most ``max_rate``
-                       :math:`\varepsilon_U` <= ``max_rate``
+                       :math:`\varepsilon_U` <= ``max_rate``,
+                       or a proof is given
 ``no violation seen``  ``max_rate = 0`` and :math:`K = 0`          only what the queries show, and the bound
 ``undecided``          otherwise                                   more rows are needed
 =====================  ==========================================  ================================================
@@ -56,6 +57,8 @@ class Verdict:
         What the reader calls it.
     remedy : str
         What would decide it, where that is not more rows or a larger ``max_rate``.
+    proof : str
+        A sentence that proves that there are no violations, where there is one: then it holds.
 
     Examples
     --------
@@ -69,6 +72,7 @@ class Verdict:
     max_rate: float
     named: str = "max_rate"
     remedy: str = ""
+    proof: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a tolerated rate outside [0, 1)."""
@@ -78,6 +82,8 @@ class Verdict:
     def word(self) -> str:
         """One of ``holds``, ``no violation seen``, ``undecided`` and ``violated``."""
         seen = self.violations
+        if self.proof:
+            return HOLDS
         if self.max_rate == 0:
             return VIOLATED if seen.n_rejected else UNSEEN
         if seen.lower_bound > self.max_rate:
@@ -92,6 +98,8 @@ class Verdict:
     @property
     def reason(self) -> str:
         """The counts and bounds that decide the verdict, in words."""
+        if self.proof:
+            return self.proof
         seen = self.violations
         observed = f"{seen.n_rejected} of {seen.n_queries} queries are violations"
         sure = f"with confidence {printed.level(seen.confidence)} the violation rate is"

@@ -65,7 +65,12 @@ class Projector(ABC):
     @property
     def is_exact(self) -> bool:
         """Whether no query of its parts can fail at full strength, by construction."""
-        return False
+        return bool(self.construction)
+
+    @property
+    def construction(self) -> str:
+        """Why no query can fail at full strength, in words; empty if one can."""
+        return ""
 
     def fitted(self, function: Model, reference: Table) -> Projector:
         """Return the projector fitted to the function at reference rows; by default unchanged."""
@@ -198,9 +203,9 @@ class Chain(Projector):
         return f"exact, {steps}" if self.is_exact else steps
 
     @property
-    def is_exact(self) -> bool:
-        """Whether a single stage is exact."""
-        return self._only is not None and self._only.is_exact
+    def construction(self) -> str:
+        """What the only stage says."""
+        return "" if self._only is None else self._only.construction
 
     @property
     def native(self) -> Model | None:

@@ -99,9 +99,9 @@ class TreeProjector(GridProjector):
         return f"on the {self.tree_lines.places.size} pieces of the model's own trees"
 
     @property
-    def is_exact(self) -> bool:
-        """Whether at full strength no query can fail."""
-        return True
+    def construction(self) -> str:
+        """Why at full strength no query can fail."""
+        return "the function is repaired on every piece of the model's own trees"
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,).

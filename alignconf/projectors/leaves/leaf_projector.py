@@ -185,9 +185,9 @@ class WithLeaves(LeafProjector):
         return ()
 
     @property
-    def is_exact(self) -> bool:
-        """Whether at full strength no query can fail."""
-        return True
+    def construction(self) -> str:
+        """Why at full strength no query can fail."""
+        return "in each tree every leaf that precedes another in the declared order has no larger value"
 
     @property
     def path(self) -> str:

@@ -1,0 +1,81 @@
+r"""Proof that a model has declared orders, by its own trees: no rows, no confidence.
+
+Order and invariance of a tree ensemble can be decided tree by tree where each tree has them: the inequalities between leaves
+of :mod:`alignconf.projectors.leaves.partial_order` are looked at, every one. If all hold, the model has the rules in all
+constrained features together, at every row, with probability one, up to the rounding of its sums where these come in any order.
+If one is broken nothing is refuted: a sum of trees may be in order although a tree is not. Models trained under the constraints
+of XGBoost, LightGBM or scikit-learn are of the first kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from alignconf._typing import Model, Table
+from alignconf.lines.compared_trees import compared_trees
+from alignconf.projectors.leaves.partial_order import broken_pair
+from alignconf.queries.queries import PartQueries
+
+__all__ = ["Proof", "proof_by_trees"]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the trees of a model show.
+
+    Parameters
+    ----------
+    holds : bool
+        Whether the property is proved.
+    text : str
+        A sentence that says so, or names the first tree and pair of leaves in the wrong order.
+    """
+
+    holds: bool
+    text: str
+
+
+def proof_by_trees(function: Model, parts: Sequence[PartQueries], reference: Table) -> Proof | None:
+    """Return what the trees of a function show; None where they cannot be read, or the property is not about order.
+
+    Parameters
+    ----------
+    function : Model
+    parts : sequence of PartQueries
+        Of every part of the property, with the axes of its features.
+    reference : Table
+        Rows at which the trees are compared with the function.
+    """
+    directions = _directions(parts)
+    if not directions or not hasattr(function, "in_order"):
+        return None
+    ensemble = compared_trees(function.in_order(), reference)
+    if isinstance(ensemble, str):
+        return None
+    n_trees = ensemble.roots.size
+    broken = broken_pair(ensemble, directions)
+    if broken is None:
+        return Proof(
+            True,
+            f"Proved: in each of the model's {n_trees} trees every leaf that precedes another in the declared order has no "
+            "larger value, so no two rows are in the wrong order, in all these features together.",
+        )
+    return Proof(False, f"Not proved by the model's trees, which does not refute it: {broken}.")
+
+
+def _directions(parts: Sequence[PartQueries]) -> dict[int, int]:
+    """Return the direction of each constrained feature by its position; empty if a part is not about the order of numbers."""
+    directions: dict[int, int] = {}
+    for part in parts:
+        axes = [law.axis for law in part.drawn_from]
+        declared = part.declared.lines
+        if len(axes) != 1 or len(declared) != 1 or axes[0].order is not None:
+            return {}
+        line = declared[0]
+        if line.direction is None or line.tol or line.trade:
+            return {}
+        position = axes[0].position
+        same = directions.get(position, line.direction) == line.direction
+        directions[position] = line.direction if same else 0
+    return directions
