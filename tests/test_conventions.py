@@ -417,7 +417,10 @@ def test_intervals_come_in_the_container_of_choice(fitted: Any) -> None:
     assert banded.columns == ["lower", "upper"]
     np.testing.assert_array_equal(banded.to_numpy(), expected)
     assert isinstance(fitted.set_output().predict_band(X), pl.DataFrame)
-    assert clone(fitted).fit(X, LABELS if position else Y).predict_band(X).columns == ["lower", "upper"]
+    assert clone(fitted).fit(X, LABELS if isinstance(fitted, AlignedClassifier) else Y).predict_band(X).columns == [
+        "lower",
+        "upper",
+    ]
     np.testing.assert_array_equal(fitted.set_output(transform="default").predict_band(X), expected)
 
 
