@@ -227,10 +227,10 @@ def measured(task: Task, train: Rows, test: Rows, seed: int) -> list[Result]:
         _result(task, train, test, seed, "unaligned", name, model, False, inside),
         _result(task, train, test, seed, "retrained", constrained_name, retrained, False, inside_constrained),
     ]
-    for method, surrogate in (("aligned, grid", None), ("aligned, surrogate", "monotone")):
-        if few or surrogate is not None:
-            aligned = _aligned(task, model, surrogate, seed).calibrate(train.X)
-            judged = few == (surrogate is None)
+    for method, projector in (("aligned, grid", "lines"), ("aligned, surrogate", "distilled")):
+        if few or projector != "lines":
+            aligned = _aligned(task, model, projector, seed).calibrate(train.X)
+            judged = few == (projector == "lines")
             results.append(_result(task, train, test, seed, method, name, aligned, judged, inside))
     return results
 
@@ -299,9 +299,9 @@ def verdicts(results: Sequence[Result]) -> list[str]:
     return [*sentences, f"- At least as good as the published networks on {sum(good)} of {len(good)}."]
 
 
-def _aligned(task: Task, model: Any, surrogate: Any, seed: int) -> Any:
+def _aligned(task: Task, model: Any, projector: str, seed: int) -> Any:
     aligner = AlignedClassifier if task.is_classification else AlignedRegressor
-    return aligner(model, task.signs, alpha=0, n_knots=128, projector=surrogate, random_state=seed)
+    return aligner(model, task.signs, alpha=0, n_knots=128, projector=projector, random_state=seed)
 
 
 def _metric(task: Task, mean_error: float) -> float:

@@ -114,8 +114,8 @@ def test_few_features_are_exact_between_knots_where_a_grid_is_not() -> None:
     declared = {0: 1, 1: 1}
     rows = np.random.default_rng(5).random((200, 5))
     rates = []
-    for surrogate in (None, "monotone"):
-        aligned = AlignedRegressor(ripples, declared, alpha=0, n_knots=8, projector=surrogate).calibrate(X)
+    for projector in ("auto", "distilled"):
+        aligned = AlignedRegressor(ripples, declared, alpha=0, n_knots=8, projector=projector).calibrate(X)
         moved = rows.copy()
         moved[:, 0] += 0.02
         rates.append(float((aligned.predict(moved) < aligned.predict(rows) - 1e-9).mean()))
@@ -140,7 +140,7 @@ def test_points_of_one_row_share_its_anchors() -> None:
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(InputError, match=r"write 'monotone' for the library's own"):
+    with pytest.raises(InputError, match=r"'distilled' or an unfitted scikit-learn regressor that has the property"):
         AlignedRegressor(WAVE, {0: 1}, projector="monoton", confidence=None).calibrate(X)
     with pytest.raises(InputError, match=r"call fitted\(function, reference\) first"):
         AnchoredProjector(AXES, SIGNS, 3).apply(WAVE, PlacedRows.of(check_rows(X), AXES), X[:, 0])

@@ -64,10 +64,10 @@ def test_probabilities_of_exactly_0_and_1_have_finite_margins() -> None:
     np.testing.assert_allclose(LogOdds().fitted(np.array([0.0, 1.0])).of(np.array([0.0, 1.0])), logit([0.01, 0.99]))
 
 
-@pytest.mark.parametrize("surrogate", [None, LinearRegression(), HistGradientBoostingRegressor(max_iter=20)], ids=str)
+@pytest.mark.parametrize("projector", ["auto", LinearRegression(), HistGradientBoostingRegressor(max_iter=20)], ids=str)
 @pytest.mark.parametrize("scale", ["probability", "logit"])
-def test_no_delivered_probability_leaves_the_range_of_the_model(surrogate, scale) -> None:
-    aligned = AlignedClassifier(STEEP, FIVE, alpha=0, scale=scale, projector=surrogate, random_state=0).calibrate(
+def test_no_delivered_probability_leaves_the_range_of_the_model(projector, scale) -> None:
+    aligned = AlignedClassifier(STEEP, FIVE, alpha=0, scale=scale, projector=projector, random_state=0).calibrate(
         X[:400]
     )
     p, own = aligned.predict_proba(X[400:])[:, 1], STEEP.predict(X)
@@ -112,7 +112,7 @@ def test_what_is_not_fitted_has_no_values() -> None:
 def test_a_classifier_says_what_was_chosen() -> None:
     y = (STEEP.predict(X) > np.random.default_rng(1).random(800)).astype(int)
     model = HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(X[:400], y[:400])
-    aligned = AlignedClassifier(model, FIVE, alpha=0).calibrate(X[:400])
+    aligned = AlignedClassifier(model, FIVE, alpha=0, projector="distilled").calibrate(X[:400])
     assert "held-out reference rows, with anchors" in aligned.calibration_.repair
 
 

@@ -132,13 +132,14 @@ def test_the_same_model_is_never_refused(name: str) -> None:
 @pytest.mark.parametrize(
     ("declared", "given"),
     [
+        ({0: 1, 1: 1}, {"projector": "lines"}),
         ({0: 1, 1: 1}, {}),
-        ({0: 1, 1: 1, 2: -1}, {"surrogate": "monotone"}),
-        ({0: 1}, {"surrogate": HistGradientBoostingRegressor(monotonic_cst=[1, 0, 0])}),
+        ({0: 1, 1: 1, 2: -1}, {"projector": "distilled"}),
+        ({0: 1}, {"projector": HistGradientBoostingRegressor(monotonic_cst=[1, 0, 0])}),
         ({0: 1}, {"alpha": 0}),
         (Bounded(299, 302), {}),
     ],
-    ids=["grid", "anchored", "surrogate", "full", "nothing"],
+    ids=["grid", "several", "anchored", "surrogate", "full", "nothing"],
 )
 @pytest.mark.parametrize("name", ["forest", "linear", "own"])
 def test_every_repair_is_of_one_model(name: str, declared, given) -> None:

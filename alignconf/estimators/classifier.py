@@ -165,8 +165,11 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         if (native := self._native(X, groups)) is not None:
             model, table = native
             return probabilities(cast(ClassFunction, model).fitted_model, table).astype(np.float64)
-        table, f, delivered = self._delivered(X, groups)
-        return self._rescaled(probabilities(self._function.fitted_model, table).astype(np.float64), f, delivered)
+        _, table = self._ready(X)
+        function = self._function
+        p_model = probabilities(function.fitted_model, table)
+        f = function.of(p_model).astype(np.float64)
+        return self._rescaled(p_model.astype(np.float64), f, self._delivered(table, f, groups))
 
     def predict(self, X: Table, *, groups: Any = None) -> NDArray[Any]:
         """Return labels, (n_samples,): the classifier's own wherever its probabilities are delivered as they are.
@@ -181,7 +184,9 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         if (native := self._native(X, groups)) is not None:
             model, table = native
             return own_labels(cast(ClassFunction, model).fitted_model, table, self.classes_)
-        table, f, delivered = self._delivered(X, groups)
+        alignment, table = self._ready(X)
+        f, _ = alignment.predict_model(table)
+        delivered = self._delivered(table, f, groups)
         door = self._function.fitted_model
         labels = own_labels(door, table, self.classes_)
         moved = np.flatnonzero(delivered != f)

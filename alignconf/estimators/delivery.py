@@ -143,12 +143,10 @@ class DeliveringEstimator:
         alignment.check_unchanged(table.shape[0])
         return alignment.native, table
 
-    def _delivered(self, X: Table, groups: Any = None) -> tuple[Table, FloatArray, FloatArray]:
-        """Return the table, the model's values and the delivered ones, (n_samples,)."""
-        alignment, table = self._ready(X)
+    def _delivered(self, table: Table, f: FloatArray, groups: Any = None) -> FloatArray:
+        """Return the delivered values at rows where the model says ``f``, both (n_samples,)."""
         half_widths = self.threshold_.of_rows(table, groups)
-        f, g = alignment.predict(table)
-        return table, f, alignment.scale.deliver(table, f, g, half_widths)
+        return self.alignment_.scale.deliver(table, f, self.alignment_.project(table, f), half_widths)
 
     def _band(self, X: Table, groups: Any = None) -> FloatArray:
         """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""

@@ -169,8 +169,10 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         if is_partitioned(X):
             planned: FloatArray = self._lazily("predict", X, groups)
             return planned
-        native = self._native(X, groups)
-        return self._delivered(X, groups)[2] if native is None else predictions(*native)[0]
+        if (native := self._native(X, groups)) is not None:
+            return predictions(*native)[0]
+        alignment, table = self._ready(X)
+        return self._delivered(table, alignment.predict_model(table)[0], groups)
 
     def predict_band(self, X: Table, *, groups: Any = None) -> Any:
         """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2).

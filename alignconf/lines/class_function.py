@@ -46,7 +46,11 @@ class ClassFunction:
 
     def predict(self, X: Table) -> NDArray[Any]:
         """Return the values of the class, (n_samples,), on the scale."""
-        p = probabilities(self.fitted_model, X)[:, self.column]
+        return self.of(probabilities(self.fitted_model, X))
+
+    def of(self, p_classes: NDArray[Any]) -> NDArray[Any]:
+        """Return the values of the class, (n_samples,), from the probabilities of all classes, (n_samples, n_classes)."""
+        p = p_classes[:, self.column]
         if self.scale == "probability":
             return p
         edge = float(np.finfo(p.dtype).eps) if p.dtype.kind == "f" else EDGE

@@ -206,8 +206,9 @@ class Alignment:
         """
         path = self.chain.leaf_path
         if path is None:
+            path_taken = self.chain.path.rstrip(".")
             raise InputError(
-                f"path='leaves' needs a projection by the leaves of the model's own trees alone; here it is {self.chain.path}. "
+                f"path='leaves' needs a projection by the leaves of the model's own trees alone; here it is {path_taken}. "
                 "Leave path out, and the answer is clipped."
             )
         if not self.scale.is_plain:
@@ -246,12 +247,16 @@ class Alignment:
             If the model is another than at calibration.
         """
         f, _ = self.predict_model(table)
+        return f, self.project(table, f)
+
+    def project(self, table: Table, f: FloatArray) -> FloatArray:
+        """Return ``g`` at rows, (n_samples,), where the model says ``f``; see :meth:`predict`."""
         self.check_unchanged(table.shape[0])
 
         def stage(rows: PlacedRows, block: slice) -> FloatArray:
             return self.chain.project_rows(self.function, rows, f[block])
 
-        return f, self._over(stage, table) if f.size else f.copy()
+        return self._over(stage, table) if f.size else f.copy()
 
     def half_widths(self, table: Table) -> FloatArray:
         """Return, per row, the half-width within which all that the chain's ``where`` names holds a member: (n_samples,)."""

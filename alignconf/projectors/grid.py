@@ -68,7 +68,7 @@ class GridProjector(Projector):
 
     def explained(self, reason: str) -> GridProjector:
         """Return the projector with why it was chosen."""
-        return replace(self, reason=f"{reason} {self.reason}".strip())
+        return replace(self, reason=reason if self.reason in reason else f"{reason} {self.reason}")
 
     def count_sites(self, n_points: int) -> int:
         """Return the number of combinations of knots, plus that of knots and own places for each point."""
