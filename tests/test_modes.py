@@ -35,6 +35,8 @@ BY_NAME = {mode.name: mode for mode in MODES}
 
 #: For the long runs only.
 COSTLY = {
+    "leaves in order, path answer",
+    "leaves in order, path leaves",
     "delivered, 10 queries a row, alpha 0.1",
     "delivered, 10 queries a row, alpha 0.05",
     "outcome pooled, hard group",
