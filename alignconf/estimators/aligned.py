@@ -22,10 +22,11 @@ from alignconf.calibration.loss_family import Scores
 from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.calibration.threshold import Fixed, Threshold
 from alignconf.contract.property import Declaration
-from alignconf.errors import CalibrationError, InputError, NotCalibratedError
+from alignconf.errors import CalibrationError, InputError
 from alignconf.estimators.conventions import ConventionalEstimator
 from alignconf.estimators.delivery import DeliveringEstimator
-from alignconf.estimators.reference_checks import refuse_wider, with_reference_ray
+from alignconf.estimators.reference_checks import refuse_calibrating, refuse_wider, with_reference_ray
+from alignconf.estimators.reference_labels import read_labels
 from alignconf.estimators.request import Request, check_parameters
 from alignconf.estimators.surveyed_rows import SurveyedRows
 from alignconf.estimators.training import (
@@ -41,6 +42,7 @@ from alignconf.losses.loss import Loss
 from alignconf.losses.rate import read_loss
 from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.band import scale_of
+from alignconf.projectors.leaves.labels import Labels
 from alignconf.projectors.margins import Margins
 from alignconf.projectors.preparation import prepare
 from alignconf.properties import declare
@@ -63,7 +65,7 @@ from alignconf.tables.random_streams import (
 from alignconf.tables.rows import Memory, Rows, in_memory, parts_of
 from alignconf.tables.used_rows import UsedRows
 
-__all__ = ["AlignedEstimator", "check_calibrated"]
+__all__ = ["AlignedEstimator"]
 
 
 class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
@@ -140,21 +142,21 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         self
         """
         self._check_parameters()
-        owner = type(self).__name__
         table = check_rows(X, at_least=2)
         n_samples = table.shape[0]
-        labels = check_labels(y, n_samples, owner=owner)
+        labels = check_labels(y, n_samples, owner=type(self).__name__)
         if isinstance(self.estimator, FrozenEstimator):
             return self.calibrate(X, groups=groups)
         arguments = fit_arguments(self, self.estimator, sample_weight, fit_params)
         weights = None if sample_weight is None else check_weights(sample_weight, n_samples).astype(np.float64)
         membership = self._membership(table, groups)
-        n_held_out = count_held_out(self._request, n_samples)
-        train, held_out = split_rows(n_samples, n_held_out, generator(self.random_state, SPLIT))
+        random = generator(self.random_state, SPLIT)
+        train, held_out = split_rows(n_samples, count_held_out(self._request, n_samples), random)
         membership = membership and membership.take(held_out)
         self._check_training(labels, train)
         training, calibrating = tables.take(table, train), tables.take(table, held_out)
-        alignment = self._prepare(self.estimator, table, training, None if weights is None else weights[train])
+        taught = Labels(labels, weights, tuple(name for name in arguments if name != "sample_weight")).at(train)
+        alignment = self._prepare(self.estimator, table, training, taught)
         with bar(total=2, label="fit, then calibrate", unit="stage", shown=self.verbose) as stages:
             fitted = trained(self.estimator, table, labels, train, arguments)
             stages.update()
@@ -165,7 +167,9 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             stages.update()
         return self
 
-    def calibrate(self, X: Table, *, groups: Any = None, X_reference: Table | None = None) -> Self:
+    def calibrate(
+        self, X: Table, *, groups: Any = None, X_reference: Table | None = None, y_reference: Any = None
+    ) -> Self:
         """Find ``lambda_`` for the fitted estimator. No labels are needed.
 
         Parameters
@@ -174,11 +178,12 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             Rows exchangeable with those that the aligned model will meet, none of them used to fit it.
         groups : (n_samples,) labels, or (n_samples, n_groups) truth values, optional
             Each group is calibrated by itself; ``predict`` and ``certify`` then need the groups of their rows too. For groups
-            that can be read off the columns of ``X`` use the parameter ``groups`` instead. Overlapping groups are columns of
-            truth values.
+            that can be read off the columns of ``X`` use the parameter ``groups`` instead. Truth values: groups may overlap.
         X_reference : table with the same columns, optional
             Rows that give the reference law and the knots, for example the training rows. By default a random fifth of
             ``X`` (2,000 rows at most) is set aside for it and does not calibrate.
+        y_reference : (n_reference,), optional
+            Labels of ``X_reference``, for projections by a model's own trees alone: see ``projector``.
 
         Returns
         -------
@@ -187,19 +192,16 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         Raises
         ------
         InputError
-            If a parameter, the property or ``X`` is not what it should be.
+            If a parameter, the property, ``X`` or labels are not what they should be.
         CalibrationError
             If the rows cannot support ``alpha``.
         PredictionError
             If the model does not answer with one finite number per row.
         """
         self._check_parameters()
-        if X_reference is X and not self._request.is_full:
-            raise InputError(
-                "X_reference is X itself: rows that give the reference law must not calibrate. Leave X_reference out to set "
-                "rows of X aside, or give other rows, for example the training rows."
-            )
+        refuse_calibrating(X, X_reference, is_full=self._request.is_full)
         X_reference = in_memory(X_reference, name="X_reference", verbose=self.verbose)
+        taught = read_labels(y_reference, X_reference, self.estimator)
         if self._request.is_full and X_reference is None:
             X = in_memory(X, name="X", verbose=self.verbose)
         parts = parts_of(X, at_least=0)
@@ -213,7 +215,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             given = check_rows(X_reference, name="X_reference")
             given = selected(given, self._order(given, name="X_reference"))
             reference = FittedColumns.of_table(rows.meta).arranged(given, name="X_reference")
-        prepared = self._prepare(self.estimator, rows.seen(reference), reference)
+        prepared = self._prepare(self.estimator, rows.seen(reference), reference, taught)
         return self._calibrate(prepared, self.estimator, rows, reference, is_given=X_reference is not None)
 
     def critical_half_widths(self, X: Table, *, random_state: RandomState = None) -> FloatArray:
@@ -306,17 +308,16 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             raise CalibrationError(self._request.too_few_rows(n_samples, n_reference=2))
         return rows
 
-    def _prepare(
-        self, model: Model, table: Table, reference: Table, sample_weight: FloatArray | None = None
-    ) -> Alignment:
+    def _prepare(self, model: Model, table: Table, reference: Table, labels: Labels | None = None) -> Alignment:
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
         conditional = generator(self.random_state, CONDITION) if self.reference_law == "conditional" else None
         alignment = prepare(
             model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
             margins=self._margins(), projector=self.projector, query_law=self.query_law, conditional=conditional,
-            sample_weight=sample_weight, n_jobs=self.n_jobs, verbose=self.verbose,
+            sample_weight=None if labels is None else labels.sample_weight, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
-        return replace(alignment, scale=scale_of(self.difficulty, self.ray))
+        chain = alignment.chain.learning_from(labels, keeps_trees=self.path == "leaves")
+        return replace(alignment, chain=chain, scale=scale_of(self.difficulty, self.ray))
 
     def _calibrate(
         self, prepared: Alignment, estimator: Any, rows: Rows, reference: Table, *, is_given: bool = False
@@ -389,12 +390,3 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         alpha = ", ".join(printed.level(level.alpha) for level in self.levels_)
         figures = {"alpha": alpha, "lambda_": f"{self.lambda_:.6g}", "properties": self.alignment_.tester.words}
         return figures | {"statement": self.calibration_.statement}
-
-
-def check_calibrated(aligned: Any) -> None:
-    """Refuse what is no calibrated estimator of this package."""
-    if not isinstance(aligned, AlignedEstimator):
-        kind = type(aligned).__name__
-        raise InputError(f"aligned must be an AlignedRegressor or AlignedClassifier, got {aligned!r} of type {kind}.")
-    if not hasattr(aligned, "calibration_"):
-        raise NotCalibratedError(f"this {type(aligned).__name__} has no lambda_ yet; call calibrate(X) first.")

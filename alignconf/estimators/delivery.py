@@ -36,7 +36,7 @@ from alignconf.tables.random_streams import CERTIFY, generator
 from alignconf.tables.rows import Rows, parts_of
 from alignconf.tables.used_rows import UsedRows
 
-__all__ = ["DeliveringEstimator"]
+__all__ = ["DeliveringEstimator", "check_calibrated"]
 
 #: Queries at each row to be certified, where their average tells more than one of them.
 SEVERAL = 20
@@ -221,3 +221,12 @@ def _tallied(
 
 def _said(aligned: Any, method: str, table: Table, groups: Any) -> Any:
     return getattr(aligned, method)(table, groups=groups)
+
+
+def check_calibrated(aligned: Any) -> None:
+    """Refuse what is no calibrated estimator of this package."""
+    if not isinstance(aligned, DeliveringEstimator):
+        kind = type(aligned).__name__
+        raise InputError(f"aligned must be an AlignedRegressor or AlignedClassifier, got {aligned!r} of type {kind}.")
+    if not hasattr(aligned, "calibration_"):
+        raise NotCalibratedError(f"this {type(aligned).__name__} has no lambda_ yet; call calibrate(X) first.")

@@ -23,13 +23,27 @@ from alignconf.tables import printed
 from alignconf.tables import table as tables
 from alignconf.tables.groups import read_groups
 
-__all__ = ["check_groups", "fitted_ratio", "refuse_wider", "with_reference_ray"]
+__all__ = ["check_groups", "fitted_ratio", "refuse_calibrating", "refuse_wider", "with_reference_ray"]
 
 #: Rows at which a ray is read off and constancy along lines is looked at.
 N_ROWS = 2000
 
 #: A side of the band is at least this share of the other.
 NARROWEST = 0.05
+
+
+def refuse_calibrating(X: Any, X_reference: Any, *, is_full: bool) -> None:
+    """Refuse rows that would both calibrate and give the reference law.
+
+    Raises
+    ------
+    InputError
+    """
+    if X_reference is X and not is_full:
+        raise InputError(
+            "X_reference is X itself: rows that give the reference law must not calibrate. Leave X_reference out to set "
+            "rows of X aside, or give other rows, for example the training rows."
+        )
 
 
 def refuse_wider(calibration: Calibration, alignment: Alignment) -> None:

@@ -15,6 +15,7 @@ from alignconf.lines.decisions import probabilities
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.exact_sums import with_other_leaves
 from alignconf.lines.fitted_model import FittedModel
+from alignconf.lines.native_trees import with_other_trees
 from alignconf.lines.trees import read_ensemble, unwrapped
 
 __all__ = ["ClassFunction"]
@@ -70,6 +71,10 @@ class ClassFunction:
     def with_leaves(self, leaf_values: FloatArray, *, exact: bool) -> ClassFunction:
         """Return the function of the classifier with other leaves, (n_leaves,); see :meth:`FittedModel.with_leaves`."""
         return replace(self, estimator=with_other_leaves(self.estimator, leaf_values, exact=exact, column=self.column))
+
+    def with_trees(self, other: Any, *, exact: bool) -> ClassFunction:
+        """Return the function of the classifier with the trees of a regressor of its margins, as :meth:`with_leaves`."""
+        return replace(self, estimator=with_other_trees(self.estimator, other, exact=exact, column=self.column))
 
     def to_probability(self, values: FloatArray) -> FloatArray:
         """Return probabilities, (n_samples,), from values on the scale."""

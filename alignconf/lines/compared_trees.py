@@ -10,7 +10,7 @@ from alignconf.lines.trees import trees_of
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
 
-__all__ = ["compared_trees", "numbers_of"]
+__all__ = ["compared_trees", "numbers_of", "with_columns_of_trees"]
 
 #: Trees are compared with the function at this many reference rows.
 N_COMPARED = 200
@@ -24,7 +24,7 @@ def compared_trees(function: Model, reference: Table) -> Ensemble | str:
     ensemble = trees_of(function)
     if isinstance(ensemble, str):
         return ensemble
-    if ensemble.n_features > reference.shape[1] or not tables.is_numeric(_of_fit(reference, ensemble)):
+    if ensemble.n_features > reference.shape[1] or not tables.is_numeric(with_columns_of_trees(reference, ensemble)):
         return "some columns are not numbers."
     few = tables.take(reference, np.arange(min(reference.shape[0], N_COMPARED)))
     predicted, _ = predictions(function, few)
@@ -37,8 +37,9 @@ def compared_trees(function: Model, reference: Table) -> Ensemble | str:
 
 def numbers_of(table: Table, ensemble: Ensemble) -> FloatArray:
     """Return rows as the trees take them, (n_samples, n_features); columns behind those of the fit are left out."""
-    return tables.as_numbers(_of_fit(table, ensemble))
+    return tables.as_numbers(with_columns_of_trees(table, ensemble))
 
 
-def _of_fit(table: Table, ensemble: Ensemble) -> Table:
+def with_columns_of_trees(table: Table, ensemble: Ensemble) -> Table:
+    """Return rows without the columns behind those of the fit."""
     return table if table.shape[1] == ensemble.n_features else tables.select(table, range(ensemble.n_features))

@@ -25,6 +25,7 @@ from alignconf.contract.property import Property
 from alignconf.errors import PredictionError
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.exact_sums import with_other_leaves
+from alignconf.lines.native_trees import with_other_trees
 from alignconf.lines.trees import read_ensemble, unwrapped
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_rows
@@ -123,6 +124,10 @@ class FittedModel:
     def with_leaves(self, leaf_values: FloatArray, *, exact: bool) -> FittedModel:
         """Return the door to the model with other leaves, (n_leaves,); on a grid where sums are exact in any order, if asked."""
         return replace(self, estimator=with_other_leaves(self.estimator, leaf_values, exact=exact))
+
+    def with_trees(self, other: Any, *, exact: bool) -> FittedModel:
+        """Return the door to the model with the trees of a regressor of its margins, as :meth:`with_leaves`."""
+        return replace(self, estimator=with_other_trees(self.estimator, other, exact=exact))
 
     def check_is_function(self, table: Table) -> int:
         r"""Refuse a model whose answer to a row depends on chance or on other rows; return how many rows the model was asked.

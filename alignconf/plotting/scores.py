@@ -14,7 +14,8 @@ import numpy as np
 
 from alignconf.certify.report.drawing import DELIVERED, INK, LIMIT, MODEL, frame, legend_above, literal, title_above
 from alignconf.errors import InputError
-from alignconf.estimators.aligned import AlignedEstimator, check_calibrated
+from alignconf.estimators.aligned import AlignedEstimator
+from alignconf.estimators.delivery import check_calibrated
 from alignconf.plotting.axes import new_axes
 from alignconf.tables import printed
 

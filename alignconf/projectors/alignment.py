@@ -185,7 +185,7 @@ class Alignment:
     @property
     def why_not_native(self) -> str:
         """Why the delivered function is no model by itself, in words."""
-        if self.chain.leaf_path is None:
+        if self.chain.native is None:
             return f"the delivered function is made row by row ({self.chain.path}); projector='leaves' makes a model"
         if self.leaf_path is None:
             return "the answer is clipped to a band around the model; give alpha=0, or path='leaves'"

@@ -99,6 +99,10 @@ class Projector(ABC):
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return projected values, (n_samples,), at rows that have all places, along the axes of the projector."""
 
+    def learning_from(self, labels: Any, *, keeps_trees: bool) -> Projector:
+        """Return the projector with labels of the reference rows and whether a model's trees must stay; by default unchanged."""
+        return self
+
     def explained(self, reason: str) -> Projector:
         """Return the projector with why it was chosen, in words; by default unchanged."""
         return self
@@ -231,6 +235,12 @@ class Chain(Projector):
             stages += (stage.fitted(function, reference),)
             function = Projected(function, stages[-1])
         return replace(self, stages=stages)
+
+    def learning_from(self, labels: Any, *, keeps_trees: bool) -> Chain:
+        """Return the chain whose stages may learn from labels."""
+        return replace(
+            self, stages=tuple(stage.learning_from(labels, keeps_trees=keeps_trees) for stage in self.stages)
+        )
 
     def within(self, limits: tuple[float, float]) -> Chain:
         """Return the chain with other limits, for each stage and in the end."""

@@ -12,7 +12,7 @@ from alignconf.deployment.forecast.forecasting import SPLIT, forecast
 from alignconf.deployment.forecast.statements import Forecast, Region
 from alignconf.deployment.violation_score import ViolationScore
 from alignconf.errors import CalibrationError, InputError
-from alignconf.estimators.aligned import check_calibrated
+from alignconf.estimators.delivery import check_calibrated
 from alignconf.lines.fitted_model import FittedModel, function_of
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_model, check_number, check_rows

@@ -27,7 +27,8 @@ from alignconf.calibration.threshold import Fixed
 from alignconf.deployment.monitoring.drift import ExchangeabilityTest, RateTest
 from alignconf.deployment.monitoring.following import RollingCalibration, SteeredHalfWidth
 from alignconf.errors import CalibrationError, InputError
-from alignconf.estimators.aligned import AlignedEstimator, check_calibrated
+from alignconf.estimators.aligned import AlignedEstimator
+from alignconf.estimators.delivery import check_calibrated
 from alignconf.estimators.reference_checks import refuse_wider
 from alignconf.tables import printed
 from alignconf.tables.checks import check_choice, check_count, check_level

@@ -25,7 +25,8 @@ import numpy as np
 from alignconf._typing import RandomState, Table
 from alignconf.calibration.betting import BettingSequence
 from alignconf.errors import InputError
-from alignconf.estimators.aligned import AlignedEstimator, check_calibrated
+from alignconf.estimators.aligned import AlignedEstimator
+from alignconf.estimators.delivery import check_calibrated
 from alignconf.estimators.request import MOST
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import printed

@@ -1,73 +1,202 @@
-"""Which of several fits of the leaves is nearest to the model on reference rows that it was not fitted on.
+"""Which of several functions in the declared order replaces a model with trees, and the proof that it has the order.
 
-Copies of the reference rows with recombined features hold the fit back from imitating what a model has learned of single rows by
-heart; where features depend on each other strongly they ask about rows that there are not, and pull it away. No rule fixed
-beforehand was good on all data, so a quarter of the reference rows decides between a fit without copies and one with them: by the
-weighted squared distance of margins from the model's. Then all reference rows are fitted.
+No rule that is fixed beforehand was good on all data, so reference rows decide among
+:mod:`~alignconf.projectors.leaves.candidates`.
+
+* **Without labels**: a quarter of the rows is held out, and the nearest to the model there is taken, by the weighted squared
+  distance of margins.
+* **With labels**: the smallest cross-validated deviance is taken, the model trained again in every fold
+  (:mod:`~alignconf.projectors.leaves.cross_validation`). Where that cannot be done, leaves of regressions are fitted to targets
+  some way towards the labels, and distance decides.
+
+What is taken is fitted at all rows, written as a model of its library, read again, and every inequality is looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from alignconf._typing import FloatArray
-from alignconf.projectors.leaves.joint_fit import Reference, fitted_values, recombined
-from alignconf.projectors.leaves.partial_order import LeafOrder
+from alignconf._typing import FloatArray, IntArray, Table
+from alignconf.errors import DefectError
+from alignconf.lines.compared_trees import numbers_of, with_columns_of_trees
+from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.native_leaves import predicting_model
+from alignconf.lines.trees import trees_of
+from alignconf.projectors.leaves.candidates import (
+    Candidate,
+    ConstrainedTwins,
+    FittedCandidate,
+    HalfwayLeaves,
+    RefittedLeaves,
+)
+from alignconf.projectors.leaves.cross_validation import mean_deviances
+from alignconf.projectors.leaves.labels import Labels, as_numbers, why_aside, why_not_refitted
+from alignconf.projectors.leaves.partial_order import LeafOrder, broken_pair
+from alignconf.projectors.leaves.problem import MOST_ROWS, FittingProblem
+from alignconf.tables import table as tables
 
-__all__ = ["FittedLeaves", "fit_nearest"]
+__all__ = ["ModelInOrder", "fit_in_order", "nearest"]
 
 #: One of so many reference rows is held out to compare, if there are at least as many rows as this.
 HELD_OUT, FEWEST = 4, 40
 
-#: Copies of each row.
-N_COPIES = 2
+#: Trees with more leaves than this are not trained again: each fold would take seconds.
+MOST_LEAVES = 20_000
 
-#: More rows than this, copies included, are not fitted: they cost time and change little.
-MOST_ROWS = 60_000
+#: How far targets of leaves may move towards labels.
+SHARES = (0.0, 0.3, 1.0)
+
+#: How far they move in regressions where the model cannot be trained again.
+SHARE_UNTRIED = 0.3
 
 
 @dataclass(frozen=True, eq=False)
-class FittedLeaves:
-    """Leaf values in order.
+class ModelInOrder:
+    """A model in the declared order.
 
     Parameters
     ----------
-    values : (n_leaves,)
-    with_copies : bool
-        Whether copies with recombined features were fitted too.
-    distance : float
-        From the model: root of the weighted mean of squared differences of margins, at held-out reference rows; NaN where
-        these were too few.
+    function : Model
+        The function of an ordinary model.
+    ensemble : Ensemble
+        Its trees, which were proved to have the order.
+    leaf_values : (n_leaves,) or None
+        Values in order of the leaves of the model's own trees; None if the trees are others.
+    summary : str
+        What it is and how it compared, in words.
     """
 
-    values: FloatArray
-    with_copies: bool
-    distance: float
+    function: Any
+    ensemble: Ensemble
+    leaf_values: FloatArray | None
+    summary: str
 
 
-def fit_nearest(order: LeafOrder, directions: Mapping[int, int], rows: FloatArray) -> FittedLeaves:
-    """Return the leaf values in order that are nearest to the model's at rows (n_rows, n_features), which need no labels."""
-    random = np.random.default_rng(0)
-    rows = random.permutation(rows)[:MOST_ROWS]
-    n_held_out = len(rows) // HELD_OUT if len(rows) >= FEWEST else 0
-    if not n_held_out:
-        return FittedLeaves(_fit(order, directions, rows, with_copies=False), False, float("nan"))
-    fresh = Reference.of(order, rows[:n_held_out])
-    distances = [
-        fresh.distance(order, _fit(order, directions, rows[n_held_out:], with_copies=with_copies))
-        for with_copies in (False, True)
-    ]
-    with_copies = distances[1] < distances[0]
-    return FittedLeaves(_fit(order, directions, rows, with_copies=with_copies), with_copies, min(distances))
+def fit_in_order(
+    function: Any,
+    ensemble: Ensemble,
+    directions: Mapping[int, int],
+    reference: Table,
+    labels: Labels | None = None,
+    *,
+    keeps_trees: bool = False,
+) -> ModelInOrder:
+    """Return the candidate that reference rows favour, fitted, written and proved.
+
+    Parameters
+    ----------
+    function : Model
+        Of a fitted model: of its predictions or of the probability of a class.
+    ensemble : Ensemble
+        Its trees.
+    directions : mapping of int to {-1, 0, 1}
+        From the position of a constrained feature to its direction; 0 if it must not matter.
+    reference : Table
+        Rows, which need no labels.
+    labels : Labels, optional
+        Of the rows.
+    keeps_trees : bool
+        Whether only leaves may change.
+
+    Raises
+    ------
+    DefectError
+        If what was written, read again, is not in order.
+    """
+    rows = _counted_rows(reference.shape[0], labels)
+    table = with_columns_of_trees(tables.take(reference, rows), ensemble)
+    order = LeafOrder.of(ensemble, directions)
+    problem = FittingProblem(function, order, directions, numbers_of(table, ensemble))
+    if labels is None:
+        candidate, figures = nearest(problem, _candidates((0.0,), keeps_trees=keeps_trees))
+    else:
+        candidate, figures, problem = _by_labels(problem, table, labels.at(rows), keeps_trees=keeps_trees)
+    fitted = candidate.fitted(problem)
+    assert not isinstance(fitted, str)
+    delivered = fitted.written()
+    written = trees_of(delivered.in_order())
+    broken = written if isinstance(written, str) else broken_pair(written, directions)
+    if isinstance(written, str) or broken is not None:
+        raise DefectError(
+            f"{broken}, after it was replaced by {candidate}: this is a defect of alignconf; please report it with the type and "
+            "version of the model."
+        )
+    summary = f"{candidate}, under {order.edges[2].size} inequalities{figures}"
+    return ModelInOrder(delivered, written, fitted.leaf_values, summary)
 
 
-def _fit(order: LeafOrder, directions: Mapping[int, int], rows: FloatArray, *, with_copies: bool) -> FloatArray:
-    reference = Reference.of(order, rows)
-    if with_copies:
-        n_copies = max(1, min(N_COPIES, MOST_ROWS // len(rows) - 1))
-        copies = recombined(rows, directions, n_copies, np.random.default_rng(1))
-        reference = reference.joined(Reference.of(order, copies))
-    return fitted_values(order, reference)
+def nearest(problem: FittingProblem, candidates: Sequence[Candidate]) -> tuple[Candidate, str]:
+    """Return the candidate that is nearest to the model at rows held out, and how near, in words; the first if rows are few."""
+    n_rows = len(problem.rows)
+    if n_rows < FEWEST:
+        return candidates[0], ""
+    held_out, others = np.split(np.arange(n_rows), [n_rows // HELD_OUT])
+    fresh = problem.at(held_out)
+    fitted = _serving(problem.at(others), candidates)
+    distances = [_distance(fresh, candidate) for _, candidate in fitted]
+    best = int(np.argmin(distances))
+    return fitted[best][0], f"; {distances[best]:.3g} from the model's margins at held-out reference rows"
+
+
+def _by_labels(
+    problem: FittingProblem, table: Table, labels: Labels, *, keeps_trees: bool
+) -> tuple[Candidate, str, FittingProblem]:
+    """Return the candidate that labels favour, what they say of it, and the problem with labels."""
+    y, ensemble = as_numbers(problem.function, labels), problem.ensemble
+    if reason := why_aside(problem.function, y, ensemble.link):
+        compared = nearest(problem, _candidates((0.0,), keeps_trees=keeps_trees))
+        return *_explained(compared, f"labels are left aside: {reason}"), problem
+    problem = replace(problem, y=y, sample_weight=labels.sample_weight)
+    reason = why_not_refitted(problem.function, labels)
+    if not reason and len(y) < FEWEST:
+        reason = f"{len(y)} reference rows are too few to compare by labels"
+    if not reason and problem.order.group.size > MOST_LEAVES:
+        reason = f"{problem.order.group.size} leaves are too many to train again"
+    if not reason:
+        candidates = _candidates(SHARES, keeps_trees=keeps_trees)
+        deviances = mean_deviances(problem, candidates, table, labels)
+        if not isinstance(deviances, str):
+            best, n_tried = int(np.argmin(deviances)), int(np.isfinite(deviances).sum())
+            figures = f"; cross-validated deviance {deviances[best]:.4g} of labels, of {n_tried} candidates the least"
+            return candidates[best], figures, problem
+        reason = deviances.rstrip(".")
+    is_classifier = hasattr(predicting_model(problem.function.estimator), "predict_proba") or ensemble.link == "expit"
+    shares = (0.0 if is_classifier else SHARE_UNTRIED,)
+    compared = nearest(problem, _candidates(shares, keeps_trees=keeps_trees))
+    return *_explained(compared, f"not compared by labels: {reason}"), problem
+
+
+def _explained(compared: tuple[Candidate, str], reason: str) -> tuple[Candidate, str]:
+    candidate, figures = compared
+    return candidate, f"{figures}; {reason}"
+
+
+def _candidates(shares: Sequence[float], *, keeps_trees: bool) -> list[Candidate]:
+    leaves = [RefittedLeaves(share, with_copies) for with_copies in (False, True) for share in shares]
+    halfway = [HalfwayLeaves(share) for share in shares]
+    twins = [] if keeps_trees else [ConstrainedTwins(), ConstrainedTwins(with_copies=True)]
+    return [*leaves, *halfway, *twins]
+
+
+def _serving(problem: FittingProblem, candidates: Sequence[Candidate]) -> list[tuple[Candidate, FittedCandidate]]:
+    """Return the candidates that serve the model, fitted."""
+    tried = ((candidate, candidate.fitted(problem)) for candidate in candidates)
+    return [(candidate, fitted) for candidate, fitted in tried if not isinstance(fitted, str)]
+
+
+def _distance(fresh: FittingProblem, candidate: FittedCandidate) -> float:
+    """Return the root of the weighted mean of squared distances of margins from the model's."""
+    apart = candidate.margins(fresh.rows) - fresh.margins
+    return float(np.sqrt(np.average(apart**2, weights=fresh.reference.weights)))
+
+
+def _counted_rows(n_rows: int, labels: Labels | None) -> IntArray:
+    """Return the positions of the rows that are fitted, in random order; rows of weight zero do not count."""
+    positions: IntArray = np.random.default_rng(0).permutation(n_rows)
+    if labels is not None and labels.sample_weight is not None:
+        positions = positions[labels.sample_weight[positions] > 0]
+    return positions[:MOST_ROWS]

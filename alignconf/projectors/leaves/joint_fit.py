@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from alignconf._typing import FloatArray
 from alignconf.kernels.leaf_fit import fit_leaves
@@ -33,7 +34,16 @@ from alignconf.kernels.tree_walk import LEAF
 from alignconf.lines.ensemble import Ensemble
 from alignconf.projectors.leaves.partial_order import LeafOrder
 
-__all__ = ["Reference", "fitted_values", "leaves_of", "prediction_of", "recombined", "value_range", "with_values"]
+__all__ = [
+    "Reference",
+    "fitted_values",
+    "leaves_of",
+    "mean_and_slope",
+    "newton_steps",
+    "recombined",
+    "value_range",
+    "with_values",
+]
 
 N_PASSES = 20
 
@@ -58,32 +68,24 @@ class Reference:
     weights: FloatArray
 
     @classmethod
-    def of(
-        cls,
-        order: LeafOrder,
-        rows: FloatArray,
-        *,
-        y: FloatArray | None = None,
-        share: float = 0.0,
-        sample_weight: FloatArray | None = None,
-    ) -> Reference:
-        """Return the rows with the sums of the model itself, or moved a share of the way towards labels ``y``."""
+    def of(cls, order: LeafOrder, rows: FloatArray, *, sample_weight: FloatArray | None = None) -> Reference:
+        """Return the rows with the sums of the model itself; ``sample_weight`` (n_rows,) says what each counts besides."""
         ensemble = order.ensemble
         leaves = leaves_of(ensemble, rows)
         sums = order.values[leaves].sum(axis=1)
-        mean, slope = _mean_and_slope(ensemble, (ensemble.base + sums) / ensemble.divisor)
+        _, slope = mean_and_slope(ensemble.link, (ensemble.base + sums) / ensemble.divisor)
         weights = slope if sample_weight is None else slope * sample_weight
-        if y is not None and share:
-            sums = sums + share * ensemble.divisor * (y - mean) / np.maximum(slope, SMALLEST_SLOPE * slope.max())
         groups = np.ascontiguousarray(order.group[leaves].T, np.int32)
         return cls(groups, sums, np.ascontiguousarray(weights / weights.mean()))
 
-    def distance(self, order: LeafOrder, leaf_values: FloatArray) -> float:
-        """Return the root of the weighted mean of squared distances of margins from those of the targets."""
-        of_groups = np.empty(order.n_groups)
-        of_groups[order.group] = leaf_values
-        apart = of_groups[self.groups].sum(axis=0) - self.targets
-        return float(np.sqrt(np.average(apart**2, weights=self.weights))) / order.ensemble.divisor
+    def margins(self, ensemble: Ensemble) -> FloatArray:
+        """Return the margins that the targets are, (n_rows,)."""
+        margins: FloatArray = (ensemble.base + self.targets) / ensemble.divisor
+        return margins
+
+    def moved(self, order: LeafOrder, steps: FloatArray) -> Reference:
+        """Return the rows with targets whose margins are moved by ``steps``, (n_rows,)."""
+        return replace(self, targets=self.targets + order.ensemble.divisor * steps)
 
     def joined(self, other_rows: Reference) -> Reference:
         """Return these rows and others."""
@@ -96,6 +98,13 @@ class Reference:
 
 #: A Newton step is not divided by less than this share of the largest slope.
 SMALLEST_SLOPE = 1e-3
+
+
+def newton_steps(link: str, margins: FloatArray, y: FloatArray) -> FloatArray:
+    """Return the Newton steps of the deviance from margins to labels, both (n_rows,)."""
+    mean, slope = mean_and_slope(link, margins)
+    steps: FloatArray = (y - mean) / np.maximum(slope, SMALLEST_SLOPE * slope.max())
+    return steps
 
 
 def fitted_values(
@@ -125,7 +134,7 @@ def value_range(ensemble: Ensemble) -> tuple[float, float]:
     is_leaf = ensemble.nodes["split"] == LEAF
     leaf_values, starts = ensemble.nodes["number"][is_leaf], np.append(0, np.cumsum(is_leaf))[ensemble.roots]
     sums = np.array([np.minimum.reduceat(leaf_values, starts).sum(), np.maximum.reduceat(leaf_values, starts).sum()])
-    low, high = _mean_and_slope(ensemble, (ensemble.base + sums) / ensemble.divisor)[0]
+    low, high = mean_and_slope(ensemble.link, (ensemble.base + sums) / ensemble.divisor)[0]
     return float(low), float(high)
 
 
@@ -147,17 +156,13 @@ def leaves_of(ensemble: Ensemble, rows: FloatArray) -> NDArray[np.int32]:
     return with_values(ensemble, np.arange(n_leaves, dtype=np.float64)).leaves(rows)
 
 
-def prediction_of(ensemble: Ensemble, margin: FloatArray) -> FloatArray:
-    """Return predictions from margins, of the same shape."""
-    return _mean_and_slope(ensemble, margin)[0]
-
-
-def _mean_and_slope(ensemble: Ensemble, margin: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return predictions and their derivatives in the margin."""
-    if ensemble.link == "expit":
-        p = 1 / (1 + np.exp(-np.clip(margin, -500, 500)))
-        return p, p * (1 - p)
-    if ensemble.link == "exp":
-        mean = np.exp(margin)
+def mean_and_slope(link: str, margins: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return predictions and their derivatives in the margin, both (n_rows,)."""
+    if link == "expit":
+        p = expit(margins)
+        # Of margins from 37 on 1 - p rounds to zero.
+        return p, p * expit(-margins)
+    if link == "exp":
+        mean = np.exp(margins)
         return mean, mean
-    return margin, np.ones_like(margin)
+    return margins, np.ones_like(margins)

@@ -29,7 +29,7 @@ from alignconf.kernels.tree_walk import LEAF
 from alignconf.lines.compared_trees import numbers_of
 from alignconf.lines.ensemble import Ensemble
 from alignconf.projectors.band import Scale
-from alignconf.projectors.leaves.joint_fit import leaves_of, prediction_of
+from alignconf.projectors.leaves.joint_fit import leaves_of, mean_and_slope
 from alignconf.queries.queries import PartQueries
 from alignconf.tables.predictions import predictions
 
@@ -100,7 +100,7 @@ class LeafPath(Scale):
         size = np.minimum(np.abs(after - before)[leaves], limits).sum(axis=1)
         sides = np.array([-1.0, 1.0]) * (size + self.negligible)[:, None]
         margins = (trees.base + before[leaves].sum(axis=1)[:, None] + sides) / trees.divisor
-        values = prediction_of(trees, margins)
+        values = mean_and_slope(trees.link, margins)[0]
         return np.column_stack([np.minimum(values[:, 0], f), np.maximum(values[:, 1], f)])
 
     @property
@@ -124,7 +124,7 @@ class LeafPath(Scale):
             sums = _towards(before, after, float(half_widths))[leaves].sum(axis=1)
         else:
             sums = _towards(before[leaves], after[leaves], np.asarray(half_widths)[:, None]).sum(axis=1)
-        return prediction_of(self._trees, (self._trees.base + sums) / self._trees.divisor)
+        return mean_and_slope(self._trees.link, (self._trees.base + sums) / self._trees.divisor)[0]
 
 
 @dataclass(frozen=True)

@@ -17,21 +17,21 @@ projection of its line, which is nearer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, Model, Table
-from alignconf.errors import DefectError, InputError
+from alignconf.errors import InputError
 from alignconf.lines.axis import Axis
-from alignconf.lines.compared_trees import compared_trees, numbers_of
+from alignconf.lines.compared_trees import compared_trees
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.evaluation import PlacedRows, evaluate_sites
 from alignconf.lines.reference_law import ReferenceLaw
-from alignconf.lines.trees import trees_of
-from alignconf.projectors.leaves.choice import FittedLeaves, fit_nearest
+from alignconf.projectors.leaves.choice import ModelInOrder, fit_in_order
 from alignconf.projectors.leaves.joint_fit import value_range
+from alignconf.projectors.leaves.labels import Labels
 from alignconf.projectors.leaves.leaf_path import LeafPath
 from alignconf.projectors.leaves.partial_order import LeafOrder, broken_pair
 from alignconf.projectors.projector import Projector
@@ -54,12 +54,18 @@ class LeafProjector(Projector):
         Along the axes.
     otherwise : Projector or str
         What serves a model whose trees cannot be read, or, if nothing does, what is said then.
+    labels : Labels or None
+        Of the reference rows, which they help to fit.
+    keeps_trees : bool
+        Whether only leaves may change, so that a path leads from the model's to those in order.
     """
 
     constrained: tuple[Axis, ...]
     signs: tuple[int, ...]
     query_laws: tuple[ReferenceLaw, ...]
     otherwise: Projector | str
+    labels: Labels | None = field(default=None, kw_only=True)
+    keeps_trees: bool = field(default=False, kw_only=True)
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -77,6 +83,10 @@ class LeafProjector(Projector):
         otherwise = self.otherwise if isinstance(self.otherwise, str) else self.otherwise.along_laws(laws)
         query_laws = tuple(by_axis.get(law.axis.key, law) for law in self.query_laws)
         return replace(self, query_laws=query_laws, otherwise=otherwise)
+
+    def learning_from(self, labels: Labels | None, *, keeps_trees: bool) -> LeafProjector:
+        """Return the projector with labels of the reference rows; ``keeps_trees`` as for the class."""
+        return replace(self, labels=labels, keeps_trees=keeps_trees)
 
     def count_sites(self, n_points: int) -> int:
         """Return the number of points, each of which both models are asked about."""
@@ -112,11 +122,12 @@ class LeafProjector(Projector):
             return self.otherwise.fitted(function, reference).explained(f"its leaves cannot be fitted: {ensemble}")
         if broken_pair(ensemble, self.directions) is None:
             values = LeafOrder.of(ensemble, self.directions).values
-            summary = "which are in the declared order already"
-            return self._with(_model_of(function), ensemble, summary, self._path(function, ensemble, values))
-        order = LeafOrder.of(ensemble, self.directions)
-        leaves = fit_nearest(order, self.directions, numbers_of(reference, ensemble))
-        return self._written(function, order, leaves)
+            summary = "the leaves of the model's own trees, which are in the declared order already"
+            return self._with(function, ModelInOrder(_model_of(function), ensemble, values, summary), ensemble)
+        in_order = fit_in_order(
+            _model_of(function), ensemble, self.directions, reference, self.labels, keeps_trees=self.keeps_trees
+        )
+        return self._with(function, in_order, ensemble)
 
     def _trees(self, function: Model, reference: Table) -> Ensemble | str:
         """Return trees in whose order the function's values are, or why there are none that can be read."""
@@ -130,26 +141,11 @@ class LeafProjector(Projector):
             return "it has more than two classes, and the leaves of one class alone do not make a model."
         return compared_trees(model.in_order(), reference)
 
-    def _written(self, function: Model, order: LeafOrder, leaves: FittedLeaves) -> WithLeaves:
-        """Return the projector with leaves written back; refuse what, read again, does not have the property."""
-        ensemble = order.ensemble
-        is_sum_in_any_order = ensemble.divisor != 1 or ensemble.is_single
-        delivered = _model_of(function).with_leaves(leaves.values, exact=is_sum_in_any_order)
-        written = trees_of(delivered.in_order())
-        broken = written if isinstance(written, str) else broken_pair(written, self.directions)
-        if isinstance(written, str) or broken is not None:
-            raise DefectError(
-                f"{broken}, after its leaves were put in order: this is a defect of alignconf; please report it with the type "
-                "and version of the model."
-            )
-        return self._with(delivered, written, _summary(order, leaves), self._path(function, ensemble, leaves.values))
-
-    def _with(self, delivered: Model, ensemble: Ensemble, summary: str, leaf_path: LeafPath) -> WithLeaves:
+    def _with(self, function: Model, in_order: ModelInOrder, ensemble: Ensemble) -> WithLeaves:
         fields = (self.constrained, self.signs, self.query_laws, self.otherwise)
-        return WithLeaves(*fields, delivered, value_range(ensemble), summary, leaf_path)
-
-    def _path(self, function: Model, ensemble: Ensemble, values: FloatArray) -> LeafPath:
-        return LeafPath(model=_model_of(function), ensemble=ensemble, moved=values)
+        values = in_order.leaf_values
+        path = None if values is None else LeafPath(model=_model_of(function), ensemble=ensemble, moved=values)
+        return WithLeaves(*fields, in_order.function, value_range(in_order.ensemble), in_order.summary, path)
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Refuse: only what :meth:`fitted` returns has values."""
@@ -170,14 +166,14 @@ class WithLeaves(LeafProjector):
         Between the sums of the smallest and of the largest leaves of all trees.
     summary : str
         What was fitted, in words.
-    from_model : LeafPath
-        The way from the model leaf by leaf.
+    from_model : LeafPath or None
+        The way from the model leaf by leaf; None if the trees are others.
     """
 
     delivered: Model
     value_range: tuple[float, float]
     summary: str
-    from_model: LeafPath
+    from_model: LeafPath | None
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -192,7 +188,7 @@ class WithLeaves(LeafProjector):
     @property
     def path(self) -> str:
         """The way to projected values, in words."""
-        return f"by the leaves of the model's own trees, {self.summary}"
+        return f"by {self.summary}"
 
     @property
     def native(self) -> Model:
@@ -200,7 +196,7 @@ class WithLeaves(LeafProjector):
         return self.delivered
 
     @property
-    def leaf_path(self) -> LeafPath:
+    def leaf_path(self) -> LeafPath | None:
         """The way from the model leaf by leaf."""
         return self.from_model
 
@@ -240,12 +236,3 @@ class WithLeaves(LeafProjector):
 def _model_of(function: Model) -> Any:
     """Return the model behind its account of rounding."""
     return getattr(function, "model", function)
-
-
-def _summary(order: LeafOrder, leaves: FittedLeaves) -> str:
-    n_trees, n_edges = order.ensemble.roots.size, order.edges[2].size
-    text = f"{order.group.size} in {n_trees} trees, fitted again jointly under {n_edges} inequalities"
-    if np.isfinite(leaves.distance):
-        how = "with" if leaves.with_copies else "without"
-        text += f"; {leaves.distance:.3g} from the model's margins at held-out reference rows, {how} recombined copies"
-    return text
