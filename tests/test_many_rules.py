@@ -13,7 +13,7 @@ from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.trees import read_ensemble
 from alignconf.projectors.leaves.partial_order import broken_pair
 from benchmarks.__main__ import main
-from benchmarks.many.boosted import LIBRARIES
+from benchmarks.many.boosted import BOOSTED, LIBRARIES
 from benchmarks.many.command import QUICK
 from benchmarks.many.comparison import HEADER, by_dataset, mean_ratio, over_all
 from benchmarks.many.joint_pairs import at_thresholds, between_rows, on_paths
@@ -123,12 +123,13 @@ def test_pairs_at_thresholds_are_no_further_from_them_than_the_next_number() -> 
 
 
 @pytest.mark.usefixtures("_few_trees")
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_every_tree_on_its_own_is_in_order_too(library: str) -> None:
+@pytest.mark.parametrize("method", ["retrained", "each tree on its own", "leaves", "blend of leaves and twin"])
+@pytest.mark.parametrize("library", BOOSTED)
+def test_what_is_compared_is_in_order_in_every_tree(library: str, method: str) -> None:
     rows = _credit(200, 1)
     model = LIBRARIES[library].unconstrained(True, 0).fit(rows.X, rows.y)
-    reshaped = METHODS["each tree on its own"](Case(model, LIBRARIES[library], rows, rows, SIGNS, True, 0))
-    ensemble = read_ensemble(reshaped)
+    made = METHODS[method](Case(model, LIBRARIES[library], rows, rows, SIGNS, True, 0))
+    ensemble = read_ensemble(made.export() if hasattr(made, "export") else made)
     assert isinstance(ensemble, Ensemble)
     columns = list(rows.X.columns)
     assert broken_pair(ensemble, {columns.index(name): sign for name, sign in SIGNS.items()}) is None
@@ -222,6 +223,12 @@ def test_ratios_are_geometric_means_and_the_worst_is_the_largest() -> None:
     assert [cell.strip() for cell in by_dataset(results).splitlines()[2].split("|")[1:-1]] == [
         "abalone, 4 rules", "1.000", "1.414",
     ]  # fmt: skip
+
+
+def test_unknown_methods_are_named(directory: Path) -> None:
+    for option in ("--methods", "--again"):
+        with pytest.raises(SystemExit, match=r"no method 'leaf'; expected names among unaligned, retrained, "):
+            main(["many", "--quick", "--data", str(directory), option, "leaf", "--output", str(directory)])
 
 
 def test_results_of_another_size_are_not_taken(tmp_path: Path) -> None:

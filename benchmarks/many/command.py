@@ -39,8 +39,11 @@ def run(given: argparse.Namespace) -> None:
         return
     datasets = _named(given.datasets or (QUICK if given.quick else None), RULED, "data set")
     libraries = _named(given.libraries or (["xgboost"] if given.quick else list(BOOSTED)), LIBRARIES, "library")
-    methods = _named(given.methods, METHODS, "method")
-    _compare(given, datasets, libraries, [method for method in METHODS if method in (*methods, YARDSTICK)], max_rows)
+    unknown = [name for name in (*(given.methods or ()), *given.again) if name not in METHODS]
+    if unknown:
+        raise SystemExit(f"there is no method {unknown[0]!r}; expected names among {', '.join(METHODS)}.")
+    methods = [name for name in METHODS if name in (*(given.methods or METHODS), YARDSTICK)]
+    _compare(given, datasets, libraries, methods, max_rows)
 
 
 def _compare(

@@ -33,13 +33,14 @@ def by_dataset(results: Results) -> str:
     for dataset in dict.fromkeys(run.dataset for run in results):
         runs = [run for run in results if run.dataset == dataset]
         ratios = [mean_ratio(results, method, runs) for method in methods]
-        rows.append((RULED[dataset].name, *(f"{ratio:.3f}" for ratio in ratios)))
+        rows.append((RULED[dataset].name, *("" if np.isnan(ratio) else f"{ratio:.3f}" for ratio in ratios)))
     return markdown(("data set", *methods), rows)
 
 
 def mean_ratio(results: Results, method: str, runs: Sequence[Run] | None = None) -> float:
-    """Return the geometric mean over runs, by default all, of the error of a method divided by the yardstick's."""
-    return float(np.exp(np.log(_ratios(results, method, list(results) if runs is None else runs)).mean()))
+    """Return the geometric mean over runs, by default all, of errors divided by the yardstick's; NaN if there are none."""
+    ratios = _ratios(results, method, list(results) if runs is None else runs)
+    return float(np.exp(np.log(ratios).mean())) if ratios.size else float("nan")
 
 
 def _row(results: Results, method: str) -> tuple[str, ...]:

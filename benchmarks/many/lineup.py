@@ -1,6 +1,7 @@
 """What is done with a fitted model that breaks its rules: the methods of the table.
 
-Each takes a :class:`Case` and returns a fitted model. None sees test rows, and only :func:`retrained` sees labels.
+Each takes a :class:`Case` and returns a fitted model. None sees test rows, and only :func:`retrained` and :func:`by_labels` see
+labels.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import numpy as np
 
 from alignconf import AlignedClassifier, AlignedRegressor
 from alignconf.kernels.leaf_fit import isotonic_leaves
+from alignconf.lines.class_function import ClassFunction
 from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.fitted_model import FittedModel
 from alignconf.lines.native_leaves import with_leaves
 from alignconf.lines.trees import read_ensemble
+from alignconf.projectors.leaves.candidates import blended
 from alignconf.projectors.leaves.joint_fit import leaves_of
 from alignconf.projectors.leaves.partial_order import LeafOrder
+from alignconf.projectors.leaves.problem import FittingProblem
 from benchmarks.many.boosted import Library
 from benchmarks.problems import Rows
 
@@ -65,10 +70,8 @@ def retrained(case: Case) -> Any:
 
 def reshaped(case: Case) -> Any:
     """Each tree on its own (Bonakdarpour et al., 2018): isotonic regression of leaves, by the training rows that reach them."""
-    ensemble = read_ensemble(case.model)
-    assert isinstance(ensemble, Ensemble)
-    columns = list(case.train.X.columns)
-    order = LeafOrder.of(ensemble, {columns.index(name): sign for name, sign in case.signs.items()})
+    ensemble, directions = _trees_and_directions(case)
+    order = LeafOrder.of(ensemble, directions)
     reached = leaves_of(ensemble, case.train.X.to_numpy())
     mass = np.maximum(np.bincount(reached.ravel(), minlength=order.group.size), 1).astype(float)
     of_groups = np.bincount(order.group, mass, order.n_groups).astype(float)
@@ -76,16 +79,34 @@ def reshaped(case: Case) -> Any:
     return with_leaves(case.model, order.in_order(fitted))
 
 
-def aligned(case: Case, projector: str) -> Any:
-    """Aligned at full strength by a projector, with the training rows, without labels, as reference."""
+def aligned(case: Case, projector: str, *, y_reference: Any = None, path: str = "answer") -> Any:
+    """Aligned at full strength by a projector, with the training rows as reference."""
     family = AlignedClassifier if case.is_classification else AlignedRegressor
-    model = family(case.model, case.signs, alpha=0, projector=projector, random_state=case.seed)
-    return model.calibrate(case.train.X[:0], X_reference=case.train.X)
+    model = family(case.model, case.signs, alpha=0, projector=projector, path=path, random_state=case.seed)
+    return model.calibrate(case.train.X[:0], X_reference=case.train.X, y_reference=y_reference)
+
+
+def leaves_alone(case: Case) -> Any:
+    """The model's own trees, all leaves fitted again jointly, without labels."""
+    return aligned(case, "leaves", path="leaves")
 
 
 def leaves(case: Case) -> Any:
-    """All leaves fitted again jointly, without labels."""
+    """The nearest to the model, on rows held out, of its trees with other leaves and of constrained twins; without labels."""
     return aligned(case, "leaves")
+
+
+def by_labels(case: Case) -> Any:
+    """That of the same models whose cross-validated loss at the training rows is the least."""
+    return aligned(case, "leaves", y_reference=case.train.y)
+
+
+def blend(case: Case) -> Any:
+    """Half the model's trees with other leaves, half a constrained twin, as a model of its library; without labels."""
+    ensemble, directions = _trees_and_directions(case)
+    function = ClassFunction(case.model, 1, "probability") if case.is_classification else FittedModel.of(case.model)
+    rows = case.train.X.to_numpy()
+    return blended(FittingProblem(function, LeafOrder.of(ensemble, directions), directions, rows))
 
 
 def distilled(case: Case) -> Any:
@@ -101,5 +122,15 @@ METHODS: dict[str, Callable[[Case], Any]] = {
     YARDSTICK: retrained,
     "each tree on its own": reshaped,
     "distilled": distilled,
+    "leaves alone": leaves_alone,
     "leaves": leaves,
+    "leaves, by labels": by_labels,
+    "blend of leaves and twin": blend,
 }
+
+
+def _trees_and_directions(case: Case) -> tuple[Ensemble, dict[int, int]]:
+    ensemble = read_ensemble(case.model)
+    assert isinstance(ensemble, Ensemble)
+    columns = list(case.train.X.columns)
+    return ensemble, {columns.index(name): sign for name, sign in case.signs.items()}
