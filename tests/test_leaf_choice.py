@@ -27,11 +27,11 @@ from alignconf.lines.fitted_model import FittedModel
 from alignconf.lines.native_leaves import readable_trees
 from alignconf.lines.trees import trees_of
 from alignconf.projectors.leaves.candidates import (
+    BlendWithTwin,
     Candidate,
     ConstrainedTwins,
     HalfwayLeaves,
     RefittedLeaves,
-    blended,
 )
 from alignconf.projectors.leaves.choice import fit_in_order, nearest
 from alignconf.projectors.leaves.cross_validation import mean_deviances
@@ -148,14 +148,15 @@ def test_the_first_of_two_classes_has_the_candidates_of_the_second_the_other_way
 @pytest.mark.parametrize("name", ["HGB, classes", "XGBoost", "LightGBM, classes"])
 def test_a_blend_is_the_mean_of_both_margins_and_in_order(name: str) -> None:
     problem = problem_of(name)
-    blend = blended(problem)
-    ensemble = readable_trees(blend)
+    blend = BlendWithTwin().fitted(problem)
+    ensemble = readable_trees(blend.written().estimator)
     assert broken_pair(ensemble, DIRECTIONS) is None
     halves = [candidate.fitted(problem) for candidate in (RefittedLeaves(), ConstrainedTwins())]
     expected = sum(half.margins(problem.rows) for half in halves if not isinstance(half, str)) / 2
     tolerance = 1e-5 if name == "XGBoost" else 1e-12
     np.testing.assert_allclose(margins_of(ensemble, problem.rows), expected, rtol=0, atol=tolerance)
-    assert "has no twin" in blended(problem_of("forest, classes"))
+    assert "has no twin" in BlendWithTwin().fitted(problem_of("forest, classes"))
+    np.testing.assert_allclose(blend.margins(problem.rows), expected, rtol=0, atol=tolerance)
 
 
 def test_deviances_are_those_of_closed_forms() -> None:

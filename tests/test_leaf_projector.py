@@ -161,6 +161,21 @@ def test_the_choice_is_told_with_its_reason() -> None:
     assert "its leaves cannot be fitted: KNeighborsRegressor is no tree ensemble" in aligned.calibration_.repair
 
 
+@pytest.mark.parametrize("name", REGRESSORS)
+@pytest.mark.parametrize("kind", ["regressor", "classifier"])
+def test_a_blend_is_one_model_in_order(kind: str, name: str) -> None:
+    """Trees of the model and of a constrained twin in one model; a forest has no twin, and its leaves serve alone."""
+    model = _fitted(kind, name)
+    aligned = _aligned(model, projector="blend")
+    rows = np.tile(X[FRESH], (2, 1))
+    assert not (_values(aligned, _moved_up(rows, np.random.default_rng(1))) < _values(aligned, rows)).any()
+    exported = aligned.export()
+    assert type(exported) is type(model)
+    np.testing.assert_array_equal(_values(exported, rows), _values(aligned, rows))
+    assert broken_pair(read_ensemble(exported), DIRECTIONS) is None
+    assert ("not blended" if name == "forest" else "half of each") in aligned.calibration_.repair
+
+
 def test_what_leaves_cannot_serve_is_refused_by_name() -> None:
     """Each refusal says what was given, what was expected, and what to do."""
     filled = np.nan_to_num(X)
@@ -173,7 +188,7 @@ def test_what_leaves_cannot_serve_is_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"projector='leaves' serves order and invariance, which .* is not"):
         _aligned(model, {0: Concave(0), 1: 1}, projector="leaves")
     with pytest.raises(
-        InputError, match="projector must be one of 'auto', 'lines', 'leaves', 'distilled' or an unfitted"
+        InputError, match="projector must be one of 'auto', 'lines', 'leaves', 'blend', 'distilled' or an unfitted"
     ):
         _aligned(model, projector="leafs")
     with pytest.raises(

@@ -66,7 +66,7 @@ MAX_FEATURES = 3
 MAX_GRID = 2000
 
 #: The choice of a projector that depends on the property and on the model.
-AUTO, LINES, LEAVES, DISTILLED = PROJECTORS = ("auto", "lines", "leaves", "distilled")
+AUTO, LINES, LEAVES, BLEND, DISTILLED = PROJECTORS = ("auto", "lines", "leaves", "blend", "distilled")
 
 
 def prepare(
@@ -94,7 +94,7 @@ def prepare(
     table : rows with the columns that the model expects
     reference : rows that give reference laws and knots, and are used for nothing else
     norm, n_knots, limits, query_law, n_jobs, verbose
-    projector : {"auto", "lines", "leaves", "distilled"} or regressor
+    projector : {"auto", "lines", "leaves", "blend", "distilled"} or regressor
         How rules along single features are projected.
     margins : Margins, optional
         What of the model's values a surrogate imitates; by default these themselves.
@@ -277,13 +277,11 @@ def _many_features(
         if not fits:
             raise _too_many(plain)
         return [], []
-    if not named:
-        otherwise: Projector | str | None = str(_too_many(plain)) if len(ordered) < len(plain) else None
-    else:
-        otherwise = (
-            "projector='leaves' needs a model whose trees can be read; leave projector out, and what serves is chosen."
-        )
-    return _on_order(ordered, law_of, grid, margins, is_distilled=projector == DISTILLED, otherwise=otherwise)
+    otherwise: Projector | str | None = str(_too_many(plain)) if len(ordered) < len(plain) else None
+    if named:
+        needed = f"projector={projector!r} needs a model whose trees can be read"
+        otherwise = f"{needed}; leave projector out, and what serves is chosen."
+    return _on_order(ordered, law_of, grid, margins, kind=projector, otherwise=otherwise)
 
 
 def _on_order(
@@ -292,7 +290,7 @@ def _on_order(
     grid: tuple[str, int, tuple[float, float]],
     margins: Margins,
     *,
-    is_distilled: bool,
+    kind: str,
     otherwise: Projector | str | None,
 ) -> tuple[list[tuple[LineProperty, ReferenceLaw]], list[Projector]]:
     """Return parts about order with their laws, and the projector that serves them: a surrogate, or leaves.
@@ -309,12 +307,13 @@ def _on_order(
     part_laws = [(part, laws[axis.key]) for part, axis in ordered]
     directions = tuple(signs[axis.key] for axis in axes)
     distilled = MonotoneProjector(axes, directions, n_knots, margins)
-    if is_distilled:
+    if kind == DISTILLED:
         return part_laws, [distilled]
     if otherwise is None and _fits_a_grid(axes):
         otherwise = UnreadProjector(_projector(ordered, law_of, norm, n_knots, limits))
     query_laws = tuple(laws[axis.key] for axis in axes)
-    return part_laws, [LeafProjector(axes, directions, query_laws, distilled if otherwise is None else otherwise)]
+    otherwise = distilled if otherwise is None else otherwise
+    return part_laws, [LeafProjector(axes, directions, query_laws, otherwise, is_blended=kind == BLEND)]
 
 
 def _about_order(plain: Sequence[Placed]) -> list[Placed]:

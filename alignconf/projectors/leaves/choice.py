@@ -27,6 +27,7 @@ from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.native_leaves import predicting_model
 from alignconf.lines.trees import trees_of
 from alignconf.projectors.leaves.candidates import (
+    BlendWithTwin,
     Candidate,
     ConstrainedTwins,
     FittedCandidate,
@@ -84,6 +85,7 @@ def fit_in_order(
     labels: Labels | None = None,
     *,
     keeps_trees: bool = False,
+    is_blended: bool = False,
 ) -> ModelInOrder:
     """Return the candidate that reference rows favour, fitted, written and proved.
 
@@ -101,6 +103,8 @@ def fit_in_order(
         Of the rows.
     keeps_trees : bool
         Whether only leaves may change.
+    is_blended : bool
+        Whether a blend with a constrained twin is taken where the model has one.
 
     Raises
     ------
@@ -111,10 +115,15 @@ def fit_in_order(
     table = with_columns_of_trees(tables.take(reference, rows), ensemble)
     order = LeafOrder.of(ensemble, directions)
     problem = FittingProblem(function, order, directions, numbers_of(table, ensemble))
-    if labels is None:
+    candidate: Candidate
+    if is_blended and not isinstance(problem.twin, str):
+        candidate, figures = BlendWithTwin(), ""
+    elif labels is None:
         candidate, figures = nearest(problem, _candidates((0.0,), keeps_trees=keeps_trees))
     else:
         candidate, figures, problem = _by_labels(problem, table, labels.at(rows), keeps_trees=keeps_trees)
+    if is_blended and isinstance(problem.twin, str):
+        figures += f"; not blended: {problem.twin.rstrip('.')}"
     fitted = candidate.fitted(problem)
     assert not isinstance(fitted, str)
     delivered = fitted.written()

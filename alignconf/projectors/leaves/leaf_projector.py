@@ -58,6 +58,8 @@ class LeafProjector(Projector):
         Of the reference rows, which they help to fit.
     keeps_trees : bool
         Whether only leaves may change, so that a path leads from the model's to those in order.
+    is_blended : bool
+        Whether half of the delivered model are the trees of a constrained twin, where the model has one.
     """
 
     constrained: tuple[Axis, ...]
@@ -66,6 +68,7 @@ class LeafProjector(Projector):
     otherwise: Projector | str
     labels: Labels | None = field(default=None, kw_only=True)
     keeps_trees: bool = field(default=False, kw_only=True)
+    is_blended: bool = field(default=False, kw_only=True)
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -125,7 +128,13 @@ class LeafProjector(Projector):
             summary = "the leaves of the model's own trees, which are in the declared order already"
             return self._with(function, ModelInOrder(_model_of(function), ensemble, values, summary), ensemble)
         in_order = fit_in_order(
-            _model_of(function), ensemble, self.directions, reference, self.labels, keeps_trees=self.keeps_trees
+            _model_of(function),
+            ensemble,
+            self.directions,
+            reference,
+            self.labels,
+            keeps_trees=self.keeps_trees,
+            is_blended=self.is_blended,
         )
         return self._with(function, in_order, ensemble)
 
