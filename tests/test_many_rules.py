@@ -123,7 +123,7 @@ def test_pairs_at_thresholds_are_no_further_from_them_than_the_next_number() -> 
 
 
 @pytest.mark.usefixtures("_few_trees")
-@pytest.mark.parametrize("method", ["retrained", "each tree on its own", "leaves", "blend of leaves and twin"])
+@pytest.mark.parametrize("method", ["retrained", "each tree on its own", "leaves", "blend"])
 @pytest.mark.parametrize("library", BOOSTED)
 def test_what_is_compared_is_in_order_in_every_tree(library: str, method: str) -> None:
     rows = _credit(200, 1)

@@ -14,15 +14,11 @@ import numpy as np
 
 from alignconf import AlignedClassifier, AlignedRegressor
 from alignconf.kernels.leaf_fit import isotonic_leaves
-from alignconf.lines.class_function import ClassFunction
 from alignconf.lines.ensemble import Ensemble
-from alignconf.lines.fitted_model import FittedModel
 from alignconf.lines.native_leaves import with_leaves
 from alignconf.lines.trees import read_ensemble
-from alignconf.projectors.leaves.candidates import blended
 from alignconf.projectors.leaves.joint_fit import leaves_of
 from alignconf.projectors.leaves.partial_order import LeafOrder
-from alignconf.projectors.leaves.problem import FittingProblem
 from benchmarks.many.boosted import Library
 from benchmarks.problems import Rows
 
@@ -70,8 +66,10 @@ def retrained(case: Case) -> Any:
 
 def reshaped(case: Case) -> Any:
     """Each tree on its own (Bonakdarpour et al., 2018): isotonic regression of leaves, by the training rows that reach them."""
-    ensemble, directions = _trees_and_directions(case)
-    order = LeafOrder.of(ensemble, directions)
+    ensemble = read_ensemble(case.model)
+    assert isinstance(ensemble, Ensemble)
+    columns = list(case.train.X.columns)
+    order = LeafOrder.of(ensemble, {columns.index(name): sign for name, sign in case.signs.items()})
     reached = leaves_of(ensemble, case.train.X.to_numpy())
     mass = np.maximum(np.bincount(reached.ravel(), minlength=order.group.size), 1).astype(float)
     of_groups = np.bincount(order.group, mass, order.n_groups).astype(float)
@@ -103,10 +101,7 @@ def by_labels(case: Case) -> Any:
 
 def blend(case: Case) -> Any:
     """Half the model's trees with other leaves, half a constrained twin, as a model of its library; without labels."""
-    ensemble, directions = _trees_and_directions(case)
-    function = ClassFunction(case.model, 1, "probability") if case.is_classification else FittedModel.of(case.model)
-    rows = case.train.X.to_numpy()
-    return blended(FittingProblem(function, LeafOrder.of(ensemble, directions), directions, rows))
+    return aligned(case, "blend")
 
 
 def distilled(case: Case) -> Any:
@@ -125,12 +120,5 @@ METHODS: dict[str, Callable[[Case], Any]] = {
     "leaves alone": leaves_alone,
     "leaves": leaves,
     "leaves, by labels": by_labels,
-    "blend of leaves and twin": blend,
+    "blend": blend,
 }
-
-
-def _trees_and_directions(case: Case) -> tuple[Ensemble, dict[int, int]]:
-    ensemble = read_ensemble(case.model)
-    assert isinstance(ensemble, Ensemble)
-    columns = list(case.train.X.columns)
-    return ensemble, {columns.index(name): sign for name, sign in case.signs.items()}
