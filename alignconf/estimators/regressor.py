@@ -91,8 +91,11 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         ``"distilled"``: gradient boosting under monotone constraints, fitted to the model's margins at the reference rows, and
         kept between what the model says of the row at ``n_knots`` anchors where that is nearer to the model. ``"auto"``: lines
         for one feature; for order or invariance in several features leaves, or, where the model's trees cannot be read, lines
-        if they fit a grid and else distilled; ``calibration_.repair`` tells the choice and its reason. A regressor that has the
-        property whatever it is fitted to: a clone is fitted to the model's own predictions at the reference rows.
+        if they fit a grid and else distilled; ``calibration_.repair`` tells the choice and its reason. For leaves, reference
+        rows choose among several fits and the model's own library under its constraints: the nearest to the model, or, given
+        labels (``fit``, ``y_reference``), the smallest cross-validated deviance, the model trained again in three folds. A
+        regressor that has the property whatever it is fitted to: a clone is fitted to the model's own predictions at the
+        reference rows.
     path : {"answer", "leaves"}, default="answer"
         How the delivered function goes from ``f`` to ``g``. ``"answer"``: ``g`` is clipped to the band, as above. ``"leaves"``,
         for a projection by leaves and ``loss="delivered"``: each leaf value is moved towards the one in order by at most
