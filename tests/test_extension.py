@@ -101,7 +101,7 @@ def aligned(model: object, declared: Property, n_axes: int, norm: str) -> tuple[
     """An alignment whose reference sample is (n, n_axes + 1) in the unit cube, and one row to build places on."""
     rng = np.random.default_rng(n_axes)
     reference = rng.random((150, n_axes + 1))
-    alignment = prepare(model, declared, reference, reference, norm=norm, n_knots=9)
+    alignment = prepare(model, declared, reference, reference, norm=norm, n_knots=9, projector="lines")
     return alignment, rng.random((1, n_axes + 1))
 
 
@@ -386,7 +386,7 @@ def test_categories_that_are_all_knots_need_no_level_of_their_own(monkeypatch: p
 
     declared = AllOf(Increasing(0, order=order), Decreasing(1, order=order), Increasing(2))
     for norm in ("l2", "sup"):
-        short = prepare(Steps(), declared, rows, rows, norm=norm, n_knots=16)
+        short = prepare(Steps(), declared, rows, rows, norm=norm, n_knots=16, projector="lines")
         f, g = short.predict(rows)
         queries = short.tester.draw(rows, 3, RowDraws.of(rows, np.random.default_rng(5)))
         scores_of = short.at_queries(rows, queries, delivered)

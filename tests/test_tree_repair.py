@@ -187,7 +187,9 @@ def test_every_property_of_order_goes_through_trees(declared, loss: str) -> None
     ids=["no trees", "curvature", "two", "three", "trade", "plane", "pipeline", "linear leaves"],
 )
 def test_what_falls_back_to_knots_says_so(model, declared, reason: str) -> None:
-    aligned = AlignedRegressor(model, declared, n_knots=8, random_state=0, confidence=None).calibrate(CALIBRATE)
+    settings = {"projector": "lines"} if isinstance(declared, dict) and len(declared) > 1 else {}
+    settings |= {"n_knots": 8, "random_state": 0, "confidence": None}
+    aligned = AlignedRegressor(model, declared, **settings).calibrate(CALIBRATE)
     assert "knots, because" in aligned.calibration_.repair
     assert reason in aligned.calibration_.repair
     assert reason in str(aligned.calibration_)
@@ -226,7 +228,7 @@ def test_other_properties_walk_to_their_knots(declared, name: str) -> None:
     """The same as asking the model at the same knots, of lines and of grids of two features."""
     settings = {"n_knots": 16, "n_queries": 3, "random_state": 0}
     seen, hidden = (
-        AlignedRegressor(model, declared, alpha=0.2, **{"confidence": None, **settings}).calibrate(
+        AlignedRegressor(model, declared, alpha=0.2, projector="lines", **{"confidence": None, **settings}).calibrate(
             CALIBRATE, X_reference=TRAIN
         )
         for model in (fitted(name), Hidden(fitted(name)))
@@ -261,7 +263,7 @@ def test_a_model_that_changed_since_is_refused(name: str) -> None:
 
 def test_a_forest_that_changed_since_is_refused_too() -> None:
     forest = RandomForestRegressor(5, random_state=0).fit(TRAIN, Y[:600])
-    aligned = AlignedRegressor(forest, {0: +1, 1: +1}, alpha=0, n_knots=16).calibrate(TRAIN)
+    aligned = AlignedRegressor(forest, {0: +1, 1: +1}, alpha=0, projector="lines", n_knots=16).calibrate(TRAIN)
     assert "knots in the model's own trees" in aligned.calibration_.repair
     aligned.predict(FRESH)
     forest.fit(TRAIN, Y[:600] + 1)

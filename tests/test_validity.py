@@ -247,7 +247,7 @@ def test_violations_that_nothing_repairs_are_counted(alpha, n_draws):
 def test_two_features(alpha, n_draws):
     """A query of each part at every row, failed if any of them is; projected along one axis after the other."""
     both = AllOf(Increasing(0), Increasing(1))
-    alignment = prepare(ScaledGrid(), both, GRID_REFERENCE, GRID_REFERENCE, norm="l2", n_knots=64)
+    alignment = prepare(ScaledGrid(), both, GRID_REFERENCE, GRID_REFERENCE, norm="l2", n_knots=64, projector="lines")
     limits = grid_limits(alignment.tester.laws)
     rates = exceed(half_widths("delivered", n_draws, 60, alpha, alignment=alignment, rows=draw_grid_rows), limits)
     assert abs(rates.mean() - expected_rate(alpha, 60)) <= margin(rates)

@@ -86,7 +86,10 @@ class Audit:
             f"{percent(high, ROUND_CEILING)} (queries are {self.query_law})."
         )
         if self.proof is not None:
-            sentence = f"{self.proof.text}\n{sentence}" if self.proof.holds else f"{sentence}\n{self.proof.text}"
+            if self.proof.holds:
+                sentence = f"{self.proof.text}\n{sentence}"
+            elif not rate.n_rejected:
+                sentence += f"\n{self.proof.text}"
         if self.n_missing:
             sentence += f"\n{self.n_missing} rows lack a constrained feature and were not asked."
         if self.worst is not None:

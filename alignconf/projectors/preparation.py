@@ -78,7 +78,7 @@ def prepare(
     norm: str,
     n_knots: int,
     limits: tuple[float, float] = (-np.inf, np.inf),
-    projector: Any = AUTO,
+    projector: Any = LINES,
     margins: Margins | None = None,
     query_law: str = "iid",
     conditional: np.random.Generator | None = None,
@@ -120,7 +120,7 @@ def prepare(
     joint = [part.declared for projector in on_planes for part in projector.parts]
     placed = [placed_part for placed_part in placed if placed_part[0] not in joint]
     plain = {axis.position: axis for part, axis in placed if not part.trade}
-    if projector != AUTO and not plain:
+    if projector not in (AUTO, LINES) and not plain:
         raise InputError(
             f"projector={projector!r} projects along single features, of which {declared} has none; leave projector out."
         )
