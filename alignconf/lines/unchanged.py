@@ -196,7 +196,9 @@ def _are_equal(now: Any, value: Any) -> bool:
         if hasattr(value, "model_to_string"):  # a booster, beside which its object holds how it was trained
             return _trees_of(now) == _trees_of(value)
         return bool(joblib.hash(now) == joblib.hash(value))
-    except Exception:  # what cannot be stored cannot be compared
+    except Exception:
+        # To be compared an object is pickled, which runs code of its class: that may raise anything. An object that cannot be
+        # stored counts as another one, and the model's answers decide.
         return False
 
 

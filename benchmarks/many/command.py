@@ -31,14 +31,15 @@ def run(given: argparse.Namespace) -> None:
     from benchmarks.many.boosted import BOOSTED, LIBRARIES
     from benchmarks.many.lineup import METHODS, YARDSTICK
     from benchmarks.many.ruled_data import MAX_ROWS, RULED
+    from benchmarks.tabular.runner import named
 
     max_rows = QUICK_ROWS if given.quick else MAX_ROWS
     if given.pairs:
-        datasets = _named(given.datasets, proof.DATASETS, "data set")
-        proof.run(given.data, datasets, _named(given.libraries, LIBRARIES, "library"), max_rows, given.output)
+        datasets = named(proof.DATASETS, given.datasets, "data set")
+        proof.run(given.data, datasets, named(LIBRARIES, given.libraries, "library"), max_rows, given.output)
         return
-    datasets = _named(given.datasets or (QUICK if given.quick else None), RULED, "data set")
-    libraries = _named(given.libraries or (["xgboost"] if given.quick else list(BOOSTED)), LIBRARIES, "library")
+    datasets = named(RULED, given.datasets or (QUICK if given.quick else None), "data set")
+    libraries = named(LIBRARIES, given.libraries or (["xgboost"] if given.quick else list(BOOSTED)), "library")
     unknown = [name for name in (*(given.methods or ()), *given.again) if name not in METHODS]
     if unknown:
         raise SystemExit(f"there is no method {unknown[0]!r}; expected names among {', '.join(METHODS)}.")
@@ -61,9 +62,3 @@ def _compare(
     )
     print(f"\n{told}")
     (given.output / "many.md").write_text(told)
-
-
-def _named(words: list[str] | tuple[str, ...] | None, names: object, what: str) -> list[str]:
-    from benchmarks.tabular.runner import named
-
-    return named(names, words, what)  # type: ignore[arg-type]
