@@ -150,7 +150,7 @@ def test_wrappers_stay_around_the_copy() -> None:
     values = changed(leaf_values_of(readable(inner)))
     twin = with_leaves(outer, values)
     assert type(twin) is FrozenEstimator
-    assert twin.estimator[0] is pipeline[0]
+    assert twin.estimator[0] is not pipeline[0]  # which another fit would fit again
     assert twin.estimator[-1].estimator.best_params_ == {"max_depth": 2}
     expected = with_leaves(inner, values).predict(pipeline[0].transform(X))
     np.testing.assert_array_equal(answers(twin, X), expected)

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alignconf._typing import Model, Table
-from alignconf.lines.compared_trees import compared_trees
+from alignconf.lines.axis import Axis
+from alignconf.lines.model_trees import model_trees
 from alignconf.projectors.leaves.partial_order import broken_pair
 from alignconf.queries.queries import PartQueries
 
@@ -50,32 +51,32 @@ def proof_by_trees(function: Model, parts: Sequence[PartQueries], reference: Tab
     directions = _directions(parts)
     if not directions or not hasattr(function, "in_order"):
         return None
-    ensemble = compared_trees(function.in_order(), reference)
-    if isinstance(ensemble, str):
+    trees = model_trees(function.in_order(), reference, tuple(directions))
+    if isinstance(trees, str):
         return None
-    n_trees = ensemble.roots.size
-    broken = broken_pair(ensemble, directions)
+    n_trees = trees.ensemble.roots.size
+    of_columns = trees.directions({axis.position: direction for axis, direction in directions.items()})
+    broken = broken_pair(trees.ensemble, of_columns)
     if broken is None:
         return Proof(
             True,
             f"Proved: in each of the model's {n_trees} trees every leaf that precedes another in the declared order has no "
-            "larger value, so no two rows are in the wrong order, in all these features together.",
+            f"larger value, so no two rows are in the wrong order, in all these features together{trees.rounded}.",
         )
     return Proof(False, f"Not proved by the model's trees, which does not refute it: {broken}.")
 
 
-def _directions(parts: Sequence[PartQueries]) -> dict[int, int]:
-    """Return the direction of each constrained feature by its position; empty if a part is not about the order of numbers."""
-    directions: dict[int, int] = {}
+def _directions(parts: Sequence[PartQueries]) -> dict[Axis, int]:
+    """Return the direction along the axis of each constrained feature; empty if a part is not about order."""
+    directions: dict[Axis, int] = {}
     for part in parts:
         axes = [law.axis for law in part.drawn_from]
         declared = part.declared.lines
-        if len(axes) != 1 or len(declared) != 1 or axes[0].order is not None:
+        if len(axes) != 1 or len(declared) != 1:
             return {}
         line = declared[0]
         if line.direction is None or line.tol or line.trade:
             return {}
-        position = axes[0].position
-        same = directions.get(position, line.direction) == line.direction
-        directions[position] = line.direction if same else 0
+        same = directions.get(axes[0], line.direction) == line.direction
+        directions[axes[0]] = line.direction if same else 0
     return directions

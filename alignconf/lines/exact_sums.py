@@ -23,7 +23,8 @@ from alignconf.kernels.tree_walk import LEAF
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.native.sklearn_leaves import histogram_without_base
 from alignconf.lines.native.xgboost_leaves import xgboost_without_base
-from alignconf.lines.native_leaves import in_its_wrappers, leaf_values_of, predicting_model, readable_trees, with_leaves
+from alignconf.lines.native_leaves import leaf_values_of, readable_trees, with_leaves
+from alignconf.lines.wrapped import in_its_wrappers, predicting_model
 
 __all__ = ["BITS_DOUBLE", "BITS_SINGLE", "exact_sums", "with_base_in_leaves", "with_exact_sums", "with_other_leaves"]
 

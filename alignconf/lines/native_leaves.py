@@ -10,7 +10,6 @@ single precision, and a scale is undone by a non-decreasing map (:mod:`alignconf
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -27,11 +26,9 @@ from alignconf.lines.native.sklearn_leaves import rewritten_boosting, rewritten_
 from alignconf.lines.native.unscaled import as_before, unscaled
 from alignconf.lines.native.xgboost_leaves import rewritten_xgboost
 from alignconf.lines.trees import read_ensemble
+from alignconf.lines.wrapped import in_its_wrappers, predicting_model
 
-__all__ = ["in_its_wrappers", "leaf_values_of", "predicting_model", "readable_trees", "rewritten", "with_leaves"]
-
-#: Wrappers that hand rows on unchanged, and where the model is.
-WRAPPERS = {"FrozenEstimator": "estimator", "GridSearchCV": "best_estimator_", "RandomizedSearchCV": "best_estimator_"}
+__all__ = ["leaf_values_of", "readable_trees", "rewritten", "with_leaves"]
 
 
 def with_leaves(model: Any, leaf_values: ArrayLike, *, column: int = 1) -> Any:
@@ -115,34 +112,6 @@ def rewritten(model: Any, change: Change, *, column: int = 1) -> Any:
         if kind.__module__.split(".")[0] == library and kind.__name__.startswith(prefix)
     )
     return writer(model, change, column)
-
-
-def predicting_model(model: Any) -> Any:
-    """Return the model with trees: the last step of a Pipeline, what a wrapper holds, or the model itself."""
-    if steps := _steps(model):
-        return predicting_model(steps[-1][1])
-    wrapped = getattr(model, WRAPPERS.get(type(model).__name__, ""), None)
-    return model if wrapped is None else predicting_model(wrapped)
-
-
-def in_its_wrappers(model: Any, replace: Callable[[Any], Any]) -> Any:
-    """Return the model with the part that predicts replaced, and shallow copies of what is around that."""
-    if steps := _steps(model):
-        twin = copy.copy(model)
-        name, last = steps[-1]
-        twin.steps = [*steps[:-1], (name, in_its_wrappers(last, replace))]
-        return twin
-    name = WRAPPERS.get(type(model).__name__, "")
-    wrapped = getattr(model, name, None)
-    if wrapped is None:
-        return replace(model)
-    twin = copy.copy(model)
-    setattr(twin, name, in_its_wrappers(wrapped, replace))
-    return twin
-
-
-def _steps(model: Any) -> Any:
-    return model.steps if type(model).__name__ == "Pipeline" else None
 
 
 def _checked(leaf_values: ArrayLike, ensemble: Ensemble) -> FloatArray:

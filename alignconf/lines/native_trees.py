@@ -20,8 +20,9 @@ from alignconf.lines.exact_sums import with_base_in_leaves, with_exact_sums
 from alignconf.lines.native.lightgbm_leaves import joined_lightgbm
 from alignconf.lines.native.sklearn_leaves import joined_histogram
 from alignconf.lines.native.xgboost_leaves import joined_xgboost
-from alignconf.lines.native_leaves import in_its_wrappers, predicting_model, rewritten
+from alignconf.lines.native_leaves import rewritten
 from alignconf.lines.trees import read_ensemble
+from alignconf.lines.wrapped import in_its_wrappers, predicting_model
 from alignconf.tables.fitted_columns import columns_of_fit
 
 __all__ = ["with_other_trees", "with_trees"]

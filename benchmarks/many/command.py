@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pairs", action="store_true", help="count violated pairs of models with their leaves in order"
     )
+    parser.add_argument(
+        "--pipelines", action="store_true", help="with --pairs: of models behind imputed, scaled and one-hot columns"
+    )
 
 
 def run(given: argparse.Namespace) -> None:
@@ -36,7 +39,8 @@ def run(given: argparse.Namespace) -> None:
     max_rows = QUICK_ROWS if given.quick else MAX_ROWS
     if given.pairs:
         datasets = named(proof.DATASETS, given.datasets, "data set")
-        proof.run(given.data, datasets, named(LIBRARIES, given.libraries, "library"), max_rows, given.output)
+        libraries = named(LIBRARIES, given.libraries, "library")
+        proof.run(given.data, datasets, libraries, max_rows, given.output, in_pipelines=given.pipelines)
         return
     datasets = named(RULED, given.datasets or (QUICK if given.quick else None), "data set")
     libraries = named(LIBRARIES, given.libraries or (["xgboost"] if given.quick else list(BOOSTED)), "library")

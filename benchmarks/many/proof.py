@@ -8,7 +8,7 @@ exported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,10 @@ import numpy as np
 import pandas as pd
 
 from alignconf.kernels.tree_walk import LEAF
-from alignconf.lines.ensemble import Ensemble
-from alignconf.lines.trees import read_ensemble
 from benchmarks.many.boosted import LIBRARIES, Library, values
 from benchmarks.many.joint_pairs import Pairs, at_thresholds, between_rows, on_paths
 from benchmarks.many.lineup import Case, aligned
+from benchmarks.many.pipelines import in_a_pipeline, trees_and_thresholds
 from benchmarks.many.ruled_data import CODED, RULED, RuledData, load, parts
 from benchmarks.tables import markdown, write_json
 
@@ -46,18 +45,27 @@ class Counted:
     margins: int
 
 
-def run(directory: Path | None, datasets: Sequence[str], libraries: Sequence[str], max_rows: int, output: Path) -> None:
-    """Count for data sets and libraries, print the table and write it."""
+def run(
+    directory: Path | None,
+    datasets: Sequence[str],
+    libraries: Sequence[str],
+    max_rows: int,
+    output: Path,
+    *,
+    in_pipelines: bool = False,
+) -> None:
+    """Count for data sets and libraries, print the table and write it; of models in Pipelines where asked."""
     results = []
     for name in datasets:
         for library in libraries:
-            results.append(_of_dataset(name, LIBRARIES[library], directory, max_rows))
+            results.append(_of_dataset(name, LIBRARIES[library], directory, max_rows, in_pipelines))
             print(results[-1], flush=True)
     header = ("data", "library", "trees", "leaves", "pairs", "as it is", "predictions", "margins")
     table = markdown(header, [tuple(map(str, asdict(result).values())) for result in results])
     print(f"\n{table}\n")
-    write_json(output / "many_pairs.json", [asdict(result) for result in results])
-    (output / "many_pairs.md").write_text(table + "\n")
+    stem = "many_pairs_in_pipelines" if in_pipelines else "many_pairs"
+    write_json(output / f"{stem}.json", [asdict(result) for result in results])
+    (output / f"{stem}.md").write_text(table + "\n")
 
 
 def counted(case: Case, X: pd.DataFrame, n_pairs: int) -> tuple[int, int, int]:
@@ -74,12 +82,14 @@ def counted(case: Case, X: pd.DataFrame, n_pairs: int) -> tuple[int, int, int]:
     return int(violated[0]), int(violated[1]), int(violated[2])
 
 
-def _of_dataset(name: str, library: Library, directory: Path | None, max_rows: int) -> Counted:
+def _of_dataset(name: str, library: Library, directory: Path | None, max_rows: int, in_pipelines: bool) -> Counted:
     data: RuledData = DATASETS[name]
     rows = parts(load(data, directory), 0, max_rows)
-    model = library.unconstrained(data.is_classification, 0).fit(rows.train.X, rows.train.y)
+    model = library.unconstrained(data.is_classification, 0)
+    model = in_a_pipeline(model, rows.train.X, data.signs) if in_pipelines else model
+    model.fit(rows.train.X, rows.train.y)
     case = Case(model, library, rows.train, rows.calibrate, data.signs, data.is_classification, 0)
-    ensemble = _trees(model)
+    ensemble, _ = trees_and_thresholds(model, rows.train.X, data.signs)
     n_leaves = int((ensemble.nodes["split"] == LEAF).sum())
     return Counted(
         f"{data.name}{' as numbers' if data.are_numbers else ''}", library.name, ensemble.roots.size, n_leaves, N_PAIRS,
@@ -90,25 +100,11 @@ def _of_dataset(name: str, library: Library, directory: Path | None, max_rows: i
 def _pairs(case: Case, X: pd.DataFrame, n_pairs: int) -> Iterator[Pairs]:
     random = np.random.default_rng([case.seed, 2])
     third = n_pairs // 3
-    ensemble = _trees(case.model)
-    thresholds = _thresholds(ensemble, X, case.signs)
+    ensemble, thresholds = trees_and_thresholds(case.model, X, case.signs)
     is_single = ensemble.is_single or ensemble.is_float32
     yield at_thresholds(X, case.signs, thresholds, third, random, is_single=is_single)
     yield on_paths(X, case.signs, third, random)
     yield between_rows(X, case.signs, third, random)
-
-
-def _thresholds(ensemble: Ensemble, X: pd.DataFrame, signs: Mapping[str, int]) -> dict[str, np.ndarray]:
-    """Return the thresholds of each constrained feature; an infinite one parts missing values from all others."""
-    nodes = ensemble.nodes[(ensemble.nodes["split"] != LEAF) & np.isfinite(ensemble.nodes["number"])]
-    columns = list(X.columns)
-    return {name: np.unique(nodes["number"][nodes["split"] >> 1 == columns.index(name)]) for name in signs}
-
-
-def _trees(model: Any) -> Ensemble:
-    ensemble = read_ensemble(model)
-    assert isinstance(ensemble, Ensemble), ensemble
-    return ensemble
 
 
 def _n_wrong(low: Any, high: Any) -> int:

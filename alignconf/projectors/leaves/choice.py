@@ -22,10 +22,9 @@ import numpy as np
 
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.errors import DefectError
-from alignconf.lines.compared_trees import numbers_of, with_columns_of_trees
 from alignconf.lines.ensemble import Ensemble
-from alignconf.lines.native_leaves import predicting_model
-from alignconf.lines.trees import trees_of
+from alignconf.lines.model_trees import trees_behind_steps
+from alignconf.lines.wrapped import predicting_model
 from alignconf.projectors.leaves.candidates import (
     BlendWithTwin,
     Candidate,
@@ -96,9 +95,9 @@ def fit_in_order(
     ensemble : Ensemble
         Its trees.
     directions : mapping of int to {-1, 0, 1}
-        From the position of a constrained feature to its direction; 0 if it must not matter.
+        From the position of a constrained column of the trees to its direction; 0 if it must not matter.
     reference : Table
-        Rows, which need no labels.
+        Rows as the model with the trees takes them, behind the steps of a Pipeline; they need no labels.
     labels : Labels, optional
         Of the rows.
     keeps_trees : bool
@@ -112,9 +111,9 @@ def fit_in_order(
         If what was written, read again, is not in order.
     """
     rows = _counted_rows(reference.shape[0], labels)
-    table = with_columns_of_trees(tables.take(reference, rows), ensemble)
+    table = tables.take(reference, rows)
     order = LeafOrder.of(ensemble, directions)
-    problem = FittingProblem(function, order, directions, numbers_of(table, ensemble))
+    problem = FittingProblem(function, order, directions, tables.as_numbers(table))
     candidate: Candidate
     if is_blended and not isinstance(problem.twin, str):
         candidate, figures = BlendWithTwin(), ""
@@ -127,7 +126,7 @@ def fit_in_order(
     fitted = candidate.fitted(problem)
     assert not isinstance(fitted, str)
     delivered = fitted.written()
-    written = trees_of(delivered.in_order())
+    written = trees_behind_steps(delivered.in_order())
     broken = written if isinstance(written, str) else broken_pair(written, directions)
     if isinstance(written, str) or broken is not None:
         raise DefectError(

@@ -15,7 +15,6 @@ import numpy as np
 from sklearn.model_selection import KFold
 
 from alignconf._typing import FloatArray, Table
-from alignconf.lines.compared_trees import numbers_of
 from alignconf.lines.trees import trees_of
 from alignconf.projectors.leaves.candidates import Candidate
 from alignconf.projectors.leaves.labels import Labels, deviance, refitted
@@ -74,4 +73,4 @@ def _refitted_problem(problem: FittingProblem, table: Table, labels: Labels, tra
         return f"the trees of the model trained again cannot be read: {ensemble}"
     some = problem.at(train)
     order = LeafOrder.of(ensemble, problem.directions)
-    return replace(some, function=function, order=order, rows=numbers_of(table, ensemble)[train])
+    return replace(some, function=function, order=order)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from alignconf._typing import FloatArray, IntArray, Table
-from alignconf.lines.native_leaves import predicting_model
+from alignconf.lines.wrapped import predicting_model
 from alignconf.tables import table as tables
 from alignconf.tables.fitted_columns import native_booster
 

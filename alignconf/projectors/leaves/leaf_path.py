@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from alignconf._typing import FloatArray, IntArray, Model, Table
 from alignconf.kernels.leaf_rejection import last_rejections
 from alignconf.kernels.tree_walk import LEAF
-from alignconf.lines.compared_trees import numbers_of
 from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.model_trees import ModelTrees
 from alignconf.projectors.band import Scale
 from alignconf.projectors.leaves.joint_fit import leaves_of, mean_and_slope
 from alignconf.queries.queries import PartQueries
@@ -47,27 +47,32 @@ class LeafPath(Scale):
     ----------
     model : Model
         The function with trees.
-    ensemble : Ensemble
+    trees : ModelTrees
         Its trees.
     moved : (n_leaves,)
         Leaf values in order.
     """
 
     model: Any = None
-    ensemble: Ensemble | None = None
+    trees: ModelTrees | None = None
     moved: FloatArray | None = None
 
     @cached_property
     def _values(self) -> tuple[FloatArray, FloatArray]:
         """Leaf values of the model, and in order."""
-        nodes = self._trees.nodes
+        nodes = self._ensemble.nodes
         assert self.moved is not None
         return np.ascontiguousarray(nodes["number"][nodes["split"] == LEAF]), self.moved
 
     @property
-    def _trees(self) -> Ensemble:
-        assert self.ensemble is not None
-        return self.ensemble
+    def _ensemble(self) -> Ensemble:
+        assert self.trees is not None
+        return self.trees.ensemble
+
+    def _leaves(self, table: Table) -> NDArray[np.int32]:
+        """Return which leaves rows reach, (n_samples, n_trees)."""
+        assert self.trees is not None
+        return leaves_of(self._ensemble, self.trees.numbers(table))
 
     def __str__(self) -> str:
         """Return the path in words."""
@@ -80,40 +85,39 @@ class LeafPath(Scale):
 
     def native(self, half_width: float) -> Model:
         """Return the delivered function at a half-width as a model by itself."""
-        trees = self._trees
+        ensemble = self._ensemble
         if half_width == 0:
             return cast(Model, self.model)
-        is_sum_in_any_order = trees.divisor != 1 or trees.is_single
+        is_sum_in_any_order = ensemble.divisor != 1 or ensemble.is_single
         delivered: Model = self.model.with_leaves(self.leaf_values(half_width), exact=is_sum_in_any_order)
         return delivered
 
     def deliver(self, table: Table, f: FloatArray, g: FloatArray, half_widths: float | FloatArray) -> FloatArray:
         """Return the delivered function at rows, (n_samples,), for one ``lambda_`` or one for each row."""
-        return self._at(leaves_of(self._trees, numbers_of(table, self._trees)), half_widths)
+        return self._at(self._leaves(table), half_widths)
 
     def ends(self, table: Table, f: FloatArray, half_widths: float | FloatArray) -> FloatArray:
         """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""
-        trees = self._trees
-        leaves = leaves_of(trees, numbers_of(table, trees))
+        ensemble, leaves = self._ensemble, self._leaves(table)
         before, after = self._values
         limits = np.broadcast_to(half_widths, len(leaves))[:, None]
         size = np.minimum(np.abs(after - before)[leaves], limits).sum(axis=1)
         sides = np.array([-1.0, 1.0]) * (size + self.negligible)[:, None]
-        margins = (trees.base + before[leaves].sum(axis=1)[:, None] + sides) / trees.divisor
-        values = mean_and_slope(trees.link, margins)[0]
+        margins = (ensemble.base + before[leaves].sum(axis=1)[:, None] + sides) / ensemble.divisor
+        values = mean_and_slope(ensemble.link, margins)[0]
         return np.column_stack([np.minimum(values[:, 0], f), np.maximum(values[:, 1], f)])
 
     @property
     def negligible(self) -> float:
         """The size up to which a difference of sums of leaves is rounding."""
-        return ROUNDINGS * self._trees.sum_error
+        return ROUNDINGS * self._ensemble.sum_error
 
     def moves(self, part: PartQueries, table: Table, native: Model | None) -> LeafMoves:
         """Return how the points of a part's queries move with the half-width."""
         sites = part.sites(table)
         starts = np.cumsum([0, *(site.shape[0] for site in sites)])
         points = part.arrange([np.arange(start, stop) for start, stop in pairwise(starts)])
-        leaves = np.concatenate([leaves_of(self._trees, numbers_of(site, self._trees)) for site in sites])
+        leaves = np.concatenate([self._leaves(site) for site in sites])
         values = None if native is None else part.arrange([predictions(native, site)[0] for site in sites])
         return LeafMoves(self, points.astype(np.intp), leaves, values)
 
@@ -124,7 +128,7 @@ class LeafPath(Scale):
             sums = _towards(before, after, float(half_widths))[leaves].sum(axis=1)
         else:
             sums = _towards(before[leaves], after[leaves], np.asarray(half_widths)[:, None]).sum(axis=1)
-        return mean_and_slope(self._trees.link, (self._trees.base + sums) / self._trees.divisor)[0]
+        return mean_and_slope(self._ensemble.link, (self._ensemble.base + sums) / self._ensemble.divisor)[0]
 
 
 @dataclass(frozen=True)

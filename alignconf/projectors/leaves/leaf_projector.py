@@ -25,9 +25,8 @@ import numpy as np
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.errors import InputError
 from alignconf.lines.axis import Axis
-from alignconf.lines.compared_trees import compared_trees
-from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.evaluation import PlacedRows, evaluate_sites
+from alignconf.lines.model_trees import ModelTrees, model_trees
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.leaves.choice import ModelInOrder, fit_in_order
 from alignconf.projectors.leaves.joint_fit import value_range
@@ -118,42 +117,40 @@ class LeafProjector(Projector):
         InputError
             If the trees cannot be read and nothing else serves the property.
         """
-        ensemble = self._trees(function, reference)
-        if isinstance(ensemble, str):
+        trees = self._trees(function, reference)
+        if isinstance(trees, str):
             if isinstance(self.otherwise, str):
-                raise InputError(f"{self.otherwise} Its trees cannot be read: {ensemble}")
-            return self.otherwise.fitted(function, reference).explained(f"its leaves cannot be fitted: {ensemble}")
-        if broken_pair(ensemble, self.directions) is None:
-            values = LeafOrder.of(ensemble, self.directions).values
-            summary = "the leaves of the model's own trees, which are in the declared order already"
-            return self._with(function, ModelInOrder(_model_of(function), ensemble, values, summary), ensemble)
+                raise InputError(f"{self.otherwise} Its trees cannot be read: {trees}")
+            return self.otherwise.fitted(function, reference).explained(f"its leaves cannot be fitted: {trees}")
+        ensemble, directions = trees.ensemble, trees.directions(self.directions)
+        if broken_pair(ensemble, directions) is None:
+            values = LeafOrder.of(ensemble, directions).values
+            summary = f"the leaves of the model's own trees, which are in the declared order already{trees.rounded}"
+            return self._with(function, ModelInOrder(_model_of(function), ensemble, values, summary), trees)
         in_order = fit_in_order(
             _model_of(function),
             ensemble,
-            self.directions,
-            reference,
+            directions,
+            trees.transformed(reference),
             self.labels,
             keeps_trees=self.keeps_trees,
             is_blended=self.is_blended,
         )
-        return self._with(function, in_order, ensemble)
+        return self._with(function, replace(in_order, summary=in_order.summary + trees.rounded), trees)
 
-    def _trees(self, function: Model, reference: Table) -> Ensemble | str:
+    def _trees(self, function: Model, reference: Table) -> ModelTrees | str:
         """Return trees in whose order the function's values are, or why there are none that can be read."""
-        for axis in self.constrained:
-            if axis.order is not None:
-                return f"{axis.feature!r} has an order of its own, which the trees do not know."
         model = _model_of(function)
         if not hasattr(model, "in_order"):
             return "what is projected is no fitted model but a function of one."
         if len(getattr(model.estimator, "classes_", ())) > 2:
             return "it has more than two classes, and the leaves of one class alone do not make a model."
-        return compared_trees(model.in_order(), reference)
+        return model_trees(model.in_order(), reference, self.constrained)
 
-    def _with(self, function: Model, in_order: ModelInOrder, ensemble: Ensemble) -> WithLeaves:
+    def _with(self, function: Model, in_order: ModelInOrder, trees: ModelTrees) -> WithLeaves:
         fields = (self.constrained, self.signs, self.query_laws, self.otherwise)
         values = in_order.leaf_values
-        path = None if values is None else LeafPath(model=_model_of(function), ensemble=ensemble, moved=values)
+        path = None if values is None else LeafPath(model=_model_of(function), trees=trees, moved=values)
         return WithLeaves(*fields, in_order.function, value_range(in_order.ensemble), in_order.summary, path)
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:

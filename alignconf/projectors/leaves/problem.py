@@ -17,8 +17,9 @@ import numpy as np
 from alignconf._typing import FloatArray, IntArray
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.native.constrained_twin import constrained_twin
-from alignconf.lines.native_leaves import predicting_model, with_leaves
+from alignconf.lines.native_leaves import with_leaves
 from alignconf.lines.trees import read_ensemble
+from alignconf.lines.wrapped import predicting_model
 from alignconf.projectors.leaves.joint_fit import Reference, fitted_values, mean_and_slope, recombined
 from alignconf.projectors.leaves.partial_order import LeafOrder, broken_pair
 

@@ -1,0 +1,221 @@
+r"""The trees of a model as a function of its rows: what rows pass first, and which columns of the trees move with a feature.
+
+A model is rows -> transformed rows -> trees; without a Pipeline the first arrow changes nothing. Let the moves of a feature
+among its present values change columns :math:`c` of transformed rows only, each in order with a sign :math:`s_c`
+(:mod:`alignconf.lines.routes`).
+
+**Statement.** If trees are monotone in all columns :math:`c` of all constrained features together, in the directions
+:math:`s_c d` of a feature's direction :math:`d`, the model is monotone in all constrained features together. *Proof.* Rows that
+are equal in free features and ordered in constrained ones are transformed to rows that are equal in all other columns and
+ordered in these. A value that an imputer fills in is a value to the trees.
+
+Routes are read off the types of steps and compared with what steps do: at some reference rows each feature is moved by itself,
+an ordered category through all of its places, which is then the proof of its direction. Trees are compared with the function
+at reference rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignconf._typing import FloatArray, Table
+from alignconf.lines.axis import Axis
+from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.routes import Route, route_through_all
+from alignconf.lines.trees import trees_of
+from alignconf.lines.wrapped import predicting_model, steps_before
+from alignconf.tables import table as tables
+from alignconf.tables.predictions import predictions
+
+__all__ = ["ModelTrees", "model_trees", "trees_behind_steps"]
+
+#: Trees are compared with the function at this many reference rows.
+N_COMPARED = 200
+
+#: The function's sums and the walk's may both be rounded.
+AGREEMENT = 2.0
+
+#: Other columns stay where they are up to this.
+ROUNDING = 2.0**-30
+
+#: Routes are compared with what steps do at so many places of so many rows.
+N_PLACES, N_MOVED = 64, 8
+
+
+@dataclass(frozen=True, eq=False)
+class ModelTrees:
+    """The trees of a fitted model.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        On transformed rows.
+    steps : tuple of transformers
+        What rows pass first.
+    n_columns : int
+        Columns of rows; those behind them are left out.
+    routes : tuple of Route
+        Of the constrained features.
+    """
+
+    ensemble: Ensemble
+    steps: tuple[Any, ...]
+    n_columns: int
+    routes: tuple[Route, ...] = ()
+
+    def passed(self, table: Table) -> Any:
+        """Return rows as the last step hands them on, sparse ones too."""
+        rows: Any = table if table.shape[1] == self.n_columns else tables.select(table, range(self.n_columns))
+        if self.steps:
+            rows = tables.copied(rows)
+        for step in self.steps:
+            rows = step.transform(rows)
+        return rows
+
+    def transformed(self, table: Table) -> Table:
+        """Return rows as the model with the trees takes them, dense."""
+        rows = self.passed(table)
+        return tables.as_table(rows.toarray() if hasattr(rows, "toarray") else rows)
+
+    def numbers(self, table: Table) -> FloatArray:
+        """Return rows as the trees take them, (n_samples, n_columns_of_trees)."""
+        return tables.as_numbers(self.transformed(table))
+
+    def directions(self, directions: Mapping[int, int]) -> dict[int, int]:
+        """Return the direction in each column of the trees, from those of constrained features by their positions."""
+        of_columns: dict[int, int] = {}
+        for route in self.routes:
+            for column, sign in route.signs.items():
+                direction = sign * directions[route.axis.position]
+                of_columns[column] = direction if of_columns.get(column, direction) == direction else 0
+        return of_columns
+
+    @property
+    def rounded(self) -> str:
+        """What order is up to, in words: nothing but for steps whose maps are rounded in ways that are not stated."""
+        names = dict.fromkeys(name for route in self.routes for name in route.rounded)
+        return f", up to the rounding of {' and '.join(names)}" if names else ""
+
+
+def model_trees(function: Any, reference: Table, axes: Sequence[Axis]) -> ModelTrees | str:
+    """Return the trees of a function, or a sentence that says why they do not tell it.
+
+    Parameters
+    ----------
+    function : Model
+        The function of a fitted model: of its predictions or of the probability of a class.
+    reference : Table
+        Rows, at which trees are compared with the function, and routes with what steps do.
+    axes : sequence of Axis
+        Of the constrained features.
+    """
+    ensemble = trees_behind_steps(function)
+    if isinstance(ensemble, str):
+        return ensemble
+    steps = steps_before(function.estimator)
+    n_columns = function.fitted_model.columns.n_features if steps else ensemble.n_features
+    trees = ModelTrees(ensemble, steps, n_columns or reference.shape[1])
+    if trees.n_columns > reference.shape[1]:
+        return f"the model has {trees.n_columns} columns, and rows have {reference.shape[1]}."
+    few = tables.take(reference, _spread(np.arange(reference.shape[0]), N_COMPARED))
+    reason = _why_other_numbers(trees, few, function)
+    if reason:
+        return reason
+    for axis in axes:
+        route = _route(trees, axis, reference)
+        if isinstance(route, str):
+            return route
+        trees = replace(trees, routes=(*trees.routes, route))
+    return trees
+
+
+def trees_behind_steps(function: Any) -> Ensemble | str:
+    """Return the trees of a function on transformed rows, or a sentence that says why they cannot be read."""
+    return trees_of(replace(function, estimator=predicting_model(function.estimator)))
+
+
+def _why_other_numbers(trees: ModelTrees, few: Table, function: Any) -> str:
+    """Return why the trees do not answer what the function does, or nothing."""
+    ensemble, name = trees.ensemble, type(predicting_model(function.estimator)).__name__
+    if trees.steps and ensemble.missing_code is not None:
+        return f"{name} takes {ensemble.missing_code:g} for missing, which steps before it may make of any value."
+    if ensemble.is_single and hasattr(trees.passed(few), "toarray"):
+        return (
+            f"{type(trees.steps[-1]).__name__} hands sparse rows to {name}, which takes their zeros for missing; give a "
+            "ColumnTransformer sparse_threshold=0, and an encoder sparse_output=False, before the fit."
+        )
+    transformed = trees.transformed(few)
+    if transformed.shape[1] != ensemble.n_features or not tables.is_numeric(transformed):
+        return "some columns are not numbers."
+    predicted, _ = predictions(function, few)
+    walked = ensemble.predict(tables.as_numbers(transformed))
+    apart = np.abs(walked - predicted)
+    if (apart > AGREEMENT * ensemble.rounding.of(np.column_stack([walked, predicted]))).any():
+        return "its trees do not add up to its predictions."
+    return ""
+
+
+def _route(trees: ModelTrees, axis: Axis, reference: Table) -> Route | str:
+    """Return the route of a feature through all steps, as it is known and as rows show it."""
+    route = route_through_all(trees.steps, Route.of(axis))
+    if isinstance(route, str):
+        return route
+    places = axis.places(reference)
+    present = np.flatnonzero(~np.isnan(places))
+    if not present.size:
+        return f"no reference row has {axis.feature!r}."
+    listed = axis.order is not None
+    tried = np.arange(float(len(axis.order or ()))) if listed else _spread(np.unique(places[present]), N_PLACES)
+    rows = np.repeat(_spread(present, N_MOVED), tried.size)
+    moved = axis.moved(reference, rows, np.tile(tried, rows.size // tried.size))
+    try:
+        numbers = trees.numbers(tables.replicate(reference, rows, moved))
+    except (TypeError, ValueError) as error:
+        return f"its steps fail where {axis.feature!r} is moved by itself ({error})."
+    return _seen(route, numbers.reshape(-1, tried.size, numbers.shape[1]))
+
+
+def _seen(route: Route, numbers: FloatArray) -> Route | str:
+    """Return a route after a look at transformed rows (n_rows, n_places, n_columns) as the feature moves up.
+
+    The signs of an ordered category, all of whose places are looked at, are those that are seen.
+    """
+    feature = route.axis.feature
+    first = numbers[:, :1]
+    # Products of matrices round equal rows of a batch in different ways.
+    stays = np.isclose(numbers, first, rtol=ROUNDING, atol=ROUNDING, equal_nan=True).all(axis=(0, 1))
+    strange = np.setdiff1d(np.flatnonzero(~stays), list(route.signs))
+    if strange.size:
+        return (
+            f"column {strange[0]} of the transformed rows moves with {feature!r} in a way that its steps do not tell."
+        )
+    signs = {}
+    for column, sign in route.signs.items():
+        if np.isnan(numbers[:, :, column]).any():
+            return f"its steps make a missing value of some values of {feature!r}."
+        steps = np.diff(numbers[:, :, column], axis=1)
+        if route.axis.order is not None:
+            sign = 1 if (steps >= 0).all() else -1
+        slack = ROUNDING * np.abs(numbers[:, :, column]).max() if route.rounded else 0.0
+        if (sign * steps < -slack).any():
+            return f"its steps do not keep the order of {feature!r}, from {_worst(route.axis, sign * steps)}."
+        signs[column] = sign
+    return replace(route, signs=signs)
+
+
+def _spread(values: NDArray[Any], n_values: int) -> NDArray[Any]:
+    """Return at most so many of some values, evenly spaced in their order, the first and the last among them."""
+    return values[np.unique(np.linspace(0, len(values) - 1, min(len(values), n_values)).astype(np.intp))]
+
+
+def _worst(axis: Axis, steps: FloatArray) -> str:
+    """Return between which neighbours order is not kept, in words."""
+    place = int(steps.min(axis=0).argmin())
+    if axis.order is None:
+        return "the smallest to the largest reference value"
+    return f"{axis.order[place]!r} to {axis.order[place + 1]!r}"
