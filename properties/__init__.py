@@ -19,16 +19,20 @@ from alignconf.properties.declare import declare
 from alignconf.properties.decreasing import Decreasing
 from alignconf.properties.diminishing_returns import DiminishingReturns
 from alignconf.properties.dominates import Dominates
+from alignconf.properties.elasticity import Elasticity
 from alignconf.properties.increasing import Increasing
 from alignconf.properties.invariant import Invariant
 from alignconf.properties.invariant_under import InvariantUnder
 from alignconf.properties.linear_property import LinearProperty
 from alignconf.properties.lipschitz import Lipschitz
 from alignconf.properties.ordered import Ordered
+from alignconf.properties.plateau import Plateau
 from alignconf.properties.rule import Rule
 from alignconf.properties.slope_at_least import SlopeAtLeast
 from alignconf.properties.slope_at_most import SlopeAtMost
 from alignconf.properties.unimodal import Unimodal
+from alignconf.properties.valley import Valley
+from alignconf.properties.weakly_dominates import WeaklyDominates
 
 __all__ = [
     "AllOf",
@@ -38,15 +42,19 @@ __all__ = [
     "Decreasing",
     "DiminishingReturns",
     "Dominates",
+    "Elasticity",
     "Increasing",
     "Invariant",
     "InvariantUnder",
     "LinearProperty",
     "Lipschitz",
     "Ordered",
+    "Plateau",
     "Rule",
     "SlopeAtLeast",
     "SlopeAtMost",
     "Unimodal",
+    "Valley",
+    "WeaklyDominates",
     "declare",
 ]

@@ -54,13 +54,6 @@ class Bounded(OrbitProperty):
         if self.tol:
             raise InputError(f"Bounded takes no tolerance, got tol={self.tol:g}; widen the limits instead.")
 
-    def __repr__(self) -> str:
-        """Return the call that builds this property; an infinite limit is left out."""
-        lo, hi = (value.item() if isinstance(value, np.generic) else value for value in (self.lo, self.hi))
-        if lo == -inf:
-            return f"Bounded(hi={hi!r})"
-        return f"Bounded({lo!r})" if hi == inf else f"Bounded({lo!r}, {hi!r})"
-
     def __str__(self) -> str:
         """Return the property in words."""
         if self.lo == -inf:

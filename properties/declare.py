@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import cache
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 from alignconf._typing import Feature
-from alignconf.contract.property import Declaration, Property
+from alignconf.contract.property import Declaration, LineProperty, Property
 from alignconf.contract.spelling import Spelling
 from alignconf.errors import InputError
 from alignconf.properties.all_of import AllOf
 
-__all__ = ["declare", "spelled"]
+__all__ = ["declare", "own_parameters", "spelled"]
 
 #: As scikit-learn, XGBoost and LightGBM spell directions.
 SIGNS: dict[Any, str] = {1: "increasing", -1: "decreasing"}
@@ -36,6 +37,12 @@ def spelled() -> dict[Spelling, Callable[..., Property]]:
 def words() -> dict[str, Callable[[Feature], Property]]:
     """Return the properties that need nothing but a feature, by the words of mappings."""
     return {spelling.word: kind for spelling, kind in spelled().items() if spelling.word}
+
+
+def own_parameters(kind: Callable[..., Property]) -> list[str]:
+    """Return the parameters that a property of one feature does not share with all others, in their order."""
+    shared = {parameter.name for parameter in fields(LineProperty)}
+    return [parameter.name for parameter in fields(cast(Any, kind)) if parameter.name not in shared]
 
 
 def declare(properties: Declaration) -> Property:

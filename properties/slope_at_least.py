@@ -1,7 +1,7 @@
 r"""SlopeAtLeast: predictions rise by at least ``slope`` per unit of the feature.
 
 :math:`g(u') - g(u) \ge m (u' - u)` for :math:`u < u'` along every line; ``m = 0`` is :class:`Increasing`, a negative
-``m`` allows a bounded fall.
+``m`` allows a bounded fall. A small positive ``m`` is strict order: the least change per unit that counts.
 """
 
 from __future__ import annotations

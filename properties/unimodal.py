@@ -42,7 +42,7 @@ class Unimodal(LineProperty):
     """
 
     spelling: ClassVar[Spelling | None] = Spelling(
-        "unimodal", Form.FEATURE_PEAK, "one peak, anywhere or known", "unimodal"
+        "unimodal", Form.FEATURE_PLACE, "one peak, anywhere or known", "unimodal"
     )
 
     peak: float | None = field(default=None, kw_only=True)

@@ -12,16 +12,20 @@ from alignconf.properties import (
     Decreasing,
     DiminishingReturns,
     Dominates,
+    Elasticity,
     Increasing,
     Invariant,
     InvariantUnder,
     LinearProperty,
     Lipschitz,
     Ordered,
+    Plateau,
     Rule,
     SlopeAtLeast,
     SlopeAtMost,
     Unimodal,
+    Valley,
+    WeaklyDominates,
 )
 
 CASES = [
@@ -52,7 +56,23 @@ CASES = [
     AllOf(Lipschitz("a", 1.0), Increasing("a")),
     AllOf(Invariant("a"), Increasing("b")),
     Dominates("a", "b"),
+    Plateau("a", beyond=4),
+    Plateau("a", beyond=4.5, below=2.5),
+    Plateau("a", below=3),
+    AllOf(Increasing("a"), Plateau("a", beyond=4)),
+    Valley("a"),
+    Valley("a", bottom=3),
+    Valley("a", bottom=2.5),
 ]
+
+#: About positive places.
+POSITIVE_CASES = [
+    Elasticity("a", -0.5, 1.5),
+    Elasticity("a", high=-1),
+    Elasticity("a", low=0.5),
+    Elasticity("a", 1, 1),
+]
+CASES += POSITIVE_CASES
 
 
 def swap(rows: np.ndarray) -> np.ndarray:
@@ -89,4 +109,6 @@ ORBIT_CASES = [
     LinearProperty([{0: 0.0}, {0: 0.5}, {0: 1.0}], [[1, -1, 0], [0, 1, -1], [-1, 2, -1]], [0, 0, 0.5]),
     LinearProperty([None], [[1], [-1]], [1, 0], words="a share"),
     Rule([{0: 0.0}, {0: 1.0}], at_most_double, halve),
+    WeaklyDominates(0, 1),
+    WeaklyDominates(1, 2, tol=0.1),
 ]

@@ -689,6 +689,11 @@ VALUE_ENTRIES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     },
     "Lipschitz(constant)": ("slope", lambda value: (None, lambda: vocabulary.Lipschitz(0, value)), "L must|Lipschitz"),
     "Unimodal(peak)": ("peak", function(vocabulary.Unimodal, "peak", 0), "peak|Unimodal"),
+    "Valley(bottom)": ("bottom", function(vocabulary.Valley, "bottom", 0), "bottom|Valley"),
+    "Plateau(beyond)": ("beyond", function(vocabulary.Plateau, "beyond", 0), "beyond|Plateau"),
+    "Elasticity(low)": ("low", function(vocabulary.Elasticity, "low", 0), "low|Elasticity"),
+    "WeaklyDominates(over)": (
+        "feature", lambda value: (None, lambda: vocabulary.WeaklyDominates(0, value)), "feature|WeaklyDominates"),
     "Bounded(lo)": ("lo", function(vocabulary.Bounded, "lo"), "lo|Bounded"),
     "Invariant(feature)": ("feature", lambda value: (None, lambda: vocabulary.Invariant(value)), "feature|Invariant"),
     "InvariantUnder(transforms)": ("transforms", function(vocabulary.InvariantUnder, "transforms"), "transforms"),

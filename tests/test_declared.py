@@ -15,13 +15,16 @@ from alignconf.properties import (
     Convex,
     Decreasing,
     Dominates,
+    Elasticity,
     Increasing,
     Invariant,
     Lipschitz,
     Ordered,
+    Plateau,
     SlopeAtLeast,
     SlopeAtMost,
     Unimodal,
+    Valley,
 )
 from alignconf.testing import check_property
 
@@ -40,6 +43,10 @@ def declared(part: LineProperty) -> tuple:
         (Invariant(0), (0, (), True, 2.0, True)),
         (Unimodal(0), (None, (), False, 2.0, True)),
         (Unimodal(0, peak=3), (None, (3.0,), True, 2.0, True)),
+        (Valley(0), (None, (), False, 2.0, True)),
+        (Valley(0, bottom=3), (None, (3.0,), True, 2.0, True)),
+        (Plateau(0, beyond=3, below=1), (None, (1.0, 3.0), True, 2.0, True)),
+        (Elasticity(0, 0), (None, None, True, 2.0, True)),
         (SlopeAtLeast(0, 0), (1, (), True, 2.0, True)),
         (SlopeAtLeast(0, 0.5), (None, None, True, 2.0, True)),
         (SlopeAtMost(0, 0.0), (-1, (), True, 2.0, True)),

@@ -215,7 +215,7 @@ def completes(part: LineProperty, places: np.ndarray, line: np.ndarray, kept: np
             row = np.zeros(len(line))
             row[[i, j]] = a
             rows.append(row)
-            limits.append(b + 1e-7)
+            limits.append(min(b, 1e9) + 1e-7)
     fixed = [(line[k], line[k]) if k in set(kept.tolist()) else (None, None) for k in range(len(line))]
     found = linprog(np.zeros(len(line)), np.array(rows), np.array(limits), bounds=fixed)
     return found.status == 0
@@ -288,7 +288,7 @@ def test_neighbours_tell_whether_all_tuples_pass(part: LineProperty) -> None:
     random, verdicts = np.random.default_rng(11), []
     for trial in range(200):
         m = int(random.integers(part.n_points, 10))
-        places = np.sort(random.choice(np.arange(0.0, 8.5, 0.5), m, replace=False))
+        places = np.sort(random.choice(np.arange(0.5, 9.0, 0.5), m, replace=False))
         line = [
             part.least_squares(random.normal(size=(1, m)), places, np.ones(m))[0],
             part.least_squares(random.normal(size=(1, m)), places, np.ones(m))[0] + 3.0 * (np.arange(m) == m // 2),

@@ -24,18 +24,30 @@ COLUMNS = Columns(TABLE, ("a", "b", "c"))
 #: What is typed beside a property of each form, on the command line and in a specification, and the arguments that it means.
 TYPED: dict[Form, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
     Form.FEATURE: ("a", {"feature": 0}, (0,)),
-    Form.FEATURE_PEAK: ("a", {"feature": 0}, (0,)),
+    Form.FEATURE_PLACE: ("a", {"feature": 0}, (0,)),
     Form.FEATURE_VALUES: ("a", {"feature": 0}, (0,)),
     Form.FEATURE_ORDER: ("a:3,0", {"feature": 0, "order": [3.0, 0.0]}, (0, [3.0, 0.0])),
     Form.FEATURE_NUMBER: ("a:2.5", {"feature": 0, "number": 2.5}, (0, 2.5)),
+    Form.FEATURE_LIMITS: ("a:-1,2", {"feature": 0, "bounds": [-1, 2]}, (0, -1.0, 2.0)),
     Form.FEATURES: ("a,b", {"features": [0, 1]}, (0, 1)),
     Form.LIMITS: ("-1,2", {"bounds": [-1, 2]}, (-1.0, 2.0)),
 }
+
+#: Properties whose parameter is filled by name.
+NAMED = {"plateau": "beyond"}
 
 #: Those that hold functions, or other properties, cannot be typed.
 NOT_TYPED = {"AllOf", "InvariantUnder", "LinearProperty", "Rule"}
 
 every = pytest.mark.parametrize("spelling", list(spelled()), ids=lambda spelling: spelling.option)
+
+
+def meant(spelling: Spelling) -> Property:
+    """Return the property that :data:`TYPED` writes down."""
+    feature, *others = TYPED[spelling.form][2]
+    if spelling.option in NAMED:
+        return spelled()[spelling](feature, **{NAMED[spelling.option]: others[0]})
+    return spelled()[spelling](feature, *others)
 
 
 def test_every_property_tells_its_spelling_or_cannot_be_typed() -> None:
@@ -57,8 +69,8 @@ def test_every_door_reads_every_form() -> None:
 
 @every
 def test_the_command_line_reads_it(spelling: Spelling, capsys: pytest.CaptureFixture[str]) -> None:
-    text, _, arguments = TYPED[spelling.form]
-    assert read_properties([(spelling.option, text)], COLUMNS) == [spelled()[spelling](*arguments)]
+    text, _, _ = TYPED[spelling.form]
+    assert read_properties([(spelling.option, text)], COLUMNS) == [meant(spelling)]
     with pytest.raises(SystemExit):
         parser().parse_args(["check", "--help"])
     help_of = " ".join(capsys.readouterr().out.split())
@@ -68,10 +80,10 @@ def test_the_command_line_reads_it(spelling: Spelling, capsys: pytest.CaptureFix
 
 @every
 def test_a_specification_reads_it(spelling: Spelling) -> None:
-    _, entry, arguments = TYPED[spelling.form]
+    _, entry, _ = TYPED[spelling.form]
     (specification,) = read_specifications(json.dumps([{"type": spelling.key, **entry}]))
     assert not isinstance(specification, Malformed), specification.reason
-    assert specification.declared == spelled()[spelling](*arguments)
+    assert specification.declared == meant(spelling)
 
 
 @every

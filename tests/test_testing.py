@@ -25,7 +25,7 @@ from alignconf.properties import (
     Unimodal,
 )
 from alignconf.testing import check_property
-from tests.catalogue import CASES, ORBIT_CASES, at_most_double, halve, swap
+from tests.catalogue import CASES, ORBIT_CASES, POSITIVE_CASES, at_most_double, halve, swap
 from tests.examples import shortened
 
 MORE = [
@@ -49,7 +49,8 @@ MORE = [
 
 @pytest.mark.parametrize("declared", CASES + MORE, ids=repr)
 def test_every_property_obeys_the_laws(declared) -> None:
-    check_property(declared, n_lines=shortened(60, 25))
+    places = [0.5, 1, 2, 3, 5, 8, 13] if declared in POSITIVE_CASES else None
+    check_property(declared, knots=places, n_lines=shortened(60, 25))
 
 
 @pytest.mark.parametrize("seed", range(1, 4))

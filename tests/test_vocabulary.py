@@ -18,13 +18,16 @@ from alignconf.properties import (
     Concave,
     Convex,
     Decreasing,
+    Elasticity,
     Increasing,
     Invariant,
     Lipschitz,
     Ordered,
+    Plateau,
     SlopeAtLeast,
     SlopeAtMost,
     Unimodal,
+    Valley,
     declare,
 )
 from tests.examples import shortened
@@ -88,6 +91,25 @@ def summit_cost(line: np.ndarray, weights: np.ndarray, summit: int) -> float:
     return increments_cost(line, low, high, weights)
 
 
+def elasticity_cost(line: np.ndarray, knots: np.ndarray, low: float, high: float, weights: np.ndarray) -> float:
+    """The distance to a cone is the length of the part that non-negative least squares explains by its normals."""
+    normals = []
+    for k, ratio in enumerate(knots[1:] / knots[:-1]):
+        for limit, sign in ((high, 1.0), (low, -1.0)):
+            if np.isfinite(limit):
+                normal = np.zeros(line.size)
+                normal[k], normal[k + 1] = -sign * ratio**limit, sign
+                normals.append(normal / np.abs(normal).max() / np.sqrt(weights))
+    y, _ = nnls(np.array(normals).T, line * np.sqrt(weights), maxiter=100_000)
+    return float(((np.array(normals).T @ y) ** 2).sum())
+
+
+def flat_cost(line: np.ndarray, sides: list[np.ndarray], weights: np.ndarray) -> float:
+    """Each flat side has its weighted variance."""
+    on = [(line[side], weights[side]) for side in sides if side.any()]
+    return sum(cost(part, np.full(part.size, np.average(part, weights=mass)), mass) for part, mass in on)
+
+
 CASES = {
     "concave": (lambda knots: Concave("a"), concave_cost),
     "convex": (lambda knots: Convex("a"), lambda line, knots, weights: concave_cost(-line, knots, weights)),
@@ -115,6 +137,23 @@ CASES = {
     "peak at a knot": (
         lambda knots: Unimodal("a", peak=float(knots[knots.size // 2])),
         lambda line, knots, weights: summit_cost(line, weights, knots.size // 2),
+    ),
+    "valley": (lambda knots: Valley("a"), lambda line, knots, weights: unimodal_cost(-line, weights)),
+    "bottom at a peak of the mirror image": (
+        lambda knots: Valley("a", bottom=float(knots[knots.size // 2])),
+        lambda line, knots, weights: summit_cost(-line, weights, knots.size // 2),
+    ),
+    "plateau": (
+        lambda knots: Plateau("a", beyond=float(knots[-1] / 2), below=float(knots[-1] / 4)),
+        lambda line, knots, weights: flat_cost(line, [knots >= knots[-1] / 2, knots <= knots[-1] / 4], weights),
+    ),
+    "elasticity": (
+        lambda knots: Elasticity("a", -0.5, 1.5),
+        lambda line, knots, weights: elasticity_cost(line, knots, -0.5, 1.5, weights),
+    ),
+    "elasticity on a single side": (
+        lambda knots: Elasticity("a", high=-1),
+        lambda line, knots, weights: elasticity_cost(line, knots, -np.inf, -1.0, weights),
     ),
     "decreasing": (
         lambda knots: Decreasing("a"),
@@ -163,6 +202,9 @@ PROMISES = [
     Invariant(0),
     Unimodal(0),
     Unimodal(0, peak=1.2),
+    Valley(0, bottom=1.2),
+    Plateau(0, beyond=2),
+    Elasticity(0, -0.5, 1),
     Increasing(0, tol=0.2),
     Concave(0, tol=0.1),
     AllOf(Increasing(0), Concave(0)),

@@ -15,7 +15,7 @@ from alignconf._typing import Feature, Table
 from alignconf.contract.property import Property
 from alignconf.contract.spelling import Form
 from alignconf.errors import InputError
-from alignconf.properties.declare import spelled
+from alignconf.properties.declare import own_parameters, spelled
 from alignconf.tables import table as tables
 
 __all__ = ["Columns", "read_properties"]
@@ -122,7 +122,7 @@ def _plain(kind: Build, name: str, text: str, columns: Columns) -> Property:
 
 def _with_number(kind: Build, name: str, text: str, columns: Columns) -> Property:
     feature, rest = columns.then(name, text, Form.FEATURE_NUMBER)
-    return kind(feature, _number(name, text, rest))
+    return kind(feature, **{own_parameters(kind)[0]: _number(name, text, rest)})
 
 
 def _with_order(kind: Build, name: str, text: str, columns: Columns) -> Property:
@@ -143,12 +143,18 @@ def _with_values(kind: Build, name: str, text: str, columns: Columns) -> Propert
     return kind(feature)
 
 
-def _with_peak(kind: Build, name: str, text: str, columns: Columns) -> Property:
+def _with_place(kind: Build, name: str, text: str, columns: Columns) -> Property:
     feature = columns.feature(text)
     if feature is not None:
         return kind(feature)
-    feature, rest = columns.then(name, text, "FEATURE or FEATURE:PEAK")
-    return kind(feature, peak=_number(name, text, rest))
+    feature, rest = columns.then(name, text, "FEATURE or FEATURE:PLACE")
+    return kind(feature, **{own_parameters(kind)[0]: _number(name, text, rest)})
+
+
+def _with_limits(kind: Build, name: str, text: str, columns: Columns) -> Property:
+    feature, rest = columns.then(name, text, Form.FEATURE_LIMITS)
+    sides = zip(own_parameters(kind), _ends(name, text, rest, Form.FEATURE_LIMITS), strict=False)
+    return kind(feature, **{parameter: end for parameter, end in sides if end is not None})
 
 
 def _of_two(kind: Build, name: str, text: str, columns: Columns) -> Property:
@@ -156,13 +162,16 @@ def _of_two(kind: Build, name: str, text: str, columns: Columns) -> Property:
 
 
 def _limits(kind: Build, name: str, text: str, columns: Columns) -> Property:  # noqa: ARG001
-    ends = [end.strip() for end in text.split(",")]
-    if len(ends) != 2:
-        raise InputError(
-            f"--{name} {text!r} is not of the form {Form.LIMITS}; leave one of them empty for no limit there."
-        )
-    low, high = (_number(name, text, end) if end else None for end in ends)
+    low, high = _ends(name, text, text, Form.LIMITS)
     return kind(-inf if low is None else low, inf if high is None else high)
+
+
+def _ends(name: str, text: str, written: str, form: Form) -> list[float | None]:
+    """Return the lowest and the highest number of an interval, None for none."""
+    ends = [end.strip() for end in written.split(",")]
+    if len(ends) != 2:
+        raise InputError(f"--{name} {text!r} is not of the form {form}; leave one of them empty for no limit there.")
+    return [_number(name, text, end) if end else None for end in ends]
 
 
 def _number(name: str, text: str, written: str) -> float:
@@ -176,9 +185,10 @@ def _number(name: str, text: str, written: str) -> float:
 READERS: dict[Form, Callable[[Build, str, str, Columns], Property]] = {
     Form.FEATURE: _plain,
     Form.FEATURE_NUMBER: _with_number,
-    Form.FEATURE_PEAK: _with_peak,
+    Form.FEATURE_PLACE: _with_place,
     Form.FEATURE_ORDER: _with_order,
     Form.FEATURE_VALUES: _with_values,
+    Form.FEATURE_LIMITS: _with_limits,
     Form.FEATURES: _of_two,
     Form.LIMITS: _limits,
 }

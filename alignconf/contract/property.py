@@ -95,14 +95,14 @@ class Property(ABC):
 
     def __repr__(self) -> str:
         """Return the call that builds this property: what differs from the defaults, positional ones first."""
-        written = []
+        written: list[str] = []
         declared = fields(cast(Any, self))  # every simple property is a dataclass
-        for parameter in sorted(declared, key=lambda parameter: bool(parameter.kw_only)):
+        for i, parameter in enumerate(sorted(declared, key=lambda parameter: bool(parameter.kw_only))):
             value = _python_scalar(getattr(self, parameter.name))
-            if parameter.kw_only and value == parameter.default:
+            if value == parameter.default:
                 continue
-            shown = _shown(value)
-            written.append(f"{parameter.name}={shown}" if parameter.kw_only else shown)
+            is_named = parameter.kw_only or len(written) < i
+            written.append(f"{parameter.name}={_shown(value)}" if is_named else _shown(value))
         return f"{type(self).__name__}({', '.join(written)})"
 
 

@@ -13,13 +13,17 @@ __all__ = ["Form", "Spelling"]
 
 
 class Form(StrEnum):
-    """What is typed beside the name of a property, as the command line shows it."""
+    """What is typed beside the name of a property, as the command line shows it.
+
+    A number or a place fills the first parameter that the class has of its own, limits the first two.
+    """
 
     FEATURE = "FEATURE"
     FEATURE_NUMBER = "FEATURE:NUMBER"
-    FEATURE_PEAK = "FEATURE[:PEAK]"
+    FEATURE_PLACE = "FEATURE[:PLACE]"
     FEATURE_ORDER = "FEATURE:FIRST,...,LAST"
     FEATURE_VALUES = "FEATURE[:VALUE,...]"
+    FEATURE_LIMITS = "FEATURE:LOWEST,HIGHEST"
     FEATURES = "FEATURE,FEATURE"
     LIMITS = "LOWEST,HIGHEST"
 

@@ -40,12 +40,20 @@ def polyhedron_least_squares(
     values : (n_vectors, n_points)
     A : (n_demands, n_points)
     b : (n_demands,)
-    weights : (n_points,), positive, optional
+    weights : (n_points,) or (n_vectors, n_points), positive, optional
+        Of all vectors, or of each; vectors with the same weights are projected together.
 
     Returns
     -------
     (n_vectors, n_points)
     """
+    if weights is not None and weights.ndim == 2:
+        distinct, which = np.unique(weights, axis=0, return_inverse=True)
+        nearest = np.empty(values.shape)
+        for i, shared in enumerate(distinct):
+            alike = which.ravel() == i
+            nearest[alike] = polyhedron_least_squares(values[alike], A, b, shared)
+        return nearest
     inverse = np.ones(A.shape[1]) if weights is None else 1.0 / weights
     # Every inequality gets the same length, so that one tolerance serves all.
     length = np.sqrt(total(A * A * inverse))

@@ -8,14 +8,19 @@ that can be typed (:class:`alignconf.contract.spelling.Spelling`), and two that 
 ==============================================================  =============================  ==========================
 type                                                            needs                          means
 ==============================================================  =============================  ==========================
-increasing, decreasing, concave, convex, unimodal, constant     feature
+increasing, decreasing, concave, convex, unimodal, valley,      feature
+constant
 ordered                                                         feature, order                 predictions follow the
                                                                                                order of the categories
 lipschitz, slope at least, slope at most                        feature, number                change per unit
+plateau                                                         feature, number                no change from there on
+elasticity                                                      feature, bounds: [low, high]   per cent for one per cent, null
+                                                                                               for no limit on a side
 bounded                                                         bounds: [low, high]            predictions within limits,
                                                                                                null for none on a side
 dominates                                                       features: [one, other]         a unit of the one matters
                                                                                                at least as much
+weakly dominates                                                features: [one, other]         the same where both are equal
 diminishing returns                                             features: [one, other]         the more of the one, the
                                                                                                less the other adds
 monotone                                                        feature, direction             increasing or decreasing
@@ -42,7 +47,7 @@ from alignconf.contract.spelling import Form
 from alignconf.deployment.propose.plain_data import LARGEST_TEXT, from_json, from_yaml, text_of
 from alignconf.errors import AlignConfError, InputError
 from alignconf.properties import AllOf, Decreasing, Increasing, SlopeAtLeast, SlopeAtMost
-from alignconf.properties.declare import spelled
+from alignconf.properties.declare import own_parameters, spelled
 
 __all__ = ["Malformed", "Specification", "read_specifications"]
 
@@ -54,10 +59,11 @@ MOST_CATEGORIES = 100
 #: What a type needs beside itself, by the form in which its property is typed.
 NEEDED: dict[Form, tuple[str, ...]] = {
     Form.FEATURE: ("feature",),
-    Form.FEATURE_PEAK: ("feature",),
+    Form.FEATURE_PLACE: ("feature",),
     Form.FEATURE_VALUES: ("feature",),
     Form.FEATURE_ORDER: ("feature", "order"),
     Form.FEATURE_NUMBER: ("feature", "number"),
+    Form.FEATURE_LIMITS: ("feature", "bounds"),
     Form.FEATURES: ("features",),
     Form.LIMITS: ("bounds",),
 }
@@ -221,12 +227,15 @@ def _declared(kind: str, entry: Mapping[str, Any], features: tuple[Feature, ...]
     if form is Form.LIMITS:
         low, high = _limits(entry["bounds"])
         return build(-inf if low is None else low, inf if high is None else high)
-    values: list[Any] = list(features)
+    own: dict[str, Any] = {}
     if form is Form.FEATURE_ORDER:
-        values.append(_order(entry["order"]))
+        own["order"] = _order(entry["order"])
     elif form is Form.FEATURE_NUMBER:
-        values.append(_finite("number", entry["number"]))
-    return build(*values, tol=tol)
+        own[own_parameters(build)[0]] = _finite("number", entry["number"])
+    elif form is Form.FEATURE_LIMITS:
+        sides = zip(own_parameters(build), _limits(entry["bounds"]), strict=False)
+        own |= {name: limit for name, limit in sides if limit is not None}
+    return build(*features, **own, tol=tol)
 
 
 def _slopes(entry: Mapping[str, Any], feature: Feature, tol: float) -> Property:
