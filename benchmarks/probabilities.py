@@ -16,7 +16,7 @@ HELOC that hold nothing but the code for "no record" are dropped, as its users d
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -28,6 +28,7 @@ from sklearn.metrics import log_loss
 from tqdm import tqdm
 
 from alignconf import AlignedClassifier
+from benchmarks.credit import FICO_CODES, HELOC, LATE, PAY_STATUSES, TAIWAN, UNKNOWN_STATUS
 from benchmarks.problems import Problem, Rows, Split, load, split
 from benchmarks.tables import markdown, write_json
 
@@ -35,25 +36,11 @@ __all__ = ["METHODS", "RULES", "Result", "mean_ratio", "measured", "run"]
 
 MAX_ROWS, SHARES = 10_000, (0.55, 0.15, 0.0, 0.3)
 
-_HELOC = {
-    "external_risk_estimate": -1, "msince_oldest_trade_open": -1, "msince_most_recent_trade_open": -1, "average_min_file": -1,
-    "num_satisfactory_trades": -1, "num_trades60_ever2_derog_pub_rec": 1, "num_trades90_ever2_derog_pub_rec": 1,
-    "percent_trades_never_delq": -1, "msince_most_recent_delq": -1, "num_trades_openin_last12_m": 1,
-    "msince_most_recent_inqexcl7days": -1, "num_inq_last6_m": 1, "num_inq_last6_mexcl7days": 1,
-    "net_fraction_revolving_burden": 1, "net_fraction_install_burden": 1, "num_bank2_natl_trades_whigh_utilization": 1,
-    "max_delq2_public_rec_last12_m": -1, "max_delq_ever": -1,
-}  # fmt: skip
-_MONTHS = ("sep", "aug", "jul", "jun", "may", "apr")
-_STATES = ("Unk", "Clear", "Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight")
-
 #: Data set and rules of each case.
 RULES = {
-    "heloc, 18 rules": Problem("heloc", "risk_bad", _HELOC, "FICO's data dictionary"),
-    "heloc, 8 rules": Problem("heloc", "risk_bad", dict(list(_HELOC.items())[:8]), "FICO's data dictionary"),
-    "taiwan_credit, 13 rules": Problem(
-        "taiwan_credit", "default_next_month",
-        {f"pay_status_{m}": 1 for m in _MONTHS} | {f"pay_amount_{m}": -1 for m in _MONTHS} | {"amount": -1}, "domain knowledge",
-    ),
+    "heloc, 18 rules": HELOC,
+    "heloc, 8 rules": replace(HELOC, signs=dict(list(HELOC.signs.items())[:8])),
+    "taiwan_credit, 13 rules": TAIWAN,
     "adult, 4 rules": Problem(
         "adult", "income_gt_50k", dict.fromkeys(("capital_gain", "hours_per_week", "education_num", "age"), 1), "COMET",
     ),
@@ -149,10 +136,10 @@ def mean_ratio(results: Sequence[Result], method: str, case: str | None = None, 
 
 
 def _split(problem: Problem, directory: Path | None, seed: int) -> Split:
-    rows = load(problem, directory, orders={f"pay_status_{month}": _STATES for month in _MONTHS})
+    rows = load(problem, directory, orders=dict.fromkeys(PAY_STATUSES, (UNKNOWN_STATUS, *LATE)))
     X, y = rows.X, rows.y
     if problem.name == "heloc":
-        recorded = (X != -9).any(axis=1).to_numpy()
+        recorded = (FICO_CODES[0] != X).any(axis=1).to_numpy()
         X, y = X[recorded], y[recorded]
     some = np.random.default_rng(1000 + seed).permutation(len(y))[:MAX_ROWS]
     return split(Rows(X.iloc[some].reset_index(drop=True), y[some]), SHARES, seed)

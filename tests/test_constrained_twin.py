@@ -110,6 +110,28 @@ def test_the_twin_has_the_hyperparameters_of_the_model_and_the_same_bits_again(n
     assert str(model.get_params()) == str(before)
 
 
+@pytest.mark.parametrize(
+    ("model", "rate"),
+    [
+        (HistGradientBoostingRegressor(max_iter=10, learning_rate=0.05), 0.2),
+        (HistGradientBoostingRegressor(max_iter=10), 0.3),
+        (xgb("Regressor").set_params(n_estimators=10, learning_rate=None), 0.3),
+        (xgb("Regressor").set_params(n_estimators=10, learning_rate=0.5), 0.5),
+        (lgbm("Regressor").set_params(n_estimators=10, learning_rate=0.01), 0.04),
+    ],
+)
+def test_a_short_twin_has_a_quarter_of_the_rounds_and_goes_further_in_each(model: Any, rate: float) -> None:
+    X, y = rows_and_labels(0)
+    twin = constrained_twin(model.fit(X, y), DIRECTIONS)
+    assert isinstance(twin, ConstrainedTwin)
+    short = twin.shortened()
+    fitted = short.fitted(X, y, np.ones(len(y)))
+    assert readable_trees(fitted).roots.size == 3
+    assert short.regressor.get_params()["learning_rate"] == pytest.approx(rate)
+    assert short.withheld == twin.withheld
+    assert readable_trees(twin.fitted(X, y, np.ones(len(y)))).roots.size == 10
+
+
 def test_rounds_are_those_that_predict() -> None:
     """A model that stopped early at its best round has a twin with as many rounds, which does not stop early."""
     X, y = rows_and_labels(0)

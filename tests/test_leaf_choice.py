@@ -24,13 +24,13 @@ from alignconf import AlignedClassifier, AlignedRegressor
 from alignconf.errors import InputError
 from alignconf.lines.class_function import ClassFunction
 from alignconf.lines.fitted_model import FittedModel
+from alignconf.lines.native.constrained_twin import constrained_twin
 from alignconf.lines.native_leaves import readable_trees
 from alignconf.lines.trees import trees_of
 from alignconf.projectors.leaves.candidates import (
-    BlendWithTwin,
     Candidate,
     ConstrainedTwins,
-    HalfwayLeaves,
+    LeavesWithRounds,
     RefittedLeaves,
 )
 from alignconf.projectors.leaves.choice import fit_in_order, nearest
@@ -55,8 +55,8 @@ MODELS: dict[str, Any] = {
 CANDIDATES: list[Candidate] = [
     RefittedLeaves(),
     RefittedLeaves(share=0.3, with_copies=True),
-    HalfwayLeaves(),
-    HalfwayLeaves(share=1.0),
+    LeavesWithRounds(weight=0.75),
+    LeavesWithRounds(share=1.0),
     ConstrainedTwins(),
     ConstrainedTwins(with_copies=True),
 ]
@@ -128,13 +128,13 @@ def test_every_candidate_is_an_ordinary_model_in_the_declared_order(name: str) -
         expected, _ = mean_and_slope(link, fitted.margins(X))
         tolerance = 1e-5 if "XGBoost" in name else 1e-11
         np.testing.assert_allclose(low, expected, rtol=tolerance, atol=tolerance)
-        assert (fitted.leaf_values is None) == isinstance(candidate, ConstrainedTwins)
+        assert (fitted.leaf_values is None) == (not isinstance(candidate, RefittedLeaves))
 
 
 def test_the_first_of_two_classes_has_the_candidates_of_the_second_the_other_way_round() -> None:
     for name in ("HGB, classes", "XGBoost, classes", "LightGBM, classes"):
         problem = problem_of(name, 0)
-        for candidate in (ConstrainedTwins(), HalfwayLeaves()):
+        for candidate in (ConstrainedTwins(), LeavesWithRounds(weight=0.75)):
             fitted = candidate.fitted(problem)
             assert not isinstance(fitted, str)
             function = fitted.written()
@@ -145,18 +145,41 @@ def test_the_first_of_two_classes_has_the_candidates_of_the_second_the_other_way
             np.testing.assert_allclose(apart, 0, atol=1e-4 if "XGBoost" in name else 1e-11)
 
 
-@pytest.mark.parametrize("name", ["HGB, classes", "XGBoost", "LightGBM, classes"])
-def test_a_blend_is_the_mean_of_both_margins_and_in_order(name: str) -> None:
+@pytest.mark.parametrize("name", ["HGB, classes", "XGBoost", "HGB, poisson"])
+def test_rounds_are_fitted_to_what_leaves_do_not_say(name: str) -> None:
+    """The sum is the leaves' margins, weighted, and those of a short twin that is fitted here to the difference."""
     problem = problem_of(name)
-    blend = BlendWithTwin().fitted(problem)
-    ensemble = readable_trees(blend.written().estimator)
-    assert broken_pair(ensemble, DIRECTIONS) is None
-    halves = [candidate.fitted(problem) for candidate in (RefittedLeaves(), ConstrainedTwins())]
-    expected = sum(half.margins(problem.rows) for half in halves if not isinstance(half, str)) / 2
-    tolerance = 1e-5 if name == "XGBoost" else 1e-12
-    np.testing.assert_allclose(margins_of(ensemble, problem.rows), expected, rtol=0, atol=tolerance)
-    assert "has no twin" in BlendWithTwin().fitted(problem_of("forest, classes"))
-    np.testing.assert_allclose(blend.margins(problem.rows), expected, rtol=0, atol=tolerance)
+    leaves = RefittedLeaves().fitted(problem)
+    twin = constrained_twin(problem.function.estimator, DIRECTIONS)
+    assert not isinstance(twin, str)
+    assert problem.y is not None
+    mean, slope = mean_and_slope(problem.ensemble.link, problem.margins)
+    steps = (problem.y - mean) / np.maximum(slope, 1e-3 * slope.max())
+    for weight, share in ((0.75, 0.0), (1.0, 0.3)):
+        said = weight * leaves.margins(problem.rows)
+        targets = problem.margins + share * steps - said
+        expected = said + twin.shortened().fitted(problem.rows, targets, slope).predict(problem.rows)
+        candidate = LeavesWithRounds(weight, share).fitted(problem)
+        assert not isinstance(candidate, str)
+        ensemble = readable_trees(candidate.written().estimator)
+        n_trees = problem.ensemble.roots.size
+        assert ensemble.roots.size == n_trees + -(-n_trees // 4)
+        tolerance = 1e-5 if name == "XGBoost" else 1e-12
+        np.testing.assert_allclose(candidate.margins(problem.rows), expected, rtol=0, atol=tolerance)
+        np.testing.assert_allclose(margins_of(ensemble, problem.rows), expected, rtol=0, atol=tolerance)
+    assert "has no twin" in str(LeavesWithRounds().fitted(problem_of("forest, classes")))
+
+
+def test_rounds_bring_leaves_nearer_to_the_model() -> None:
+    """With all of the leaves and nothing from labels, fewer squared errors to the model at the rows themselves."""
+    for name in ("HGB", "XGBoost", "LightGBM"):
+        problem = problem_of(name)
+        errors = []
+        for candidate in (RefittedLeaves(), LeavesWithRounds()):
+            fitted = candidate.fitted(problem)
+            assert not isinstance(fitted, str)
+            errors.append(np.mean((fitted.margins(problem.rows) - problem.margins) ** 2))
+        assert errors[1] < 0.9 * errors[0]
 
 
 def test_deviances_are_those_of_closed_forms() -> None:
@@ -249,6 +272,20 @@ def test_the_same_bits_again_and_the_model_and_labels_stay(name: str, labelled: 
     np.testing.assert_array_equal(first.function.predict(problem.rows), again.function.predict(problem.rows))
     np.testing.assert_array_equal(problem.function.predict(problem.rows), before)
     assert ("cross-validated deviance" in first.summary) == labelled
+
+
+def test_rounds_are_added_where_asked_for_and_labels_choose_how() -> None:
+    problem = problem_of("HGB")
+    _, y = rows_and_labels()
+    for labels, said in ((None, "times 0.75, and a quarter as many rounds"), (Labels(y), "of 3 candidates the least")):
+        in_order = fit_in_order(problem.function, problem.ensemble, DIRECTIONS, problem.rows, labels, is_blended=True)
+        assert said in in_order.summary
+        assert in_order.ensemble.roots.size == 19
+        assert in_order.leaf_values is None
+    forest = problem_of("forest, classes")
+    alone = fit_in_order(forest.function, forest.ensemble, DIRECTIONS, forest.rows, is_blended=True)
+    assert "not blended: RandomForestClassifier has no twin" in alone.summary
+    assert alone.leaf_values is not None
 
 
 def test_only_leaves_change_where_a_path_leads_leaf_by_leaf() -> None:

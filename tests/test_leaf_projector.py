@@ -164,7 +164,7 @@ def test_the_choice_is_told_with_its_reason() -> None:
 @pytest.mark.parametrize("name", REGRESSORS)
 @pytest.mark.parametrize("kind", ["regressor", "classifier"])
 def test_a_blend_is_one_model_in_order(kind: str, name: str) -> None:
-    """Trees of the model and of a constrained twin in one model; a forest has no twin, and its leaves serve alone."""
+    """Trees of the model and of a short constrained twin in one model; a forest has no twin, and its leaves serve alone."""
     model = _fitted(kind, name)
     aligned = _aligned(model, projector="blend")
     rows = np.tile(X[FRESH], (2, 1))
@@ -173,7 +173,7 @@ def test_a_blend_is_one_model_in_order(kind: str, name: str) -> None:
     assert type(exported) is type(model)
     np.testing.assert_array_equal(_values(exported, rows), _values(aligned, rows))
     assert broken_pair(read_ensemble(exported), DIRECTIONS) is None
-    assert ("not blended" if name == "forest" else "half of each") in aligned.calibration_.repair
+    assert ("not blended" if name == "forest" else "a quarter as many rounds") in aligned.calibration_.repair
 
 
 def test_what_leaves_cannot_serve_is_refused_by_name() -> None:

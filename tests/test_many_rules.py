@@ -13,10 +13,11 @@ from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.trees import read_ensemble
 from alignconf.projectors.leaves.partial_order import broken_pair
 from benchmarks.__main__ import main
+from benchmarks.many import dial
 from benchmarks.many.boosted import BOOSTED, LIBRARIES
 from benchmarks.many.command import QUICK
 from benchmarks.many.comparison import HEADER, by_dataset, mean_ratio, over_all
-from benchmarks.many.joint_pairs import at_thresholds, between_rows, on_paths
+from benchmarks.many.joint_pairs import at_thresholds, between_rows, of_one_feature, on_paths
 from benchmarks.many.lineup import METHODS, Case
 from benchmarks.many.measured import Measurement, Run
 from benchmarks.many.proof import DATASETS, counted
@@ -106,6 +107,27 @@ def test_neighbours_on_paths_are_dense_along_single_features_and_along_all() -> 
     assert set(n_moved[::2]) <= {0, 1}
     assert (n_moved[1::2] > 9).all()
     pd.testing.assert_frame_equal(low[1:100].reset_index(drop=True), high[:99].reset_index(drop=True))
+
+
+def test_pairs_of_one_feature_are_two_places_of_a_feature_that_the_row_has() -> None:
+    """Every row that has a constrained feature is asked once, about each of its features equally often."""
+    rows = _credit(4000, 0).X
+    rows.loc[:9, list(SIGNS)] = np.nan
+    places = _credit(300, 1).X
+    low, high = of_one_feature(rows, places, SIGNS, np.random.default_rng(0))
+    assert len(low) == len(high) == 3990
+    free = [name for name in rows if name not in SIGNS]
+    pd.testing.assert_frame_equal(low[free], high[free])
+    assert (low.isna() == high.isna()).all(axis=None)
+    assert not ((high[list(SIGNS)] - low[list(SIGNS)]) * list(SIGNS.values()) < 0).any(axis=None)
+    own = rows[10:].reset_index(drop=True)
+    changed = ~((low == own) | own.isna()) | ~((high == own) | own.isna())
+    assert (changed[list(SIGNS)].sum(axis=1) <= 1).all()
+    for name in ("x1", "x4"):
+        moved = changed[name]
+        assert set(low[name][moved]) | set(high[name][moved]) <= set(places[name].dropna())
+        # About 17 features are there, one in 17 rows is asked about each, and few places are the row's own twice.
+        assert 150 < moved.sum() < 320
 
 
 def test_pairs_at_thresholds_are_no_further_from_them_than_the_next_number() -> None:
@@ -205,6 +227,36 @@ def test_pairs_are_counted_from_the_command_line(directory: Path, monkeypatch: p
     assert (result["n_trees"], result["n_pairs"]) == (15, 2400)
     assert (result["predictions"], result["margins"]) == (0, 0)
     assert result["unaligned"] > 20
+
+
+@pytest.mark.usefixtures("_few_trees")
+def test_the_dial_keeps_levels_and_meets_the_ends(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On made-up cars: no pair is wrong at full strength, levels are met up to five standard errors of the fresh rows."""
+    monkeypatch.setitem(dial.DATASETS, "auto_mpg", RULED["auto_mpg"])
+    monkeypatch.setattr(dial, "N_HALVINGS", 8)
+    table = _cars(1200)
+    table["mpg"] += np.random.default_rng(6).normal(0, 20, len(table))
+    table.to_csv(directory / "auto_mpg.csv", index=False)
+    typed = ["--data", str(directory), "--datasets", "auto_mpg", "--seeds", "1", "--output", str(directory)]
+    main(["many", "--dial", *typed])
+    results = json.loads((directory / "many_dial.json").read_text())["results"]
+    shown = {(result["asked"], result["alpha"], result["path"]): result for result in results}
+    assert len(shown) == len(results) == 3 + 4 + 1 + 4
+    own = shown["one rule", None, "the model as it is"]
+    assert own["violated"] > 0.1
+    assert shown["all rules", None, "the model as it is"]["violated"] > own["violated"]
+    assert own["move"] == 0
+    assert shown["one rule", None, "full strength"]["violated"] == 0
+    assert shown["one rule", None, "retrained"]["violated"] == 0
+    for asked in ("one rule", "all rules"):
+        for path in dial.PATHS:
+            ten, five = (shown[asked, alpha, path] for alpha in dial.ALPHAS)
+            for result in (ten, five):
+                # 180 rows calibrate and 420 are fresh.
+                assert result["violated"] < result["alpha"] + 5 * (result["alpha"] * (1 / 180 + 1 / 420)) ** 0.5
+            assert own["violated"] > ten["violated"] >= five["violated"]
+            assert 0 < ten["move"] <= five["move"]
+    assert "| auto_mpg, 3 rules | one rule" in (directory / "many_dial.md").read_text()
 
 
 def test_ratios_are_geometric_means_and_the_worst_is_the_largest() -> None:

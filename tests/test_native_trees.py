@@ -48,15 +48,16 @@ def margin(ensemble: Ensemble, X: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("name", "added"), PAIRS)
-@pytest.mark.parametrize("weight", [0.5, 0.2])
-def test_margins_are_the_blend(name: str, added: str, weight: float) -> None:
+@pytest.mark.parametrize(("own_weight", "weight"), [(None, 0.5), (None, 0.2), (0.75, 1.0)])
+def test_margins_are_the_weighted_sum(name: str, added: str, own_weight: float | None, weight: float) -> None:
     one, another, X = case(name), case(added), rows_of(name)
     before = pickle.dumps((one.model, another.model))
-    blend = with_trees(one.model, another.model, weight=weight)
+    blend = with_trees(one.model, another.model, weight=weight, own_weight=own_weight)
     assert type(blend) is type(one.model)
     ensemble = readable_trees(blend)
     assert ensemble.roots.size == one.ensemble.roots.size + another.ensemble.roots.size
-    expected = (1 - weight) * margin(one.ensemble, X) + weight * margin(another.ensemble, X)
+    own_weight = 1 - weight if own_weight is None else own_weight
+    expected = own_weight * margin(one.ensemble, X) + weight * margin(another.ensemble, X)
     size = max(1.0, np.abs(expected).max())
     tolerance = 3e-6 if name.startswith("xgboost") else 1e-14
     np.testing.assert_allclose(margin(ensemble, X), expected, rtol=0, atol=tolerance * size)
@@ -159,3 +160,6 @@ def test_trees_that_cannot_be_joined_say_why(sentence: str) -> None:
 def test_weights_outside_are_refused(weight: float) -> None:
     with pytest.raises(InputError, match="expected a number above 0 and at most 1"):
         with_trees(case("xgboost").model, case("xgboost").model, weight=weight)
+    if not 0 <= weight <= 1:
+        with pytest.raises(InputError, match=r"own_weight is .*; expected a number from 0 to 1"):
+            with_trees(case("xgboost").model, case("xgboost").model, own_weight=weight)

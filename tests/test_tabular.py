@@ -16,8 +16,10 @@ import pandas as pd
 import pytest
 from scipy.stats import gmean
 
-from alignconf.properties import Concave, Increasing, Invariant
+from alignconf.properties import Concave, Decreasing, Increasing, Invariant
 from benchmarks.__main__ import main
+from benchmarks.credit import HELOC, PAY_STATUSES
+from benchmarks.many.ruled_data import RULED
 from benchmarks.methods import IceLoop, Rearranged
 from benchmarks.models import Recipe
 from benchmarks.problems import Rows, Split
@@ -201,6 +203,36 @@ def test_columns_become_numbers_along_their_order() -> None:
             load(problem, None, max_rows=10)
 
 
+def test_special_codes_are_missing_values_of_rows_that_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that hold nothing but the first code are no records; every rule of the source is asked."""
+    heloc, taiwan = PROBLEMS["heloc: 18 rules"], PROBLEMS["taiwan_credit: 13 rules"]
+    assert heloc.properties is RULED["heloc"].signs
+    assert taiwan.properties is RULED["taiwan_credit"].signs
+    table = pd.DataFrame({name: [-9, -7, 5, -8] for name in HELOC.signs} | {"risk_bad": [1, 0, 1, 0]})
+    table["num_total_trades"] = [-9, 3, -9, 8]
+    monkeypatch.setattr("benchmarks.tabular.problems.obtain", lambda *_, **__: table)
+    X = load(heloc, None, max_rows=10).rows.X
+    np.testing.assert_array_equal(X["max_delq_ever"], [np.nan, 5, np.nan])
+    np.testing.assert_array_equal(X["num_total_trades"], [3, np.nan, 8])
+    table = pd.DataFrame({name: ["Zero", "Unk", "Two"] for name in PAY_STATUSES})
+    table = table.assign(sex=["male", None, "female"], default_next_month=[0, 1, 0])
+    loaded = load(taiwan, None, max_rows=10)
+    np.testing.assert_array_equal(loaded.rows.X["pay_status_sep"], [1, np.nan, 3])
+    np.testing.assert_array_equal(loaded.rows.X["sex"], [1, np.nan, 0])
+    assert loaded.nominal == ("sex",)
+
+
+def test_rows_that_lack_a_feature_obey_its_rule() -> None:
+    X = pd.DataFrame({"a": [-1.0, np.nan, 0.0, 1.0, np.nan], "b": 0.0})
+    queries = asked(Decreasing("a"), X, 5, 400, seed=1)
+    assert np.isfinite(queries[0].places).all()
+    rate = violations(_Square(), X, None, queries, 2.0**-44).rate
+    present = violations(_Square(), X.fillna({"a": 0.0}), None, queries, 2.0**-44).rate
+    # Of pairs of -1, 0 and 1 two of nine are (0, 1) in either order; two fifths of the rows are not asked.
+    assert present == pytest.approx(2 / 9, abs=5 * (2 / 9 * 7 / 9 / 2000) ** 0.5)
+    assert rate == pytest.approx(3 / 5 * 2 / 9, abs=5 * (2 / 9 * 7 / 9 / 1200) ** 0.5)
+
+
 class _Square:
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         return X.a.to_numpy() ** 2 + X.b.to_numpy()
@@ -307,6 +339,9 @@ def test_nothing_is_conditioned_on_where_all_columns_are_constrained() -> None:
     case = Case(problem, Recipe("mlp", lambda _: None, None), None, Split(rows, rows, rows, rows), None, 0)
     with pytest.raises(NotApplicable, match="no column is left to condition on"):
         next(method for method in methods() if method.reference == "conditional").deliver(case)
+    many = replace(case, problem=PROBLEMS["heloc: 18 rules"])
+    with pytest.raises(NotApplicable, match="conditional laws of 18 features, a forest each, are left out"):
+        next(method for method in methods() if method.reference == "conditional").deliver(many)
 
 
 class _Slow:

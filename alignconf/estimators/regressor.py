@@ -86,8 +86,9 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
     projector : {"auto", "lines", "leaves", "blend", "distilled"} or regressor, default="auto"
         What makes ``g``. ``"lines"``: each row's line, or grid of up to three numeric features, is projected. ``"leaves"``: the
         trees of the model keep every split and get leaf values in the declared order, exact in all features together, in
-        every row, at the cost of one ``predict`` [3]_; for order and invariance. ``"blend"``: half of that, half a twin of the
-        model under its library's own constraints; one model at the cost of two, with less error in most cases.
+        every row, at the cost of one ``predict`` [3]_; for order and invariance. ``"blend"``: three quarters of that, and a
+        quarter as many trees as the model has, fitted under its library's own constraints to the rest; one model, with less
+        error in most cases.
         ``"distilled"``: gradient boosting under monotone constraints, fitted to the model's margins at the reference rows, and
         kept between what the model says of the row at ``n_knots`` anchors where that is nearer to the model. ``"auto"``: lines
         for one feature; for order or invariance in several features leaves, or, where the model's trees cannot be read, lines

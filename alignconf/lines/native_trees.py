@@ -1,11 +1,11 @@
-r"""A blend of two models of a library as a model of that library: the trees of both, with weighted leaves.
+r"""A weighted sum of two models of a library as a model of that library: the trees of both, with weighted leaves.
 
-With margins :math:`m(x) = base + \sum_t v_t(x)` and :math:`m'(x)` of two models, the trees of both with leaves
-:math:`(1 - w) v_t` and :math:`w v'_t` add up to :math:`(1 - w) m(x) + w m'(x)`. The blend predicts at the cost of both and needs
-no second model at run time. Where both are monotone tree by tree, so is the blend: multiplying by a positive number and rounding
+With margins :math:`m(x) = base + \sum_t v_t(x)` and :math:`m'(x)` of two models, the trees of both with leaves :math:`u v_t` and
+:math:`w v'_t` add up to :math:`u\,m(x) + w\,m'(x)`; a blend has :math:`u = 1 - w`. The sum predicts at the cost of both and needs
+no second model at run time. Where both are monotone tree by tree, so is the sum: multiplying by a positive number and rounding
 keep the order of leaves.
 
-With :math:`w = 1` nothing of the model's own trees is left: a regressor of margins becomes a model of the model's type, with
+With :math:`u = 0` nothing of the model's own trees is left: a regressor of margins becomes a model of the model's type, with
 its classes, its link and its columns.
 """
 
@@ -28,8 +28,8 @@ from alignconf.tables.fitted_columns import columns_of_fit
 __all__ = ["with_other_trees", "with_trees"]
 
 
-def with_trees(model: Any, other: Any, *, weight: float = 0.5) -> Any:
-    """Return a model that predicts a blend of two, or a sentence that says why their trees cannot be joined.
+def with_trees(model: Any, other: Any, *, weight: float = 0.5, own_weight: float | None = None) -> Any:
+    """Return a model that predicts a weighted sum of two, or a sentence that says why their trees cannot be joined.
 
     Parameters
     ----------
@@ -38,25 +38,30 @@ def with_trees(model: Any, other: Any, *, weight: float = 0.5) -> Any:
         link, or is a regressor of margins (log-odds of the second class of a classifier, logarithms of counts). Both see the
         same columns.
     weight : float
-        Of ``other``'s margin, more than 0 and at most 1; ``model``'s has the rest. With 1 there are no trees of ``model``, and
-        its type, classes, link and columns are all that is kept.
+        Of ``other``'s margin, more than 0 and at most 1.
+    own_weight : float, optional
+        Of ``model``'s margin, from 0 to 1; what is left of 1 by default. With 0 there are no trees of ``model``, and its type,
+        classes, link and columns are all that is kept.
 
     Returns
     -------
     object or str
-        A model of the type of ``model``, in its wrappers, with the trees of ``model`` first. Its margins are the blend up to
+        A model of the type of ``model``, in its wrappers, with the trees of ``model`` first. Its margins are the sum up to
         the rounding of the library. Rounds after the best of early stopping are left out, and what remembers the best round
         forgets it.
 
     Raises
     ------
     InputError
-        If ``weight`` is not above 0 and at most 1.
+        If ``weight`` is not above 0 and at most 1, or ``own_weight`` not from 0 to 1.
     """
     if not 0 < weight <= 1:
         raise InputError(
             f"weight is {weight!r}; expected a number above 0 and at most 1. Take the first model as it is for 0."
         )
+    own_weight = 1 - weight if own_weight is None else own_weight
+    if not 0 <= own_weight <= 1:
+        raise InputError(f"own_weight is {own_weight!r}; expected a number from 0 to 1.")
     inner, second = predicting_model(model), predicting_model(other)
     ensembles = []
     for fitted in (inner, second):
@@ -67,7 +72,7 @@ def with_trees(model: Any, other: Any, *, weight: float = 0.5) -> Any:
     if reason := _why_apart(inner, second, *ensembles):
         return reason
     first, added = ensembles
-    shares = [(1 - weight, inner, first), (weight, second, added)] if weight < 1 else [(1.0, second, added)]
+    shares = [(own_weight, inner, first), (weight, second, added)] if own_weight else [(weight, second, added)]
     n_trees = sum(ensemble.roots.size for _, _, ensemble in shares)
     divisor = n_trees if first.divisor != 1 else 1
     # Margins are scaled sums over the divisor; this is what a leaf counts for in the unit of the model's leaves.

@@ -3,7 +3,7 @@
 ``python -m benchmarks many`` runs ten data sets with 2 to 18 rules, three libraries of boosted trees and three seeds: 90 *runs*.
 In each a model is fitted as usual, and every *method* makes of it one that has all rules together (``alpha=0``); the yardstick
 is the same model trained under its library's own constraint. With ``--pairs`` it counts instead, on four libraries, the pairs
-of rows that models with their leaves in order get wrong.
+of rows that models with their leaves in order get wrong, and with ``--dial`` it turns ``alpha``.
 
 ==========================  ==========================================================================
 :mod:`.ruled_data`          the data sets, their rules, and rows as numbers
@@ -13,6 +13,7 @@ of rows that models with their leaves in order get wrong.
 :mod:`.measured`            one data set, library and seed: what every method shows
 :mod:`.records`             results, a line for each run, and what of them is missing
 :mod:`.comparison`          the tables
+:mod:`.dial`                violations, error and distance to the model as ``alpha`` turns
 :mod:`.proof`               pairs at thresholds, on lines and between rows, in margins and predictions
 :mod:`.command`             the command line
 ==========================  ==========================================================================

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-__all__ = ["Pairs", "at_thresholds", "between_rows", "on_paths"]
+__all__ = ["Pairs", "at_thresholds", "between_rows", "of_one_feature", "on_paths"]
 
 #: Rows of lower and of upper ends, equally many.
 Pairs = tuple[pd.DataFrame, pd.DataFrame]
@@ -83,6 +83,22 @@ def on_paths(
     last = np.arange(len(path)) % (n_steps + 1) == n_steps
     first = np.arange(len(path)) % (n_steps + 1) == 0
     return path[~last].reset_index(drop=True), path[~first].reset_index(drop=True)
+
+
+def of_one_feature(
+    X: pd.DataFrame, reference: pd.DataFrame, signs: Mapping[str, int], random: np.random.Generator
+) -> Pairs:
+    """Return, for each row that has a constrained feature, a pair at two reference rows' places of one of these."""
+    names = np.array(list(signs))
+    has = X[names].notna().to_numpy()
+    low = X[has.any(axis=1)].reset_index(drop=True)
+    drawn = np.where(has[has.any(axis=1)], random.random((len(low), names.size)), -1).argmax(axis=1)
+    high = low.copy()
+    for i, (name, sign) in enumerate(signs.items()):
+        rows = np.flatnonzero(drawn == i)
+        places = sign * np.sort(sign * random.choice(reference[name].dropna().to_numpy(), (rows.size, 2)), axis=1)
+        low.loc[rows, name], high.loc[rows, name] = places[:, 0], places[:, 1]
+    return low, high
 
 
 def _moving(n_features: int, n_pairs: int, random: np.random.Generator) -> np.ndarray:

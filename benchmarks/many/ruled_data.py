@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.credit import FICO_CODES, HELOC, LATE, PAY_STATUSES, TAIWAN
 from benchmarks.probabilities import RULES
 from benchmarks.problems import Problem, Rows, Split, read, split
 from benchmarks.tabular.problems import CLARITY, COLOR, COMET, CUT, DOMAIN, MONOTONE_NETWORKS, OVERMAN
@@ -41,7 +42,7 @@ class RuledData:
     drop : tuple of str
         Columns that models do not see: identifiers, and those that another column determines.
     special_codes : tuple of float
-        Numbers that stand for missing values, in any column; rows that hold nothing but the smallest are dropped.
+        Numbers that stand for missing values, in any column; rows that hold nothing but the first are dropped.
     are_numbers : bool
         Whether special codes stay numbers like others.
     orders : mapping of columns to their categories from first to last
@@ -69,17 +70,12 @@ class RuledData:
         return f"{self.problem.name}, {len(self.signs)} rules"
 
 
-_LATE = ("Clear", "Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight")
-_MONTHS = ("sep", "aug", "jul", "jun", "may", "apr")
-_HELOC = RULES["heloc, 18 rules"]
-_FICO_CODES = (-9.0, -8.0, -7.0)
-
 #: The data sets of the table, by name.
 RULED = {
     data.problem.name: data
     for data in (
-        RuledData(_HELOC, True, special_codes=_FICO_CODES),
-        RuledData(RULES["taiwan_credit, 13 rules"], True, orders={f"pay_status_{month}": _LATE for month in _MONTHS}),
+        RuledData(HELOC, True, special_codes=FICO_CODES),
+        RuledData(TAIWAN, True, orders=dict.fromkeys(PAY_STATUSES, LATE)),
         RuledData(
             Problem("blog_feedback", "comments_24h", {f"a{i}": +1 for i in (51, 52, 53, 54, 56, 57, 58, 59)}, MONOTONE_NETWORKS),
             transform=np.log1p,
@@ -105,7 +101,7 @@ RULED = {
 
 #: More for :mod:`.proof`: codes that are numbers, and features that nearly repeat each other.
 CODED = {
-    "heloc_codes": RuledData(_HELOC, True, special_codes=_FICO_CODES, are_numbers=True),
+    "heloc_codes": RuledData(HELOC, True, special_codes=FICO_CODES, are_numbers=True),
     "diamonds": RuledData(
         Problem("diamonds", "price", dict.fromkeys(("carat", "cut", "color", "clarity", "x", "y", "z"), +1), DOMAIN),
         orders={"cut": CUT, "color": COLOR, "clarity": CLARITY},
@@ -120,7 +116,7 @@ def load(data: RuledData, directory: Path | None) -> Rows:
     table = read(data.problem.name, target, directory)
     X = table.drop(columns=[target, *(column for column in data.drop if column in table)])
     if data.special_codes:
-        recorded = (min(data.special_codes) != X).any(axis=1)
+        recorded = (data.special_codes[0] != X).any(axis=1)
         X, table = X[recorded], table[recorded]
     numbers = pd.DataFrame({name: _coded(X[name], data.orders.get(str(name))) for name in X.columns})
     if not data.are_numbers:
@@ -129,10 +125,10 @@ def load(data: RuledData, directory: Path | None) -> Rows:
     return Rows(numbers.reset_index(drop=True), data.transform(y) if data.transform else y)
 
 
-def parts(rows: Rows, seed: int, max_rows: int = MAX_ROWS) -> Split:
-    """Return the rows that a seed draws, cut into those that train, stay fresh (``calibrate``) and test."""
+def parts(rows: Rows, seed: int, max_rows: int = MAX_ROWS, shares: tuple[float, float, float, float] = SHARES) -> Split:
+    """Return the rows that a seed draws, cut into those that train, stay fresh (``calibrate``) and test, or into other shares."""
     drawn = np.random.default_rng(1000 + seed).permutation(len(rows.y))[:max_rows]
-    return split(Rows(rows.X.iloc[drawn].reset_index(drop=True), rows.y[drawn]), SHARES, seed)
+    return split(Rows(rows.X.iloc[drawn].reset_index(drop=True), rows.y[drawn]), shares, seed)
 
 
 def _coded(column: pd.Series, order: tuple[str, ...] | None) -> pd.Series:

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from alignconf.errors import RepeatedRowsWarning
 from alignconf.properties import declare
+from alignconf.tables.checks import check_rows
 from benchmarks.problems import Rows, Split, split
 from benchmarks.tabular.classes import values
 from benchmarks.tabular.lineup import Case, Method, NotApplicable, methods
@@ -112,7 +113,10 @@ def run(job: Job, directory: Path | None, settings: Settings, *, download: bool 
         warnings.simplefilter("ignore", ConvergenceWarning)  # a network that stopped early is a model like any other
         warnings.simplefilter("ignore", RepeatedRowsWarning)  # data sets have duplicates, and are used as they are
         warnings.filterwarnings("ignore", message="X does not have valid feature names")  # LightGBM in a search
-        warnings.filterwarnings("ignore", message="For multiclass we cannot currently visualize")  # nobody looks here
+        warnings.filterwarnings("ignore", message="Missing values detected")  # the same
+        warnings.filterwarnings(
+            "ignore", message="For multiclass we cannot currently visualize"
+        )  # nobody looks at pictures here
         return list(_rows(job, directory, settings, download))
 
 
@@ -124,7 +128,8 @@ def _rows(job: Job, directory: Path | None, settings: Settings, download: bool) 
     start = perf_counter()
     model = built.build(job.seed).fit(parts.train.X, parts.train.y)
     fit_seconds = perf_counter() - start
-    is_read = job.model in TREES and len(declare(problem.properties).lines) == 1
+    lines = declare(problem.properties).lines
+    is_read = job.model in TREES and (len(lines) == 1 or all(line.cuts is not None for line in lines))
     asked_of = model if is_read else remembering(model)
     case = Case(problem, built, asked_of, parts, loaded.column, job.seed)
     fresh = parts.test.X[: settings.max_fresh]
@@ -176,6 +181,11 @@ class _Measured:
         made = made_seconds / self.fit_seconds
         found = violations(delivered, self.fresh.X, case.column, self.queries, self.rounding)
         promised = found.rate if method.alpha is not None else None
+        is_asked = delivered.alignment_.complete(check_rows(self.fresh.X)) if hasattr(delivered, "alignment_") else True
+        if method.alpha is not None and not np.all(is_asked):
+            # Promises are about rows that lack no constrained feature.
+            queries = [replace(asked, places=asked.places[is_asked]) for asked in self.queries]
+            promised = violations(delivered, self.fresh.X[is_asked], case.column, queries, self.rounding).rate
         if method.reference == "conditional":
             promised = own_violations(
                 delivered, self.fresh.X, case.column, row.n_queries, case.seed, self.rounding

@@ -24,6 +24,9 @@ __all__ = ["ALPHAS", "Case", "Method", "NotApplicable", "labelled", "methods"]
 
 ALPHAS = (0.2, 0.1, 0.05, 0.01, 0.0)
 
+#: Of more constrained features conditional laws are not estimated.
+MOST_CONDITIONAL = 3
+
 
 class NotApplicable(ValueError):  # noqa: N818
     """A method that a case does not admit; the message says why."""
@@ -94,8 +97,11 @@ def _by_hand(case: Case, loop: type[IceLoop]) -> Any:
 
 def _aligned(case: Case, **choices: Any) -> Any:
     constrained = {line.feature for line in declare(case.problem.properties).lines}
-    if choices["reference_law"] == "conditional" and constrained.issuperset(case.parts.train.X.columns):
-        raise NotApplicable("no column is left to condition on")
+    if choices["reference_law"] == "conditional":
+        if constrained.issuperset(case.parts.train.X.columns):
+            raise NotApplicable("no column is left to condition on")
+        if len(constrained) > MOST_CONDITIONAL:
+            raise NotApplicable(f"conditional laws of {len(constrained)} features, a forest each, are left out")
 
     def calibrated() -> Any:
         if case.column is None:

@@ -1,9 +1,9 @@
 """What is measured of a delivered model, by asking it: errors on test rows, and fresh queries.
 
 A query of a rule is as many values of the feature as its inequality has, drawn independently from the training rows, with the
-test row's other features (for several features: one query of each, failed if any is). It is evaluated by ``predict`` or
-``predict_proba`` of the delivered model, whoever made it, and its *excess* is by how much the inequality fails. Differences of
-the size of rounding are no failures.
+test row's other features (for several features: one query of each, failed if any is). A row that lacks the feature obeys any rule
+about it. A query is evaluated by ``predict`` or ``predict_proba`` of the delivered model, whoever made it, and its *excess* is by
+how much the inequality fails. Differences of the size of rounding are no failures.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from alignconf.contract.property import Declaration, LineProperty
 from alignconf.properties import declare
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables.checks import check_rows
+from alignconf.tables.table import take
 from benchmarks.tabular.classes import values
 
 __all__ = ["EDGE", "Violations", "accuracy", "asked", "error", "own_violations", "violations"]
@@ -40,12 +41,13 @@ class Asked:
         repeated[self.part.feature] = self.places.ravel()
         return repeated
 
-    def excess(self, answers: np.ndarray) -> np.ndarray:
-        """Return by how much the most violated inequality of each query fails, (n_samples, n_queries)."""
+    def excess(self, answers: np.ndarray, X: pd.DataFrame) -> np.ndarray:
+        """Return by how much the most violated inequality of each query fails at rows, (n_samples, n_queries)."""
         coefficients, bounds = self.part.demands(self.places)
         at_points = answers.astype(float).reshape(self.places.shape)
         excess = np.einsum("...dak,...k->...da", coefficients, at_points) - bounds
         worst: np.ndarray = excess.min(axis=-1).max(axis=-1)
+        worst[X[self.part.feature].isna().to_numpy()] = -np.inf
         return worst
 
 
@@ -64,7 +66,7 @@ def asked(
     random = np.random.default_rng([seed, 1])
     drawn = []
     for part in declare(properties).lines:
-        sample = X_reference[part.feature].to_numpy(dtype=float)
+        sample = X_reference[part.feature].dropna().to_numpy(dtype=float)
         places = np.sort(random.choice(sample, (n_samples, n_queries, part.n_points)), axis=-1)
         drawn.append(Asked(part, places))
     return tuple(drawn)
@@ -77,15 +79,16 @@ def violations(
     points = [one.points(X) for one in queries]
     answers = values(delivered, pd.concat(points), column)
     cuts = np.cumsum([len(one) for one in points])[:-1]
-    excess = np.max([one.excess(part) for one, part in zip(queries, np.split(answers, cuts), strict=True)], axis=0)
+    excess = np.max([one.excess(part, X) for one, part in zip(queries, np.split(answers, cuts), strict=True)], axis=0)
     return _counted(excess, rounding * float(np.abs(answers).max()))
 
 
 def own_violations(
     aligned: Any, X: pd.DataFrame, column: int | None, n_queries: int, seed: int, rounding: float
 ) -> Violations:
-    """Ask an aligned model queries from the law that its own claim names, for example a conditional one."""
+    """Ask an aligned model, at rows that lack no constrained feature, queries from the law that its own claim names."""
     table = check_rows(X)
+    table = take(table, np.flatnonzero(aligned.alignment_.complete(table)))
     drawn = aligned.alignment_.tester.draw(table, n_queries, RowDraws.of(table, np.random.default_rng([seed, 2])))
     largest, size = [], 0.0
     for part in drawn.parts:

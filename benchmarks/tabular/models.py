@@ -2,7 +2,8 @@
 
 Settings are the libraries' defaults except where a line says otherwise, and none was chosen by looking at test rows. Every model
 uses one thread. Smooth models stand in a Pipeline behind a column for each category of the nominal features and scaled numbers,
-so what is constrained is always a raw column. No library here constrains a classifier of more than two classes.
+with means for those that are missing, so what is constrained is always a raw column. No library here constrains a classifier of
+more than two classes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.impute import SimpleImputer
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -118,6 +120,7 @@ def _scaled(model: Any, nominal: tuple[str, ...], is_classifier: bool) -> Any:
     columns = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     pipeline = make_pipeline(
         make_column_transformer((columns, list(nominal)), remainder=StandardScaler()) if nominal else StandardScaler(),
+        SimpleImputer(),
         model,
     )
     return pipeline if is_classifier else TransformedTargetRegressor(pipeline, transformer=StandardScaler())

@@ -3,8 +3,9 @@
 A rule counts as published only where the publication is named; otherwise it is domain knowledge, or was picked for this suite.
 All columns become numbers, the same for every model and method: the categories of a column whose order is known are counted
 along it, others alphabetically (those are *nominal*: smooth models see one column for each category). Rows with a missing number
-are dropped. An *ordinal* target is counted from 0 and predicted as a number, judged by its squared error and, rounded, by its
-accuracy. Of larger data sets the same random rows are used for every seed; only how they are cut differs.
+are dropped, unless the problem has *special codes*: those stand for missing values, which rows keep. An *ordinal* target is
+counted from 0 and predicted as a number, judged by its squared error and, rounded, by its accuracy. Of larger data sets the same
+random rows are used for every seed; only how they are cut differs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import pandas as pd
 
 from alignconf.contract.property import Declaration
 from alignconf.properties import Concave, Convex, Increasing, Invariant, declare
+from benchmarks.credit import FICO_CODES, HELOC, LATE, PAY_STATUSES, TAIWAN, UNKNOWN_STATUS
 from benchmarks.problems import Rows
 from benchmarks.tabular.sources import SOURCES, obtain
 
@@ -33,6 +35,9 @@ CUT = ("Fair", "Good", "Very Good", "Premium", "Ideal")
 COLOR = ("J", "I", "H", "G", "F", "E", "D")
 CLARITY = ("I1", "SI2", "SI1", "VS2", "VS1", "VVS2", "VVS1", "IF")
 PRICE = ("low", "med", "high", "vhigh")
+
+#: More rules than so many are not spelled out in names.
+MOST_IN_WORDS = 3
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class TabularProblem:
         Columns that models do not see: identifiers, and those that another column determines.
     transform : callable, optional
         What of the target is predicted.
+    special_codes : tuple
+        What stands for missing values, in any column; rows that hold nothing but the first are dropped.
     """
 
     dataset: str
@@ -67,6 +74,7 @@ class TabularProblem:
     levels: tuple[Any, ...] = ()
     drop: tuple[str, ...] = ()
     transform: Callable[[Any], Any] | None = None
+    special_codes: tuple[Any, ...] = ()
 
     @property
     def name(self) -> str:
@@ -75,9 +83,12 @@ class TabularProblem:
 
     @property
     def rule(self) -> str:
-        """The rule in words, with the class that it is about."""
+        """The rule in words, or how many there are, with the class that it is about."""
         about = f" [{self.label}]" if self.label is not None and self.kind == "multiclass" else ""
-        return str(declare(self.properties)).replace("'", "") + about
+        declared = declare(self.properties)
+        n_rules = len(declared.lines)
+        words = str(declared).replace("'", "") if n_rules <= MOST_IN_WORDS else f"{n_rules} rules"
+        return words + about
 
     @property
     def signs(self) -> dict[str, int] | None:
@@ -156,6 +167,16 @@ _ALL = (
     TabularProblem("engel", [Increasing("income"), Concave("income")], f"{DOMAIN}: Engel's law"),
     TabularProblem("adult", {"hours_per_week": +1}, COMET, **_ADULT),
     TabularProblem("adult", {"capital_gain": +1}, COMET, **_ADULT),
+    TabularProblem("heloc", HELOC.signs, HELOC.stated_by, "binary", 1, special_codes=FICO_CODES),
+    TabularProblem(
+        "taiwan_credit",
+        TAIWAN.signs,
+        TAIWAN.stated_by,
+        "binary",
+        1,
+        orders=dict.fromkeys(PAY_STATUSES, LATE),
+        special_codes=(UNKNOWN_STATUS,),
+    ),
     TabularProblem("car_evaluation", {"safety": -1, "persons": -1}, DOMAIN, "multiclass", "unacc", **_CAR),
     TabularProblem(
         "car_evaluation",
@@ -177,8 +198,13 @@ def load(problem: TabularProblem, directory: Path | None, *, max_rows: int, down
     target = SOURCES[problem.dataset].target
     y = table[target]
     X = table.drop(columns=[target, *(column for column in problem.drop if column in table)])
+    if problem.special_codes:
+        is_record = (problem.special_codes[0] != X).any(axis=1)
+        X, y = X[is_record].mask(X.isin(problem.special_codes)), y[is_record]
     X, nominal = _numbers(X, problem)
-    keep = ~(X.isna().any(axis=1) | y.isna()).to_numpy()
+    keep = y.notna().to_numpy()
+    if not problem.special_codes:
+        keep = keep & X.notna().all(axis=1).to_numpy()
     X, y = X[keep].reset_index(drop=True), y[keep].reset_index(drop=True)
     chosen = np.sort(np.random.default_rng(0).permutation(len(y))[:max_rows])
     X, y = X.iloc[chosen].reset_index(drop=True), y.iloc[chosen]
@@ -193,16 +219,22 @@ def load(problem: TabularProblem, directory: Path | None, *, max_rows: int, down
 
 
 def _numbers(X: pd.DataFrame, problem: TabularProblem) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the columns as floats, and the names of those that are nominal; a missing category is one of its own."""
+    """Return the columns as floats, and the names of those that are nominal.
+
+    A missing category is one of its own, unless the problem has special codes.
+    """
     found, nominal = {}, []
     for name in X.columns:
         column = X[name]
         if pd.api.types.is_numeric_dtype(column):
             found[name] = column.astype(float)
             continue
-        text = column.astype("string").fillna("missing")
-        order = list(problem.orders.get(name, ())) or sorted(text.unique().tolist())
-        unknown = sorted(set(text.unique()) - set(order))
+        text = column.astype("string")
+        if not problem.special_codes:
+            text = text.fillna("missing")
+        categories = set(text.dropna().unique())
+        order = list(problem.orders.get(name, ())) or sorted(categories)
+        unknown = sorted(categories - set(order))
         if unknown:
             raise SystemExit(
                 f"{problem.name}: column {name!r} has the value {unknown[0]!r}; expected one of {order!r}."

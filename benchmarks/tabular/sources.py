@@ -129,6 +129,12 @@ SOURCES = {
     "adult": Source(
         "income_gt_50k", "adult.csv.gz", "ff76a8ddde6057b21939d2cf9f50cf025621f16f3d94123e214362bc073cecaa"
     ),
+    "heloc": Source("risk_bad", "heloc.csv.gz", "4bf9ce5f66ca29b92c26a093c9c6b971e5fd7b564bdbefa537656f1392c47702"),
+    "taiwan_credit": Source(
+        "default_next_month",
+        "taiwan_credit.csv.gz",
+        "a6734ab17415dacb6f6f9d61a5a3360a082f38c5e2fad3647b7bd874d2a9bba7",
+    ),
     "car_evaluation": Source(
         "acceptability",
         "car_evaluation.csv",

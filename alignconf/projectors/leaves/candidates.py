@@ -1,14 +1,14 @@
-r"""The functions in the declared order that are tried for a model with trees; each is an ordinary model at the model's own cost.
+r"""The functions in the declared order that are tried for a model with trees, each an ordinary model.
 
 * :class:`RefittedLeaves`: the model's trees, leaves fitted again to its margins, on the reference rows or on recombined copies
   too. Copies hold the fit back from imitating what a model has learned of single rows by heart; where features depend on
   each other strongly they ask about rows that there are not, and pull it away.
 * :class:`ConstrainedTwins`: the model's library, fitted under its own constraints to the model's margins: other trees, farther
   from the model, smoother.
-* :class:`HalfwayLeaves`: the model's trees, leaves fitted to the mean of the model's margins and its twin's.
-* :class:`BlendWithTwin`, only where asked for: half of each, at the cost of two models.
+* :class:`LeavesWithRounds`: the model's trees, and a quarter as many of a short twin, fitted to what their leaves do not say. A
+  quarter is also what they cost besides.
 
-With labels :math:`y`, targets of leaves may move a **share** :math:`c` of a Newton step of the deviance towards them,
+With labels :math:`y`, targets may move a **share** :math:`c` of a Newton step of the deviance towards them,
 :math:`m + c\,(y - \mu) / \mu'(m)`.
 """
 
@@ -19,6 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from alignconf._typing import FloatArray
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.exact_sums import with_exact_sums
@@ -26,7 +28,7 @@ from alignconf.lines.native_trees import with_trees
 from alignconf.projectors.leaves.joint_fit import Reference, fitted_values, newton_steps, with_values
 from alignconf.projectors.leaves.problem import FittingProblem, Twin, margins_of
 
-__all__ = ["BlendWithTwin", "Candidate", "ConstrainedTwins", "FittedCandidate", "HalfwayLeaves", "RefittedLeaves"]
+__all__ = ["Candidate", "ConstrainedTwins", "FittedCandidate", "LeavesWithRounds", "RefittedLeaves"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,40 +75,17 @@ class RefittedLeaves(Candidate):
 
     def fitted(self, problem: FittingProblem) -> FittedCandidate:
         """Return the leaves fitted."""
+        if not self.share and not self.with_copies:
+            return _with_leaves(problem, problem.values_in_order)
         reference = _towards_labels(problem, self.share)
         if self.with_copies:
             reference = reference.joined(problem.reference_of_copies)
-        return _with_leaves(problem, reference)
+        return _with_leaves(problem, fitted_values(problem.order, reference))
 
     def __str__(self) -> str:
         """Return which leaves."""
         how = "with" if self.with_copies else "without"
         return f"the leaves of the model's own trees, fitted again {how} recombined copies{_to_labels(self.share)}"
-
-
-@dataclass(frozen=True)
-class HalfwayLeaves(Candidate):
-    """The model's trees with leaves fitted to the mean of its margins and its twin's.
-
-    Parameters
-    ----------
-    share : float
-        How far targets move towards labels besides.
-    """
-
-    share: float = 0.0
-
-    def fitted(self, problem: FittingProblem) -> FittedCandidate | str:
-        """Return the leaves fitted, if the model has a twin."""
-        twin = problem.twin
-        if isinstance(twin, str):
-            return twin
-        steps = (twin.margins(problem.rows) - problem.margins) / 2
-        return _with_leaves(problem, _towards_labels(problem, self.share).moved(problem.order, steps))
-
-    def __str__(self) -> str:
-        """Return which leaves."""
-        return f"the leaves of the model's own trees, fitted halfway to a constrained twin{_to_labels(self.share)}"
 
 
 @dataclass(frozen=True)
@@ -135,42 +114,61 @@ class ConstrainedTwins(Candidate):
 
 
 @dataclass(frozen=True)
-class BlendWithTwin(Candidate):
-    """Half leaves fitted without copies, half constrained twin: better than either in most cases, at the cost of both."""
+class LeavesWithRounds(Candidate):
+    r"""The model's trees with leaves fitted to its margins, and a few rounds of its library, fitted to what these leave.
+
+    With :math:`l(x)` the margins of the leaves, rounds under the library's constraints are fitted to
+    :math:`m(x) + c\,(y - \mu) / \mu'(m) - w\,l(x)`, and added to :math:`w\,l(x)`.
+
+    Parameters
+    ----------
+    weight : float
+        Of the leaves, :math:`w`. With less than 1 rounds repeat some of what the leaves say, and the sum is smoother.
+    share : float
+        How far targets of the rounds move towards labels.
+    """
+
+    weight: float = 1.0
+    share: float = 0.0
 
     def fitted(self, problem: FittingProblem) -> FittedCandidate | str:
-        """Return the blend, if the model has a twin whose trees can be joined to its own."""
-        twin = problem.twin
-        if isinstance(twin, str):
-            return twin
+        """Return leaves and rounds, if the model has a twin."""
         leaves = RefittedLeaves().fitted(problem)
+        said = self.weight * leaves.margins(problem.rows)
+        rounds = problem.rounds(problem.margins + _steps_to_labels(problem, self.share) - said)
+        if isinstance(rounds, str):
+            return rounds
         return FittedCandidate(
-            lambda rows: (leaves.margins(rows) + twin.margins(rows)) / 2, lambda: _written_blend(problem, leaves, twin)
+            lambda rows: self.weight * leaves.margins(rows) + rounds.margins(rows),
+            lambda: self._written(problem, leaves, rounds),
         )
 
     def __str__(self) -> str:
-        """Return what is blended."""
+        """Return what is added."""
+        times = "" if self.weight == 1 else f", times {self.weight:g}"
         return (
-            "the leaves of the model's own trees, fitted again without recombined copies, and the trees of a constrained twin, "
-            "half of each"
+            f"the leaves of the model's own trees, fitted again without recombined copies{times}, and a quarter as many rounds "
+            f"of a constrained twin, fitted to what these leave{_to_labels(self.share)}"
         )
 
-
-def _written_blend(problem: FittingProblem, leaves: FittedCandidate, twin: Twin) -> Any:
-    blend = with_trees(leaves.written().estimator, twin.regressor, weight=0.5)
-    exact = _adds_in_any_order(problem.ensemble)
-    return replace(problem.function, estimator=with_exact_sums(blend) if exact else blend)
+    def _written(self, problem: FittingProblem, leaves: FittedCandidate, rounds: Twin) -> Any:
+        added = with_trees(leaves.written().estimator, rounds.regressor, weight=1.0, own_weight=self.weight)
+        exact = _adds_in_any_order(problem.ensemble)
+        return replace(problem.function, estimator=with_exact_sums(added) if exact else added)
 
 
 def _towards_labels(problem: FittingProblem, share: float) -> Reference:
+    return problem.reference.moved(problem.order, _steps_to_labels(problem, share))
+
+
+def _steps_to_labels(problem: FittingProblem, share: float) -> FloatArray:
     if problem.y is None or not share:
-        return problem.reference
-    steps = newton_steps(problem.ensemble.link, problem.margins, problem.y)
-    return problem.reference.moved(problem.order, share * steps)
+        return np.zeros(len(problem.rows))
+    steps: FloatArray = share * newton_steps(problem.ensemble.link, problem.margins, problem.y)
+    return steps
 
 
-def _with_leaves(problem: FittingProblem, reference: Reference) -> FittedCandidate:
-    leaf_values = fitted_values(problem.order, reference)
+def _with_leaves(problem: FittingProblem, leaf_values: FloatArray) -> FittedCandidate:
     ensemble = with_values(problem.ensemble, leaf_values)
 
     def written() -> Any:

@@ -26,11 +26,10 @@ from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.model_trees import trees_behind_steps
 from alignconf.lines.wrapped import predicting_model
 from alignconf.projectors.leaves.candidates import (
-    BlendWithTwin,
     Candidate,
     ConstrainedTwins,
     FittedCandidate,
-    HalfwayLeaves,
+    LeavesWithRounds,
     RefittedLeaves,
 )
 from alignconf.projectors.leaves.cross_validation import mean_deviances
@@ -47,7 +46,10 @@ HELD_OUT, FEWEST = 4, 40
 #: Trees with more leaves than this are not trained again: each fold would take seconds.
 MOST_LEAVES = 20_000
 
-#: How far targets of leaves may move towards labels.
+#: Leaves with rounds where there are no labels: a weight of 1 follows what the model learned by heart, a small one loses it.
+BLEND = LeavesWithRounds(weight=0.75)
+
+#: How far targets may move towards labels.
 SHARES = (0.0, 0.3, 1.0)
 
 #: How far they move in regressions where the model cannot be trained again.
@@ -74,6 +76,39 @@ class ModelInOrder:
     ensemble: Ensemble
     leaf_values: FloatArray | None
     summary: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The candidates that are compared.
+
+    Parameters
+    ----------
+    keeps_trees : bool
+        Whether only leaves may change.
+    adds_rounds : bool
+        Whether there must be rounds besides the leaves. By labels there may be, as far as trees need not stay.
+    """
+
+    keeps_trees: bool = False
+    adds_rounds: bool = False
+
+    def by_distance(self, share: float = 0.0) -> list[Candidate]:
+        """Return candidates to compare by distance, with targets of leaves moved by a share to labels."""
+        return [BLEND] if self.adds_rounds else [*self._leaves((share,)), *self._twins()]
+
+    def by_labels(self) -> list[Candidate]:
+        """Return candidates to compare by labels."""
+        rounds: list[Candidate] = (
+            [] if self.keeps_trees else [BLEND, *(LeavesWithRounds(share=share) for share in SHARES if share)]
+        )
+        return rounds if self.adds_rounds else [*self._leaves(SHARES), *self._twins(), *rounds]
+
+    def _leaves(self, shares: Sequence[float]) -> list[Candidate]:
+        return [RefittedLeaves(share, with_copies) for with_copies in (False, True) for share in shares]
+
+    def _twins(self) -> list[Candidate]:
+        return [] if self.keeps_trees else [ConstrainedTwins(), ConstrainedTwins(with_copies=True)]
 
 
 def fit_in_order(
@@ -103,7 +138,7 @@ def fit_in_order(
     keeps_trees : bool
         Whether only leaves may change.
     is_blended : bool
-        Whether a blend with a constrained twin is taken where the model has one.
+        Whether rounds of a constrained twin are added to the leaves where the model has one.
 
     Raises
     ------
@@ -114,15 +149,14 @@ def fit_in_order(
     table = tables.take(reference, rows)
     order = LeafOrder.of(ensemble, directions)
     problem = FittingProblem(function, order, directions, tables.as_numbers(table))
-    candidate: Candidate
-    if is_blended and not isinstance(problem.twin, str):
-        candidate, figures = BlendWithTwin(), ""
-    elif labels is None:
-        candidate, figures = nearest(problem, _candidates((0.0,), keeps_trees=keeps_trees))
+    why_not_blended = problem.why_no_twin if is_blended else ""
+    offer = Offer(keeps_trees, is_blended and not why_not_blended)
+    if labels is None:
+        candidate, figures = nearest(problem, offer.by_distance())
     else:
-        candidate, figures, problem = _by_labels(problem, table, labels.at(rows), keeps_trees=keeps_trees)
-    if is_blended and isinstance(problem.twin, str):
-        figures += f"; not blended: {problem.twin.rstrip('.')}"
+        candidate, figures, problem = _by_labels(problem, table, labels.at(rows), offer)
+    if why_not_blended:
+        figures += f"; not blended: {why_not_blended.rstrip('.')}"
     fitted = candidate.fitted(problem)
     assert not isinstance(fitted, str)
     delivered = fitted.written()
@@ -140,7 +174,7 @@ def fit_in_order(
 def nearest(problem: FittingProblem, candidates: Sequence[Candidate]) -> tuple[Candidate, str]:
     """Return the candidate that is nearest to the model at rows held out, and how near, in words; the first if rows are few."""
     n_rows = len(problem.rows)
-    if n_rows < FEWEST:
+    if n_rows < FEWEST or len(candidates) == 1:
         return candidates[0], ""
     held_out, others = np.split(np.arange(n_rows), [n_rows // HELD_OUT])
     fresh = problem.at(held_out)
@@ -151,12 +185,12 @@ def nearest(problem: FittingProblem, candidates: Sequence[Candidate]) -> tuple[C
 
 
 def _by_labels(
-    problem: FittingProblem, table: Table, labels: Labels, *, keeps_trees: bool
+    problem: FittingProblem, table: Table, labels: Labels, offer: Offer
 ) -> tuple[Candidate, str, FittingProblem]:
     """Return the candidate that labels favour, what they say of it, and the problem with labels."""
     y, ensemble = as_numbers(problem.function, labels), problem.ensemble
     if reason := why_aside(problem.function, y, ensemble.link):
-        compared = nearest(problem, _candidates((0.0,), keeps_trees=keeps_trees))
+        compared = nearest(problem, offer.by_distance())
         return *_explained(compared, f"labels are left aside: {reason}"), problem
     problem = replace(problem, y=y, sample_weight=labels.sample_weight)
     reason = why_not_refitted(problem.function, labels)
@@ -165,7 +199,7 @@ def _by_labels(
     if not reason and problem.order.group.size > MOST_LEAVES:
         reason = f"{problem.order.group.size} leaves are too many to train again"
     if not reason:
-        candidates = _candidates(SHARES, keeps_trees=keeps_trees)
+        candidates = offer.by_labels()
         deviances = mean_deviances(problem, candidates, table, labels)
         if not isinstance(deviances, str):
             best, n_tried = int(np.argmin(deviances)), int(np.isfinite(deviances).sum())
@@ -173,21 +207,13 @@ def _by_labels(
             return candidates[best], figures, problem
         reason = deviances.rstrip(".")
     is_classifier = hasattr(predicting_model(problem.function.estimator), "predict_proba") or ensemble.link == "expit"
-    shares = (0.0 if is_classifier else SHARE_UNTRIED,)
-    compared = nearest(problem, _candidates(shares, keeps_trees=keeps_trees))
+    compared = nearest(problem, offer.by_distance(0.0 if is_classifier else SHARE_UNTRIED))
     return *_explained(compared, f"not compared by labels: {reason}"), problem
 
 
 def _explained(compared: tuple[Candidate, str], reason: str) -> tuple[Candidate, str]:
     candidate, figures = compared
     return candidate, f"{figures}; {reason}"
-
-
-def _candidates(shares: Sequence[float], *, keeps_trees: bool) -> list[Candidate]:
-    leaves = [RefittedLeaves(share, with_copies) for with_copies in (False, True) for share in shares]
-    halfway = [HalfwayLeaves(share) for share in shares]
-    twins = [] if keeps_trees else [ConstrainedTwins(), ConstrainedTwins(with_copies=True)]
-    return [*leaves, *halfway, *twins]
 
 
 def _serving(problem: FittingProblem, candidates: Sequence[Candidate]) -> list[tuple[Candidate, FittedCandidate]]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from alignconf._typing import FloatArray, IntArray
 from alignconf.lines.ensemble import Ensemble
-from alignconf.lines.native.constrained_twin import constrained_twin
+from alignconf.lines.native.constrained_twin import ConstrainedTwin, constrained_twin
 from alignconf.lines.native_leaves import with_leaves
 from alignconf.lines.trees import read_ensemble
 from alignconf.lines.wrapped import predicting_model
@@ -102,6 +102,11 @@ class FittingProblem:
         return self.reference.margins(self.ensemble)
 
     @cached_property
+    def values_in_order(self) -> FloatArray:
+        """Leaf values in order, fitted to the model's margins at the rows, (n_leaves,)."""
+        return fitted_values(self.order, self.reference)
+
+    @cached_property
     def copies(self) -> FloatArray:
         """Copies of the rows whose constrained features come from other rows, (n_copies, n_features)."""
         n_copies = max(1, min(N_COPIES, MOST_ROWS // len(self.rows) - 1))
@@ -127,22 +132,47 @@ class FittingProblem:
             None if weights is None or self.sample_weight is None else np.concatenate([self.sample_weight, weights]),
         )
 
+    def rounds(self, targets: FloatArray) -> Twin | str:
+        """Return a short twin, fitted to targets at the rows, (n_rows,), or a sentence that says why there is none."""
+        return self._twin(self.rows, self.margins, self.sample_weight, targets)
+
     @property
     def _weights_of_copies(self) -> FloatArray | None:
         return None if self.sample_weight is None else np.tile(self.sample_weight, len(self.copies) // len(self.rows))
 
-    def _twin(self, rows: FloatArray, margins: FloatArray, sample_weight: FloatArray | None) -> Twin | str:
-        # Libraries hold the margins of the second class.
-        sign = float(np.sign(self.ensemble.scale))
-        directions = {feature: int(sign) * direction for feature, direction in self.directions.items()}
-        twin = constrained_twin(predicting_model(self.function.estimator), directions)
-        if isinstance(twin, str):
-            return twin
+    @property
+    def why_no_twin(self) -> str:
+        """Why the model has no twin, in words; nothing if it has one."""
+        return self._constrained if isinstance(self._constrained, str) else ""
+
+    @property
+    def _sign(self) -> int:
+        """What multiplies margins of the second class, which libraries hold, to those of the model's ensemble."""
+        return int(np.sign(self.ensemble.scale))
+
+    @cached_property
+    def _constrained(self) -> ConstrainedTwin | str:
+        directions = {feature: self._sign * direction for feature, direction in self.directions.items()}
+        return constrained_twin(predicting_model(self.function.estimator), directions)
+
+    def _twin(
+        self,
+        rows: FloatArray,
+        margins: FloatArray,
+        sample_weight: FloatArray | None,
+        targets: FloatArray | None = None,
+    ) -> Twin | str:
+        """Return a twin, fitted to margins at rows, or a short one, fitted to other targets with weights of the margins."""
+        if isinstance(self._constrained, str):
+            return self._constrained
+        twin = self._constrained if targets is None else self._constrained.shortened()
+        targets = margins if targets is None else targets
         _, slope = mean_and_slope(self.ensemble.link, margins)
         weights = slope if sample_weight is None else slope * sample_weight
-        regressor = _in_order(twin.fitted(rows, sign * margins, weights), directions, rows, weights)
+        directions = {feature: self._sign * direction for feature, direction in self.directions.items()}
+        regressor = _in_order(twin.fitted(rows, self._sign * targets, weights), directions, rows, weights)
         ensemble = read_ensemble(regressor)
-        return ensemble if isinstance(ensemble, str) else Twin(regressor, ensemble, sign)
+        return ensemble if isinstance(ensemble, str) else Twin(regressor, ensemble, float(self._sign))
 
 
 def _in_order(regressor: Any, directions: Mapping[int, int], rows: FloatArray, weights: FloatArray) -> Any:
