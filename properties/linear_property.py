@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import Feature, FloatArray, IntArray, Table
-from alignconf.contract.orbit import OrbitProperty, Setting, as_point, label, moved
+from alignconf.contract.orbit import OrbitProperty, PlaceLimit, Setting, as_point, label, moved
 from alignconf.errors import InputError
 from alignconf.kernels.polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
 from alignconf.kernels.sums import products
@@ -107,6 +107,21 @@ class LinearProperty(OrbitProperty):
         """Return the coefficients (n_demands, n_points) and bounds (n_demands,) as declared."""
         A = np.atleast_2d(np.asarray(self.coefficients, dtype=np.float64))
         return A, np.broadcast_to(np.asarray(self.bound, dtype=np.float64), len(A))
+
+    @property
+    def place_limits(self) -> tuple[PlaceLimit, ...]:
+        """The limits of single values, if every inequality is about one point and all points set the same single feature."""
+        A, b = self.demands(len(self.points))
+        columns = _columns(self.points)
+        if columns is None or len(columns) != 1 or not ((A != 0).sum(axis=1) == 1).all():
+            return ()
+        limits = []
+        for row, bound in zip(A, b + self.tol, strict=True):
+            i = int(np.flatnonzero(row)[0])
+            ((feature, value),) = self.points[i].columns
+            end = float(bound / row[i])
+            limits.append(PlaceLimit(feature, value, *((-np.inf, end) if row[i] > 0 else (end, np.inf))))
+        return tuple(limits)
 
     def joined(self, other: OrbitProperty) -> LinearProperty | None:
         """Return the inequalities of both, where they are about settings of the same columns; limits hold at all points."""

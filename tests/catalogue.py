@@ -102,6 +102,7 @@ ORBIT_CASES = [
     Bounded(0),
     Bounded(-0.5, 1.5),
     Bounded(hi=1),
+    Bounded(-0.5, where={0: 1.0}),
     InvariantUnder([swap]),
     InvariantUnder([rotate]),
     InvariantUnder([{0: 0.0}, {0: 1.0}], tol=0.1),

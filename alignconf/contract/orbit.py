@@ -23,6 +23,7 @@ from alignconf.tables.checks import check_number
 __all__ = [
     "MAX_POINTS",
     "OrbitProperty",
+    "PlaceLimit",
     "Point",
     "Setting",
     "as_point",
@@ -35,6 +36,25 @@ __all__ = [
 
 #: An orbit has at most this many points.
 MAX_POINTS = 64
+
+
+@dataclass(frozen=True)
+class PlaceLimit:
+    """A limit of the value at one place of one feature.
+
+    Parameters
+    ----------
+    feature : str or int
+    value : any
+        Of the feature.
+    low, high : float
+        Infinite for no limit on that side.
+    """
+
+    feature: Feature
+    value: Any
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,6 +91,11 @@ class OrbitProperty(Property):
     def limits(self) -> tuple[float, float] | None:
         """The interval that all values must lie in, if nothing else is demanded; None otherwise."""
         return None
+
+    @property
+    def place_limits(self) -> tuple[PlaceLimit, ...]:
+        """The limits at places of one feature, if nothing else is demanded; they join rules along that feature."""
+        return ()
 
     @property
     def is_opaque(self) -> bool:

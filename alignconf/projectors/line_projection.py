@@ -17,7 +17,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -47,6 +47,16 @@ class Part:
     declared: LineProperty
     axis: int
     law: ReferenceLaw
+
+    @property
+    def asked(self) -> tuple[LineProperty, ...]:
+        """What a tester asks about along the axis."""
+        return (self.declared,)
+
+    @property
+    def cuts(self) -> Sequence[float] | None:
+        """The places on whose sides the demands depend, if steps that are cut there can be repaired exactly."""
+        return self.declared.cuts
 
     @property
     def slack(self) -> float:

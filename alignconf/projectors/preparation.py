@@ -7,10 +7,11 @@ Everything here happens before a row calibrates, and what cannot be is refused b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from math import prod
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,6 +32,7 @@ from alignconf.projectors.leaves.leaf_projector import LeafProjector
 from alignconf.projectors.line_projection import LineProjection, Part
 from alignconf.projectors.margins import Margins, Values
 from alignconf.projectors.orbit_projector import OrbitProjector
+from alignconf.projectors.place_limits import AxisLimits, joined_parts, limits_on_axes, with_limited_places
 from alignconf.projectors.plane_projector import PlaneProjection, PlaneProjector, is_linear
 from alignconf.projectors.projector import Chain, Projector
 from alignconf.projectors.surrogate import SurrogateProjector
@@ -124,20 +126,24 @@ def prepare(
         raise InputError(
             f"projector={projector!r} projects along single features, of which {declared} has none; leave projector out."
         )
-    served, first = _many_features(placed, law_of, projector, (norm, n_knots, limits), margins or Values())
+    joint_limits = limits_on_axes(declared, placed, reference) if projector in (AUTO, LINES) else {}
+    served, first = _many_features(
+        placed, law_of, projector, (norm, n_knots, limits), margins or Values(), frozenset(joint_limits)
+    )
     part_queries += [along_line(part, law, query_law) for part, law in served]
     repairs += first
     placed = [placed_part for placed_part in placed if placed_part[0] not in [part for part, _ in served]]
     for group in _grids(placed):
-        projector = _projector(group, law_of, norm, n_knots, limits)
-        part_queries += [along_line(part.declared, part.law, query_law) for part in projector.parts]
+        projector = _projector(group, law_of, norm, n_knots, limits, joint_limits)
+        part_queries += [along_line(asked, part.law, query_law) for part in projector.parts for asked in part.asked]
         repairs.append(GridProjector(projector) if repairs else UnreadProjector(projector))
     for on_plane in on_planes:
         part_queries += [along_line(part.declared, part.law, query_law) for part in on_plane.parts]
         part_queries += [PlaneQueries(plane, (on_plane.laws[0], on_plane.laws[1])) for plane in on_plane.planes]
         repairs.append(PlaneProjector(on_plane, reason="" if repairs else "planes are asked of predict."))
     part_queries += orbits
-    repairs += _orbit_repairs(declared, reference, norm, limits)
+    joined = [rule for of_axis in joint_limits.values() for rule in of_axis.rules]
+    repairs += _orbit_repairs([rule for rule in declared.orbits if rule not in joined], reference, norm, limits)
     if conditional is not None:
         on_grids = [law for repair in repairs for law in repair.laws]
         marginal = on_grids + [law for part in part_queries for law in part.drawn_from]
@@ -181,11 +187,13 @@ def _planes(
     return projectors
 
 
-def _orbit_repairs(declared: Property, reference: Table, norm: str, limits: tuple[float, float]) -> list[Projector]:
-    """Return the repairs of the parts that are about orbits, as few as possible; limits alone need no repair."""
+def _orbit_repairs(
+    orbits: Sequence[OrbitProperty], reference: Table, norm: str, limits: tuple[float, float]
+) -> list[Projector]:
+    """Return the repairs of parts that are about orbits, as few as possible; limits alone need no repair."""
     joint: list[OrbitProperty] = []
-    limiting = [part for part in declared.orbits if part.limits is not None]
-    for part in [part for part in declared.orbits if part.limits is None] + limiting:
+    limiting = [part for part in orbits if part.limits is not None]
+    for part in [part for part in orbits if part.limits is None] + limiting:
         for i, earlier in enumerate(joint):
             both = earlier.joined(part)
             if both is not None:
@@ -251,6 +259,7 @@ def _many_features(
     projector: Any,
     grid: tuple[str, int, tuple[float, float]],
     margins: Margins,
+    limited: frozenset[Hashable],
 ) -> tuple[list[tuple[LineProperty, ReferenceLaw]], list[Projector]]:
     """Return the parts that lines alone do not serve, with their laws, and the projector that serves them.
 
@@ -268,7 +277,7 @@ def _many_features(
         laws = {axis.key: law_of(axis, n_knots) for _, axis in plain}
         surrogate = SurrogateProjector(tuple({axis.key: axis for _, axis in plain}.values()), projector, margins)
         return [(part, laws[axis.key]) for part, axis in plain], [surrogate]
-    ordered = _about_order(plain)
+    ordered = _about_order(plain, limited)
     n_ordered = len({axis.key for _, axis in ordered})
     named = projector != AUTO
     if named and len(ordered) < len(plain):
@@ -316,9 +325,9 @@ def _on_order(
     return part_laws, [LeafProjector(axes, directions, query_laws, otherwise, is_blended=kind == BLEND)]
 
 
-def _about_order(plain: Sequence[Placed]) -> list[Placed]:
-    """Return the parts on axes all of whose parts are order or invariance."""
-    others = {axis.key for part, axis in plain if part.direction is None or part.tol}
+def _about_order(plain: Sequence[Placed], limited: frozenset[Hashable]) -> list[Placed]:
+    """Return the parts on axes all of whose parts are order or invariance, without limits at places."""
+    others = limited | {axis.key for part, axis in plain if part.direction is None or part.tol}
     return [(part, axis) for part, axis in plain if axis.key not in others]
 
 
@@ -340,15 +349,20 @@ def _not_about_order(projector: str, part: LineProperty) -> InputError:
 
 
 def _projector(
-    placed: Sequence[Placed], law_of: LawOf, norm: str, n_knots: int, limits: tuple[float, float]
+    placed: Sequence[Placed],
+    law_of: LawOf,
+    norm: str,
+    n_knots: int,
+    limits: tuple[float, float],
+    joint_limits: Mapping[Hashable, AxisLimits] = MappingProxyType({}),
 ) -> LineProjection:
-    """Return the projector of parts along their axes."""
+    """Return the projector of parts along their axes, those with limits at places as one."""
     distinct = {axis.key: axis for _, axis in placed}
-    laws = _laws(list(distinct.values()), law_of, n_knots)
+    laws = with_limited_places(_laws(list(distinct.values()), law_of, n_knots), joint_limits)
     index = [list(distinct).index(axis.key) for _, axis in placed]
     located = [Part(part, i, laws[i]) for (part, _), i in zip(placed, index, strict=True)]
     # Demands on pairs first: curvature and unimodality keep order along the same axis, and undo less across axes.
-    parts = tuple(sorted(located, key=lambda part: part.declared.n_points))
+    parts = joined_parts(sorted(located, key=lambda part: part.declared.n_points), laws, joint_limits, limits)
     for first, second in combinations(parts, 2):
         _check_compatible(first, second, laws, norm)
     return LineProjection(laws, parts, norm, limits)

@@ -38,7 +38,7 @@ from alignconf.lines.exact_lines import ExactGrids, ExactLine, ExactLines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.lines.trees import exact_lines_of
 from alignconf.projectors.grid import GridProjector
-from alignconf.projectors.line_projection import LineProjection, Part
+from alignconf.projectors.line_projection import LineProjection
 from alignconf.projectors.projector import AtPoints
 from alignconf.queries.queries import PartQueries
 from alignconf.tables import table as tables
@@ -253,7 +253,7 @@ def through_trees(repair: GridProjector, function: Model, reference: Table) -> G
 
 def _ends(repair: GridProjector, ensemble: ExactLines) -> FloatArray:
     """Return where the pieces of a feature end, the last one apart: at the model's thresholds, before and at other cuts."""
-    cuts = np.array([cut for part in repair.projector.parts for cut in part.declared.cuts or ()])
+    cuts = np.array([cut for part in repair.projector.parts for cut in part.cuts or ()])
     with np.errstate(over="ignore"):
         before = np.nextafter(cuts, -np.inf)
     ends = np.concatenate([ensemble.ends(repair.projector.laws[0].axis.position), before, cuts])
@@ -285,14 +285,13 @@ def _why_not_pieces(repair: GridProjector) -> str:
     """Return why the pieces of trees would not do for a property; empty if they would."""
     if len(repair.projector.laws) > 1:
         return "two features share a grid."
-    declared = [part.declared for part in repair.projector.parts]
-    others = [part for part in declared if part.tol or part.cuts is None]
+    others = [part.declared for part in repair.projector.parts if part.declared.tol or part.cuts is None]
     return f"{others[0]} compares more than the order of places." if others else ""
 
 
 def _on(projector: LineProjection, law: ReferenceLaw) -> LineProjection:
     """Return a projector of one axis with other knots."""
-    parts = tuple(Part(part.declared, 0, law) for part in projector.parts)
+    parts = tuple(replace(part, axis=0, law=law) for part in projector.parts)
     return replace(projector, laws=(law,), parts=parts)
 
 
