@@ -85,8 +85,8 @@ class ReferenceLaw:
     def with_knots(self, places: FloatArray) -> Self:
         """Return the same law with further knots, which need not occur in the reference rows."""
         knots = np.union1d(self.knots, places)
-        mass = _knot_mass(self.places, self.counts, knots)
-        return replace(self, knots=knots, weights=np.maximum(mass, 1e-6 / mass.size))
+        least = 1e-6 / knots.size
+        return replace(self, knots=knots, weights=np.maximum(_knot_mass(self.places, self.counts, knots), least))
 
     def on_pieces(self, ends: FloatArray, pieces: IntArray) -> Self:
         """Return the same law on pieces that end at ``ends`` (n_pieces,); ``pieces`` (n_places,) are those of the places."""
