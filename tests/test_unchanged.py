@@ -27,7 +27,7 @@ from sklearn.linear_model import LinearRegression, Ridge, SGDRegressor
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 from xgboost import DMatrix, XGBRegressor
 
@@ -240,3 +240,10 @@ def test_a_refused_call_leaves_everything_as_it_was() -> None:
     assert {name: id(value) for name, value in vars(aligned).items()} == before
     model.tree_ = kept
     aligned.predict(X[FRESH])
+
+
+def test_types_and_functions_of_numpy_among_parameters_tell_a_function() -> None:
+    """Steps of a Pipeline have them; a function of the user's may change without a trace."""
+    steps = [OneHotEncoder(dtype=np.float32), FunctionTransformer(np.log1p), StandardScaler()]
+    assert all(FittedState(make_pipeline(step, LinearRegression())).is_telling for step in steps)
+    assert not FittedState(make_pipeline(FunctionTransformer(lambda rows: rows), LinearRegression())).is_telling

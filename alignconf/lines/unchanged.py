@@ -32,6 +32,9 @@ __all__ = ["FittedState", "Watch"]
 #: Models of these libraries store what a fit learned in their attributes, and nothing while they predict.
 LIBRARIES = ("sklearn", "xgboost", "lightgbm", "alignconf")
 
+#: Functions and types of these, given as parameters, stay what they are.
+FUNCTIONS_OF = (*LIBRARIES, "numpy", "builtins")
+
 #: Methods that users call; put into a model's attributes, or its class, they replace what was calibrated.
 METHODS = ("predict", "predict_proba", "transform", "decision_function")
 
@@ -109,7 +112,7 @@ class FittedState:
                 self._attributes.append((namespace, name, value))
                 self._remember(value)
         functions = [namespace[name] for name in parameters & namespace.keys() if callable(namespace[name])]
-        self.is_telling &= all(_library(function) in LIBRARIES for function in functions)
+        self.is_telling &= all(_library(function) in FUNCTIONS_OF for function in functions)
         self._remember_methods(model, namespace)
 
     def _remember_methods(self, model: Any, namespace: dict[str, Any]) -> None:
@@ -212,8 +215,9 @@ def _trees_of(booster: Any) -> str:
 N_REMEMBERED = 256
 N_ASKED = 8
 
-#: A call about so many rows for each that is asked again is not slower for it.
-MANY = 20
+#: A call about so many rows for each that is asked again is hardly slower for it, though the steps of a Pipeline cost as much for a
+#: few rows as for a thousand.
+MANY = 1000
 
 #: Answers may differ by so many times what they differed by at calibration.
 SPREAD = 8.0
