@@ -263,12 +263,6 @@ REFUSED = {
     "leaves of GradientBoostingClassifier cannot be written: GradientBoostingClassifier has more than two": lambda: (
         fitted(GradientBoostingClassifier(n_estimators=2), y=classes(3), missing=False)
     ),
-    "leaves of XGBClassifier cannot be written: XGBClassifier has more than two classes": lambda: fitted(
-        xgb("Classifier"), y=classes(3)
-    ),
-    "leaves of LGBMClassifier cannot be written: LGBMClassifier has more than two classes": lambda: fitted(
-        lgbm("Classifier"), y=classes(3)
-    ),
     "leaves of LGBMRegressor cannot be written: LGBMRegressor has linear models": lambda: fitted(
         lgbm("Regressor", linear_tree=True)
     ),
@@ -326,7 +320,7 @@ def test_values_that_no_leaf_can_hold_are_refused(name: str, spoil: Any, sentenc
 def test_leaves_in_another_order_than_they_were_read_are_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
     one = case("boosting")
     mirrored = readable(with_leaves(one.model, leaf_values_of(one.ensemble)[::-1]))
-    monkeypatch.setattr(native_leaves, "read_ensemble", lambda model, column: mirrored)
+    monkeypatch.setattr(native_leaves, "read_sum", lambda model, column: mirrored)
     with pytest.raises(DefectError, match="not in the order"):
         with_leaves(one.model, leaf_values_of(one.ensemble))
 

@@ -54,14 +54,15 @@ def proof_by_trees(function: Model, parts: Sequence[PartQueries], reference: Tab
     trees = model_trees(function.in_order(), reference, tuple(directions))
     if isinstance(trees, str):
         return None
-    n_trees = trees.ensemble.roots.size
-    of_columns = trees.directions({axis.position: direction for axis, direction in directions.items()})
-    broken = broken_pair(trees.ensemble, of_columns)
+    of_positions = {axis.position: direction for axis, direction in directions.items()}
+    pairs = [broken_pair(ensemble, of_columns) for ensemble, of_columns in trees.in_directions(of_positions)]
+    broken = next((pair for pair in pairs if pair is not None), None)
     if broken is None:
+        against = ", in trees of other classes no smaller value" if len(pairs) > 1 else ""
         return Proof(
             True,
-            f"Proved: in each of the model's {n_trees} trees every leaf that precedes another in the declared order has no "
-            f"larger value, so no two rows are in the wrong order, in all these features together{trees.rounded}.",
+            f"Proved: in each of the model's {trees.n_trees} trees every leaf that precedes another in the declared order has no "
+            f"larger value{against}, so no two rows are in the wrong order, in all these features together{trees.rounded}.",
         )
     return Proof(False, f"Not proved by the model's trees, which does not refute it: {broken}.")
 

@@ -24,6 +24,7 @@ from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.native.sklearn_leaves import histogram_without_base
 from alignconf.lines.native.xgboost_leaves import xgboost_without_base
 from alignconf.lines.native_leaves import leaf_values_of, readable_trees, with_leaves
+from alignconf.lines.trees import read_ensemble
 from alignconf.lines.wrapped import in_its_wrappers, predicting_model
 
 __all__ = ["BITS_DOUBLE", "BITS_SINGLE", "exact_sums", "with_base_in_leaves", "with_exact_sums", "with_other_leaves"]
@@ -95,10 +96,16 @@ def with_base_in_leaves(model: Any, *, column: int = 1) -> Any:
     Raises
     ------
     InputError
-        If the trees cannot be read, or the library keeps its base elsewhere (scikit-learn's gradient boosting).
+        If the trees cannot be read, the library keeps its base elsewhere (scikit-learn's gradient boosting), or there is a sum
+        for each class.
     """
     inner = predicting_model(model)
     ensemble = readable_trees(model, column)
+    if isinstance(read_ensemble(inner, column=column), str):
+        raise InputError(
+            f"{type(inner).__name__} has a sum for each class, whose softmax rounds more than any order of adding does; "
+            "expected a single sum. Leave exact_sums out."
+        )
     if ensemble.base == 0:
         return with_leaves(model, leaf_values_of(ensemble), column=column)
     emptied = next((empty for prefix, empty in BASES.items() if type(inner).__name__.startswith(prefix)), None)

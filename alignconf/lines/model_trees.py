@@ -22,15 +22,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from alignconf._typing import FloatArray, Table
 from alignconf.lines.axis import Axis
-from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.class_sums import ClassSum
+from alignconf.lines.ensemble import LINK_UNITS, Ensemble
 from alignconf.lines.routes import Route, route_through_all
 from alignconf.lines.trees import trees_of
 from alignconf.lines.wrapped import predicting_model, steps_before
 from alignconf.tables import table as tables
-from alignconf.tables.predictions import predictions
+from alignconf.tables.predictions import Rounding, predictions
 
 __all__ = ["ModelTrees", "model_trees", "trees_behind_steps"]
 
@@ -53,8 +55,10 @@ class ModelTrees:
 
     Parameters
     ----------
-    ensemble : Ensemble
-        On transformed rows.
+    sums : tuple of Ensemble
+        On transformed rows: one, which tells the prediction, or the sum of each class, whose softmax tells the probabilities.
+    column : int
+        Which of several sums is that of the class; 0 of one.
     steps : tuple of transformers
         What rows pass first.
     n_columns : int
@@ -63,10 +67,37 @@ class ModelTrees:
         Of the constrained features.
     """
 
-    ensemble: Ensemble
+    sums: tuple[Ensemble, ...]
+    column: int
     steps: tuple[Any, ...]
     n_columns: int
     routes: tuple[Route, ...] = ()
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """The trees of the sum with which the prediction rises."""
+        return self.sums[self.column]
+
+    @property
+    def n_trees(self) -> int:
+        """The number of trees of all sums."""
+        return sum(ensemble.roots.size for ensemble in self.sums)
+
+    def predict(self, numbers: FloatArray) -> FloatArray:
+        """Return predictions, (n_samples,), at rows as the trees take them: the model's own up to rounding."""
+        values = np.column_stack([ensemble.predict(numbers) for ensemble in self.sums])
+        return values[:, 0] if len(self.sums) == 1 else np.asarray(softmax(values, axis=1)[:, self.column])
+
+    @property
+    def rounding(self) -> Rounding:
+        """The rounding of a prediction, the model's own or that of :meth:`predict`.
+
+        An error of :math:`e` in each sum moves a probability by at most :math:`e / 2`.
+        """
+        if len(self.sums) == 1:
+            return self.ensemble.rounding
+        unit = 2.0**-24 if self.ensemble.is_single else 2.0**-53
+        return Rounding(0.0, max(ensemble.sum_error for ensemble in self.sums) / 2 + LINK_UNITS * len(self.sums) * unit)
 
     def passed(self, table: Table) -> Any:
         """Return rows as the last step hands them on, sparse ones too."""
@@ -86,8 +117,19 @@ class ModelTrees:
         """Return rows as the trees take them, (n_samples, n_columns_of_trees)."""
         return tables.as_numbers(self.transformed(table))
 
-    def directions(self, directions: Mapping[int, int]) -> dict[int, int]:
-        """Return the direction in each column of the trees, from those of constrained features by their positions."""
+    def in_directions(self, directions: Mapping[int, int]) -> list[tuple[Ensemble, dict[int, int]]]:
+        """Return each sum with its direction in each column, which together give the prediction that of each feature.
+
+        Parameters
+        ----------
+        directions : mapping of int to {-1, 0, 1}
+            From the position of a constrained feature to its direction; 0 if it must not matter.
+        """
+        of_columns = self._of_columns(directions)
+        against = {column: -direction for column, direction in of_columns.items()}
+        return [(ensemble, of_columns if k == self.column else against) for k, ensemble in enumerate(self.sums)]
+
+    def _of_columns(self, directions: Mapping[int, int]) -> dict[int, int]:
         of_columns: dict[int, int] = {}
         for route in self.routes:
             for column, sign in route.signs.items():
@@ -97,8 +139,9 @@ class ModelTrees:
 
     @property
     def rounded(self) -> str:
-        """What order is up to, in words: nothing but for steps whose maps are rounded in ways that are not stated."""
+        """What order is up to, in words: nothing but for steps, or a softmax, whose results are rounded in ways not stated."""
         names = dict.fromkeys(name for route in self.routes for name in route.rounded)
+        names |= dict.fromkeys(["softmax"] if len(self.sums) > 1 else [])
         return f", up to the rounding of {' and '.join(names)}" if names else ""
 
 
@@ -114,12 +157,13 @@ def model_trees(function: Any, reference: Table, axes: Sequence[Axis]) -> ModelT
     axes : sequence of Axis
         Of the constrained features.
     """
-    ensemble = trees_behind_steps(function)
-    if isinstance(ensemble, str):
-        return ensemble
+    sums = _sums(function)
+    if isinstance(sums, str):
+        return sums
     steps = steps_before(function.estimator)
-    n_columns = function.fitted_model.columns.n_features if steps else ensemble.n_features
-    trees = ModelTrees(ensemble, steps, n_columns or reference.shape[1])
+    n_columns = function.fitted_model.columns.n_features if steps else sums[0].n_features
+    column = function.column if len(sums) > 1 else 0
+    trees = ModelTrees(sums, column, steps, n_columns or reference.shape[1])
     if trees.n_columns > reference.shape[1]:
         return f"the model has {trees.n_columns} columns, and rows have {reference.shape[1]}."
     few = tables.take(reference, _spread(np.arange(reference.shape[0]), N_COMPARED))
@@ -139,6 +183,21 @@ def trees_behind_steps(function: Any) -> Ensemble | str:
     return trees_of(replace(function, estimator=predicting_model(function.estimator)))
 
 
+def _sums(function: Any) -> tuple[Ensemble, ...] | str:
+    """Return the trees of a function, of a boosted classifier with more than two classes those of the sum of each class."""
+    ensemble = trees_behind_steps(function)
+    n_classes = len(getattr(function.estimator, "classes_", ()))
+    if not isinstance(ensemble, str) or n_classes <= 2:
+        return ensemble if isinstance(ensemble, str) else (ensemble,)
+    sums: list[Ensemble] = []
+    for column in range(n_classes):
+        of_class = ClassSum(function.estimator, column).trees()
+        if isinstance(of_class, str):
+            return of_class
+        sums.append(of_class)
+    return tuple(sums)
+
+
 def _why_other_numbers(trees: ModelTrees, few: Table, function: Any) -> str:
     """Return why the trees do not answer what the function does, or nothing."""
     ensemble, name = trees.ensemble, type(predicting_model(function.estimator)).__name__
@@ -153,9 +212,9 @@ def _why_other_numbers(trees: ModelTrees, few: Table, function: Any) -> str:
     if transformed.shape[1] != ensemble.n_features or not tables.is_numeric(transformed):
         return "some columns are not numbers."
     predicted, _ = predictions(function, few)
-    walked = ensemble.predict(tables.as_numbers(transformed))
+    walked = trees.predict(tables.as_numbers(transformed))
     apart = np.abs(walked - predicted)
-    if (apart > AGREEMENT * ensemble.rounding.of(np.column_stack([walked, predicted]))).any():
+    if (apart > AGREEMENT * trees.rounding.of(np.column_stack([walked, predicted]))).any():
         return "its trees do not add up to its predictions."
     return ""
 

@@ -1,6 +1,6 @@
 r"""From new values of leaves to a fitted model of the library that the trees are from.
 
-:func:`~alignconf.lines.trees.read_ensemble` turns a model into an ensemble; :func:`with_leaves` goes the other way, with every
+:func:`~alignconf.lines.trees.read_sum` turns a model into an ensemble; :func:`with_leaves` goes the other way, with every
 split as it was and other values in the leaves. What comes out is an ordinary model: it predicts at the model's own cost, needs
 nothing of alignconf, and is saved as its library saves models.
 
@@ -25,7 +25,7 @@ from alignconf.lines.native.lightgbm_leaves import rewritten_lightgbm
 from alignconf.lines.native.sklearn_leaves import rewritten_boosting, rewritten_forest, rewritten_histogram
 from alignconf.lines.native.unscaled import as_before, unscaled
 from alignconf.lines.native.xgboost_leaves import rewritten_xgboost
-from alignconf.lines.trees import read_ensemble
+from alignconf.lines.trees import read_sum
 from alignconf.lines.wrapped import in_its_wrappers, predicting_model
 
 __all__ = ["leaf_values_of", "readable_trees", "rewritten", "with_leaves"]
@@ -37,12 +37,12 @@ def with_leaves(model: Any, leaf_values: ArrayLike, *, column: int = 1) -> Any:
     Parameters
     ----------
     model : object
-        A fitted model whose trees :func:`~alignconf.lines.trees.read_ensemble` reads, or a Pipeline that ends in one, a
+        A fitted model whose trees :func:`~alignconf.lines.trees.read_sum` reads, or a Pipeline that ends in one, a
         ``FrozenEstimator`` or a search around one. It stays as it is.
     leaf_values : (n_leaves,)
         Values :math:`v` of all leaves, in the order and unit of ``Ensemble.nodes["number"]``: tree after tree, each in
-        depth-first order with the left side first; of boosted classifiers parts of the log-odds of class ``column``, of other
-        classifiers its probabilities, within [0, 1].
+        depth-first order with the left side first; of boosted classifiers parts of the log-odds of class ``column``, or, where
+        there are more than two, of the sum of that class; of other classifiers its probabilities, within [0, 1].
     column : int
         Of a classifier, the class whose leaves these are.
 
@@ -89,7 +89,7 @@ def readable_trees(model: Any, column: int = 1) -> Ensemble:
     InputError
         If they cannot be read, with the reason.
     """
-    ensemble = read_ensemble(predicting_model(model), column=column)
+    ensemble = read_sum(predicting_model(model), column=column)
     if isinstance(ensemble, str):
         raise InputError(
             f"leaves of {type(model).__name__} cannot be written: {ensemble} Give a model whose trees can be read."

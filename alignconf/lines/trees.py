@@ -23,7 +23,7 @@ from alignconf.lines.exact_lines import ExactLines
 from alignconf.tables.fitted_columns import native_booster
 from alignconf.tables.missing_codes import takes_zero_for_missing
 
-__all__ = ["exact_lines_of", "read_ensemble", "trees_of", "unwrapped"]
+__all__ = ["SOFTMAX", "exact_lines_of", "read_ensemble", "read_sum", "trees_of", "unwrapped"]
 
 
 def exact_lines_of(function: Any) -> ExactLines | str:
@@ -68,6 +68,33 @@ def read_ensemble(model: Any, *, column: int = 1) -> Ensemble | str:
     Ensemble or str
         ``Ensemble.predict`` is the model's ``predict``, or column ``column`` of its ``predict_proba``, up to rounding.
     """
+    ensemble = _read(model, column)
+    if isinstance(ensemble, Ensemble) and ensemble.link == SOFTMAX:
+        return _many_classes(type(model).__name__)
+    return ensemble
+
+
+def read_sum(model: Any, *, column: int = 1) -> Ensemble | str:
+    """Return the trees whose sum a fitted model turns into predictions, or a sentence that says why they cannot be read.
+
+    Parameters
+    ----------
+    model, column
+        As for :func:`read_ensemble`.
+
+    Returns
+    -------
+    Ensemble or str
+        As for :func:`read_ensemble`; of a boosted classifier with more than two classes, whose probabilities are the softmax of a
+        sum for each class, the sum of class ``column``, with the identity as its link.
+    """
+    ensemble = _read(model, column)
+    if isinstance(ensemble, Ensemble) and ensemble.link == SOFTMAX:
+        return replace(ensemble, link="identity")
+    return ensemble
+
+
+def _read(model: Any, column: int) -> Ensemble | str:
     kind = type(model)
     replaced = [name for name in ("predict", "predict_proba") if name in getattr(model, "__dict__", {})]
     if replaced:
@@ -120,18 +147,17 @@ def _read_histogram(model: Any, column: int) -> Ensemble | str:
     name = type(model).__name__
     if not hasattr(model, "_predictors"):
         return f"{name} is not fitted."
-    if model.n_trees_per_iteration_ > 1:
-        return _many_classes(name)
     if model.is_categorical_ is not None and np.any(model.is_categorical_):
         return _categories(name)
     link = type(model._loss.link).__name__
     if link not in SKLEARN_LINKS:
         return f"{name} turns sums of leaves into predictions by {link}, which alignconf does not know."
-    sign = _sign(model, column)
+    is_of_class = SKLEARN_LINKS[link] == SOFTMAX
+    sign, place = (1.0, column) if is_of_class else (_sign(model, column), 0)
     return Ensemble.of_trees(
-        [_histogram_tree(predictor[0].nodes) for predictor in model._predictors],
+        [_histogram_tree(predictor[place].nodes) for predictor in model._predictors],
         model.n_features_in_,
-        base=sign * float(np.ravel(model._baseline_prediction)[0]),
+        base=sign * float(np.ravel(model._baseline_prediction)[place]),
         scale=sign,
         link=SKLEARN_LINKS[link],
     )
@@ -213,21 +239,22 @@ def _read_treelite(model: Any, column: int, reader: str, booster: Any, steepness
     except TreeliteError as error:
         return f"{name} cannot be read by treelite: {error}."
     header = treelite_model.get_header_accessor()
-    if np.max(header.get_field("num_class")) > 1:
-        return _many_classes(name)
     if np.prod(header.get_field("leaf_vector_shape")) > 1 or header.get_field("num_target")[0] > 1:
         return f"{name} predicts {header.get_field('num_target')[0]} outputs; one can be read."
-    accessors = [treelite_model.get_tree_accessor(i) for i in range(treelite_model.num_tree)]
+    is_of_class = np.max(header.get_field("num_class")) > 1
+    place = column if is_of_class else 0
+    of_sum = [i for i in range(treelite_model.num_tree) if not is_of_class or header.get_field("class_id")[i] == place]
+    accessors = [treelite_model.get_tree_accessor(i) for i in of_sum]
     if any(accessor.get_field("has_categorical_split")[0] for accessor in accessors):
         return _categories(name)
     link = header.get_field("postprocessor")
-    if link not in TREELITE_LINKS or (_is_classifier(model) and link != "sigmoid"):
+    if link not in TREELITE_LINKS or (_is_classifier(model) and link not in ("sigmoid", SOFTMAX)):
         return f"{name} turns sums of leaves into predictions by {link!r}, which alignconf does not know."
-    factor = _sign(model, column) * (steepness if link == "sigmoid" else 1.0)
+    factor = 1.0 if is_of_class else _sign(model, column) * (steepness if link == "sigmoid" else 1.0)
     return Ensemble.of_trees(
         [_treelite_tree(accessor) for accessor in accessors],
         treelite_model.num_feature,
-        base=factor * float(header.get_field("base_scores")[0]),
+        base=factor * float(header.get_field("base_scores")[place]),
         scale=factor,
         divisor=treelite_model.num_tree if header.get_field("average_tree_output")[0] else 1,
         link=TREELITE_LINKS[link],
@@ -280,8 +307,11 @@ def _categories(name: str) -> str:
 #: treelite's number for "goes left if less than the threshold".
 LESS = 2
 
-SKLEARN_LINKS = {"IdentityLink": "identity", "LogLink": "exp", "LogitLink": "expit"}
-TREELITE_LINKS = {"identity": "identity", "exponential": "exp", "sigmoid": "expit"}
+#: The link of several sums, one for each class, which no sum has by itself.
+SOFTMAX = "softmax"
+
+SKLEARN_LINKS = {"IdentityLink": "identity", "LogLink": "exp", "LogitLink": "expit", "MultinomialLogit": SOFTMAX}
+TREELITE_LINKS = {"identity": "identity", "exponential": "exp", "sigmoid": "expit", SOFTMAX: SOFTMAX}
 
 READERS: dict[tuple[str, str], Callable[[Any, int], Ensemble | str]] = {
     **{

@@ -322,7 +322,8 @@ def _on_order(
         otherwise = UnreadProjector(_projector(ordered, law_of, norm, n_knots, limits))
     query_laws = tuple(laws[axis.key] for axis in axes)
     otherwise = distilled if otherwise is None else otherwise
-    return part_laws, [LeafProjector(axes, directions, query_laws, otherwise, is_blended=kind == BLEND)]
+    leaves = LeafProjector(axes, directions, query_laws, otherwise, is_blended=kind == BLEND, keeps_others=kind == AUTO)
+    return part_laws, [leaves]
 
 
 def _about_order(plain: Sequence[Placed], limited: frozenset[Hashable]) -> list[Placed]:

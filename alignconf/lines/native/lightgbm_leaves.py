@@ -20,13 +20,16 @@ from alignconf.tables.fitted_columns import native_booster
 __all__ = ["joined_lightgbm", "rewritten_lightgbm"]
 
 
-def rewritten_lightgbm(model: Any, change: Change, column: int) -> Any:  # noqa: ARG001
-    """Return a copy of a LightGBM model or booster with changed leaves."""
+def rewritten_lightgbm(model: Any, change: Change, column: int) -> Any:
+    """Return a copy of a LightGBM model or booster with changed leaves; of more than two classes, those of class ``column``."""
     text = _text(model)
     twin = _with_text(model, text)
     booster = twin if native_booster(twin) else twin.booster_
-    trees = [_stored(block) for block in text.split("\nTree=")[1:]]
-    for number, (tree, value) in enumerate(zip(trees, changed_leaves(trees, change), strict=True)):
+    blocks = text.split("\nTree=")[1:]
+    n_sums = int(_numbers(text, "num_tree_per_iteration")[0])
+    numbers = range(column if n_sums > 1 else 0, len(blocks), n_sums)
+    trees = [_stored(blocks[number]) for number in numbers]
+    for number, tree, value in zip(numbers, trees, changed_leaves(trees, change), strict=True):
         for leaf, output in enumerate(value[tree.is_leaf]):
             booster.set_leaf_output(number, leaf, output)
     return twin

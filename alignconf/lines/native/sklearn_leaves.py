@@ -57,10 +57,10 @@ def rewritten_boosting(model: Any, change: Change, column: int) -> Any:  # noqa:
     return twin
 
 
-def rewritten_histogram(model: Any, change: Change, column: int) -> Any:  # noqa: ARG001
-    """Return a copy of a HistGradientBoosting model with changed leaves."""
+def rewritten_histogram(model: Any, change: Change, column: int) -> Any:
+    """Return a copy of a HistGradientBoosting model with changed leaves; of more than two classes, those of class ``column``."""
     twin = copy.deepcopy(model)
-    tables = [predictor[0].nodes for predictor in twin._predictors]
+    tables = [predictor[column if len(predictor) > 1 else 0].nodes for predictor in twin._predictors]
     trees = [
         StoredTree(nodes["is_leaf"].astype(bool), nodes["left"], nodes["right"], nodes["value"]) for nodes in tables
     ]

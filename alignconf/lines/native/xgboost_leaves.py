@@ -22,10 +22,12 @@ from alignconf.tables.fitted_columns import native_booster
 __all__ = ["joined_xgboost", "rewritten_xgboost", "xgboost_without_base"]
 
 
-def rewritten_xgboost(model: Any, change: Change, column: int) -> Any:  # noqa: ARG001
-    """Return a copy of an XGBoost model or booster with changed leaves."""
+def rewritten_xgboost(model: Any, change: Change, column: int) -> Any:
+    """Return a copy of an XGBoost model or booster with changed leaves; of more than two classes, those of class ``column``."""
     document = _document(model)
-    records = document["learner"]["gradient_booster"]["model"]["trees"]
+    held = document["learner"]["gradient_booster"]["model"]
+    of_sum = column if max(held["tree_info"]) > 0 else 0
+    records = [record for record, group in zip(held["trees"], held["tree_info"], strict=True) if group == of_sum]
     trees = [_stored(record) for record in records]
     for record, tree, value in zip(records, trees, changed_leaves(trees, change), strict=True):
         for name in ("split_conditions", "base_weights"):

@@ -120,6 +120,7 @@ def fit_in_order(
     *,
     keeps_trees: bool = False,
     is_blended: bool = False,
+    sample_weight: FloatArray | None = None,
 ) -> ModelInOrder:
     """Return the candidate that reference rows favour, fitted, written and proved.
 
@@ -139,6 +140,8 @@ def fit_in_order(
         Whether only leaves may change.
     is_blended : bool
         Whether rounds of a constrained twin are added to the leaves where the model has one.
+    sample_weight : (n_rows,), optional
+        What each row counts, where there are no labels.
 
     Raises
     ------
@@ -148,7 +151,13 @@ def fit_in_order(
     rows = _counted_rows(reference.shape[0], labels)
     table = tables.take(reference, rows)
     order = LeafOrder.of(ensemble, directions)
-    problem = FittingProblem(function, order, directions, tables.as_numbers(table))
+    problem = FittingProblem(
+        function,
+        order,
+        directions,
+        tables.as_numbers(table),
+        sample_weight=None if sample_weight is None else sample_weight[rows],
+    )
     why_not_blended = problem.why_no_twin if is_blended else ""
     offer = Offer(keeps_trees, is_blended and not why_not_blended)
     if labels is None:

@@ -29,6 +29,7 @@ from alignconf.lines.evaluation import PlacedRows, evaluate_sites
 from alignconf.lines.model_trees import ModelTrees, model_trees
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.leaves.choice import ModelInOrder, fit_in_order
+from alignconf.projectors.leaves.class_choice import fit_classes_in_order
 from alignconf.projectors.leaves.joint_fit import value_range
 from alignconf.projectors.leaves.labels import Labels
 from alignconf.projectors.leaves.leaf_path import LeafPath
@@ -59,6 +60,9 @@ class LeafProjector(Projector):
         Whether only leaves may change, so that a path leads from the model's to those in order.
     is_blended : bool
         Whether half of the delivered model are the trees of a constrained twin, where the model has one.
+    keeps_others : bool
+        Whether the probability of one of several classes is all that changes, and others keep their proportions, which leaves
+        of a sum for each class would not.
     """
 
     constrained: tuple[Axis, ...]
@@ -68,6 +72,7 @@ class LeafProjector(Projector):
     labels: Labels | None = field(default=None, kw_only=True)
     keeps_trees: bool = field(default=False, kw_only=True)
     is_blended: bool = field(default=False, kw_only=True)
+    keeps_others: bool = field(default=False, kw_only=True)
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -122,20 +127,25 @@ class LeafProjector(Projector):
             if isinstance(self.otherwise, str):
                 raise InputError(f"{self.otherwise} Its trees cannot be read: {trees}")
             return self.otherwise.fitted(function, reference).explained(f"its leaves cannot be fitted: {trees}")
-        ensemble, directions = trees.ensemble, trees.directions(self.directions)
-        if broken_pair(ensemble, directions) is None:
-            values = LeafOrder.of(ensemble, directions).values
-            summary = f"the leaves of the model's own trees, which are in the declared order already{trees.rounded}"
-            return self._with(function, ModelInOrder(_model_of(function), ensemble, values, summary), trees)
-        in_order = fit_in_order(
-            _model_of(function),
-            ensemble,
-            directions,
-            trees.transformed(reference),
-            self.labels,
-            keeps_trees=self.keeps_trees,
-            is_blended=self.is_blended,
-        )
+        model = _model_of(function)
+        sums = trees.in_directions(self.directions)
+        if all(broken_pair(ensemble, directions) is None for ensemble, directions in sums):
+            values = LeafOrder.of(*sums[0]).values if len(sums) == 1 else None
+            summary = "the leaves of the model's own trees, which are in the declared order already"
+            in_order = ModelInOrder(model, trees.ensemble, values, summary)
+        elif len(sums) > 1:
+            in_order = fit_classes_in_order(
+                model, trees, self.directions, trees.transformed(reference), is_blended=self.is_blended
+            )
+        else:
+            in_order = fit_in_order(
+                model,
+                *sums[0],
+                trees.transformed(reference),
+                self.labels,
+                keeps_trees=self.keeps_trees,
+                is_blended=self.is_blended,
+            )
         return self._with(function, replace(in_order, summary=in_order.summary + trees.rounded), trees)
 
     def _trees(self, function: Model, reference: Table) -> ModelTrees | str:
@@ -143,15 +153,18 @@ class LeafProjector(Projector):
         model = _model_of(function)
         if not hasattr(model, "in_order"):
             return "what is projected is no fitted model but a function of one."
-        if len(getattr(model.estimator, "classes_", ())) > 2:
-            return "it has more than two classes, and the leaves of one class alone do not make a model."
-        return model_trees(model.in_order(), reference, self.constrained)
+        trees = model_trees(model.in_order(), reference, self.constrained)
+        if isinstance(trees, ModelTrees) and len(trees.sums) == 1 and len(getattr(model.estimator, "classes_", ())) > 2:
+            return "it has more than two classes in each leaf, and the shares of one class alone do not make a model."
+        return trees
 
     def _with(self, function: Model, in_order: ModelInOrder, trees: ModelTrees) -> WithLeaves:
         fields = (self.constrained, self.signs, self.query_laws, self.otherwise)
         values = in_order.leaf_values
         path = None if values is None else LeafPath(model=_model_of(function), trees=trees, moved=values)
-        return WithLeaves(*fields, in_order.function, value_range(in_order.ensemble), in_order.summary, path)
+        limits = value_range(in_order.ensemble) if len(trees.sums) == 1 else (0.0, 1.0)
+        makes_model = len(trees.sums) == 1 or not self.keeps_others
+        return WithLeaves(*fields, in_order.function, limits, in_order.summary, path, makes_model)
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Refuse: only what :meth:`fitted` returns has values."""
@@ -174,12 +187,15 @@ class WithLeaves(LeafProjector):
         What was fitted, in words.
     from_model : LeafPath or None
         The way from the model leaf by leaf; None if the trees are others.
+    makes_model : bool
+        Whether the model with its leaves in order may be delivered by itself.
     """
 
     delivered: Model
     value_range: tuple[float, float]
     summary: str
     from_model: LeafPath | None
+    makes_model: bool
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -197,9 +213,9 @@ class WithLeaves(LeafProjector):
         return f"by {self.summary}"
 
     @property
-    def native(self) -> Model:
-        """The projected function as a model by itself."""
-        return self.delivered
+    def native(self) -> Model | None:
+        """The projected function as a model by itself, unless other classes would not keep their proportions."""
+        return self.delivered if self.makes_model else None
 
     @property
     def leaf_path(self) -> LeafPath | None:
