@@ -61,6 +61,8 @@ def _nested(value: Any) -> Any:
         return {str(name): _nested(figure) for name, figure in value.items()}
     if isinstance(value, (list, tuple)):
         return [_nested(figure) for figure in value]
+    if hasattr(value, "to_dicts"):
+        return value.to_dicts()
     if hasattr(value, "iloc"):
         return value.to_dict(orient="records")
     return value.tolist() if hasattr(value, "tolist") else value
