@@ -100,7 +100,7 @@ def by_labels(case: Case) -> Any:
 
 
 def blend(case: Case) -> Any:
-    """Half the model's trees with other leaves, half a constrained twin, as a model of its library; without labels."""
+    """Three quarters of the leaves, and a quarter as many rounds of a constrained twin, fitted to the rest; without labels."""
     return aligned(case, "blend")
 
 

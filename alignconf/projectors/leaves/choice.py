@@ -9,6 +9,8 @@ No rule that is fixed beforehand was good on all data, so reference rows decide 
   (:mod:`~alignconf.projectors.leaves.cross_validation`). Where that cannot be done, leaves of regressions are fitted to targets
   some way towards the labels, and distance decides.
 
+Where rounds must be added to the leaves, a fixed weight of the leaves is taken without labels, and labels choose among such sums.
+
 What is taken is fitted at all rows, written as a model of its library, read again, and every inequality is looked at.
 """
 

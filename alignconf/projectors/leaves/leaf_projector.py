@@ -59,7 +59,7 @@ class LeafProjector(Projector):
     keeps_trees : bool
         Whether only leaves may change, so that a path leads from the model's to those in order.
     is_blended : bool
-        Whether half of the delivered model are the trees of a constrained twin, where the model has one.
+        Whether the delivered model has rounds of a constrained twin besides the leaves, where the model has a twin.
     keeps_others : bool
         Whether the probability of one of several classes is all that changes, and others keep their proportions, which leaves
         of a sum for each class would not.
