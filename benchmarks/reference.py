@@ -29,6 +29,7 @@ from alignconf import AlignedClassifier, AlignedRegressor
 from alignconf.contract.property import Declaration
 from alignconf.projectors.grid import GridProjector
 from alignconf.projectors.line_projection import LineProjection
+from alignconf.projectors.patterns import PatternProjector
 from alignconf.projectors.tree import TreeProjector
 from benchmarks.declarations import SHAPES
 from benchmarks.problems import PROBLEMS, Problem, Rows, load, read
@@ -227,9 +228,9 @@ def with_equal_weights(aligned: Any) -> Any:
 
     repairs = []
     for repair in aligned.alignment_.chain.stages:
-        changed = repair
-        if isinstance(repair, GridProjector):
-            changed = replace(repair, projector=equal(repair.projector))
+        changed = repair.whole if isinstance(repair, PatternProjector) else repair
+        if isinstance(changed, GridProjector):
+            changed = replace(changed, projector=equal(changed.projector))
         if isinstance(changed, TreeProjector):
             changed = replace(changed, steps=equal(changed.steps))
         repairs.append(changed)

@@ -13,7 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.contract.property import Cells, LineProperty, limit_above, limit_below
+from alignconf.contract.cells import Cells, limit_above, limit_below
+from alignconf.contract.property import LineProperty
 from alignconf.kernels.order import increments_least_squares, increments_upper
 
 
@@ -58,7 +59,7 @@ class Increments(LineProperty):
         lower: FloatArray = -increments_upper(-lines, -high, -low)
         return lower
 
-    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+    def allowed(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Return what both neighbours allow over the distance to each."""
         before, after = cells.gaps
         (low_before, high_before), (low_after, high_after) = self.increments(before), self.increments(after)

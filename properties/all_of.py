@@ -8,6 +8,7 @@ feature is legal: it means constant. Rules that no function has together are ref
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +76,10 @@ class AllOf(Property):
     def orbits(self) -> tuple[OrbitProperty, ...]:
         """The parts that constrain functions at a few points made from each row."""
         return tuple(orbit for member in self.members for orbit in member.orbits)
+
+    def with_special(self, codes: Sequence[Any]) -> AllOf:
+        """Return the conjunction of the parts with values that are outside the order of their features."""
+        return AllOf(*(member.with_special(codes) for member in self.members))
 
     def __repr__(self) -> str:
         """Return the call that builds this conjunction."""

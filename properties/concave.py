@@ -14,7 +14,8 @@ from typing import ClassVar
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.contract.property import Cells, LineProperty
+from alignconf.contract.cells import Cells
+from alignconf.contract.property import LineProperty
 from alignconf.contract.spelling import Form, Spelling
 from alignconf.kernels.curvature import concave_least_squares, concave_upper
 
@@ -60,7 +61,7 @@ class Concave(LineProperty):
         upper: FloatArray = concave_upper(lines, knots)
         return upper
 
-    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+    def allowed(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Return the straight line between repaired knots; no limits on lines that needed no repair."""
         return straight_where_changed(cells)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from alignconf._typing import FloatArray
-from alignconf.contract.property import Cells, LineProperty
+from alignconf.contract.cells import Cells
+from alignconf.contract.property import LineProperty
 from alignconf.contract.spelling import Form, Spelling
 from alignconf.kernels.curvature import concave_least_squares, concave_upper
 from alignconf.properties.concave import above_chord, straight_where_changed
@@ -57,6 +58,6 @@ class Convex(LineProperty):
         lower: FloatArray = -concave_upper(-lines, knots)
         return lower
 
-    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+    def allowed(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Return the straight line between repaired knots; no limits on lines that needed no repair."""
         return straight_where_changed(cells)

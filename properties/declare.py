@@ -13,6 +13,7 @@ from numbers import Real
 from typing import Any, cast
 
 from alignconf._typing import Feature
+from alignconf.contract.domain import Domain
 from alignconf.contract.property import Declaration, LineProperty, Property
 from alignconf.contract.spelling import Spelling
 from alignconf.errors import InputError
@@ -45,7 +46,7 @@ def own_parameters(kind: Callable[..., Property]) -> list[str]:
     return [parameter.name for parameter in fields(cast(Any, kind)) if parameter.name not in shared]
 
 
-def declare(properties: Declaration) -> Property:
+def declare(properties: Declaration, special: Sequence[Any] = ()) -> Property:
     """Return one property from any spelling that users know.
 
     Parameters
@@ -53,6 +54,8 @@ def declare(properties: Declaration) -> Property:
     properties : Property, sequence of Property, or mapping
         A sequence means that all must hold. A mapping goes from a feature to ``+1`` or ``"increasing"``, ``-1`` or
         ``"decreasing"``, ``0`` (nothing is asked of the feature), a property of that feature, or a list of these.
+    special : sequence, default=()
+        Values that are outside the order of every feature.
 
     Returns
     -------
@@ -68,8 +71,9 @@ def declare(properties: Declaration) -> Property:
     >>> declare({"age": -1, "income": "increasing"})
     AllOf(Decreasing('age'), Increasing('income'))
     """
+    codes = Domain.declared("in all properties", special, None, None).special
     if isinstance(properties, Property):
-        return properties
+        return _with_codes_of_features(properties).with_special(codes)
     if isinstance(properties, Mapping):
         members = [member for feature, spec in properties.items() for member in _of_feature(feature, spec)]
     elif isinstance(properties, Sequence) and not isinstance(properties, str):
@@ -81,7 +85,17 @@ def declare(properties: Declaration) -> Property:
         )
     if not members:
         raise InputError(f"properties declares nothing, got {properties!r}; write for example {{'v': 'decreasing'}}.")
-    return members[0] if len(members) == 1 and isinstance(members[0], Property) else AllOf(*members)
+    declared = members[0] if len(members) == 1 and isinstance(members[0], Property) else AllOf(*members)
+    return _with_codes_of_features(declared).with_special(codes)
+
+
+def _with_codes_of_features(declared: Property) -> Property:
+    """Return the property with the special values of a feature, named in one of its rules, in those that name none."""
+    codes = {part.feature: part.special for part in declared.lines if part.special}
+    bare = [part for part in declared.lines if part.feature in codes and not part.special]
+    if not bare:
+        return declared
+    return AllOf(*(part.with_special(codes[part.feature]) if part in bare else part for part in declared.parts))
 
 
 def _of_feature(feature: Feature, spec: Any) -> list[Property]:

@@ -12,7 +12,8 @@ from typing import ClassVar
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.contract.property import Cells, LineProperty, limit_above, limit_below
+from alignconf.contract.cells import Cells, limit_above, limit_below
+from alignconf.contract.property import LineProperty
 from alignconf.contract.spelling import Form, Spelling
 from alignconf.kernels.order import isotonic_least_squares, isotonic_midpoint
 
@@ -70,6 +71,6 @@ class Decreasing(LineProperty):
         midpoint: FloatArray = -isotonic_midpoint(-lines)
         return midpoint
 
-    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+    def allowed(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Return the value of the right neighbour as lower limit, that of the left neighbour as upper limit."""
         return limit_below(cells.right), limit_above(cells.left)

@@ -42,7 +42,7 @@ class DiminishingReturns(PlaneProperty):
 
     def __str__(self) -> str:
         """Return the property in words."""
-        words = f"diminishing returns of {self.feature!r} and {self.other!r}"
+        words = f"diminishing returns of {self.feature!r} and {self.other!r}{self.domain}"
         return words + (f" up to {self.tol:g}" if self.tol else "")
 
     def demands(self) -> tuple[FloatArray, FloatArray]:

@@ -35,6 +35,8 @@ class Dominates(Increasing):
     units : (float, float), default=(1, 1)
         What counts as one unit of each, positive.
     tol : float, default=0
+    special : sequence, default=()
+        Values of either feature that are outside the order.
 
     Examples
     --------
@@ -58,6 +60,10 @@ class Dominates(Increasing):
             raise InputError(f"Dominates compares two features, got {self.feature!r} twice.")
         if self.order is not None:
             raise InputError("Dominates compares numeric features and takes no order; leave order out.")
+        if self.between is not None:
+            raise InputError(
+                f"Dominates compares two features along one line and takes no between={self.between!r}; leave between out."
+            )
         if isinstance(self.units, str) or not isinstance(self.units, Sequence) or len(self.units) != 2:
             raise InputError(f"units must be two positive numbers, one for each feature, got {self.units!r}.")
         object.__setattr__(self, "units", tuple(check_number("units", unit, above=0) for unit in self.units))
@@ -65,7 +71,7 @@ class Dominates(Increasing):
     def __str__(self) -> str:
         """Return the property in words."""
         amount, over_amount = ("" if unit == 1 else f"{unit:g} of " for unit in self.units)
-        words = f"{amount}{self.feature!r} matters at least as much as {over_amount}{self.over!r}"
+        words = f"{amount}{self.feature!r} matters at least as much as {over_amount}{self.over!r}{self.domain}"
         return words + (f" up to {self.tol:g}" if self.tol else "")
 
     @property

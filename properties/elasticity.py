@@ -21,7 +21,8 @@ from typing import ClassVar
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.contract.property import Cells, LineProperty, centred, limit_above, limit_below
+from alignconf.contract.cells import Cells, limit_above, limit_below
+from alignconf.contract.property import LineProperty, centred
 from alignconf.contract.spelling import Form, Spelling
 from alignconf.errors import InputError
 from alignconf.kernels.ratios import ratios_least_squares
@@ -137,7 +138,7 @@ class Elasticity(LineProperty):
         t = np.max(needed, axis=0)[:, None]
         return centred(lines, self.upper(lines - t, knots), self._below(lines + t, knots))
 
-    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+    def allowed(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Return what both neighbours allow over the ratio to each; no limits at places that are not positive."""
         last = cells.knots.size - 1
         left, right = (cells.knots[np.clip(index, 0, last)] for index in cells.index)

@@ -13,7 +13,8 @@ from typing import ClassVar
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.contract.property import Cells, LineProperty, limit_above, limit_below
+from alignconf.contract.cells import Cells, limit_above, limit_below
+from alignconf.contract.property import LineProperty
 from alignconf.contract.spelling import Form, Spelling
 from alignconf.kernels.order import isotonic_least_squares, isotonic_midpoint
 
@@ -73,6 +74,6 @@ class Increasing(LineProperty):
         midpoint: FloatArray = isotonic_midpoint(lines)
         return midpoint
 
-    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+    def allowed(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Return the value of the left neighbour as lower limit, that of the right neighbour as upper limit."""
         return limit_below(cells.left), limit_above(cells.right)

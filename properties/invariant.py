@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.contract.property import Cells, LineProperty
+from alignconf.contract.cells import Cells
+from alignconf.contract.property import LineProperty
 from alignconf.contract.spelling import Form, Spelling
 from alignconf.errors import InputError
 from alignconf.kernels.sums import total
@@ -78,7 +79,7 @@ class Invariant(LineProperty):
         """Return the smallest value of each line."""
         return np.broadcast_to(lines.min(axis=1, keepdims=True), lines.shape).copy()
 
-    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+    def allowed(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Return the value of the neighbours."""
         value = np.where(np.isnan(cells.left), cells.right, cells.left)
         return value, value

@@ -14,7 +14,8 @@ from typing import ClassVar
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray
-from alignconf.contract.property import Cells, LineProperty
+from alignconf.contract.cells import Cells
+from alignconf.contract.property import LineProperty
 from alignconf.contract.spelling import Form, Spelling
 from alignconf.errors import InputError
 from alignconf.kernels.sums import total
@@ -105,7 +106,7 @@ class Plateau(LineProperty):
         """Return the lines with the smallest value of each flat side there."""
         return self._flattened(lines, knots, lambda side: np.asarray(lines[:, side].min(axis=1)))
 
-    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+    def allowed(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Return the value of a neighbour on the same flat side; no limits elsewhere, or where no knot is on that side."""
         value = np.full(cells.places.shape, np.nan)
         last = cells.knots.size - 1

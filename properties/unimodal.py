@@ -14,7 +14,8 @@ from typing import ClassVar
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.contract.property import Cells, LineProperty, limit_above, limit_below
+from alignconf.contract.cells import Cells, limit_above, limit_below
+from alignconf.contract.property import LineProperty
 from alignconf.contract.spelling import Form, Spelling
 from alignconf.kernels.order import best_peaks, isotonic_least_squares
 from alignconf.tables.checks import check_number
@@ -111,7 +112,7 @@ class Unimodal(LineProperty):
         upper = np.where(knots <= self.peak, rising, falling)
         return np.where(knots == self.peak, lines.max(axis=1, keepdims=True), upper)
 
-    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+    def allowed(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Return the values of the neighbours as limits; no upper limit where the peak may lie between two knots."""
         left, right = cells.left, cells.right
         before, after = cells.index

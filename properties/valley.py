@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from alignconf._typing import FloatArray
-from alignconf.contract.property import Cells, LineProperty
+from alignconf.contract.cells import Cells
+from alignconf.contract.property import LineProperty
 from alignconf.contract.spelling import Form, Spelling
 from alignconf.properties.unimodal import Unimodal
 from alignconf.tables.checks import check_number
@@ -86,9 +87,9 @@ class Valley(LineProperty):
         lower: FloatArray = -self._mirrored.upper(-lines, knots)
         return lower
 
-    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+    def allowed(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Return the values of the neighbours as limits; no lower limit where the bottom may lie between two knots."""
-        low, high = self._mirrored.between(replace(cells, lines=-cells.lines))
+        low, high = self._mirrored.allowed(replace(cells, lines=-cells.lines))
         return -high, -low
 
     @property

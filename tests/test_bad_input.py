@@ -510,7 +510,7 @@ def test_rows_with_a_missing_constrained_value_do_not_count(aligned):
     with refused(aligned, CalibrationError, "8 rows cannot support alpha=0.1", "at least 9"):
         aligned.calibrate(rows, X_reference=REFERENCE)
     if hasattr(aligned, "lambda_"):
-        with refused(aligned, InputError, "no row with all constrained features present"):
+        with refused(aligned, InputError, "no row with a constrained feature present"):
             aligned.certify(rows[:12])
 
 
@@ -523,7 +523,7 @@ def test_an_alpha_too_small_for_any_number_of_rows(aligned):
 def test_all_rows_to_audit_lack_a_value():
     rows = X.copy()
     rows[:, 0] = np.nan
-    with pytest.raises(InputError, match="X has no row to ask: 100 rows"):
+    with pytest.raises(InputError, match="X has no row to ask: all 100 rows"):
         check(Model(), rows, {0: 1}, X_reference=X)
 
 

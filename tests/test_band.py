@@ -66,8 +66,8 @@ def test_a_scale_of_one_changes_nothing() -> None:
     """The closed form of pairs and the general path agree, and a constant difficulty is a change of units."""
     queries = asked(Increasing("a"), 500)
     plain = drawn(queries, (1.0, 1.0), difficult=False)
-    one = Answers(queries, plain.f, plain.g, plain.rounding, plain.block, Scale(ray=(1.0, 1.0 + 1e-15)))
-    half = Answers(queries, plain.f, plain.g, plain.rounding, plain.block, Scale(ray=(0.5, 0.5)))
+    one = Answers(queries, plain.f, plain.g, plain.rounding, plain.rows, Scale(ray=(1.0, 1.0 + 1e-15)))
+    half = Answers(queries, plain.f, plain.g, plain.rounding, plain.rows, Scale(ray=(0.5, 0.5)))
     np.testing.assert_allclose(
         critical_half_width.delivered(one), critical_half_width.delivered(plain), rtol=1e-9, atol=1e-12
     )

@@ -396,7 +396,7 @@ def test_the_figures_of_a_calibration() -> None:
     assert (calibration.n_reference, calibration.n_missing) == (7, 1)
     assert (calibration.alpha, calibration.confidence, calibration.loss.name) == (0.3, None, "delivered")
     assert calibration.statement == (
-        "If the calibration rows and the fresh row, all with the constrained features present, are exchangeable and were "
+        "If the calibration rows and the fresh row, each with a constrained feature present, are exchangeable and were "
         "used neither to fit the model nor as reference, then, averaged over calibration draws of rows and queries, the "
         "probability that it fails is at most 0.3. "
         "Calibration draws that need to leave more queries violated than alpha allows are refused, and "

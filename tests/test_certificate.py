@@ -195,7 +195,7 @@ def test_missing_rows_are_said_and_not_covered():
     certificate = aligned.certify(rows)
     assert (certificate.n_missing, certificate.n_queries) == (30, 370)
     assert "over the 370 rows certified" in certificate.sentence
-    assert "30 rows lack a constrained feature: returned unchanged and not covered." in str(certificate)
+    assert "30 rows lack all constrained features: returned unchanged and not covered." in str(certificate)
     assert "lack" not in str(aligned.certify(X_NEW))
 
 

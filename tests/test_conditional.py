@@ -42,6 +42,7 @@ from alignconf.queries.along_line import LineQueries
 from alignconf.queries.queries import draw_queries
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables.random_streams import CONDITION, generator
+from tests.grids import whole_grid
 
 RANDOM = np.random.default_rng(0)
 Z = RANDOM.normal(size=(700, 3))
@@ -301,7 +302,7 @@ class Wave:
 def test_lines_of_a_black_box_are_projected_with_the_weights_of_their_row():
     """Against SciPy's isotonic regression of each row's line."""
     aligned = AlignedRegressor(Wave(), {0: -1}, alpha=0, n_knots=16, reference_law="conditional", random_state=0)
-    grid = aligned.calibrate(REFERENCE).alignment_.chain.stages[0]
+    grid = whole_grid(aligned.calibrate(REFERENCE).alignment_)
     law = grid.projector.laws[0]
     lines, projection = grid.lines(Wave(), FRESH).values, grid.project(Wave(), FRESH).values
     weights = law.weights_at(FRESH)
@@ -346,7 +347,7 @@ def test_grids_of_two_features_are_members_at_every_knot(model):
         model = clone(model).fit(REFERENCE, Y[:300])
     both = AllOf(Increasing(0), Decreasing(1))
     aligned = AlignedRegressor(model, both, alpha=0, n_knots=16, reference_law="conditional", random_state=0)
-    grid = aligned.calibrate(REFERENCE).alignment_.chain.stages[0]
+    grid = whole_grid(aligned.calibrate(REFERENCE).alignment_)
     values = grid.project(model, FRESH).values
     assert (np.diff(values, axis=1) >= -1e-12).all()
     assert (np.diff(values, axis=2) <= 1e-12).all()

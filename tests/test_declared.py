@@ -88,8 +88,8 @@ class Silent(LineProperty):
     def lower(self, lines, knots):
         return self.plain.lower(lines, knots)
 
-    def between(self, cells):
-        return self.plain.between(cells)
+    def allowed(self, cells):
+        return self.plain.allowed(cells)
 
 
 @dataclass(frozen=True, repr=False)

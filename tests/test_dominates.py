@@ -15,6 +15,7 @@ from alignconf.lines.axis import TradeAxis, place_axis
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.properties import AllOf, Decreasing, Dominates, Increasing
 from tests.chance import check_rate
+from tests.grids import whole_grid
 
 X = np.random.default_rng(0).random((600, 4)) * [1.0, 20.0, 1.0, 1.0]
 PART = Dominates(0, 1, units=(1, 20))
@@ -225,8 +226,8 @@ def test_the_rate_that_queries_show_is_that_of_the_delivered_function() -> None:
 def test_jointly_with_a_third_feature_on_one_grid() -> None:
     aligned = AlignedRegressor(WAVE, [PART, Decreasing(2)], alpha=0, n_knots=16, random_state=0).calibrate(X[:200])
     assert len(aligned.alignment_.chain.stages) == 1
-    trade, third = (law.axis for law in aligned.alignment_.chain.stages[0].projector.laws)
-    knots = [law.knots for law in aligned.alignment_.chain.stages[0].projector.laws]
+    trade, third = (law.axis for law in whole_grid(aligned.alignment_).projector.laws)
+    knots = [law.knots for law in whole_grid(aligned.alignment_).projector.laws]
     assert worst_fall(aligned.predict, X[200:230], trade, knots[0]).max() <= 1e-12
     rows = np.repeat(X[200:230], knots[1].size, axis=0)
     rows[:, third.position] = np.tile(knots[1], 30)

@@ -519,16 +519,16 @@ def test_rows_with_a_missing_constrained_value_are_returned_unchanged_and_counte
     recorder = Recorder(frame_model(missing=True))
     aligned = AlignedRegressor(recorder, properties, alpha=alpha, n_knots=12, random_state=0, confidence=None)
     aligned.calibrate(rows, X_reference=reference)
-    n_missing = int(rows[lacking].isna().any(axis=1).sum())
+    n_missing = int(rows[lacking].isna().all(axis=1).sum())
     assert aligned.calibration_.n_missing == n_missing > 0
     assert aligned.calibration_.n_rows == (300 - n_missing if alpha else 0)
-    absent = fresh[lacking].isna().any(axis=1).to_numpy()
+    absent = fresh[lacking].isna().all(axis=1).to_numpy()
     g, f = predict_both(aligned, recorder, fresh)
     np.testing.assert_array_equal(g[absent], f[absent])
     assert (g[~absent] != f[~absent]).any()
     certificate = aligned.certify(fresh)
     assert (certificate.n_missing, certificate.n_queries) == (absent.sum(), (~absent).sum())
-    assert f"{absent.sum()} rows lack a constrained feature" in str(certificate)
+    assert f"{absent.sum()} rows lack all constrained features" in str(certificate)
 
 
 def test_missing_values_of_pandas_are_missing():
@@ -562,7 +562,7 @@ def test_joint_properties_hold_in_every_feature_at_full_strength(properties, pro
     aligned = AlignedRegressor(frame_model(), properties, alpha=0, projection=projection, n_knots=16, random_state=0)
     aligned.calibrate(make_frame(30, 17))
     fresh = make_frame(6, 18)
-    for part in aligned.alignment_.chain.stages[0].projector.parts:
+    for part in aligned.alignment_.chain.stages[0].whole.projector.parts:
         feature = part.declared.feature
         sign = 1 if isinstance(part.declared, Increasing) else -1
         lines = across(aligned, fresh, feature, part.law.axis.values(part.law.knots).tolist())

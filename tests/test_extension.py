@@ -22,6 +22,7 @@ from alignconf.projectors.line_projection import Projection
 from alignconf.projectors.preparation import prepare
 from alignconf.properties import AllOf, Bounded, Concave, Decreasing, Increasing
 from alignconf.queries.row_draws import RowDraws
+from tests.grids import whole_grid
 
 # Random functions of the first ``n_axes`` columns and of one more, which no property constrains. --------------------
 
@@ -108,8 +109,8 @@ def aligned(model: object, declared: Property, n_axes: int, norm: str) -> tuple[
 def at(alignment: Alignment, row: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, Projection]:
     """``f`` and ``g`` of one row moved to places (n_sites, n_axes) of the projector's axes, and its projection."""
     lines = evaluate_lines(alignment.model, row, alignment.chain.laws)
-    projection = alignment.chain.stages[0].projector.project(lines)
-    f, g = extend(alignment.model, row, alignment.chain.stages[0].projector, projection, places[None])
+    projection = whole_grid(alignment).projector.project(lines)
+    f, g = extend(alignment.model, row, whole_grid(alignment).projector, projection, places[None])
     return f[0], g[0], projection
 
 
@@ -126,7 +127,7 @@ def random_places(alignment: Alignment, n_sites: int, seed: int) -> np.ndarray:
 def directions(alignment: Alignment) -> np.ndarray:
     """+1 for an axis along which the property demands growth, -1 for the contrary."""
     signs = np.zeros(len(alignment.chain.laws))
-    for part in alignment.chain.stages[0].projector.parts:
+    for part in whole_grid(alignment).projector.parts:
         signs[part.axis] = 1 if isinstance(part.declared, Increasing) else -1
     return signs
 
@@ -237,7 +238,7 @@ def test_what_is_left_as_rounding_is_no_infinite_score_across_cells(n_axes: int,
         table[:, :-1] = np.random.default_rng(0).random((40, n_axes))
         queries = alignment.tester.draw(table, 10, RowDraws.of(table, np.random.default_rng(1)))
         found = alignment.at_queries(table, queries, delivered)
-        for part, asked, score in zip(alignment.chain.stages[0].projector.parts, queries.parts, found, strict=True):
+        for part, asked, score in zip(whole_grid(alignment).projector.parts, queries.parts, found, strict=True):
             apart = separated(part.law.knots, asked.places[..., 0], asked.places[..., 1])
             assert apart.sum() > 300
             assert np.isinf(score[apart]).sum() == 0, model.amplitude

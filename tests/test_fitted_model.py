@@ -114,11 +114,13 @@ def test_the_code_of_xgboost_is_as_good_as_nan(declared: Any, projector: str, al
     assert found.calibration_.repair == right.calibration_.repair
     assert found.lambda_ == right.lambda_
     assert np.array_equal(found.predict(WITH_CODE[NEW]), right.predict(WITH_NAN[NEW]))
-    if projector != "leaves":  # which obey the rules of the features that a row has
+    certificates = found.certify(WITH_CODE[NEW]), right.certify(WITH_NAN[NEW])
+    assert [certificate.coverage[0][1] for certificate in certificates] == [(~GONE[NEW]).sum()] * 2
+    if len(declared) == 1:
         assert np.array_equal(found.predict(WITH_CODE[NEW])[GONE[NEW]], coded.predict(WITH_CODE[NEW])[GONE[NEW]])
-    assert found.certify(WITH_CODE[NEW]).n_missing == right.certify(WITH_NAN[NEW]).n_missing == GONE[NEW].sum()
+        assert [certificate.n_missing for certificate in certificates] == [GONE[NEW].sum()] * 2
     one, other = (check(m, X[CALIBRATE], declared, random_state=0) for m, X in ((coded, WITH_CODE), (plain, WITH_NAN)))
-    assert (one.violations, one.n_missing) == (other.violations, other.n_missing)
+    assert (one.violations, one.coverage) == (other.violations, other.coverage)
 
 
 def test_zeros_that_lightgbm_takes_for_missing_are_missing() -> None:

@@ -236,8 +236,8 @@ class Valley(Unimodal):
     def lower(self, lines, knots):
         return -super().upper(-lines, knots)
 
-    def between(self, cells):
-        low, high = super().between(replace(cells, lines=-cells.lines))
+    def allowed(self, cells):
+        low, high = super().allowed(replace(cells, lines=-cells.lines))
         return -high, -low
 
 

@@ -19,7 +19,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog
 
 import alignconf.properties
-from alignconf.contract.property import Cells, LineProperty, Property
+from alignconf.contract.cells import Cells
+from alignconf.contract.property import LineProperty, Property
 from alignconf.lines.evaluation import Lines
 from alignconf.projectors.line_projection import LineProjection
 from alignconf.properties import AllOf, Decreasing, Increasing, Unimodal, Valley
@@ -273,14 +274,14 @@ def test_what_may_lie_between_two_neighbours_is_what_a_tester_accepts(part: Line
     share = data.draw(st.floats(0, 1))
     between = lines[:, 0] + share * (lines[:, 1] - lines[:, 0])
     for place, neighbours in ((1.3, (0, 1)), (1.5, (0, 1)), (0.3, (0,)), (3.5, (1,))):
-        low, high = part.between(Cells(np.full(2, place), knots, lines, changed))
+        low, high = part.allowed(Cells(np.full(2, place), knots, lines, changed))
         for value in (between, *lines.T, np.full(2, -1e305), np.zeros(2), np.full(2, 1e305)):
             pairs = [sorted([(place, value), (knots[k], lines[:, k])], key=lambda point: point[0]) for k in neighbours]
             worst = np.max([excess_of(part, *pair) for pair in pairs], axis=0)
             allowed = (low <= value) & (value <= high)
             assert (~allowed | (worst <= size)).all()
             assert ((worst > 0) | ((low - size <= value) & (value <= high + size))).all()
-    low, high = part.between(Cells(np.full(2, 2.0), knots, lines, changed))
+    low, high = part.allowed(Cells(np.full(2, 2.0), knots, lines, changed))
     np.testing.assert_allclose(low, lines[:, 1], rtol=1e-12)
     np.testing.assert_allclose(high, lines[:, 1], rtol=1e-12)
 

@@ -251,7 +251,7 @@ def test_the_loss_of_what_is_delivered_is_below_the_score(path: str, name: str) 
     """For every query and half-width: whoever rejects the delivered values has a score above the half-width."""
     aligned = _aligned(_fitted("classifier", name), alpha=0.3, path=path)
     alignment, rows = aligned.alignment_, X[CALIBRATE]
-    rows = rows[alignment.complete(rows)][:60]
+    rows = rows[alignment.askable(rows)][:60]
     from alignconf.losses.critical_half_width import delivered
     from alignconf.queries.row_draws import RowDraws
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignconf.calibration.size_bound import SizeBound
-from alignconf.calibration.sizes import ViolationSizes, critical_size, joined, largest
+from alignconf.calibration.sizes import ViolationSizes, critical_size, largest, together
 from alignconf.errors import CalibrationError, InputError
 from alignconf.losses.critical_half_width import last_rejection
 
@@ -144,15 +144,19 @@ def test_only_violated_queries_are_kept_and_a_million_take_little_time() -> None
 def test_blocks_and_parts() -> None:
     whole = ViolationSizes.of_queries(*drawn("triple", 60, 2)[:4])
     a, v, v_full, d, _ = drawn("triple", 60, 2)
-    blocks = [
-        ViolationSizes.of_queries(a, v[rows], v_full[rows], d[rows]) for rows in np.split(np.arange(60), [10, 40])
-    ]
+    positions = np.split(np.random.default_rng(0).permutation(60), [10, 40])
+    blocks = [(rows, ViolationSizes.of_queries(a, v[rows], v_full[rows], d[rows])) for rows in positions]
     other = ViolationSizes.of_queries(*drawn("pair", 60, 2, seed=5)[:4])
     for half_width in (0.0, 0.3, 0.9, 2.0):
-        assert np.array_equal(all_sizes(joined(blocks), half_width), all_sizes(whole, half_width))
+        assert np.array_equal(
+            all_sizes(together(blocks, 60, whole.n_queries), half_width), all_sizes(whole, half_width)
+        )
         both = np.maximum(all_sizes(whole, half_width), all_sizes(other, half_width))
         assert all_sizes(largest([whole, other]), half_width) == pytest.approx(both, abs=1e-12)
-        assert all_sizes(joined([whole, other]), half_width)[60:] == pytest.approx(all_sizes(other, half_width))
+        rows = np.arange(120).reshape(2, 60)
+        apart = together([(rows[0], whole), (rows[1], other)], 120, whole.n_queries)
+        assert all_sizes(apart, half_width)[60:] == pytest.approx(all_sizes(other, half_width))
+        assert not all_sizes(together(blocks[:1], 60, whole.n_queries), half_width)[positions[1]].any()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -557,7 +557,7 @@ def test_rows_that_lack_the_feature_are_counted_and_ask_nothing():
     rows[:20, 0] = np.nan
     monitor = Monitor(calibrated()).update(rows)
     assert (monitor.n_rows, monitor.n_missing, monitor.window.n_rows, monitor.change.n_rows) == (50, 20, 30, 30)
-    assert "50 rows in 1 batches; 20 lack a constrained feature" in str(monitor)
+    assert "50 rows in 1 batches; 20 lack all constrained features" in str(monitor)
     assert monitor.realigned().calibration_.n_missing == 20
     nothing = monitor.update(rows[:20])
     assert nothing.window.n_rows == 30

@@ -79,7 +79,9 @@ def test_the_pairs_are_those_that_rows_show(directions: dict[int, int]) -> None:
         nodes = ensemble.nodes
         demands = np.array([directions.get(j, 2) for j in range(3)])
         number = np.cumsum(nodes["split"] == LEAF) - 1
-        pairs = number[ordered_leaves(nodes, 0, nodes.size, np.arange(3), 3, demands)]
+        pairs = number[
+            ordered_leaves(nodes, 0, nodes.size, np.arange(3), 3, demands, np.tile([-np.inf, np.inf], (3, 1)))
+        ]
         assert {tuple(pair) for pair in pairs.tolist()} == _pairs_by_rows(ensemble, directions)
         n_seen += len(pairs)
     assert n_seen > 50

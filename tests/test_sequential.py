@@ -138,7 +138,7 @@ def test_missing_values_and_groups_in_a_stream() -> None:
         SequentialCertificate(align(groups=lambda X: X[:, 2] > 0.5), n_queries=3).update(fresh).update(rows(10, 8))
     )
     assert (sequence.n_rows, sequence.n_missing) == (190, 20)
-    assert "20 rows lack a constrained feature" in str(sequence)
+    assert "20 rows lack all constrained features" in str(sequence)
 
 
 def test_what_cannot_be_certified_at_any_time_is_refused() -> None:

@@ -209,6 +209,6 @@ def test_missing_rows_are_mentioned() -> None:
     rows[::3, 0] = np.nan
     model = Given(lambda it: np.nan_to_num(np.sin(9 * it[:, 0])))
     aligned = AlignedRegressor(model, {0: 1}, random_state=0, confidence=None).calibrate(rows, X_reference=X[:100])
-    assert "all with the constrained features present" in aligned.calibration_.statement
-    assert "500 rows lacked a constrained feature" in str(aligned.calibration_)
+    assert "each with a constrained feature present" in aligned.calibration_.statement
+    assert "500 rows lacked all constrained features" in str(aligned.calibration_)
     assert "500 rows" in str(check(model, rows, {0: 1}, X_reference=X[:100], random_state=0))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from alignconf import AlignConfError, InputError, LawViolation
-from alignconf.contract.property import Cells, LineProperty
+from alignconf.contract.cells import Cells
+from alignconf.contract.property import LineProperty
 from alignconf.properties import (
     AllOf,
     Bounded,
@@ -98,8 +99,8 @@ class Valley(LineProperty):
     def lower(self, lines, knots):
         return -self.mirrored.upper(-lines, knots)
 
-    def between(self, cells):
-        low, high = self.mirrored.between(replace(cells, lines=-cells.lines))
+    def allowed(self, cells):
+        low, high = self.mirrored.allowed(replace(cells, lines=-cells.lines))
         return -high, -low
 
 
@@ -121,7 +122,7 @@ class AtMost(LineProperty):
     def midpoint(self, lines, knots):
         return np.minimum(lines, 1.0)
 
-    def between(self, cells):
+    def allowed(self, cells):
         at_knot = cells.index[0] == cells.index[1]
         return np.where(at_knot, cells.left, -np.inf), np.where(at_knot, cells.left, 1.0)
 
@@ -286,7 +287,7 @@ class DemandsMore(Increasing):
 class Narrow(Increasing):
     """What may lie between is what lies on the left, though a member may rise in between."""
 
-    def between(self, cells):
+    def allowed(self, cells):
         value = np.where(np.isnan(cells.left), cells.right, cells.left)
         return value, value
 
@@ -294,20 +295,20 @@ class Narrow(Increasing):
 class Wide(Increasing):
     """Nothing is refused between knots."""
 
-    def between(self, cells):
+    def allowed(self, cells):
         at_knot = cells.index[0] == cells.index[1]
         return np.where(at_knot, cells.left, -np.inf), np.where(at_knot, cells.left, np.inf)
 
 
 class Crossing(Increasing):
-    def between(self, cells):
-        low, high = super().between(cells)
+    def allowed(self, cells):
+        low, high = super().allowed(cells)
         at_knot = cells.index[0] == cells.index[1]
         return np.where(at_knot, low, high), np.where(at_knot, high, low)
 
 
 class ForgetsKnots(Increasing):
-    def between(self, cells: Cells):
+    def allowed(self, cells: Cells):
         free = np.full(len(cells.places), np.inf)
         return -free, free
 

@@ -155,6 +155,6 @@ def test_rows_that_cannot_be_asked_are_refused():
     rows = uniform_rows(10)
     rows[3, 0] = np.nan
     score = ViolationScore.of(Plane(1.0), Increasing(0), rows)
-    assert score.complete(rows).tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
-    with pytest.raises(InputError, match="X has 1 rows that lack a constrained feature"):
+    assert score.askable(rows).tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    with pytest.raises(InputError, match="X has 1 rows that lack all constrained features"):
         score.row_sizes(rows, 1, np.random.default_rng(0))

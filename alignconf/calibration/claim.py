@@ -243,14 +243,14 @@ class Calibration:
             )
         if self.confidence is None:
             return (
-                f"If the calibration rows and the fresh row, all with the constrained features present, are exchangeable"
+                f"If the calibration rows and the fresh row, each with a constrained feature present, are exchangeable"
                 f"{' within their group' if groups else ''} and {use}, then, averaged over calibration draws of rows and "
                 f"queries, "
                 f"{within}{self.promise.bounds}."
             )
         each = "" if len(self.claims) == 1 else " (for each of these bounds by itself)"
         return (
-            f"If the calibration rows and the fresh row, all with the constrained features present, are independent draws "
+            f"If the calibration rows and the fresh row, each with a constrained feature present, are independent draws "
             f"of one law{' in their group' if groups else ''} and {use}, then with probability at least "
             f"{printed.level(self.confidence)} over the calibration draw of rows and queries{each}, "
             f"{within}{self.promise.bounds}."
@@ -286,7 +286,7 @@ class Calibration:
                 self.statement,
                 *(several if len(several) > 1 else ()),
                 f"lambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self._losses_in_words}{scaled}{weighed} "
-                f"Reference law from {self.n_reference} rows; {self.n_missing} rows lacked a constrained feature and were "
+                f"Reference law from {self.n_reference} rows; {self.n_missing} rows lacked all constrained features and were "
                 "left out. "
                 f"{repaired}".strip(),
             ]

@@ -45,7 +45,7 @@ from alignconf.kernels.sums import inner
 from alignconf.tables import printed
 from alignconf.tables.checks import check_number
 
-__all__ = ["ViolationSizes", "critical_size", "joined", "largest"]
+__all__ = ["ViolationSizes", "critical_size", "largest", "together"]
 
 #: Up to this many linear pieces of a query are crossed with each other, so that sizes are exact; beyond, they are bounded.
 EXACT_LINES = 4
@@ -196,22 +196,25 @@ def critical_size(sizes: ViolationSizes, alpha: float, bound: SizeBound) -> floa
     return half_width
 
 
-def joined(blocks: Sequence[ViolationSizes]) -> ViolationSizes:
-    """Return the sizes of blocks of rows, one after the other, as those of all rows.
+def together(blocks: Sequence[tuple[IntArray, ViolationSizes]], n_rows: int, n_queries: int) -> ViolationSizes:
+    """Return the sizes of blocks of rows as those of all rows; rows in no block have none.
 
     Parameters
     ----------
-    blocks : sequence of ViolationSizes, of as many queries a row
+    blocks : sequence of ((n_block_rows,), ViolationSizes)
+        The positions of the rows of a block among all rows, and their sizes.
+    n_rows, n_queries : int
     """
-    first = np.cumsum([0, *(block.n_rows * block.n_queries for block in blocks)])
-    width = max(block.knots.shape[1] for block in blocks)
-    return ViolationSizes(
-        sum(block.n_rows for block in blocks),
-        blocks[0].n_queries,
-        np.concatenate([start + block.index for start, block in zip(first, blocks, strict=False)]),
-        np.concatenate([_padded(block.knots, width) for block in blocks]),
-        np.concatenate([_padded(block.values, width) for block in blocks]),
+    sizes = [ViolationSizes(0, n_queries, np.zeros(0, np.intp), np.zeros((0, 1)), np.zeros((0, 1)))]
+    sizes += [of_block for _, of_block in blocks]
+    index = [rows[of_block.index // n_queries] * n_queries + of_block.index % n_queries for rows, of_block in blocks]
+    positions = np.concatenate([sizes[0].index, *index])
+    order, width = np.argsort(positions), max(of_block.knots.shape[1] for of_block in sizes)
+    knots, values = (
+        np.concatenate([_padded(getattr(of_block, name), width) for of_block in sizes])[order]
+        for name in ("knots", "values")
     )
+    return ViolationSizes(n_rows, n_queries, positions[order], knots, values)
 
 
 def largest(parts: Sequence[ViolationSizes]) -> ViolationSizes:

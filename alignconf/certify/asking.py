@@ -22,17 +22,18 @@ from alignconf.errors import InputError
 from alignconf.lines.fitted_model import FittedModel, declared_features, function_of
 from alignconf.properties import declare
 from alignconf.queries.placement import REFERENCES, check_query_law, place_queries
-from alignconf.queries.queries import PartQueries, Queries, draw_queries
+from alignconf.queries.queries import PartQueries, Queries, askable_parts, draw_queries
 from alignconf.queries.queries import excess as excess_of
 from alignconf.queries.row_draws import RowDraws, RowMarks, row_marks
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks
 from alignconf.tables.checks import check_choice, check_model
+from alignconf.tables.missing_codes import MissingCodes, without_codes
 from alignconf.tables.predictions import predictions
 from alignconf.tables.random_streams import generator, reference_rows
 from alignconf.tables.rows import Rows, parts_of
 
-__all__ = ["Answered", "Asking", "complete_rows", "place_rows"]
+__all__ = ["Answered", "Asking", "askable_rows", "place_rows"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Answered:
         For each part of the property, the model's predictions at its points.
     sizes : (n_samples, n_parts, n_queries)
         How far each query is from being accepted, 0 if it is.
+    counts : (n_parts,)
+        How many of the rows were asked about each part; values are 0 at the others.
     """
 
     function: Model
@@ -62,6 +65,7 @@ class Answered:
     queries: Queries
     values: tuple[FloatArray, ...]
     sizes: FloatArray
+    counts: IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +98,7 @@ class Asking:
 
     @property
     def n_missing(self) -> int:
-        """How many rows lack a constrained feature and are not asked."""
+        """How many rows lack all constrained features and are not asked."""
         return self.rows.n_rows - int(self.counts.sum())
 
     @property
@@ -150,34 +154,31 @@ def place_rows(
     else:
         referring = door.reference(X_reference, rows.meta)
     seen, conditional = rows.seen(referring), random if reference_law == "conditional" else None
-    placed = place_queries(
-        declared, seen, referring, query_law, conditional=conditional, codes=door.missing_codes(seen)
-    )
+    codes = door.missing_codes(seen)
+    placed = place_queries(declared, seen, referring, query_law, conditional=conditional, codes=codes)
     some = np.flatnonzero(rows.counts)
     marks = [np.zeros((0, 2), dtype=np.uint64)] * rows.sizes.size
-    for i, of_part in zip(some, rows.run(partial(_marks, placed), label="looking at rows"), strict=True):
+    for i, of_part in zip(some, rows.run(partial(_marks, placed, codes), label="looking at rows"), strict=True):
         marks[i] = of_part
     counts = np.array([len(of_part) for of_part in marks])
     if not counts.any():
         raise InputError(
-            f"X has no row to ask: {rows.n_rows} rows besides the reference rows, all with missing values."
+            f"X has no row to ask: all {rows.n_rows} rows besides the reference rows lack all constrained features."
         )
     door.check_is_function(seen)
     draws = RowDraws.of_marks(np.concatenate(marks), random).split(counts.tolist())
     return Asking(function, declared, placed, rows, counts, draws, proof_by_trees(function, placed, referring))
 
 
-def complete_rows(parts: Sequence[PartQueries], table: Table) -> BoolArray:
-    """Return which rows have all constrained features, (n_samples,)."""
-    complete = np.ones(table.shape[0], dtype=bool)
-    for axis in dict.fromkeys(law.axis for part in parts for law in part.drawn_from):
-        complete &= ~np.isnan(axis.places(table))
-    return complete
+def askable_rows(parts: Sequence[PartQueries], table: Table) -> BoolArray:
+    """Return which rows can be asked about some part, (n_samples,)."""
+    return np.asarray(askable_parts(parts, table).any(axis=1))
 
 
-def _marks(part_queries: Sequence[PartQueries], table: Table) -> RowMarks:
-    """Return the fingerprints of the complete rows of a part."""
-    return row_marks(tables.take(table, np.flatnonzero(complete_rows(part_queries, table))))
+def _marks(part_queries: Sequence[PartQueries], codes: MissingCodes, table: Table) -> RowMarks:
+    """Return the fingerprints of the rows of a part that can be asked, however missing values are written."""
+    askable = tables.take(table, np.flatnonzero(askable_rows(part_queries, table)))
+    return row_marks(without_codes(askable, codes))
 
 
 def _answered(
@@ -190,29 +191,40 @@ def _answered(
     table: Table,
     draws: RowDraws,
 ) -> Any:
-    """Ask the complete rows of a part and return what is made of the answers."""
-    numbers = np.flatnonzero(complete_rows(part_queries, table))
-    complete = tables.take(table, numbers)
-    queries = draw_queries(part_queries, complete, n_queries, draws)
-    answers = [_ask(function, complete, part, **how) for part in queries.parts]
+    """Ask the rows of a part that can be asked and return what is made of the answers."""
+    askable = askable_parts(part_queries, table)
+    numbers = np.flatnonzero(askable.any(axis=1))
+    rows, askable = tables.take(table, numbers), askable[numbers]
+    queries = draw_queries(part_queries, rows, n_queries, draws)
+    answers = [_ask(function, rows, part, askable[:, i], **how) for i, part in enumerate(queries.parts)]
     values, sizes = tuple(values for values, _ in answers), np.stack([excess for _, excess in answers], axis=1)
-    return seen(Answered(function, declared, complete, numbers, queries, values, sizes))
+    return seen(Answered(function, declared, rows, numbers, queries, values, sizes, askable.sum(axis=0)))
 
 
 def _ask(
-    model: Model, table: Table, part: PartQueries, *, n_jobs: int | None, verbose: bool
+    model: Model, table: Table, part: PartQueries, askable: BoolArray, *, n_jobs: int | None, verbose: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the model's values, (n_samples, n_queries, n_points), and the excess of each query, (n_samples, n_queries)."""
+    """Return the model's values, (n_samples, n_queries, n_points), and the excess of each query, (n_samples, n_queries).
+
+    Both are 0 at rows that cannot be asked about the part.
+    """
+    numbers = np.flatnonzero(askable)
 
     def stage(block: slice) -> tuple[FloatArray, FloatArray]:
-        rows = tables.take(table, np.arange(block.start, block.stop))
-        queries = part.rows(block)
+        rows = tables.take(table, numbers[block])
+        queries = part.rows(numbers[block])
         answers = [predictions(model, sites) for sites in queries.sites(rows)]
         values = queries.arrange([values for values, _ in answers])
         return values, excess_of(queries, values, answers[0][1].of(values))
 
     predictions(model, tables.take(table, np.arange(1)))
     label = str(part.declared)
-    blocks = over_blocks(stage, table.shape, part.n_sites, n_jobs=n_jobs, verbose=verbose, label=label)
-    values, excesses = zip(*(result for _, result in blocks), strict=True)
-    return np.concatenate(values), np.concatenate(excesses)
+    shape = (numbers.size, table.shape[1])
+    blocks = (
+        over_blocks(stage, shape, part.n_sites, n_jobs=n_jobs, verbose=verbose, label=label) if numbers.size else []
+    )
+    n_rows, nobody = table.shape[0], part.rows(numbers[:0]).arrange([np.zeros(0)])
+    values, excesses = np.zeros((n_rows, *nobody.shape[1:])), np.zeros((n_rows, nobody.shape[1]))
+    for block, (of_block, excess) in blocks:
+        values[numbers[block]], excesses[numbers[block]] = of_block, excess
+    return values, excesses

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from alignconf._typing import FloatArray, Model, RandomState, Table
+from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
 from alignconf.certify.asking import Answered, place_rows
 from alignconf.certify.proof import Proof
 from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.pictured_line import PicturedLine, lines_of_model
 from alignconf.certify.report.report import audit_page
-from alignconf.certify.report.wording import model_in_words, plain, versions
+from alignconf.certify.report.wording import coverage_in_words, coverage_of, model_in_words, plain, versions
 from alignconf.certify.verdict import Verdict, check_max_rate
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.certify.witness import N_WITNESSES, Witness, found_at
@@ -52,7 +52,9 @@ class Audit:
     worst : Witness or None
         The most violated query that was found: a lower bound on the worst there is.
     n_missing : int
-        Rows that lack a constrained feature and were not asked.
+        Rows that lack all constrained features and were not asked.
+    coverage : tuple of (str, int)
+        How many rows were asked about each part of the property: those that have its features.
     witnesses : tuple of Witness
         The most violated queries, the worst first.
     lines : tuple of PicturedLine
@@ -75,6 +77,7 @@ class Audit:
     lines: tuple[PicturedLine, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
     proof: Proof | None = None
+    coverage: tuple[tuple[str, int], ...] = ()
 
     def __str__(self) -> str:
         """Return the finding in sentences."""
@@ -91,7 +94,8 @@ class Audit:
             elif not rate.n_rejected:
                 sentence += f"\n{self.proof.text}"
         if self.n_missing:
-            sentence += f"\n{self.n_missing} rows lack a constrained feature and were not asked."
+            sentence += f"\n{self.n_missing} rows lack all constrained features and were not asked."
+        sentence += "".join(f"\n{fact}" for fact in coverage_in_words(self.coverage, rate.n_queries))
         if self.worst is not None:
             size = "" if self.worst.excess is None else f"Median size of a violation {self.median_excess:.6g}. "
             sentence += f"\n{size}Worst found: {self.worst}."
@@ -203,8 +207,10 @@ def check(
     sizes: list[FloatArray] = []
     witnesses: list[Witness] = []
     lines: list[PicturedLine] = []
-    for i, (sizes_of_part, *shown) in asking.answers(looked_at, n_jobs=n_jobs, verbose=verbose):
+    counts = np.zeros(len(asking.part_queries), dtype=np.intp)
+    for i, (sizes_of_part, counts_of_part, *shown) in asking.answers(looked_at, n_jobs=n_jobs, verbose=verbose):
         sizes.append(sizes_of_part)
+        counts += counts_of_part
         witnesses += [replace(witness, row=asking.rows.position(i, witness.row)) for witness in shown[0]]
         lines += [replace(line, row=asking.rows.position(i, line.row)) for line in shown[1]]
     witnesses.sort(key=lambda witness: -(1.0 if witness.excess is None else witness.excess))
@@ -236,15 +242,16 @@ def check(
             *versions(model),
         ),
         proof=asking.proof,
+        coverage=coverage_of([part.declared for part in asking.part_queries], counts),
     )
 
 
 def _looked_at(
     is_pictured: bool, answered: Answered
-) -> tuple[FloatArray, tuple[Witness, ...], tuple[PicturedLine, ...]]:
-    """Return the size of the worst violation at each row, the worst queries, and the lines of the worst rows."""
+) -> tuple[FloatArray, IntArray, tuple[Witness, ...], tuple[PicturedLine, ...]]:
+    """Return the size of the worst violation at each row, rows asked about each part, worst queries, lines of worst rows."""
     parts, table, numbers = answered.queries.parts, answered.table, answered.numbers
     sizes = answered.sizes[:, :, 0]
     witnesses = found_at(parts, table, answered.values, answered.sizes, numbers)
     lines = lines_of_model(answered.function, table, parts, answered.values, sizes, numbers) if is_pictured else ()
-    return sizes.max(axis=1), witnesses, lines
+    return sizes.max(axis=1), answered.counts, witnesses, lines

@@ -27,7 +27,7 @@ from alignconf.certify.distance import absolute_sentence, distance_bounds, hammi
 from alignconf.certify.error_change import ErrorChange, change_of
 from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.report import certificate_page
-from alignconf.certify.report.wording import plain
+from alignconf.certify.report.wording import coverage_in_words, coverage_of, plain
 from alignconf.certify.tally import Evidence, Tally, evidence_of
 from alignconf.certify.verdict import Verdict, check_max_rate
 from alignconf.certify.violation_rate import ViolationRate, rate_of
@@ -75,7 +75,11 @@ class Certificate:
     rms_displacement, max_displacement : float
         Of ``g_lambda - f`` at the rows, in the unit of the prediction.
     n_missing : int
-        Rows that lack a constrained feature; they ask no query.
+        Rows that are asked nothing, because they lack all constrained features, or ``left_out`` says why.
+    coverage : tuple of (str, int)
+        How many rows were asked about each part of the property: those that have its features.
+    left_out : str
+        What rows are asked nothing, in words.
     n_rows : int
         Rows that asked queries.
     error : ErrorChange or None
@@ -85,7 +89,7 @@ class Certificate:
     construction : str
         Why, in words.
     covers_missing : bool
-        Whether rows that lack a constrained feature are projected too.
+        Whether rows that are asked nothing are projected too.
     separately : tuple of (str, ViolationRate)
         The delivered function's rate for each level, or in each group, where there are several: each bound holds by itself.
     alphas_in_words, half_width_note : str
@@ -119,6 +123,8 @@ class Certificate:
     by_construction: bool = False
     construction: str = ""
     covers_missing: bool = False
+    coverage: tuple[tuple[str, int], ...] = ()
+    left_out: str = "lack all constrained features"
     alphas_in_words: str = ""
     half_width_note: str = ""
     hamming_bound: float | None = None
@@ -219,10 +225,8 @@ class Certificate:
         ]
         if self.n_missing:
             what = "not asked" if self.covers_missing else "returned unchanged and not covered"
-            kept = ", and obey the rules of the features that they have" if self.by_construction else ""
-            facts.append(
-                f"{self.n_missing} rows lack a constrained feature: {what}{kept if self.covers_missing else ''}."
-            )
+            facts.append(f"{self.n_missing} rows {self.left_out}: {what}.")
+        facts += coverage_in_words(self.coverage, self.n_rows)
         if self.error is not None:
             facts.append(f"{str(self.error)[0].upper()}{str(self.error)[1:]}.")
         return "\n".join(facts)
@@ -325,6 +329,8 @@ def certify(
         by_construction=tally.is_full and alignment.chain.is_exact,
         construction=alignment.chain.construction,
         covers_missing=not alignment.chain.axes,
+        coverage=coverage_of([part.declared for part in alignment.tester.parts], tally.counts),
+        left_out=alignment.chain.left_out,
         error=change_of(tally.measure, tally.errors, confidence) if tally.errors else None,
         alphas_in_words=" and ".join(printed.level(alpha) for alpha in calibration.promise.alphas)
         + ("" if calibration.promise.loss.is_rate else ", an expected loss"),
@@ -338,9 +344,9 @@ def certify(
 
 
 def check_asked(n_rows: int) -> None:
-    """Refuse rows of which none can be asked, given the number of those with all constrained features."""
+    """Refuse rows of which none can be asked, given the number of those that can be."""
     if not n_rows:
-        raise InputError("X has no row with all constrained features present; nothing can be certified.")
+        raise InputError("X has no row with a constrained feature present; nothing can be certified.")
 
 
 def _promised_rate(calibration: Calibration) -> float | None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alignconf._typing import Model, Table
+from alignconf.contract.domain import Domain
 from alignconf.lines.axis import Axis
 from alignconf.lines.model_trees import model_trees
 from alignconf.projectors.leaves.partial_order import broken_pair
@@ -55,7 +56,8 @@ def proof_by_trees(function: Model, parts: Sequence[PartQueries], reference: Tab
     if isinstance(trees, str):
         return None
     of_positions = {axis.position: direction for axis, direction in directions.items()}
-    pairs = [broken_pair(ensemble, of_columns) for ensemble, of_columns in trees.in_directions(of_positions)]
+    sums = trees.in_directions(of_positions)
+    pairs = [broken_pair(ensemble, of_columns, trees.domains) for ensemble, of_columns in sums]
     broken = next((pair for pair in pairs if pair is not None), None)
     if broken is None:
         against = ", in trees of other classes no smaller value" if len(pairs) > 1 else ""
@@ -68,16 +70,22 @@ def proof_by_trees(function: Model, parts: Sequence[PartQueries], reference: Tab
 
 
 def _directions(parts: Sequence[PartQueries]) -> dict[Axis, int]:
-    """Return the direction along the axis of each constrained feature; empty if a part is not about order."""
+    """Return the direction along the axis of each constrained feature.
+
+    Empty if a part is not about order, or two are about different ranges of a feature.
+    """
     directions: dict[Axis, int] = {}
+    domains: dict[int, Domain] = {}
     for part in parts:
         axes = [law.axis for law in part.drawn_from]
         declared = part.declared.lines
         if len(axes) != 1 or len(declared) != 1:
             return {}
-        line = declared[0]
+        line, axis = declared[0], axes[0]
         if line.direction is None or line.tol or line.trade:
             return {}
-        same = directions.get(axes[0], line.direction) == line.direction
-        directions[axes[0]] = line.direction if same else 0
+        if domains.setdefault(axis.position, axis.domain) != axis.domain:
+            return {}
+        same = directions.get(axis, line.direction) == line.direction
+        directions[axis] = line.direction if same else 0
     return directions

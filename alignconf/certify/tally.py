@@ -66,7 +66,9 @@ class Tally:
     losses : (n_rows, n_bounds)
         See :func:`alignconf.certify.distance.line_losses`.
     n_missing : int
-        Rows that lack a constrained feature and were not asked.
+        Rows that were asked nothing.
+    counts : (n_parts,)
+        How many rows were asked about each part.
     moved : Mean
         Of the squared displacement, over all rows.
     errors : tuple of Mean
@@ -83,6 +85,7 @@ class Tally:
     failed: BoolArray
     losses: FloatArray
     n_missing: int
+    counts: IntArray
     moved: Mean
     errors: tuple[Mean, ...]
     measure: str
@@ -106,6 +109,7 @@ class Tally:
             failed=np.concatenate([block.failed for block in blocks], axis=1),
             losses=np.concatenate([block.losses for block in blocks]),
             n_missing=sum(block.n_missing for block in blocks),
+            counts=np.sum([block.counts for block in blocks], axis=0),
             moved=reduce(Mean.joined, (block.moved for block in blocks)),
             errors=tuple(reduce(Mean.joined, means) for means in zip(*(block.errors for block in blocks), strict=True)),
             measure=blocks[0].measure,
@@ -144,33 +148,32 @@ def tallied(
     keep : bool
         Whether to keep the queries themselves.
     """
-    complete = np.flatnonzero(alignment.complete(table))
-    failed = np.zeros((len(alignment.tester.parts), complete.size, 3, n_queries), dtype=bool)
-    queries = Queries(alignment.tester.parts, complete.size, n_queries)
-    sizes, figures, seen = np.zeros(complete.size), np.zeros((complete.size, 3)), None
-    if complete.size:
-        rows = tables.take(table, complete)
-        queries = alignment.tester.draw(rows, n_queries, draws.rows(complete))
-        widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
+    askable = np.flatnonzero(alignment.askable(table))
+    failed = np.zeros((len(alignment.tester.parts), askable.size, 3, n_queries), dtype=bool)
+    queries = Queries(alignment.tester.parts, askable.size, n_queries)
+    sizes, figures, seen = np.zeros(askable.size), np.zeros((askable.size, 3)), None
+    if askable.size:
+        rows = tables.take(table, askable)
+        queries = alignment.tester.draw(rows, n_queries, draws.rows(askable))
+        widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[askable]
         answers = alignment.at_queries(rows, with_lines(alignment.tester.declared, queries), partial(_figures, widths))
-        parts = [
-            part[:, : 3 * n_queries].reshape(complete.size, 3, n_queries) for part in answers[: len(queries.parts)]
-        ]
+        parts = [part[:, : 3 * n_queries].reshape(askable.size, 3, n_queries) for part in answers[: len(queries.parts)]]
         of_parts = np.stack(parts)
         failed = of_parts > 0
         sizes, figures = of_parts.max(axis=0)[:, 0, 0], answers[-1][:, -3:]
-        seen = Seen(widths, rows, queries, of_parts, complete) if keep else None
+        seen = Seen(widths, rows, queries, of_parts, askable) if keep else None
     f, g = alignment.predict(table)
     aligned = alignment.scale.deliver(table, f, g, half_widths)
     before, after = (errors.of(f), errors.of(aligned)) if errors is not None else (f[:0], f[:0])
     return Tally(
         failed=failed,
         losses=line_losses(alignment.tester.declared, queries, sizes, figures),
-        n_missing=int(table.shape[0] - complete.size),
+        n_missing=int(table.shape[0] - askable.size),
+        counts=alignment.counts(table),
         moved=Mean.of((aligned - f) ** 2),
         errors=() if errors is None else tuple(Mean.of(values) for values in (before, after, after - before)),
         measure="" if errors is None else errors.measure,
-        membership=membership and membership.take(complete),
+        membership=membership and membership.take(askable),
         is_full=bool(np.isinf(half_widths).all()),
         is_same=np.ndim(half_widths) == 0,
         seen=seen,

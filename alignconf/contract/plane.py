@@ -7,10 +7,12 @@ along each feature, and demands something of the values at its four corners.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 from alignconf._typing import Feature, FloatArray
+from alignconf.contract.domain import Domain
 from alignconf.contract.property import Property, check_feature
 from alignconf.errors import InputError
 from alignconf.tables.checks import check_number
@@ -28,11 +30,14 @@ class PlaneProperty(Property):
         Column names, or positions, of numeric features in the raw input of the model.
     tol : float, default=0
         Slack granted to every demand, in the unit of the prediction.
+    special : sequence, default=()
+        Numbers that are outside the order of both features, such as codes for "not known".
     """
 
     feature: Feature
     other: Feature
     tol: float = field(default=0.0, kw_only=True)
+    special: Sequence[Any] = field(default=(), kw_only=True)
 
     n_points: ClassVar[int] = 4
 
@@ -43,6 +48,16 @@ class PlaneProperty(Property):
         if self.feature == self.other:
             raise InputError(f"{type(self).__name__} is about two features, got {self.feature!r} twice.")
         check_number("tol", self.tol, at_least=0)
+        object.__setattr__(self, "special", Domain.declared(self.feature, self.special, None, None).special)
+
+    @property
+    def domain(self) -> Domain:
+        """The values of each feature among which the property is demanded."""
+        return Domain(tuple(self.special))
+
+    def with_special(self, codes: Sequence[Any]) -> PlaneProperty:
+        """Return the property with further values outside the order."""
+        return replace(self, special=tuple(dict.fromkeys((*self.special, *codes))))
 
     @property
     def parts(self) -> tuple[Property, ...]:

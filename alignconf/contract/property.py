@@ -10,7 +10,7 @@ well-defined function. A :class:`LineProperty` answers three questions:
 * *how is a line repaired?* By the nearest member in weighted least squares (:meth:`LineProperty.least_squares`), or
   from the smallest member above it or the largest below, where there is one (:meth:`LineProperty.upper`,
   :meth:`LineProperty.lower`);
-* *what may lie between two repaired knots?* An interval of values (:meth:`LineProperty.between`).
+* *what may lie between two repaired knots?* An interval of values (:meth:`LineProperty.allowed`).
 
 How bad a query is, whether a line is a member and every guarantee follow from these answers and are derived elsewhere,
 once. What a property *is* (an order, a matter of order alone, linear, told by neighbours) is never guessed from its answers:
@@ -24,28 +24,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from typing import Any, ClassVar, TypeAlias, cast
 
 import numpy as np
 
-from alignconf._typing import BoolArray, Feature, FloatArray, IntArray
+from alignconf._typing import Feature, FloatArray
+from alignconf.contract.cells import Cells
+from alignconf.contract.domain import Domain
 from alignconf.contract.spelling import Spelling
 from alignconf.errors import InputError
 from alignconf.tables.checks import check_number
 
 __all__ = [
     "DECLARATIONS",
-    "Cells",
     "Declaration",
     "LineProperty",
     "Property",
     "centred",
     "check_feature",
-    "limit_above",
-    "limit_below",
 ]
 
 
@@ -77,6 +75,10 @@ class Property(ABC):
     def orbits(self) -> tuple[Any, ...]:
         """The parts that constrain functions at points made from each row, :class:`~alignconf.contract.orbit.OrbitProperty`."""
         return ()
+
+    def with_special(self, codes: Sequence[Any]) -> Property:
+        """Return the property with values that are outside the order of its features; itself where it is about none."""
+        return self
 
     @property
     def is_order(self) -> bool:
@@ -119,6 +121,11 @@ class LineProperty(Property):
         pandas categorical the order of its dtype is used.
     tol : float, default=0
         Slack granted to every demand, in the unit of the prediction.
+    special : sequence, default=()
+        Values of the feature that are outside the order, such as codes for "not known": they are compared with no other value,
+        and reach the model as they are.
+    between : (float, float), optional
+        The range in which the property is demanded, both ends included; nothing is demanded of other values.
 
     Notes
     -----
@@ -130,6 +137,8 @@ class LineProperty(Property):
     feature: Feature
     order: Sequence[Any] | None = field(default=None, kw_only=True)
     tol: float = field(default=0.0, kw_only=True)
+    special: Sequence[Any] = field(default=(), kw_only=True)
+    between: Sequence[float] | None = field(default=None, kw_only=True)
 
     adjective: ClassVar[str] = ""
     n_points: ClassVar[int]
@@ -150,10 +159,24 @@ class LineProperty(Property):
         if self.order is not None:
             object.__setattr__(self, "order", _checked_order(self.feature, self.order))
         check_number("tol", self.tol, at_least=0)
+        domain = Domain.declared(self.feature, self.special, self.between, self.order)
+        object.__setattr__(self, "special", domain.special)
+        object.__setattr__(self, "between", None if self.between is None else domain.between)
 
     def __str__(self) -> str:
         """Return the property in words, e.g. ``increasing in 'age'``."""
-        return f"{self.description} in {self.feature!r}" + (f" up to {self.tol:g}" if self.tol else "")
+        return f"{self.description} in {self.feature!r}{self.domain}" + (f" up to {self.tol:g}" if self.tol else "")
+
+    @property
+    def domain(self) -> Domain:
+        """The values of the feature among which the property is demanded."""
+        low, high = (-np.inf, np.inf) if self.between is None else self.between
+        return Domain(tuple(self.special), (low, high))
+
+    def with_special(self, codes: Sequence[Any]) -> LineProperty:
+        """Return the property with further values outside the order; categories that have a place keep it."""
+        further = [code for code in codes if code not in self.special and code not in (self.order or ())]
+        return replace(self, special=(*self.special, *further)) if further else self
 
     @property
     def description(self) -> str:
@@ -262,59 +285,11 @@ class LineProperty(Property):
         return centred(lines, self.upper(lines, knots), self.lower(lines, knots))
 
     @abstractmethod
-    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+    def allowed(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Return the interval of values, two arrays (n_places,), that repaired lines allow at given places.
 
         At a knot the interval is the value there. A limit that does not exist is infinite.
         """
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Places on repaired lines, one for each line, and what lies around them.
-
-    Parameters
-    ----------
-    places : (n_places,)
-    knots : (n_knots,)
-    lines : (n_places, n_knots)
-        Values of the repaired line at the knots.
-    changed : (n_places,)
-        Whether the repair changed anything on the line.
-    """
-
-    places: FloatArray
-    knots: FloatArray
-    lines: FloatArray
-    changed: BoolArray
-
-    @cached_property
-    def index(self) -> tuple[IntArray, IntArray]:
-        """The positions of the knots on the left and on the right; -1 and n_knots where no knot is, equal at a knot."""
-        right = np.searchsorted(self.knots, self.places)
-        at_knot = self.knots[np.minimum(right, self.knots.size - 1)] == self.places
-        return np.where(at_knot, right, right - 1), right
-
-    @cached_property
-    def left(self) -> FloatArray:
-        """The value at the knot on the left (at the place itself if the place is a knot); NaN where no knot is."""
-        return self._at(self.index[0])
-
-    @cached_property
-    def right(self) -> FloatArray:
-        """The value at the knot on the right (at the place itself if the place is a knot); NaN where no knot is."""
-        return self._at(self.index[1])
-
-    @cached_property
-    def gaps(self) -> tuple[FloatArray, FloatArray]:
-        """The distances to the knots on the left and on the right, finite everywhere."""
-        left, right = (np.clip(index, 0, self.knots.size - 1) for index in self.index)
-        return self.places - self.knots[left], self.knots[right] - self.places
-
-    def _at(self, index: IntArray) -> FloatArray:
-        is_knot = (index >= 0) & (index < self.knots.size)
-        values = self.lines[np.arange(len(index)), np.clip(index, 0, self.knots.size - 1)]
-        return np.where(is_knot, values, np.nan)
 
 
 def check_feature(feature: Any) -> Feature:
@@ -351,16 +326,6 @@ def centred(lines: FloatArray, upper: FloatArray | None, lower: FloatArray | Non
         below: FloatArray = (lines - lower).max(axis=axes, keepdims=True)
         return lower + 0.5 * below
     raise TypeError("a property must have an upper envelope, a lower one, or a midpoint of its own")
-
-
-def limit_below(values: FloatArray) -> FloatArray:
-    """Return limits from below: ``values``, with minus infinity where NaN says that nothing is known."""
-    return np.where(np.isnan(values), -np.inf, values)
-
-
-def limit_above(values: FloatArray) -> FloatArray:
-    """Return limits from above: ``values``, with infinity where NaN says that nothing is known."""
-    return np.where(np.isnan(values), np.inf, values)
 
 
 #: What users may write for the properties of a model; see :func:`alignconf.properties.declare`.

@@ -19,11 +19,10 @@ import numpy as np
 from alignconf._typing import FloatArray, IntArray, Model, Table
 from alignconf.contract.property import Declaration, Property
 from alignconf.errors import InputError
-from alignconf.lines.evaluation import PlacedRows
 from alignconf.lines.fitted_model import FittedModel, function_of
 from alignconf.properties import declare
 from alignconf.queries.placement import place_queries
-from alignconf.queries.queries import PartQueries, Queries, draw_queries, place_queries_at
+from alignconf.queries.queries import PartQueries, Queries, askable_parts, draw_queries, place_queries_at
 from alignconf.queries.queries import excess as excess_of
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import table as tables
@@ -132,10 +131,9 @@ class ViolationScore:
         """Uniform numbers that choose the places of one query; see :meth:`placed`."""
         return sum(part.n_uniforms for part in self.parts)
 
-    def complete(self, table: Table) -> IntArray:
-        """Return the positions of the rows that lack no constrained feature: only these can be asked."""
-        axes = [law.axis for part in self.parts for law in part.drawn_from]
-        return np.flatnonzero(PlacedRows.of(table, axes).present)
+    def askable(self, table: Table) -> IntArray:
+        """Return the positions of the rows that can be asked about some part: they have its features."""
+        return np.flatnonzero(askable_parts(self.parts, table).any(axis=1))
 
     def drawn(self, table: Table, n_queries: int, random: np.random.Generator) -> Queries:
         """Return ``n_queries`` queries at each row of a table, with places from the reference laws."""
@@ -156,20 +154,23 @@ class ViolationScore:
     def margins(self, table: Table, queries: Queries) -> FloatArray:
         """Return the margin of every query, (n_samples, n_queries); positive exactly where the query is violated.
 
-        An opaque part counts 1 where it says no and 0 where it says yes.
+        An opaque part counts 1 where it says no and 0 where it says yes; minus infinity where a row can be asked nothing.
         """
         worst = np.full((table.shape[0], queries.n_queries), -np.inf)
         for part in queries.parts:
+            numbers = np.flatnonzero(part.askable(table))
+            if not numbers.size:
+                continue
 
-            def stage(block: slice, part: PartQueries = part) -> FloatArray:
-                block_table = tables.take(table, np.arange(block.start, block.stop))
-                block_queries = part.rows(block)
+            def stage(block: slice, part: PartQueries = part, numbers: IntArray = numbers) -> FloatArray:
+                block_table = tables.take(table, numbers[block])
+                block_queries = part.rows(numbers[block])
                 answers = [predictions(self.model, sites) for sites in block_queries.sites(block_table)]
                 values = block_queries.arrange([values for values, _ in answers])
                 return part_margins(block_queries, values, answers[0][1].of(values))
 
-            blocks = over_blocks(stage, table.shape, part.n_sites, n_jobs=self.n_jobs)
-            worst = np.maximum(worst, np.concatenate([margins for _, margins in blocks]))
+            blocks = over_blocks(stage, (numbers.size, table.shape[1]), part.n_sites, n_jobs=self.n_jobs)
+            worst[numbers] = np.maximum(worst[numbers], np.concatenate([margins for _, margins in blocks]))
         return worst
 
     def sizes(self, table: Table, queries: Queries) -> FloatArray:
@@ -184,12 +185,12 @@ class ViolationScore:
         Raises
         ------
         InputError
-            If a row lacks a constrained feature; see :meth:`complete`.
+            If a row lacks a constrained feature; see :meth:`askable`.
         """
-        n_missing = table.shape[0] - self.complete(table).size
+        n_missing = table.shape[0] - self.askable(table).size
         if n_missing:
             raise InputError(
-                f"X has {n_missing} rows that lack a constrained feature and cannot be asked about {self.declared}; drop them."
+                f"X has {n_missing} rows that lack all constrained features and cannot be asked about {self.declared}; drop them."
             )
         return self.sizes(table, self.drawn(table, n_queries, random))
 

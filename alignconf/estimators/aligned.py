@@ -9,6 +9,7 @@ probability, is the subclass's answer.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -90,6 +91,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         shift: LikelihoodRatio | EstimatedRatio | None = None,
         projector: Any = "auto",
         path: str = "answer",
+        special: Sequence[Any] = (),
         max_half_width: float | None = None,
         reference_law: str = "marginal",
         random_state: RandomState = None,
@@ -112,6 +114,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         self.shift = shift
         self.projector = projector
         self.path = path
+        self.special = special
         self.max_half_width = max_half_width
         self.reference_law = reference_law
         self.random_state = random_state
@@ -242,10 +245,10 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         alignment.check_unchanged(table.shape[0])
         random = generator(self.random_state if random_state is None else random_state, SCORE)
         widths = np.full(table.shape[0], np.nan)
-        rows = np.flatnonzero(alignment.complete(table))
+        rows = np.flatnonzero(alignment.askable(table))
         if rows.size:
-            complete, draws = tables.take(table, rows), RowDraws.of(alignment.uncoded(table), random).rows(rows)
-            family = loss.family(loss.measure(alignment, complete, complete, 1, draws))
+            askable, draws = tables.take(table, rows), RowDraws.of(alignment.uncoded(table), random).rows(rows)
+            family = loss.family(loss.measure(alignment, askable, askable, 1, draws))
             assert isinstance(family, Scores)
             widths[rows] = family.values[:, 0]
         return widths
@@ -256,7 +259,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
 
     def _order(self, table: Table, *, name: str = "X") -> tuple[int, ...]:
         columns: FittedColumns = self._aligned_function(self.estimator).fitted_model.columns
-        columns.check_declared(declared_features(declare(self.properties)), table)
+        columns.check_declared(declared_features(declare(self.properties, self.special)), table)
         if self.groups is None and self.difficulty is None and self.shift is None:
             return columns.positions(table, name=name)
         return columns.leading_positions(table, name=name)
@@ -312,9 +315,10 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
         conditional = generator(self.random_state, CONDITION) if self.reference_law == "conditional" else None
         alignment = prepare(
-            model, declare(self.properties), table, reference, norm=self.projection, n_knots=self.n_knots, limits=self._limits(),
-            margins=self._margins(), projector=self.projector, query_law=self.query_law, conditional=conditional,
-            sample_weight=None if labels is None else labels.sample_weight, n_jobs=self.n_jobs, verbose=self.verbose,
+            model, declare(self.properties, self.special), table, reference, norm=self.projection, n_knots=self.n_knots,
+            limits=self._limits(), margins=self._margins(), projector=self.projector, query_law=self.query_law,
+            conditional=conditional, sample_weight=None if labels is None else labels.sample_weight, n_jobs=self.n_jobs,
+            verbose=self.verbose,
         )  # fmt: skip
         chain = alignment.chain.learning_from(labels, keeps_trees=self.path == "leaves")
         return replace(alignment, chain=chain, scale=scale_of(self.difficulty, self.ray))
@@ -328,7 +332,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         is_grouped = self.groups is not None or rows.labels[0] is not None
         surveyed = SurveyedRows.of(rows, alignment, used_reference, groups=self.groups, is_grouped=is_grouped)
         used_reference.warn_of(fresh := surveyed.fresh())
-        about = self._about(alignment, reference, rows.n_rows - surveyed.n_complete)
+        about = self._about(alignment, reference, rows.n_rows - surveyed.n_askable)
         answer = request.answer(alignment, reference, surveyed, generator(self.random_state, CALIBRATE), about)
         used = UsedRows().with_marks("calibration", fresh.marks, rows.n_rows).joined("reference", reference)
         return self._adopt(estimator, alignment, *answer, used, rows.meta)

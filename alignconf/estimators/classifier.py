@@ -7,7 +7,7 @@ probabilities stay probabilities. Any number of classes, any of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -55,7 +55,9 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
     scale : {"probability", "logit"}, default="probability"
         Where the band lives. Order properties mean the same on both; curvature and slopes do not.
     alpha, confidence, loss, projection, n_knots, n_queries, query_law : see :class:`~alignconf.AlignedRegressor`
-    difficulty, ray, groups, unseen_groups, shift, projector, path, max_half_width, reference_law, random_state, n_jobs, verbose
+    difficulty, ray, groups, unseen_groups, shift, projector, path, special, max_half_width, reference_law, random_state
+        See :class:`~alignconf.AlignedRegressor`.
+    n_jobs, verbose
         See :class:`~alignconf.AlignedRegressor`.
 
     Attributes
@@ -110,6 +112,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         shift: LikelihoodRatio | EstimatedRatio | None = None,
         projector: Any = "auto",
         path: str = "answer",
+        special: Sequence[Any] = (),
         max_half_width: float | None = None,
         reference_law: str = "marginal",
         random_state: RandomState = None,
@@ -133,6 +136,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             shift=shift,
             projector=projector,
             path=path,
+            special=special,
             max_half_width=max_half_width,
             reference_law=reference_law,
             random_state=random_state,

@@ -105,7 +105,7 @@ class DeliveringEstimator:
         if y is not None and not rows.is_spread:
             self._targets(y, rows.n_rows)
         surveyed = SurveyedRows.of(rows, alignment, self.used_rows_)
-        check_asked(surveyed.n_complete)
+        check_asked(surveyed.n_askable)
         self.used_rows_.refuse_found(surveyed.fresh())
         draws = surveyed.draws(generator(self.random_state, CERTIFY))
         aligned = self._for_workers() if rows.is_spread else self
@@ -152,7 +152,7 @@ class DeliveringEstimator:
         """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""
         alignment, table = self._ready(X)
         half_widths = self.threshold_.of_rows(table, groups)
-        alignment.complete(table)  # refuses rows that have no place on their lines, as predict does
+        alignment.askable(table)  # refuses rows that have no place on their lines, as predict does
         alignment.check_unchanged(table.shape[0])
         f, _ = alignment.predict_model(table)
         return alignment.scale.ends(table, f, half_widths)

@@ -130,8 +130,8 @@ def fitted_ratio(shift: LikelihoodRatio | EstimatedRatio, alignment: Alignment, 
 
 def _sites(alignment: Alignment, reference: Table) -> list[tuple[Table, NDArray[np.intp]]]:
     """Return points of queries at reference rows, and for each point the position of its row."""
-    complete = tables.take(reference, np.flatnonzero(alignment.complete(reference)))
-    rows = _some(complete)
+    askable = tables.take(reference, np.flatnonzero(alignment.askable(reference)))
+    rows = _some(askable)
     n_rows = rows.shape[0]
     queries = alignment.tester.draw(rows, 1, RowDraws.of(rows, np.random.default_rng(0)))
     sites = [site for part in queries.parts for site in part.sites(rows)]

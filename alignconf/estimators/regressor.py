@@ -102,6 +102,11 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         for a projection by leaves and ``loss="delivered"``: each leaf value is moved towards the one in order by at most
         ``lambda_``, in the unit of the margin's terms, so that an ordinary model is delivered at every ``alpha``; the band at a
         row is wider where more of its leaves move.
+    special : sequence, default=()
+        Values that are outside the order of every constrained feature, such as codes for "not known": they are compared with
+        no other value and reach the model as they are. A property can have its own (``Increasing("age", special=[-9])``), and
+        a range outside which nothing is demanded (``between=(0, 120)``). Values that the model itself takes for missing are
+        outside the order anyway.
     max_half_width : float, optional
         Refuse a calibration that needs a larger ``lambda_``, and say what it needs. Refused calibrations count in the promise:
         among those that are accepted alone, a larger share breaks it, and no rule can bound that share

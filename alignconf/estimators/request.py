@@ -143,7 +143,7 @@ class Request:
         random: np.random.Generator,
         about: dict[str, Any],
     ) -> tuple[Calibration, Threshold, FloatArray]:
-        """Return the calibration that rows give, the half-widths that follow, and one score of each complete row.
+        """Return the calibration that rows give, the half-widths that follow, and one score of each askable row.
 
         Parameters
         ----------
@@ -159,7 +159,7 @@ class Request:
         draws = surveyed.draws(random)
         if self.is_full:
             return calibrate([np.zeros((0, 1))], self.promise(alignment), **about), Fixed(np.inf), np.zeros(0)
-        membership, n_rows = surveyed.membership, surveyed.n_complete
+        membership, n_rows = surveyed.membership, surveyed.n_askable
         self.check_rows(alignment, reference, n_rows, is_grouped=membership is not None)
         sampling = self.sampling(alignment, reference, n_rows)
         families, scores = surveyed.losses(self.families, reference, draws, sampling.n_queries)
@@ -167,7 +167,7 @@ class Request:
             return (*self.concluded(alignment, families, sampling, membership, about), scores)
         ratio = fitted_ratio(self.shift, alignment, reference)
         values = [family.values for family in families[-len(self.levels) :] if isinstance(family, Scores)]
-        weights, about = surveyed.of_complete(ratio.weights), about | {"overall": families[0]}
+        weights, about = surveyed.of_askable(ratio.weights), about | {"overall": families[0]}
         return (*self._by_weight(values, self.promise(alignment), ratio, weights, about), scores)
 
     def check_spread(self) -> None:
@@ -289,7 +289,7 @@ class Request:
 
     def _effects(self, alignment: Alignment, reference: Table) -> tuple[float, ...]:
         """Return the design effect of queries at each level, as reference rows show it."""
-        rows = tables.take(reference, np.flatnonzero(alignment.complete(reference))[:EFFECT_ROWS])
+        rows = tables.take(reference, np.flatnonzero(alignment.askable(reference))[:EFFECT_ROWS])
         if not rows.shape[0]:
             return (USUAL_EFFECT,) * len(self.levels)
         draws = RowDraws.of(rows, np.random.default_rng(0))

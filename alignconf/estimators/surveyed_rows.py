@@ -34,7 +34,7 @@ from alignconf.tables.used_rows import N_BITS, FreshRows, Marks, UsedRows, limit
 
 __all__ = ["FamiliesOf", "Survey", "SurveyedRows"]
 
-#: From an alignment, complete rows, reference rows, draws and a number of queries to the losses of the rows.
+#: From an alignment, askable rows, reference rows, draws and a number of queries to the losses of the rows.
 FamiliesOf = Callable[[Alignment, Table, Table, RowDraws, int], list[LossFamily]]
 
 
@@ -44,17 +44,17 @@ class Survey:
 
     Parameters
     ----------
-    n_rows, n_complete : int
-        How many there are, and how many have all constrained features.
+    n_rows, n_askable : int
+        How many there are, and how many can be asked about some part.
     repeats : tuple
         See :meth:`alignconf.tables.used_rows.UsedRows.repeats`.
     marks : (n_rows, 2) fingerprints
     rounded : fingerprints after each rounding, as far as they are kept
-    membership : Membership of the complete rows, where there are groups
+    membership : Membership of the rows that can be asked, where there are groups
     """
 
     n_rows: int
-    n_complete: int
+    n_askable: int
     repeats: tuple[tuple[int, int, int], ...]
     marks: RowMarks
     rounded: Marks
@@ -106,17 +106,17 @@ class SurveyedRows:
 
     @property
     def counts(self) -> IntArray:
-        """How many complete rows each part has, (n_parts,)."""
-        return np.array([survey.n_complete for survey in self.surveys], dtype=np.intp)
+        """How many askable rows each part has, (n_parts,)."""
+        return np.array([survey.n_askable for survey in self.surveys], dtype=np.intp)
 
     @property
-    def n_complete(self) -> int:
-        """How many rows have all constrained features."""
+    def n_askable(self) -> int:
+        """How many rows can be asked about some part."""
         return int(self.counts.sum())
 
     @property
     def membership(self) -> Membership | None:
-        """The groups of the complete rows; None where there are no groups."""
+        """The groups of the askable rows; None where there are no groups."""
         memberships = [survey.membership for survey in self.surveys if survey.membership is not None]
         if len(memberships) == 1:
             return memberships[0]
@@ -139,7 +139,7 @@ class SurveyedRows:
     def losses(
         self, families_of: FamiliesOf, reference: Table, draws: list[RowDraws], n_queries: int
     ) -> tuple[list[LossFamily], FloatArray]:
-        """Return the loss families of the complete rows, and one score of each row where losses are scores.
+        """Return the loss families of the askable rows, and one score of each row where losses are scores.
 
         Parameters
         ----------
@@ -158,9 +158,9 @@ class SurveyedRows:
         families = [_joined(of_parts) for of_parts in zip(*(families for families, _ in measured), strict=True)]
         return families, np.concatenate([scores for _, scores in measured])
 
-    def of_complete(self, function: Callable[[Table], FloatArray]) -> FloatArray:
-        """Return a number for each complete row, (n_complete,)."""
-        return np.concatenate(self.rows.run(partial(_of_complete, function, self.alignment), only=self.counts > 0))
+    def of_askable(self, function: Callable[[Table], FloatArray]) -> FloatArray:
+        """Return a number for each askable row, (n_askable,)."""
+        return np.concatenate(self.rows.run(partial(_of_askable, function, self.alignment), only=self.counts > 0))
 
 
 def _survey(
@@ -176,11 +176,11 @@ def _survey(
     membership = None if groups is None else read_groups(groups[0], table, labels)
     rows = np.delete(np.arange(table.shape[0]), left_out)
     remaining = tables.take(table, rows) if left_out.size else table
-    complete = np.flatnonzero(alignment.complete(remaining))
-    of_complete = membership and membership.take(rows[complete])
+    askable = np.flatnonzero(alignment.askable(remaining))
+    of_askable = membership and membership.take(rows[askable])
     rounded = marks_of(remaining)
     repeats, kept = used.repeats(rounded), rounded[rounded <= most]
-    return Survey(rows.size, complete.size, repeats, row_marks(alignment.uncoded(remaining)), kept, of_complete)
+    return Survey(rows.size, askable.size, repeats, row_marks(alignment.uncoded(remaining)), kept, of_askable)
 
 
 def _measured(
@@ -192,9 +192,9 @@ def _measured(
     table: Table,
     draws: RowDraws,
 ) -> tuple[list[LossFamily], FloatArray]:
-    """Return the losses of complete rows, positive scores alone where they are sent, and one score of each row."""
-    complete = np.flatnonzero(alignment.complete(table))
-    families = families_of(alignment, tables.take(table, complete), reference, draws.rows(complete), n_queries)
+    """Return the losses of askable rows, positive scores alone where they are sent, and one score of each row."""
+    askable = np.flatnonzero(alignment.askable(table))
+    families = families_of(alignment, tables.take(table, askable), reference, draws.rows(askable), n_queries)
     first = families[0]
     scores = first.values[:, 0].copy() if isinstance(first, Scores) else np.zeros(0)
     if is_spread:
@@ -209,5 +209,5 @@ def _joined(of_parts: tuple[LossFamily, ...]) -> LossFamily:
     return PositiveScores.joined([family for family in of_parts if isinstance(family, PositiveScores)])
 
 
-def _of_complete(function: Callable[[Table], FloatArray], alignment: Alignment, table: Table) -> FloatArray:
-    return function(tables.take(table, np.flatnonzero(alignment.complete(table))))
+def _of_askable(function: Callable[[Table], FloatArray], alignment: Alignment, table: Table) -> FloatArray:
+    return function(tables.take(table, np.flatnonzero(alignment.askable(table))))

@@ -1,10 +1,11 @@
 r"""The order of a tree's leaves: which leaf may not have a larger value than which.
 
 A leaf is a product over features of an interval and of whether a missing value arrives there. Leaf ``a`` *precedes* leaf ``b``
-of the same tree if a row in ``a`` and a row in ``b`` are equal in every free feature and ordered, or both missing, in every
-constrained one, in the declared direction. Leaves are products, so this is a test feature by feature; and two leaves can be
-ordered only if the split that parts them is at a constrained feature, because equal values take the same turn. So each such
-split hands its two subtrees down as a pair, and a pair that a split below has made incomparable is dropped with all its leaves.
+of the same tree if a row in ``a`` and a row in ``b`` are equal in every free feature and, in every constrained one, equal, both
+missing, or both in its domain (a range, special values apart) and ordered in the declared direction. Leaves are products, so
+this is a test feature by feature; and two leaves can be ordered only if the split that parts them is at a constrained feature,
+because equal values take the same turn. So each such split hands its two subtrees down as a pair, and a pair that a split below
+has made incomparable is dropped with all its leaves.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ WORD = 64
 
 @compiled
 def ordered_leaves(
-    nodes: NDArray[Any], root: int, stop: int, column: IntArray, n_columns: int, demands: IntArray
+    nodes: NDArray[Any], root: int, stop: int, column: IntArray, n_columns: int, demands: IntArray, domains: FloatArray
 ) -> IntArray:
     """Return the pairs of leaves of a tree of which the first precedes the second, (n_pairs, 2), as numbers of nodes.
 
@@ -40,6 +41,9 @@ def ordered_leaves(
         The columns, ``n_columns`` in all, in which the features that this tree splits on are looked at.
     demands : (n_features,)
         ``INCREASING``, ``DECREASING``, ``INVARIANT`` or ``FREE``.
+    domains : (n_features, 2 + n_special)
+        Of each feature: values above the first number and up to the second are compared; further numbers are special, NaN for
+        none.
     """
     low, high, missing = _regions(nodes, root, stop, column, n_columns)
     pairs = np.empty((256, 2), np.intp)
@@ -48,6 +52,8 @@ def ordered_leaves(
     for node in range(root, stop):
         split = nodes[node]["split"]
         if split == LEAF or demands[split >> 1] == FREE:
+            continue
+        if not _parts(nodes, node, root, column, domains, low, high):
             continue
         top = _siblings(nodes, node, demands[split >> 1], first, second)
         while top > 0:
@@ -63,13 +69,13 @@ def ordered_leaves(
                 continue
             if top + 2 >= first.size:
                 first, second = _longer(first), _longer(second)
-            top = _descend(nodes, root, a, b, column, demands, low, high, missing, first, second, top)
+            top = _descend(nodes, root, a, b, column, demands, domains, low, high, missing, first, second, top)
     return pairs[:n_pairs].copy()
 
 
 @compiled
 def first_broken_pair(
-    nodes: NDArray[Any], root: int, stop: int, column: IntArray, n_columns: int, demands: IntArray
+    nodes: NDArray[Any], root: int, stop: int, column: IntArray, n_columns: int, demands: IntArray, domains: FloatArray
 ) -> tuple[int, int]:
     """Return the first two leaves of a tree that are in the wrong order, as numbers of nodes; (-1, -1) if there are none.
 
@@ -90,6 +96,8 @@ def first_broken_pair(
         split = nodes[node]["split"]
         if split == LEAF or demands[split >> 1] == FREE:
             continue
+        if not _parts(nodes, node, root, column, domains, low, high):
+            continue
         top = _siblings(nodes, node, demands[split >> 1], first, second)
         while top > 0:
             top -= 1
@@ -100,7 +108,7 @@ def first_broken_pair(
                 return a, b
             if top + 2 >= first.size:
                 first, second = _longer(first), _longer(second)
-            top = _descend(nodes, root, a, b, column, demands, low, high, missing, first, second, top)
+            top = _descend(nodes, root, a, b, column, demands, domains, low, high, missing, first, second, top)
     return -1, -1
 
 
@@ -128,6 +136,40 @@ def _regions(
 
 
 @compiled
+def _parts(
+    nodes: NDArray[Any],
+    node: int,
+    root: int,
+    column: IntArray,
+    domains: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+) -> bool:
+    """Return whether both sides of a split at a constrained feature hold values that are compared."""
+    feature = nodes[node]["split"] >> 1
+    k, domain = column[feature], domains[feature]
+    left, right = node + 1 - root, nodes[node]["right"] - root
+    return _compares(low[left, k], high[left, k], domain) and _compares(low[right, k], high[right, k], domain)
+
+
+@compiled
+def _compares(low: float, high: float, domain: FloatArray) -> bool:
+    """Return whether an interval holds values of the domain."""
+    return bool(max(low, domain[0]) < min(high, domain[1]))
+
+
+@compiled
+def _shares_outside(low: float, high: float, domain: FloatArray) -> bool:
+    """Return whether an interval holds values outside the domain."""
+    if low >= high:
+        return False
+    holds = low < domain[0] or high > domain[1]
+    for s in range(2, domain.size):
+        holds = holds or low < domain[s] <= high
+    return bool(holds)
+
+
+@compiled
 def _siblings(nodes: NDArray[Any], node: int, demand: int, first: IntArray, second: IntArray) -> int:
     """Put the two subtrees of a split at a constrained feature on the stack, the preceding one first; return its height."""
     left, right = node + 1, np.intp(nodes[node]["right"])
@@ -146,6 +188,7 @@ def _descend(
     b: int,
     column: IntArray,
     demands: IntArray,
+    domains: FloatArray,
     low: FloatArray,
     high: FloatArray,
     missing: BoolArray,
@@ -160,26 +203,40 @@ def _descend(
     for side in range(2):
         child = opened + 1 if side == 0 else int(nodes[opened]["right"])
         lower, upper = (child, b) if opened_first else (a, child)
-        if _comparable(lower - root, upper - root, column[feature], demands[feature], low, high, missing):
+        if _comparable(
+            lower - root, upper - root, column[feature], demands[feature], domains[feature], low, high, missing
+        ):
             first[top], second[top] = lower, upper
             top += 1
     return top
 
 
 @compiled
-def _comparable(a: int, b: int, k: int, demand: int, low: FloatArray, high: FloatArray, missing: BoolArray) -> bool:
-    """Return whether rows may reach ``a`` and ``b`` that are equal, or ordered, or both missing in a column."""
+def _comparable(
+    a: int,
+    b: int,
+    k: int,
+    demand: int,
+    domain: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    missing: BoolArray,
+) -> bool:
+    """Return whether rows may reach ``a`` and ``b`` that are equal, both missing, or compared and ordered in a column."""
     if missing[a, k] and missing[b, k]:
         return True
-    if low[a, k] >= high[a, k] or low[b, k] >= high[b, k]:
+    shared_low, shared_high = max(low[a, k], low[b, k]), min(high[a, k], high[b, k])
+    if demand == FREE:
+        return bool(shared_low < shared_high)
+    if _shares_outside(shared_low, shared_high, domain):
+        return True
+    if not (_compares(low[a, k], high[a, k], domain) and _compares(low[b, k], high[b, k], domain)):
         return False
     if demand == INVARIANT:
         return True
     if demand == INCREASING:
-        return bool(low[a, k] < high[b, k])
-    if demand == DECREASING:
-        return bool(low[b, k] < high[a, k])
-    return bool(max(low[a, k], low[b, k]) < min(high[a, k], high[b, k]))
+        return bool(max(low[a, k], domain[0]) < min(high[b, k], domain[1]))
+    return bool(max(low[b, k], domain[0]) < min(high[a, k], domain[1]))
 
 
 @compiled

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignconf._typing import Feature, FloatArray, IntArray, Table
+from alignconf.contract.domain import Domain
 from alignconf.contract.property import LineProperty
 from alignconf.errors import InputError, InputTypeError
 from alignconf.tables import table as tables
@@ -44,12 +45,15 @@ class Axis:
         Categories from first to last; None for a numeric feature.
     codes : tuple
         Values that the model takes for missing, besides NaN and None: they have no place.
+    domain : Domain
+        The values that a rule compares; others have no place.
     """
 
     feature: Feature
     position: int
     order: tuple[Any, ...] | None
     codes: tuple[Any, ...] = field(default=(), kw_only=True)
+    domain: Domain = field(default_factory=Domain, kw_only=True)
 
     @property
     def columns(self) -> tuple[int, ...]:
@@ -63,8 +67,8 @@ class Axis:
 
     @property
     def key(self) -> Hashable:
-        """The key that is equal for two axes iff they are the same axis."""
-        return self.columns
+        """The key that is equal for two axes iff they are the same axis: one column, in one range."""
+        return (self.columns, self.domain.between)
 
     def within(self, table: Table) -> Axis:  # noqa: ARG002
         """Return the axis as reference rows bound it."""
@@ -76,10 +80,10 @@ class Axis:
 
     def law_in_words(self, n_reference: int) -> str:
         """Return the reference law in words."""
-        return f"the marginal law of {self.feature!r} in {n_reference} reference rows"
+        return f"the marginal law of {self.feature!r}{self.domain} in {n_reference} reference rows"
 
     def places(self, table: Table) -> FloatArray:
-        """Return the place of every row, (n_samples,); NaN where the value is missing.
+        """Return the place of every row, (n_samples,); NaN where the value is missing or outside the domain.
 
         Raises
         ------
@@ -88,6 +92,14 @@ class Axis:
         """
         values = tables.column(table, self.position)
         return self._numbers(values, self.codes) if self.order is None else self._ranks(values)
+
+    def outside(self, table: Table) -> FloatArray:
+        """Return the values of rows that are not missing and have no place, as numbers, NaN elsewhere: (n_samples,)."""
+        values = tables.column(table, self.position)
+        if self.order is not None:
+            number = {code: float(i) for i, code in enumerate(self.domain.special)}
+            return np.array([number.get(value, np.nan) for value in values.tolist()])
+        return np.where(np.isnan(self.places(table)), self._held(values), np.nan)
 
     def moved(self, table: Table, rows: IntArray, places: FloatArray) -> dict[int, NDArray[Any]]:  # noqa: ARG002
         """Return which columns change, by position, and to what values, when rows of a table move to given places.
@@ -118,7 +130,7 @@ class Axis:
                 # Boosters compare in single precision.
                 with np.errstate(over="ignore"):
                     numbers[numbers.astype(np.float32) == np.float32(code)] = np.nan
-        return numbers
+        return numbers if self.domain.is_everything else np.where(self.domain.holds(numbers), numbers, np.nan)
 
     def _held(self, values: NDArray[Any]) -> FloatArray:
         """Return values as floats, missing ones as NaN; refuse what floats do not hold exactly."""
@@ -169,7 +181,7 @@ class Axis:
     def _ranks(self, values: NDArray[Any]) -> FloatArray:
         ranks = {category: float(rank) for rank, category in enumerate(self.order or ())}
         try:
-            gone = dict.fromkeys(code for code in self.codes if code not in ranks)
+            gone = dict.fromkeys(code for code in (*self.codes, *self.domain.special) if code not in ranks)
             places = np.array(
                 [np.nan if tables.is_missing(value) or value in gone else ranks[value] for value in values.tolist()]
             )
@@ -270,7 +282,7 @@ class TradeAxis(Axis):
 
     def _in_units(self, table: Table) -> tuple[FloatArray, FloatArray]:
         growing = self._numbers(tables.column(table, self.position), self.codes) / self.units[0]
-        gives_way = Axis(self.other_feature, self.other_position, None, codes=self.other_codes)
+        gives_way = Axis(self.other_feature, self.other_position, None, codes=self.other_codes, domain=self.domain)
         yielding = gives_way.places(table) / self.units[1]
         return growing, yielding
 
@@ -296,6 +308,7 @@ def place_axis(part: LineProperty, table: Table, codes: Mapping[int, tuple[Any, 
             units,
             other_codes=codes.get(other_position, ()),
             codes=feature_codes,
+            domain=part.domain,
         )
     declared = tuple(part.order) if part.order is not None else tables.category_order(table, position)
-    return Axis(part.feature, position, declared, codes=feature_codes)
+    return Axis(part.feature, position, declared, codes=feature_codes, domain=part.domain)

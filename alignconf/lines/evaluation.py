@@ -10,7 +10,7 @@ bounded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -72,6 +72,17 @@ class PlacedRows:
     def present(self) -> BoolArray:
         """Which rows have a place along every axis, i.e. no constrained feature missing: (n_samples,)."""
         return np.logical_not(np.isnan(self.places).any(axis=1))
+
+    def patterns(self) -> Iterator[tuple[IntArray, tuple[int, ...]]]:
+        """Yield the rows that have places along the same axes, with the numbers of these axes; rows without any are left out."""
+        present = ~np.isnan(self.places)
+        if present.all() and present.size:
+            yield np.arange(len(present)), tuple(range(present.shape[1]))
+            return
+        patterns, which = np.unique(present, axis=0, return_inverse=True)
+        for i, pattern in enumerate(patterns):
+            if pattern.any():
+                yield np.flatnonzero(which.ravel() == i), tuple(np.flatnonzero(pattern).tolist())
 
     def take(self, rows: IntArray) -> PlacedRows:
         """Return the rows at some positions."""

@@ -17,7 +17,7 @@ at reference rows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from alignconf._typing import FloatArray, Table
+from alignconf.contract.domain import Domain
 from alignconf.lines.axis import Axis
 from alignconf.lines.class_sums import ClassSum
 from alignconf.lines.ensemble import LINK_UNITS, Ensemble
@@ -65,6 +66,8 @@ class ModelTrees:
         Columns of rows; those behind them are left out.
     routes : tuple of Route
         Of the constrained features.
+    domains : mapping of int to Domain
+        By column of the trees, the values that come from values of the feature that are compared.
     """
 
     sums: tuple[Ensemble, ...]
@@ -72,6 +75,7 @@ class ModelTrees:
     steps: tuple[Any, ...]
     n_columns: int
     routes: tuple[Route, ...] = ()
+    domains: Mapping[int, Domain] = field(default_factory=dict)
 
     @property
     def ensemble(self) -> Ensemble:
@@ -174,7 +178,8 @@ def model_trees(function: Any, reference: Table, axes: Sequence[Axis]) -> ModelT
         route = _route(trees, axis, reference)
         if isinstance(route, str):
             return route
-        trees = replace(trees, routes=(*trees.routes, route))
+        domains = {**trees.domains, **_domains(trees, route, reference)}
+        trees = replace(trees, routes=(*trees.routes, route), domains=domains)
     return trees
 
 
@@ -237,6 +242,27 @@ def _route(trees: ModelTrees, axis: Axis, reference: Table) -> Route | str:
     except (TypeError, ValueError) as error:
         return f"its steps fail where {axis.feature!r} is moved by itself ({error})."
     return _seen(route, numbers.reshape(-1, tried.size, numbers.shape[1]))
+
+
+def _domains(trees: ModelTrees, route: Route, reference: Table) -> dict[int, Domain]:
+    """Return, for each column that moves with a feature, the range and the special values that steps make of the feature's."""
+    axis = route.axis
+    if axis.domain.is_everything:
+        return {}
+    ends = [end for end in axis.domain.between if np.isfinite(end)]
+    values = np.array([*ends, *axis.domain.special], dtype=None if axis.order is None else object)
+    first = np.flatnonzero(~np.isnan(axis.places(reference)))[0]
+    rows = tables.replicate(reference, np.full(values.size, first), {axis.position: values})
+    numbers = trees.numbers(rows)
+    is_end = np.isfinite(axis.domain.between)
+    domains = {}
+    for column, sign in route.signs.items():
+        moved = numbers[:, column]
+        between = np.array(axis.domain.between)
+        between[is_end] = moved[: len(ends)]
+        low, high = between if sign > 0 else np.where(np.isinf(between), -between, between)[::-1]
+        domains[column] = Domain(tuple(moved[len(ends) :].tolist()), (float(low), float(high)))
+    return domains
 
 
 def _seen(route: Route, numbers: FloatArray) -> Route | str:

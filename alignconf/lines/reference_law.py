@@ -69,8 +69,8 @@ class ReferenceLaw:
         if distinct.size < 2:
             held = f"only the value {axis.values(distinct).tolist()[0]!r}" if distinct.size else "no value at all"
             raise InputError(
-                f"feature {axis.feature!r} has {held} in the {len(drawn_from)} reference rows: along a constant feature "
-                "there is nothing to ask. Give reference rows in which it varies, or drop the property."
+                f"feature {axis.feature!r}{axis.domain} has {held} in the {len(drawn_from)} reference rows: along a constant "
+                "feature there is nothing to ask. Give reference rows in which it varies, or drop the property."
             )
         counts = np.bincount(index, weights[present], distinct.size).astype(np.float64)
         knots = _quantiles(distinct, counts, n_knots)

@@ -109,8 +109,8 @@ class BoundedLoss(Loss):
         return LossTable(means, measured[0][1], sizes.shape[1], float(self.bound), self.monotone)
 
     def _half_widths(self, alignment: Alignment, reference: Table) -> FloatArray:
-        complete = np.flatnonzero(alignment.complete(reference))[:REFERENCE_ROWS]
-        rows = tables.take(reference, complete)
+        askable = np.flatnonzero(alignment.askable(reference))[:REFERENCE_ROWS]
+        rows = tables.take(reference, askable)
         queries = alignment.tester.draw(rows, 1, RowDraws.of(rows, np.random.default_rng(0)))
         displacements = alignment.at_queries(rows, queries, _largest_displacement)
         moved = np.maximum.reduce(displacements)

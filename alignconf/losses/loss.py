@@ -61,7 +61,7 @@ class Loss(ABC):
         Parameters
         ----------
         alignment : Alignment
-        table : rows without missing constrained features
+        table : rows that can be asked about some part
         reference : rows that never calibrate
         n_queries : int
         draws : RowDraws of the rows of the table

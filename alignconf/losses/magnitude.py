@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 
 from alignconf._typing import FloatArray, Table
 from alignconf.calibration.loss_family import Sizes
 from alignconf.calibration.size_bound import SizeBound
-from alignconf.calibration.sizes import ViolationSizes, joined, largest
+from alignconf.calibration.sizes import ViolationSizes, largest, together
 from alignconf.losses.loss import Loss, _check_inequalities
 from alignconf.projectors.alignment import Alignment, Answers
 from alignconf.queries.queries import negligible
@@ -93,8 +92,10 @@ class Magnitude(Loss):
         _check_inequalities(alignment, self.name)
         queries = alignment.tester.draw(table, n_queries, draws)
         lengths = [np.abs(part.demands[0]).sum(axis=-1) for part in queries.parts]
-        columns = alignment.at_queries(table, queries, cast(Any, _sizes_at_first_row))
-        sizes = [joined([cell for cell in column.tolist() if cell is not None]) for column in columns]
+        sizes = [
+            together(blocks, table.shape[0], n_queries)
+            for blocks in alignment.blocks_at_queries(table, queries, _violation_sizes)
+        ]
         return [
             Sizes(part_sizes, self._bound(alignment, length)) for part_sizes, length in zip(sizes, lengths, strict=True)
         ]
@@ -119,14 +120,12 @@ class Magnitude(Loss):
         return SizeBound(self.largest, float(lengths.max()) * (1 + 1e-9), self.reach, remaining)
 
 
-def _sizes_at_first_row(answers: Answers) -> Any:
-    """Return the sizes of a block of rows, held by its first row: (n_samples,) objects."""
+def _violation_sizes(answers: Answers) -> ViolationSizes:
+    """Return the sizes of a block of rows."""
     queries, d = answers.queries, answers.g - answers.f
     coefficients, _ = queries.demands
     size = negligible(queries, answers.rounding, answers.f, answers.g)
     if not answers.scale.is_plain:
         scale = answers.scale.towards(d, answers.sigma)
         coefficients, d = coefficients * scale[:, :, None, None, :], d / scale
-    held = np.full(len(answers.f), None, dtype=object)
-    held[0] = ViolationSizes.of_queries(coefficients, queries.excess(answers.f), queries.excess(answers.g), d, size)
-    return held
+    return ViolationSizes.of_queries(coefficients, queries.excess(answers.f), queries.excess(answers.g), d, size)

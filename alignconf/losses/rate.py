@@ -42,7 +42,7 @@ class RateLoss(Loss):
         What happens with probability at most ``alpha``, in words; ``{law}`` stands for the query law, ``{where}`` for what
         the property is repaired on together.
     scores : callable
-        From the alignment, rows without missing constrained features, the number of queries and the rows' draws to
+        From the alignment, rows that can be asked about some part, the number of queries and the rows' draws to
         critical half-widths, (n_samples, n_queries): for each part, or once for all of them.
     per_query : bool
         Whether it has scores for each query of each part; otherwise one for each row, of all parts together.

@@ -65,7 +65,7 @@ def line(
         named = ", ".join(repr(law.axis.feature) for law in laws)
         raise InputError(f"feature {feature!r} is not constrained; expected one of {named}.")
     single = tables.take(table, np.array([row]))
-    if not alignment.complete(single)[0]:
+    if not alignment.askable(single)[0]:
         raise InputError(f"row {row} lacks a constrained feature and has no line; choose another row.")
     half_width = aligned.threshold_.of_rows(single, groups)
     seen = of_alignment(alignment, half_width, single, 0, laws[axis], n_points=n_points)

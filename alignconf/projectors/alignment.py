@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from alignconf._typing import BoolArray, FloatArray, Model, Table
+from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf.errors import DefectError, InputError
 from alignconf.lines.evaluation import PlacedRows
 from alignconf.lines.fitted_model import function_of
@@ -24,7 +24,7 @@ from alignconf.projectors.band import Scale, clip_to_band
 from alignconf.projectors.leaves.leaf_path import LeafMoves, LeafPath
 from alignconf.projectors.margins import Margins
 from alignconf.projectors.projector import Chain, WithRounding
-from alignconf.queries.queries import PartQueries, Queries, Tester, excess
+from alignconf.queries.queries import PartQueries, Queries, Tester, askable_parts, excess
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks
 from alignconf.tables.missing_codes import without_codes
@@ -51,8 +51,8 @@ class Answers:
     f, g : (n_samples, n_queries, n_points)
     rounding : (n_samples,)
         Excesses up to this are rounding.
-    block : slice
-        The rows of the table that the block holds.
+    rows : (n_samples,)
+        Positions of the rows in the table that is asked.
     scale : Scale
     sigma : (n_samples, n_queries, n_points), optional
         Difficulty at the points, where the scale has one.
@@ -64,7 +64,7 @@ class Answers:
     f: FloatArray
     g: FloatArray
     rounding: FloatArray
-    block: slice
+    rows: IntArray
     scale: Scale
     sigma: FloatArray | None = None
     moves: LeafMoves | None = None
@@ -72,7 +72,7 @@ class Answers:
     def delivered(self, half_widths: float | FloatArray) -> FloatArray:
         """Return the delivered function at the points, for one ``lambda_`` or one for each row of the whole table."""
         if np.ndim(half_widths):
-            half_widths = np.asarray(half_widths)[self.block, None, None]
+            half_widths = np.asarray(half_widths)[self.rows, None, None]
         if self.moves is not None:
             return self.moves.delivered(half_widths)
         if self.scale.is_plain or np.all(np.isinf(half_widths)):
@@ -133,8 +133,8 @@ class Alignment:
 
     def fitted(self, model: Model, subject: str, reference: Table) -> Alignment:
         """Return the alignment of a fitted model, with what projectors and opaque properties learn at reference rows."""
-        complete = np.flatnonzero(self.complete(reference))
-        watch = Watch(model, tables.take(reference, complete)) if complete.size else None
+        askable = np.flatnonzero(self.askable(reference))
+        watch = Watch(model, tables.take(reference, askable)) if askable.size else None
         alignment = replace(self, model=model, watch=watch)
         chain = self.chain.fitted(alignment.function, reference)
         tester = replace(self.tester, subject=subject)
@@ -154,10 +154,10 @@ class Alignment:
         declared = self.tester.declared
         if all(part.cuts is not None for part in declared.lines) and not declared.orbits:
             return self
-        complete = np.flatnonzero(self.complete(reference))
-        if not complete.size:
+        askable = np.flatnonzero(self.askable(reference))
+        if not askable.size:
             return self
-        values, _ = predictions(function, tables.take(reference, complete))
+        values, _ = predictions(function, tables.take(reference, askable))
         low, high = (float(np.clip(end, *self.chain.limits)) for end in margins.fitted(values).limits)
         return replace(self, chain=self.chain.within((low, high)))
 
@@ -223,10 +223,13 @@ class Alignment:
         """Return rows with their places along the axes of all projectors."""
         return PlacedRows.of(table, self.chain.axes)
 
-    def complete(self, table: Table) -> BoolArray:
-        """Return which rows have a place on the lines that are asked about and projected: (n_samples,)."""
-        axes = (*self.chain.axes, *(law.axis for law in self.tester.laws))
-        return PlacedRows.of(table, tuple(dict.fromkeys(axes))).present
+    def askable(self, table: Table) -> BoolArray:
+        """Return which rows can be asked about some part: they have its features, and are projected. (n_samples,)."""
+        return np.asarray(self.tester.askable(table).any(axis=1) & self.chain.covers(table))
+
+    def counts(self, table: Table) -> IntArray:
+        """Return how many rows can be asked about each part, (n_parts,)."""
+        return np.asarray((self.tester.askable(table) & self.chain.covers(table)[:, None]).sum(axis=0))
 
     def uncoded(self, table: Table) -> Table:
         """Return rows with the model's codes for missing values as NaN: what rows are asked does not depend on the code."""
@@ -239,7 +242,7 @@ class Alignment:
     def predict(self, table: Table) -> tuple[FloatArray, FloatArray]:
         """Return ``f`` and ``g`` at the rows themselves, two arrays of shape (n_samples,).
 
-        A row with a missing constrained feature has no place on a line and keeps ``g = f``.
+        A row obeys the rules whose features it has; where it has none of them it keeps ``g = f``.
 
         Raises
         ------
@@ -279,11 +282,14 @@ class Alignment:
     ) -> list[Reduced]:
         """Evaluate ``f`` and ``g`` at queries and reduce both block by block, so that only the reduced values are kept.
 
+        A query of a part is answered at the rows that can be asked about the part; all others pass.
+
         Parameters
         ----------
-        table : Table of n_samples rows, none with a missing constrained feature
+        table : Table of n_samples rows
         queries : Queries at those rows
-        reduce : called for each part and block of rows; returns an array whose first dimension is the rows of the block.
+        reduce : called for each part and block of rows; returns an array whose first dimension is the rows of the block, with
+            zeros for queries that pass.
 
         Returns
         -------
@@ -295,21 +301,59 @@ class Alignment:
         DefectError
             If a query fails at full strength that by construction cannot.
         """
+        reduced: list[Any] = []
+        for part, blocks in zip(queries.parts, self.blocks_at_queries(table, queries, reduce), strict=True):
+            some: Any = blocks[0][1] if blocks else reduce(self._no_answers(part))
+            of_rows = np.zeros((table.shape[0], *some.shape[1:]), dtype=some.dtype)
+            for rows, of_block in blocks:
+                of_rows[rows] = of_block
+            reduced.append(of_rows)
+        return reduced
 
-        def stage(rows: PlacedRows, block: slice) -> list[Reduced]:
-            parts = queries.rows(block).parts
-            reduced = []
+    def blocks_at_queries(
+        self, table: Table, queries: Queries, reduce: Callable[[Answers], Result]
+    ) -> list[list[tuple[IntArray, Result]]]:
+        """Return, for each part, blocks of the rows that can be asked about the part with what is made of the answers there.
+
+        Parameters and errors as for :meth:`at_queries`. Rows that can be asked about the same parts are answered together.
+        """
+        results: list[list[tuple[IntArray, Result]]] = [[] for _ in queries.parts]
+        askable = askable_parts(queries.parts, table) & self.chain.covers(table)[:, None]
+        patterns, which = np.unique(askable, axis=0, return_inverse=True)
+        for i, pattern in enumerate(patterns):
+            if pattern.any():
+                alike, asked_parts = np.flatnonzero(which.ravel() == i), np.flatnonzero(pattern).tolist()
+                some = replace(queries, parts=tuple(queries.parts[k] for k in asked_parts)).rows(alike)
+                for rows, of_parts in self._answered(tables.take(table, alike), some, alike, reduce):
+                    for k, of_part in zip(asked_parts, of_parts, strict=True):
+                        results[k].append((rows, of_part))
+        return results
+
+    def _answered(
+        self, table: Table, queries: Queries, numbers: IntArray, reduce: Callable[[Answers], Result]
+    ) -> list[tuple[IntArray, list[Result]]]:
+        """Return what is made of the answers of rows, with these numbers, that can be asked about all parts."""
+
+        def stage(rows: PlacedRows, block: slice) -> tuple[IntArray, list[Result]]:
+            parts, reduced = queries.rows(block).parts, []
             for part, at_points in zip(parts, self.chain.at_queries(self.function, rows, parts), strict=True):
                 path = self.leaf_path
                 moves = None if path is None else path.moves(part, rows.table, self.native)
-                answers = Answers(part, *at_points, block, self.scale, self._difficulty(part, rows.table), moves)
+                sigma = self._difficulty(part, rows.table)
+                answers = Answers(part, *at_points, numbers[block], self.scale, sigma, moves)
                 if self.chain.is_exact:
                     _check_by_construction(answers)
                 reduced.append(reduce(answers))
-            return reduced
+            return numbers[block], reduced
 
-        blocks = self._blocks(stage, table, max(1, sum(part.n_sites for part in queries.parts)))
-        return [np.concatenate(parts) for parts in zip(*blocks, strict=True)]
+        return self._blocks(stage, table, max(1, sum(part.n_sites for part in queries.parts)))
+
+    def _no_answers(self, part: PartQueries) -> Answers:
+        """Return the answers of no rows to queries."""
+        nobody = np.zeros(0, dtype=np.intp)
+        queries = part.rows(nobody)
+        at_points = queries.arrange([np.zeros(0)])
+        return Answers(queries, at_points, at_points, np.zeros(0), nobody, Scale())
 
     def _difficulty(self, part: PartQueries, table: Table) -> FloatArray | None:
         """Return the difficulty at the points of queries, (n_samples, n_queries, n_points); None where it is 1."""

@@ -141,43 +141,67 @@ class AnchoredProjector(MonotoneProjector):
         """Return the repair with the anchors and the surrogate that reference rows give."""
         random = np.random.default_rng(0)
         rows = self.present(reference)
-        places = PlacedRows.of(rows, self.axes).places
-        shuffled = random.permutation(places)
+        placed = PlacedRows.of(rows, self.axes)
+        shuffled = _filled(random.permutation(placed.places), random)
         _, first = np.unique(shuffled, axis=0, return_index=True)
         anchors = shuffled[np.sort(first)[: self.n_anchors]]
-        more = _recombined(rows, self.axes, places, random)
-        values, _ = predictions(function, more)
+        n_turns = N_IMITATED // rows.shape[0] - 1
+        more = [_recombined(placed.take(numbers), axes, n_turns, random) for numbers, axes in placed.patterns()]
+        more = [rows, *(made for made in more if made is not None)]
+        values = np.concatenate([predictions(function, made)[0] for made in more])
         margins = self.margins.fitted(values[: rows.shape[0]])
-        surrogate = MonotoneSurrogate(self.axes, self.signs).fit(more, margins.of(values))
+        surrogate = MonotoneSurrogate(self.axes, self.signs).fit(rows, margins.of(values), *more[1:])
         return replace(self, surrogate=surrogate, anchors=anchors, n_anchors=len(anchors), margins=margins)
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,)."""
         if self.surrogate is None or self.anchors is None:
             return super().apply(function, rows, predicted)
-        first, of_rows = self._distinct(rows.table)
-        few = tables.take(rows.table, first)
-        f, _ = evaluate_sites(function, few, self.axes, self.anchors[None])
-        anchored = _midway(self.margins.of(f), self._precedes(self.anchors, self.anchors))[of_rows]
-        low = np.where(self._precedes(self.anchors, rows.places).T, anchored, -np.inf).max(axis=1)
-        high = np.where(self._precedes(rows.places, self.anchors), anchored, np.inf).min(axis=1)
-        return self.margins.back(np.clip(predictions(self.surrogate, rows.table)[0], low, high))
+        values = predictions(self.surrogate, rows.table)[0]
+        for numbers, axes in rows.patterns():
+            low, high = self._limits(function, rows.take(numbers), axes)
+            values[numbers] = np.clip(values[numbers], low, high)
+        return self.margins.back(values)
 
-    def _precedes(self, ones: FloatArray, others: FloatArray) -> BoolArray:
-        """Return whether places come before or at others in the declared order, (n_ones, n_others)."""
-        before = np.ones((len(ones), len(others)), dtype=bool)
-        for axis, sign in enumerate(self.signs):
-            if sign:
-                before &= sign * ones[:, None, axis] <= sign * others[None, :, axis]
-        return before
+    def _limits(self, function: Model, rows: PlacedRows, axes: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+        """Return the limits at rows, (n_samples,) each, that have places along some axes and keep what they have elsewhere."""
+        assert self.anchors is not None
+        anchors, places, signs = self.anchors[:, axes], rows.places[:, axes], [self.signs[i] for i in axes]
+        moved = [self.axes[i] for i in axes]
+        first, of_rows = _distinct(rows.table, moved)
+        f, _ = evaluate_sites(function, tables.take(rows.table, first), moved, anchors[None])
+        anchored = _midway(self.margins.of(f), _precedes(anchors, anchors, signs))[of_rows]
+        low = np.where(_precedes(anchors, places, signs).T, anchored, -np.inf).max(axis=1)
+        high = np.where(_precedes(places, anchors, signs), anchored, np.inf).min(axis=1)
+        return low, high
 
-    def _distinct(self, table: Table) -> tuple[IntArray, IntArray]:
-        """Return rows of which no two neighbours agree in all other features, and which of them stands for each row."""
-        constrained = {axis.position for axis in self.axes}
-        free = [i for i in range(table.shape[1]) if i not in constrained]
-        new = np.ones(table.shape[0], dtype=bool)
-        new[1:] = ~tables.repeats_previous(table, free)[1:]
-        return np.flatnonzero(new), np.cumsum(new) - 1
+
+def _precedes(ones: FloatArray, others: FloatArray, signs: Sequence[int]) -> BoolArray:
+    """Return whether places come before or at others in the declared order, (n_ones, n_others)."""
+    before = np.ones((len(ones), len(others)), dtype=bool)
+    for axis, sign in enumerate(signs):
+        if sign:
+            before &= sign * ones[:, None, axis] <= sign * others[None, :, axis]
+    return before
+
+
+def _distinct(table: Table, moved: Sequence[Axis]) -> tuple[IntArray, IntArray]:
+    """Return rows of which no two neighbours agree in all that is not moved, and which of them stands for each row."""
+    columns = {axis.position for axis in moved}
+    free = [i for i in range(table.shape[1]) if i not in columns]
+    new = np.ones(table.shape[0], dtype=bool)
+    new[1:] = ~tables.repeats_previous(table, free)[1:]
+    return np.flatnonzero(new), np.cumsum(new) - 1
+
+
+def _filled(places: FloatArray, random: np.random.Generator) -> FloatArray:
+    """Return places (n_samples, n_axes) with those of other rows where there is none."""
+    filled = places.copy()
+    for i, column in enumerate(places.T):
+        missing = np.isnan(column)
+        if missing.any():
+            filled[missing, i] = random.choice(column[~missing], int(missing.sum()))
+    return filled
 
 
 def _root_mean_square(d: FloatArray) -> float:
@@ -192,14 +216,15 @@ def _midway(f: FloatArray, precedes: BoolArray) -> FloatArray:
     return values
 
 
-def _recombined(table: Table, axes: Sequence[Axis], places: FloatArray, random: np.random.Generator) -> Table:
-    """Return the rows of a table and, if they are few, also rows with constrained features of others.
+def _recombined(rows: PlacedRows, present: tuple[int, ...], n_turns: int, random: np.random.Generator) -> Table | None:
+    """Return copies of rows with constrained features of others, as many times as there are turns; None without turns.
 
-    These rows take turns: all features of one other row, one feature, each feature of a row of its own.
+    Copies take turns: all features of one other row, one feature, each feature of a row of its own. What the rows lack, or have
+    outside the declared order, they keep: ``present`` are the axes along which they have places.
     """
-    n_samples = len(places)
-    copies = [places]
-    for turn in range(N_IMITATED // n_samples - 1):
+    places, axes, n_samples = rows.places[:, present], [rows.axes[i] for i in present], len(rows.places)
+    copies = []
+    for turn in range(n_turns):
         moved = places.copy()
         if turn % 3 == 0:
             moved = places[random.permutation(n_samples)]
@@ -208,9 +233,10 @@ def _recombined(table: Table, axes: Sequence[Axis], places: FloatArray, random: 
             for i in some:
                 moved[:, i] = places[random.permutation(n_samples), i]
         copies.append(moved)
-    rows = np.tile(np.arange(n_samples), len(copies))
-    all_places = np.concatenate(copies)
+    if not copies:
+        return None
+    numbers, all_places = np.tile(np.arange(n_samples), len(copies)), np.concatenate(copies)
     replaced: dict[int, NDArray[Any]] = {}
     for i, axis in enumerate(axes):
-        replaced |= axis.moved(table, rows, all_places[:, i])
-    return tables.replicate(table, rows, replaced)
+        replaced |= axis.moved(rows.table, numbers, all_places[:, i])
+    return tables.replicate(rows.table, numbers, replaced)

@@ -35,7 +35,7 @@ from itertools import combinations
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, Model, Table
-from alignconf.contract.property import Cells
+from alignconf.contract.cells import Cells
 from alignconf.lines.axis import Axis
 from alignconf.lines.evaluation import Lines, PlacedRows, evaluate_lines, evaluate_sites
 from alignconf.lines.reference_law import ReferenceLaw
@@ -289,5 +289,5 @@ def _limits(
     shape = lines.shape[:-1]
     repeated = np.broadcast_to(places.reshape(-1, *(1,) * (len(shape) - 1)), shape).ravel()
     changed = (lines != before).any(axis=-1).ravel()
-    low, high = part.declared.between(Cells(repeated, part.law.knots, lines.reshape(len(repeated), -1), changed))
+    low, high = part.declared.allowed(Cells(repeated, part.law.knots, lines.reshape(len(repeated), -1), changed))
     return low.reshape(shape), high.reshape(shape)

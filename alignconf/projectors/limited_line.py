@@ -20,7 +20,8 @@ from itertools import combinations
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray
-from alignconf.contract.property import Cells, LineProperty
+from alignconf.contract.cells import Cells
+from alignconf.contract.property import LineProperty
 from alignconf.kernels.bounded_order import bounded_isotonic_least_squares
 from alignconf.kernels.polyhedron import polyhedron_least_squares, polyhedron_midpoint
 from alignconf.projectors.line_projection import Part
@@ -116,9 +117,9 @@ class LimitedLine(LineProperty):
             nearest[outside] = self._bisected(lines[outside], nearest[outside], knots)
         return nearest
 
-    def between(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
+    def allowed(self, cells: Cells) -> tuple[FloatArray, FloatArray]:
         """Return what all rules allow."""
-        intervals = [part.between(cells) for part in self.members]
+        intervals = [part.allowed(cells) for part in self.members]
         return np.max([low for low, _ in intervals], axis=0), np.min([high for _, high in intervals], axis=0)
 
     def bounds(self, knots: FloatArray) -> tuple[FloatArray, FloatArray]:

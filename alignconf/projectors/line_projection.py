@@ -18,7 +18,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -108,6 +108,15 @@ class LineProjection:
     def slack(self) -> float:
         """The distance from an exact member within which every demand holds up to the declared tolerance."""
         return min(part.slack for part in self.parts)
+
+    def acts_along(self, axes: tuple[int, ...]) -> bool:
+        """Return whether some part acts along one of the axes."""
+        return any(part.axis in axes for part in self.parts)
+
+    def along(self, axes: tuple[int, ...]) -> LineProjection:
+        """Return the projector of the lines, or grids, along some of the axes alone."""
+        parts = tuple(replace(part, axis=axes.index(part.axis)) for part in self.parts if part.axis in axes)
+        return LineProjection(tuple(self.laws[axis] for axis in axes), parts, self.norm, self.limits)
 
     def weights_at(self, table: Table) -> Weights:
         """Return the weights of the knots on the lines of rows, axis by axis; those of the laws where none are used."""

@@ -57,8 +57,9 @@ def limits_on_axes(
         on_axes.setdefault(axis.key, []).append((part, axis))
     limits: dict[Hashable, AxisLimits] = {}
     for rule in declared.orbits:
-        key = tuple({tables.locate(table, limit.feature) for limit in rule.place_limits})
-        parts = on_axes.get(key, [])
+        columns = tuple({tables.locate(table, limit.feature) for limit in rule.place_limits})
+        keys = [key for key, ((_, axis), *_) in on_axes.items() if axis.columns == columns]
+        key, parts = (keys[0], on_axes[keys[0]]) if len(keys) == 1 else (None, [])
         if not parts or not all(part.is_linear and part.chains for part, _ in parts):
             continue
         axis, row = parts[0][1], tables.take(table, np.arange(1))
@@ -104,7 +105,14 @@ def joined_parts(
             joined.append(part)
         elif not any(earlier.axis == part.axis for earlier in joined):
             members = tuple(other.declared for other in parts if other.axis == part.axis)
-            line = LimitedLine(part.declared.feature, members, _merged(here.places), order=part.declared.order)
+            line = LimitedLine(
+                part.declared.feature,
+                members,
+                _merged(here.places),
+                order=part.declared.order,
+                special=part.declared.special,
+                between=part.declared.between,
+            )
             _check_possible(line, here, law, within)
             joined.append(LimitedPart(line, part.axis, law))
     return tuple(joined)

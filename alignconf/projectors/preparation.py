@@ -32,6 +32,7 @@ from alignconf.projectors.leaves.leaf_projector import LeafProjector
 from alignconf.projectors.line_projection import LineProjection, Part
 from alignconf.projectors.margins import Margins, Values
 from alignconf.projectors.orbit_projector import OrbitProjector
+from alignconf.projectors.patterns import of_patterns
 from alignconf.projectors.place_limits import AxisLimits, joined_parts, limits_on_axes, with_limited_places
 from alignconf.projectors.plane_projector import PlaneProjection, PlaneProjector, is_linear
 from alignconf.projectors.projector import Chain, Projector
@@ -46,6 +47,7 @@ from alignconf.queries.placement import (
     place_axes,
     place_orbits,
     place_planes,
+    warn_of_unseen_codes,
 )
 from alignconf.queries.queries import PartQueries, Tester
 from alignconf.tables import table as tables
@@ -114,6 +116,7 @@ def prepare(
     axes = place_axes(declared, table, codes)
     placed = list(zip(declared.lines, axes, strict=True))
     planes = place_planes(declared, table, codes)
+    warn_of_unseen_codes([*axes, *(axis for _, of_plane in planes for axis in of_plane)], reference)
     orbits = place_orbits(declared, reference)
     limits = _common_limits(declared, limits)
     repairs: list[Projector] = []
@@ -127,20 +130,21 @@ def prepare(
             f"projector={projector!r} projects along single features, of which {declared} has none; leave projector out."
         )
     joint_limits = limits_on_axes(declared, placed, reference) if projector in (AUTO, LINES) else {}
-    served, first = _many_features(
-        placed, law_of, projector, (norm, n_knots, limits), margins or Values(), frozenset(joint_limits)
-    )
+    grid = (norm, n_knots, limits)
+    served, first = _many_features(placed, law_of, projector, grid, margins or Values(), frozenset(joint_limits))
     part_queries += [along_line(part, law, query_law) for part, law in served]
     repairs += first
     placed = [placed_part for placed_part in placed if placed_part[0] not in [part for part, _ in served]]
     for group in _grids(placed):
         projector = _projector(group, law_of, norm, n_knots, limits, joint_limits)
         part_queries += [along_line(asked, part.law, query_law) for part in projector.parts for asked in part.asked]
-        repairs.append(GridProjector(projector) if repairs else UnreadProjector(projector))
+        kind = GridProjector if repairs else UnreadProjector
+        repairs.append(of_patterns(kind(projector), kind))
     for on_plane in on_planes:
         part_queries += [along_line(part.declared, part.law, query_law) for part in on_plane.parts]
         part_queries += [PlaneQueries(plane, (on_plane.laws[0], on_plane.laws[1])) for plane in on_plane.planes]
-        repairs.append(PlaneProjector(on_plane, reason="" if repairs else "planes are asked of predict."))
+        whole = PlaneProjector(on_plane, reason="" if repairs else "planes are asked of predict.")
+        repairs.append(of_patterns(whole, GridProjector if repairs else UnreadProjector))
     part_queries += orbits
     joined = [rule for of_axis in joint_limits.values() for rule in of_axis.rules]
     repairs += _orbit_repairs([rule for rule in declared.orbits if rule not in joined], reference, norm, limits)
@@ -319,7 +323,7 @@ def _on_order(
     if kind == DISTILLED:
         return part_laws, [distilled]
     if otherwise is None and _fits_a_grid(axes):
-        otherwise = UnreadProjector(_projector(ordered, law_of, norm, n_knots, limits))
+        otherwise = of_patterns(UnreadProjector(_projector(ordered, law_of, norm, n_knots, limits)), UnreadProjector)
     query_laws = tuple(laws[axis.key] for axis in axes)
     otherwise = distilled if otherwise is None else otherwise
     leaves = LeafProjector(axes, directions, query_laws, otherwise, is_blended=kind == BLEND, keeps_others=kind == AUTO)
@@ -327,9 +331,11 @@ def _on_order(
 
 
 def _about_order(plain: Sequence[Placed], limited: frozenset[Hashable]) -> list[Placed]:
-    """Return the parts on axes all of whose parts are order or invariance, without limits at places."""
-    others = limited | {axis.key for part, axis in plain if part.direction is None or part.tol}
-    return [(part, axis) for part, axis in plain if axis.key not in others]
+    """Return the parts on columns all of whose parts are order or invariance, in one range and without limits at places."""
+    others = {axis.position for part, axis in plain if part.direction is None or part.tol or axis.key in limited}
+    keys = {axis.position: axis.key for _, axis in plain}
+    others |= {axis.position for _, axis in plain if axis.key != keys[axis.position]}
+    return [(part, axis) for part, axis in plain if axis.position not in others]
 
 
 def _too_many(plain: Sequence[Placed]) -> InputError:

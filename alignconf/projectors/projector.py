@@ -84,6 +84,15 @@ class Projector(ABC):
         """Return the projector with the laws among ``laws`` that have its axes and knots; itself without lines."""
         return self
 
+    @property
+    def left_out(self) -> str:
+        """What the rows do that are asked nothing, in words."""
+        return "lack all constrained features"
+
+    def covers(self, table: Table) -> BoolArray:
+        """Return which rows are projected, (n_samples,), whether or not they have all places; by default all."""
+        return np.ones(table.shape[0], dtype=bool)
+
     def project_rows(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return projected values at rows, (n_samples,), from the function's own values ``predicted``; some may lack places."""
         placed = rows.along(self.axes)
@@ -194,6 +203,18 @@ class Chain(Projector):
         """The reference laws of the only stage."""
         return () if self._only is None else self._only.laws
 
+    @property
+    def left_out(self) -> str:
+        """What the first stage says."""
+        return self.stages[0].left_out if self.stages else super().left_out
+
+    def covers(self, table: Table) -> BoolArray:
+        """Return which rows all stages project."""
+        covered = np.ones(table.shape[0], dtype=bool)
+        for stage in self.stages:
+            covered &= stage.covers(table)
+        return covered
+
     def count_sites(self, n_points: int) -> int:
         """Return the number of rows that a single stage asks about, or the product over the stages."""
         if self._only is not None:
@@ -245,6 +266,10 @@ class Chain(Projector):
     def within(self, limits: tuple[float, float]) -> Chain:
         """Return the chain with other limits, for each stage and in the end."""
         return Chain(tuple(stage.within(limits) for stage in self.stages), limits)
+
+    def project_rows(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
+        """Return projected values at rows, (n_samples,): each stage tells which of them it projects."""
+        return self.apply(function, rows, predicted) if predicted.size else predicted
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return projected values at the rows, (n_samples,)."""

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.utils import get_tags
 
-from alignconf._typing import FloatArray, Model, Table
+from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.errors import InputError
 from alignconf.lines.axis import Axis
 from alignconf.lines.evaluation import PlacedRows
@@ -53,18 +54,20 @@ class MonotoneSurrogate:
         self.axes = {axis.position: axis for axis in axes}
         self.signs = {axis.position: sign for axis, sign in zip(axes, signs, strict=True)}
 
-    def fit(self, table: Table, values: FloatArray) -> MonotoneSurrogate:
-        """Imitate ``values`` (n_samples,) at the rows of a table."""
+    def fit(self, table: Table, values: FloatArray, *others: Table) -> MonotoneSurrogate:
+        """Imitate ``values`` (n_samples,) at the rows of a table, and of others made from these, one after the other."""
         self.positions = [i for i in range(table.shape[1]) if self.signs.get(i) != 0]
         self.encoder = Encoder.of_table(table, tuple(i for i in self.positions if i not in self.axes))
+        self.partial = [axis for axis in self.axes.values() if not axis.domain.is_everything]
         nominal = [0 < len(self.encoder.categories.get(i, ())) <= MAX_CATEGORIES for i in self.positions]
+        nominal += [False] * len(self.partial)
         self.booster = HistGradientBoostingRegressor(
             max_iter=N_ROUNDS,
             early_stopping=False,
-            monotonic_cst=[self.signs.get(i, 0) for i in self.positions] or [0],
+            monotonic_cst=[*(self.signs.get(i, 0) for i in self.positions), *(0 for _ in self.partial)] or [0],
             categorical_features=nominal if any(nominal) else None,
             random_state=0,
-        ).fit(self._design(table), values)
+        ).fit(np.concatenate([self._design(rows) for rows in (table, *others)]), values)
         return self
 
     def predict(self, table: Table) -> FloatArray:
@@ -73,12 +76,18 @@ class MonotoneSurrogate:
         return values
 
     def _design(self, table: Table) -> FloatArray:
-        """Return numbers, (n_samples, n_columns): places of constrained features, numbers, and codes of categories."""
+        """Return numbers, (n_samples, n_columns): places of constrained features, numbers, and codes of categories.
+
+        Values of constrained features that have no place stand in columns of their own, behind the others.
+        """
         # Where no feature may matter one column of zeros is left, and the surrogate is a constant.
-        design = np.zeros((table.shape[0], max(1, len(self.positions))))
+        n_columns = len(self.positions)
+        design = np.zeros((table.shape[0], max(1, n_columns + len(self.partial))))
         free = iter(self.encoder(table).T)
         for k, position in enumerate(self.positions):
             design[:, k] = self.axes[position].places(table) if position in self.axes else next(free)
+        for k, axis in enumerate(self.partial):
+            design[:, n_columns + k] = axis.outside(table)
         return design
 
 
@@ -104,22 +113,50 @@ class Imitation(Projector):
         """None: values that a surrogate keeps its word for have the property everywhere, and no smallest band is known."""
         return
 
+    @property
+    def allows_missing(self) -> bool:
+        """Whether rows that lack some of the constrained features are imitated, too."""
+        return True
+
+    @property
+    def left_out(self) -> str:
+        """What the rows do that are not imitated, in words."""
+        return (
+            super().left_out if self.allows_missing else "lack a constrained feature, which the surrogate does not take"
+        )
+
+    def covers(self, table: Table) -> BoolArray:
+        """Return which rows are imitated: those with some constrained feature, or with all where none may be missing."""
+        return self._imitated(PlacedRows.of(table, self.axes))
+
+    def _imitated(self, rows: PlacedRows) -> BoolArray:
+        return np.asarray((~np.isnan(rows.places)).any(axis=1)) if self.allows_missing else rows.present
+
     def present(self, table: Table) -> Table:
-        """Return the rows of a table that have all constrained features.
+        """Return the rows of a table that are imitated.
 
         Raises
         ------
         InputError
             If there is none.
         """
-        rows = np.flatnonzero(PlacedRows.of(table, self.axes).present)
+        rows = np.flatnonzero(self.covers(table))
         if not rows.size:
             named = ", ".join(repr(axis.feature) for axis in self.axes)
+            which, none = ("any", "not all are") if self.allows_missing else ("all", "none of them is")
             raise InputError(
-                f"none of the {table.shape[0]} reference rows has all of the constrained features {named}; give reference "
-                "rows in which none of them is missing."
+                f"none of the {table.shape[0]} reference rows has {which} of the constrained features {named}; give reference "
+                f"rows in which {none} missing."
             )
         return tables.take(table, rows)
+
+    def project_rows(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
+        """Return the values of what imitates the function, (n_samples,); the function's own at rows that are not imitated."""
+        placed, values = rows.along(self.axes), predicted.copy()
+        imitated = np.flatnonzero(self._imitated(placed))
+        if imitated.size:
+            values[imitated] = self.apply(function, placed.take(imitated), predicted[imitated])
+        return values
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Refuse: only what :meth:`fitted` returns has values."""
@@ -157,6 +194,11 @@ class SurrogateProjector(Imitation):
         )
         return f"{name} ({self.reason})" if self.reason else name
 
+    @property
+    def allows_missing(self) -> bool:
+        """Whether the estimator says that it takes missing values."""
+        return self.estimator is None or takes_missing(self.estimator)
+
     def explained(self, reason: str) -> SurrogateProjector:
         """Return the projector with why it was chosen."""
         return replace(self, reason=f"{reason.rstrip('.')}; {self.reason}" if self.reason else reason.rstrip("."))
@@ -178,3 +220,11 @@ class SurrogateProjector(Imitation):
         if self.surrogate is None:
             return super().apply(function, rows, predicted)
         return self.margins.back(predictions(self.surrogate, rows.table)[0])
+
+
+def takes_missing(estimator: Any) -> bool:
+    """Return whether an estimator says that it takes missing values; one that follows other conventions says nothing."""
+    try:
+        return bool(get_tags(estimator).input_tags.allow_nan)
+    except (AttributeError, TypeError):
+        return False

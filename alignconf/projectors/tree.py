@@ -256,8 +256,11 @@ def _ends(repair: GridProjector, ensemble: ExactLines) -> FloatArray:
     cuts = np.array([cut for part in repair.projector.parts for cut in part.cuts or ()])
     with np.errstate(over="ignore"):
         before = np.nextafter(cuts, -np.inf)
-    ends = np.concatenate([ensemble.ends(repair.projector.laws[0].axis.position), before, cuts])
-    return np.unique(ends[np.isfinite(ends)])
+    axis = repair.projector.laws[0].axis
+    ends = np.concatenate([ensemble.ends(axis.position), before, cuts])
+    low, high = axis.domain.between
+    # Outside the range nothing is demanded: its pieces end where those inside do.
+    return np.unique(ends[np.isfinite(ends) & (ends >= low) & (ends < high)])
 
 
 def _on_pieces(repair: GridProjector, ensemble: ExactLines, ends: FloatArray) -> TreeProjector:
@@ -265,7 +268,7 @@ def _on_pieces(repair: GridProjector, ensemble: ExactLines, ends: FloatArray) ->
     (law,) = repair.projector.laws
     last = float(law.places[-1])
     if ends.size:
-        last = max(last, float(ends[-1]) + abs(float(ends[-1])) + 1.0)
+        last = min(max(last, float(ends[-1]) + abs(float(ends[-1])) + 1.0), law.axis.domain.between[1])
     tree_lines = ensemble.along(law.axis.position, np.append(ends, last))
     steps = law.on_pieces(tree_lines.places, tree_lines.piece_of(law.places))
     return TreeProjector(repair.projector, _on(repair.projector, steps), tree_lines)

@@ -19,10 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
-from alignconf._typing import FloatArray, Table
+from alignconf._typing import Feature, FloatArray, Table
 from alignconf.contract.plane import PlaneProperty
 from alignconf.contract.property import LineProperty, Property
 from alignconf.errors import InputError, PropertyWarning
@@ -73,6 +74,7 @@ def place_axes(declared: Property, table: Table, codes: MissingCodes) -> list[Ax
                 "give one order."
             )
         axis.places(table)
+    _check_codes(axes)
     pairs = combinations(zip(declared.lines, axes, strict=True), 2)
     for feature in {a.feature for (first, a), (second, b) in pairs if a.key == b.key and first.opposes(second)}:
         warn(
@@ -80,6 +82,46 @@ def place_axes(declared: Property, table: Table, codes: MissingCodes) -> list[Ax
             PropertyWarning,
         )
     return axes
+
+
+def _check_codes(axes: Sequence[Axis]) -> None:
+    """Refuse rules of one column that leave out different values.
+
+    Raises
+    ------
+    InputError
+    """
+    seen: dict[int, Axis] = {}
+    for axis in axes:
+        for column in axis.columns:
+            earlier = seen.setdefault(column, axis)
+            if set(earlier.domain.special) != set(axis.domain.special):
+                raise InputError(
+                    f"feature {axis.feature!r} is declared with special={list(earlier.domain.special)} and with "
+                    f"special={list(axis.domain.special)}; a value is outside the order for all rules or for none. Give the same "
+                    "list in both."
+                )
+
+
+def warn_of_unseen_codes(axes: Sequence[Axis], reference: Table) -> None:
+    """Warn of special values that occur in no column in which they are declared: most often they are misspelled."""
+    unseen: dict[Any, Feature] = {}
+    occurring: set[Any] = set()
+    for axis in axes:
+        for column in axis.columns if axis.domain.special else ():
+            values = tables.column(reference, column)
+            for code in axis.domain.special:
+                unseen.setdefault(code, axis.feature)
+                if code not in occurring and (values == code).any():
+                    occurring.add(code)
+    for code in occurring:
+        del unseen[code]
+    if unseen:
+        named = ", ".join(f"{code!r} of {feature!r}" for code, feature in unseen.items())
+        warn(
+            f"special values that no reference row has: {named}. Expected values of the column; look for a misspelling.",
+            PropertyWarning,
+        )
 
 
 def place_planes(
@@ -92,7 +134,7 @@ def place_planes(
         for feature in (plane.feature, plane.other):
             position = tables.locate(table, feature)
             order = tables.category_order(table, position)
-            axes.append(Axis(feature, position, order, codes=codes.get(position, ())))
+            axes.append(Axis(feature, position, order, codes=codes.get(position, ()), domain=plane.domain))
             axes[-1].places(table)
         if axes[0].position == axes[1].position:
             raise InputError(
@@ -124,12 +166,11 @@ def place_queries(
         return ReferenceLaw.from_table(axis, reference, AUDIT_KNOTS)
 
     axes = place_axes(declared, table, codes)
+    planes = place_planes(declared, table, codes)
+    warn_of_unseen_codes([*axes, *(axis for _, of_plane in planes for axis in of_plane)], reference)
     lines = [along_line(part, law(axis), query_law) for part, axis in zip(declared.lines, axes, strict=True)]
-    planes = [
-        PlaneQueries(plane, (law(first), law(second)))
-        for plane, (first, second) in place_planes(declared, table, codes)
-    ]
-    part_queries = (*lines, *planes, *place_orbits(declared, table))
+    on_planes = [PlaneQueries(plane, (law(first), law(second))) for plane, (first, second) in planes]
+    part_queries = (*lines, *on_planes, *place_orbits(declared, table))
     if conditional is None:
         return part_queries
     laws = given_the_others([line.law for line in lines], declared, axes, reference, conditional)

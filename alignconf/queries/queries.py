@@ -27,10 +27,23 @@ from alignconf.kernels.sums import inner, total
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.queries.row_draws import RowDraws
 
-__all__ = ["PartQueries", "Queries", "Tester", "draw_queries", "excess", "negligible", "place_queries_at"]
+__all__ = [
+    "PartQueries",
+    "Queries",
+    "Tester",
+    "askable_parts",
+    "draw_queries",
+    "excess",
+    "negligible",
+    "place_queries_at",
+]
 
 #: Relative rounding of sums in double precision, as for the model's own sums.
 DOUBLE = 2.0**-44
+
+
+#: When a query of several parts counts as failed, in words.
+OF_SEVERAL = ", of those whose features the row has, failed if any of them is"
 
 
 class PartQueries(ABC):
@@ -79,6 +92,13 @@ class PartQueries(ABC):
     @abstractmethod
     def arrange(self, values: Sequence[FloatArray]) -> FloatArray:
         """Return values at the tables of :meth:`sites` in the form (n_samples, n_queries, n_points)."""
+
+    def askable(self, table: Table) -> BoolArray:
+        """Return which rows have a place on all axes along which the part is asked, (n_samples,)."""
+        present = np.ones(table.shape[0], dtype=bool)
+        for law in self.drawn_from:
+            present &= ~np.isnan(law.axis.places(table))
+        return present
 
     @abstractmethod
     def labels(self, table: Table, row: int, query: int = 0) -> tuple[Any, ...]:
@@ -206,7 +226,7 @@ class Queries:
         orbits = [str(part) for part in self.parts if not part.drawn_from]
         along = ", along the line of a fresh row" if len(lines) == 1 else ", each along its line of a fresh row"
         phrases = [" and ".join(lines) + along] * bool(lines) + planes + orbits
-        return " and ".join(phrases) + (", failed if any of them is" if len(self.parts) > 1 else "")
+        return " and ".join(phrases) + (OF_SEVERAL if len(self.parts) > 1 else "")
 
 
 @dataclass(frozen=True)
@@ -241,6 +261,10 @@ class Tester:
         """The property in words, with the subject that it is about."""
         return f"{self.declared}, for {self.subject}" if self.subject else str(self.declared)
 
+    def askable(self, table: Table) -> BoolArray:
+        """Return about which parts each row can be asked; see :func:`askable_parts`."""
+        return askable_parts(self.parts, table)
+
     def law(self, positions: Sequence[int]) -> str:
         """Return the law of the queries of some parts, with the subject that they are about, in words."""
         queries = Queries(tuple(self.parts[i] for i in positions), 1, 1)
@@ -265,6 +289,18 @@ class Tester:
                 levels = np.array([0.0, *part.levels, np.inf])
                 return levels[np.searchsorted(levels, scores)]
         return scores
+
+
+def askable_parts(parts: Sequence[PartQueries], table: Table) -> BoolArray:
+    """Return about which parts each row can be asked, (n_samples, n_parts): those whose features the row has.
+
+    Parameters
+    ----------
+    parts : sequence of PartQueries
+        One for each part of a property.
+    table : Table of n_samples rows
+    """
+    return np.stack([part.askable(table) for part in parts], axis=1)
 
 
 def draw_queries(parts: Sequence[PartQueries], table: Table, n_queries: int, draws: RowDraws) -> Queries:

@@ -13,7 +13,8 @@ import numpy as np
 from scipy.optimize import linprog
 
 from alignconf._typing import FloatArray
-from alignconf.contract.property import Cells, LineProperty
+from alignconf.contract.cells import Cells
+from alignconf.contract.property import LineProperty
 from alignconf.lines.evaluation import Lines
 from alignconf.testing.offence import (
     Law,
@@ -57,7 +58,7 @@ def _line_by_line(trial: Trial) -> Iterator[Offence]:
     lines, rest = trial.lines.values, (trial.law.knots, trial.law.weights)
     for name, answer in _answers(trial.part).items():
         returned = answer(lines.copy(), *rest)
-        if name in ("between", "demands") or returned is None:
+        if name in ("allowed", "demands") or returned is None:
             continue
         shape = np.shape(returned)
         yield everywhere(
@@ -132,7 +133,7 @@ def _answers(part: LineProperty) -> dict[str, Callable[[FloatArray, FloatArray, 
         "upper": lambda lines, knots, _weights: part.upper(lines, knots),
         "lower": lambda lines, knots, _weights: part.lower(lines, knots),
         "midpoint": lambda lines, knots, _weights: part.midpoint(lines, knots),
-        "between": lambda lines, knots, _weights: part.between(
+        "allowed": lambda lines, knots, _weights: part.allowed(
             Cells(np.resize(knots, len(lines)), knots, lines, np.ones(len(lines), dtype=bool))
         ),
         "demands": lambda _lines, knots, _weights: part.demands(
@@ -288,7 +289,7 @@ def _intervals(
     changed = differ(repaired, trial.lines.values if lines is None else lines)
     n, m = len(repaired), len(places)
     cells = Cells(np.tile(places, n), trial.law.knots, np.repeat(repaired, m, axis=0), np.repeat(changed, m))
-    low, high = trial.part.between(cells)
+    low, high = trial.part.allowed(cells)
     return np.reshape(low, (n, m)), np.reshape(high, (n, m))
 
 

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Sequence
 from decimal import ROUND_CEILING
 from typing import Any
 
 import numpy as np
 
+from alignconf._typing import IntArray
+from alignconf.contract.property import Property
 from alignconf.tables.printed import percent
 
-__all__ = ["model_in_words", "plain", "versions"]
+__all__ = ["coverage_in_words", "coverage_of", "model_in_words", "plain", "versions"]
 
 #: What every finding depends on.
 LIBRARIES = ("alignconf", "numpy", "scipy", "sklearn")
+
+#: Of so many parts of a property it is said how many rows have their features, those that fewest rows have.
+N_NAMED = 3
 
 
 def plain(value: Any) -> Any:
@@ -30,6 +36,23 @@ def plain(value: Any) -> Any:
 
 def _at_most(value: float) -> str:
     return percent(value, ROUND_CEILING)
+
+
+def coverage_of(parts: Sequence[Property], counts: IntArray) -> tuple[tuple[str, int], ...]:
+    """Return how many rows were asked about each part of a property, by its name in words."""
+    return tuple((str(part), int(count)) for part, count in zip(parts, counts, strict=True))
+
+
+def coverage_in_words(coverage: Sequence[tuple[str, int]], n_rows: int) -> list[str]:
+    """Return a sentence on the parts that not all of ``n_rows`` rows were asked about; none if there are no such parts."""
+    fewer = sorted((pair for pair in coverage if pair[1] < n_rows), key=lambda pair: pair[1])
+    if not fewer:
+        return []
+    named = "; ".join(f"{part}, {count} rows" for part, count in fewer[:N_NAMED])
+    others = f"; {len(fewer) - N_NAMED} more" if len(fewer) > N_NAMED else ""
+    return [
+        f"Of {n_rows} rows asked, not all have the features of every part, and are asked about the others: {named}{others}."
+    ]
 
 
 def model_in_words(model: Any) -> str:

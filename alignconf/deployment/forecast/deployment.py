@@ -73,11 +73,11 @@ def forecast_violations(
         reference = door.reference(X_reference, table)
     door.check_is_function(reference)
     score = ViolationScore.of(model, properties, reference, n_jobs=n_jobs)
-    complete = tables.take(table, score.complete(table))
-    if complete.shape[0] < 2:
-        raise InputError(f"X has {complete.shape[0]} rows to ask besides the reference rows; give more rows.")
+    askable = tables.take(table, score.askable(table))
+    if askable.shape[0] < 2:
+        raise InputError(f"X has {askable.shape[0]} rows to ask besides the reference rows; give more rows.")
     return forecast(
-        score.row_sizes(complete, 1, random)[:, 0],
+        score.row_sizes(askable, 1, random)[:, 0],
         n_rows,
         threshold=size,
         method=method,

@@ -212,7 +212,7 @@ def check_scores(scores: Any) -> FloatArray:
             else f"{half_widths[~(half_widths >= 0)][0]} in row {np.argmin(half_widths >= 0)}"
         )
         raise InputError(
-            f"scores must be (n_rows,) half-widths of at least 0, got {worst}; leave rows that lack a constrained feature out."
+            f"scores must be (n_rows,) half-widths of at least 0, got {worst}; leave rows that lack all constrained features out."
         )
     return half_widths
 

@@ -70,7 +70,7 @@ class Monitor:
     window : RollingCalibration
     steered : SteeredHalfWidth or None
     n_batches, n_rows, n_missing : int
-        Batches, rows in them, and rows that lack a constrained feature: they ask no query.
+        Batches, rows in them, and rows that lack all constrained features: they ask no query.
 
     Notes
     -----
@@ -207,7 +207,7 @@ class Monitor:
     def __str__(self) -> str:
         """Return what the stream shows and what is claimed, a line each."""
         lines = [
-            f"{self.n_rows} rows in {self.n_batches} batches; {self.n_missing} lack a constrained feature and asked no query.",
+            f"{self.n_rows} rows in {self.n_batches} batches; {self.n_missing} lack all constrained features and asked no query.",
             self._change_in_words(),
             self._rate_in_words(),
             self._window_in_words(),

@@ -58,7 +58,7 @@ class SequentialCertificate:
     Attributes
     ----------
     n_rows, n_missing : int
-        Rows that asked queries, and rows that lack a constrained feature.
+        Rows that asked queries, and rows that lack all constrained features.
 
     Notes
     -----
@@ -133,15 +133,15 @@ class SequentialCertificate:
         alignment, table = self.aligned._ready(X)
         self._used.refuse(table)
         half_widths = self.aligned.threshold_.of_rows(table, groups)
-        complete = np.flatnonzero(alignment.complete(table))
+        askable = np.flatnonzero(alignment.askable(table))
         following = copy(self)
-        following.n_missing = self.n_missing + table.shape[0] - complete.size
-        following.n_rows = self.n_rows + complete.size
+        following.n_missing = self.n_missing + table.shape[0] - askable.size
+        following.n_rows = self.n_rows + askable.size
         following._used, following._n_batches = self._used.joined("earlier", table), self._n_batches + 1
-        if complete.size:
-            rows = tables.take(table, complete)
-            widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[complete]
-            draws = RowDraws.of(table, np.random.default_rng([self._entropy, self._n_batches])).rows(complete)
+        if askable.size:
+            rows = tables.take(table, askable)
+            widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[askable]
+            draws = RowDraws.of(table, np.random.default_rng([self._entropy, self._n_batches])).rows(askable)
             queries = alignment.tester.draw(rows, self.n_queries, draws)
             sizes = alignment.at_queries(rows, queries, lambda answers: answers.excess(answers.delivered(widths)))
             rejected = np.maximum.reduce(sizes) > 0
@@ -155,7 +155,7 @@ class SequentialCertificate:
     def __str__(self) -> str:
         """Return the claim in words."""
         law = self.aligned.alignment_.tester.law(range(len(self.aligned.alignment_.tester.parts)))
-        missing = f" {self.n_missing} rows lack a constrained feature and are not covered." if self.n_missing else ""
+        missing = f" {self.n_missing} rows lack all constrained features and are not covered." if self.n_missing else ""
         if not self.n_rows:
             return f"No row has been asked yet.{missing}"
         observed = f"{self.rate:.2%} of {self.n_queries} queries at each of {self.n_rows} rows observed"

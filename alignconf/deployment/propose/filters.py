@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, Model, Table
-from alignconf.certify.asking import complete_rows
+from alignconf.certify.asking import askable_rows
 from alignconf.certify.error_change import ErrorChange, paired_change
 from alignconf.certify.violation_rate import ViolationRate, rate_of
 from alignconf.contract.property import Property
@@ -92,8 +92,8 @@ class AuditedModel:
     def _violations(self, declared: Property) -> ViolationRate:
         score = ViolationScore.of(self._model, declared, self._reference)
         fresh = tables.take(self.table, np.flatnonzero(~self.half))
-        complete = score.complete(fresh)
-        sizes = score.row_sizes(tables.take(fresh, complete), 1, np.random.default_rng([self.seed, 1]))
+        askable = score.askable(fresh)
+        sizes = score.row_sizes(tables.take(fresh, askable), 1, np.random.default_rng([self.seed, 1]))
         return rate_of(sizes > 0, CONFIDENCE)
 
     def _cost(self, declared: Property, labels: FloatArray) -> ErrorChange:
@@ -143,7 +143,7 @@ def answerable(declared: Property, table: Table, half: BoolArray, codes: Missing
         If nothing can be asked: a column is not there, does not vary, or holds what has no place.
     """
     reference, fresh = (tables.take(table, np.flatnonzero(rows)) for rows in (half, ~half))
-    return float(complete_rows(place_queries(declared, fresh, reference, codes=codes), fresh).mean())
+    return float(askable_rows(place_queries(declared, fresh, reference, codes=codes), fresh).mean())
 
 
 def refuse_overlap(table: Table, used: UsedRows, model: Model | None, X_calibration: Table | None) -> None:

@@ -91,13 +91,13 @@ class LatentMargin:
         table = self.rows(points)
         uniforms = np.minimum(norm.cdf(points[:, self.law.n_features :]), 1 - 2.0**-53)
         margins = np.full(len(points), -np.inf)
-        complete = self.score.complete(table)
-        if complete.size:
-            complete_rows = tables.take(table, complete)
-            for part in self.score.placed(uniforms[complete], complete_rows).parts:
-                margin = self.score.margins(complete_rows, Queries((part,), complete.size, 1))[:, 0]
+        askable = self.score.askable(table)
+        if askable.size:
+            rows = tables.take(table, askable)
+            for part in self.score.placed(uniforms[askable], rows).parts:
+                margin = self.score.margins(rows, Queries((part,), askable.size, 1))[:, 0]
                 gaps = None if part.smallest_gap is None else part.smallest_gap[:, 0]
-                margins[complete] = np.maximum(margins[complete], _graded(margin, gaps))
+                margins[askable] = np.maximum(margins[askable], _graded(margin, gaps))
         return margins
 
 
@@ -147,7 +147,7 @@ def violation_probability(
 
     Notes
     -----
-    Rows that lack a constrained feature count as not violated. A property that only says yes or no has no slope: its
+    Rows that lack all constrained features count as not violated. A property that only says yes or no has no slope: its
     violations are found by independent draws or not at all, and then the answer is "undetermined: no gradient".
     """
     check_number("size", size, at_least=0.0)

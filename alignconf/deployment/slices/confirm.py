@@ -109,7 +109,7 @@ class ConfirmedSlices(Finding):
         Losses above this count as this; None for losses 0 and 1.
     search : SliceSearch
     n_missing : int
-        Rows that lack a constrained feature and were not asked.
+        Rows that lack all constrained features and were not asked.
     n_model_rows : int
         Rows that were sent to the model; 0 where losses were given.
     """
@@ -190,7 +190,7 @@ class ConfirmedSlices(Finding):
                 f"Not confirmed: {'; '.join(slice_rate.words for slice_rate in self.slices if not slice_rate.is_confirmed)}."
             )
         if self.n_missing:
-            lines.append(f"{self.n_missing} rows lack a constrained feature and were not asked.")
+            lines.append(f"{self.n_missing} rows lack all constrained features and were not asked.")
         return "\n".join(lines)
 
 

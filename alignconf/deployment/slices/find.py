@@ -115,13 +115,13 @@ def find_slices(
     rows, referring = _rows_and_reference(counted, table, X_reference, random)
     score = ViolationScore.of(counted, properties, referring, n_jobs=n_jobs)
     sliced = _usable(score, table) if features is None else features
-    complete = rows[np.isin(rows, score.complete(table))]
-    if complete.size < 2:
+    askable = rows[np.isin(rows, score.askable(table))]
+    if askable.size < 2:
         raise InputError(
-            f"X has {complete.size} rows to ask besides the reference rows; expected at least two, for two halves."
+            f"X has {askable.size} rows to ask besides the reference rows; expected at least two, for two halves."
         )
     counted.fitted_model.check_is_function(referring)
-    order = random.permutation(complete)
+    order = random.permutation(askable)
     searched, fresh = np.sort(order[: order.size // 2]), np.sort(order[order.size // 2 :])
     bins = Bins.from_rows(tables.take(table, searched), n_bins=n_bins, features=sliced)
 
@@ -142,7 +142,7 @@ def find_slices(
     about = f'{WORDS[loss].format(n=n_queries)}, for "{score.declared}"'
     cap = 1.0 if loss == "rate" else search.largest
     confirmation = confirmed(search, tables.take(table, fresh), losses(fresh), level, cap, about)
-    return replace(confirmation, n_missing=int(rows.size - complete.size), n_model_rows=score.model.n_rows)
+    return replace(confirmation, n_missing=int(rows.size - askable.size), n_model_rows=score.model.n_rows)
 
 
 def _rows_and_reference(

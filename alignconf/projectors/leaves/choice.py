@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray, Table
+from alignconf.contract.domain import Domain
 from alignconf.errors import DefectError
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.model_trees import trees_behind_steps
@@ -36,7 +37,7 @@ from alignconf.projectors.leaves.candidates import (
 )
 from alignconf.projectors.leaves.cross_validation import mean_deviances
 from alignconf.projectors.leaves.labels import Labels, as_numbers, why_aside, why_not_refitted
-from alignconf.projectors.leaves.partial_order import LeafOrder, broken_pair
+from alignconf.projectors.leaves.partial_order import EVERYTHING, LeafOrder, broken_pair
 from alignconf.projectors.leaves.problem import MOST_ROWS, FittingProblem
 from alignconf.tables import table as tables
 
@@ -120,6 +121,7 @@ def fit_in_order(
     reference: Table,
     labels: Labels | None = None,
     *,
+    domains: Mapping[int, Domain] = EVERYTHING,
     keeps_trees: bool = False,
     is_blended: bool = False,
     sample_weight: FloatArray | None = None,
@@ -152,13 +154,14 @@ def fit_in_order(
     """
     rows = _counted_rows(reference.shape[0], labels)
     table = tables.take(reference, rows)
-    order = LeafOrder.of(ensemble, directions)
+    order = LeafOrder.of(ensemble, directions, domains)
     problem = FittingProblem(
         function,
         order,
         directions,
         tables.as_numbers(table),
         sample_weight=None if sample_weight is None else sample_weight[rows],
+        domains=domains,
     )
     why_not_blended = problem.why_no_twin if is_blended else ""
     offer = Offer(keeps_trees, is_blended and not why_not_blended)
@@ -172,7 +175,7 @@ def fit_in_order(
     assert not isinstance(fitted, str)
     delivered = fitted.written()
     written = trees_behind_steps(delivered.in_order())
-    broken = written if isinstance(written, str) else broken_pair(written, directions)
+    broken = written if isinstance(written, str) else broken_pair(written, directions, domains)
     if isinstance(written, str) or broken is not None:
         raise DefectError(
             f"{broken}, after it was replaced by {candidate}: this is a defect of alignconf; please report it with the type and "

@@ -49,10 +49,16 @@ def fit_classes_in_order(
     weights = np.maximum(p * (1 - p), SMALLEST_WEIGHT)
     estimator, n_fitted = function.estimator, 0
     for k, (ensemble, of_columns) in enumerate(trees.in_directions(directions)):
-        if broken_pair(ensemble, of_columns) is not None:
+        if broken_pair(ensemble, of_columns, trees.domains) is not None:
             of_class = ClassSum(estimator, k)
             in_order = fit_in_order(
-                of_class, ensemble, of_columns, reference, keeps_trees=True, sample_weight=weights[:, k]
+                of_class,
+                ensemble,
+                of_columns,
+                reference,
+                domains=trees.domains,
+                keeps_trees=True,
+                sample_weight=weights[:, k],
             )
             estimator, n_fitted = in_order.function.estimator, n_fitted + 1
     summary = (

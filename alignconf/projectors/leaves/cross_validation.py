@@ -72,5 +72,5 @@ def _refitted_problem(problem: FittingProblem, table: Table, labels: Labels, tra
     if isinstance(ensemble, str):
         return f"the trees of the model trained again cannot be read: {ensemble}"
     some = problem.at(train)
-    order = LeafOrder.of(ensemble, problem.directions)
+    order = LeafOrder.of(ensemble, problem.directions, problem.domains)
     return replace(some, function=function, order=order)

@@ -129,8 +129,8 @@ class LeafProjector(Projector):
             return self.otherwise.fitted(function, reference).explained(f"its leaves cannot be fitted: {trees}")
         model = _model_of(function)
         sums = trees.in_directions(self.directions)
-        if all(broken_pair(ensemble, directions) is None for ensemble, directions in sums):
-            values = LeafOrder.of(*sums[0]).values if len(sums) == 1 else None
+        if all(broken_pair(ensemble, directions, trees.domains) is None for ensemble, directions in sums):
+            values = LeafOrder.of(*sums[0], trees.domains).values if len(sums) == 1 else None
             summary = "the leaves of the model's own trees, which are in the declared order already"
             in_order = ModelInOrder(model, trees.ensemble, values, summary)
         elif len(sums) > 1:
@@ -143,6 +143,7 @@ class LeafProjector(Projector):
                 *sums[0],
                 trees.transformed(reference),
                 self.labels,
+                domains=trees.domains,
                 keeps_trees=self.keeps_trees,
                 is_blended=self.is_blended,
             )

@@ -8,9 +8,10 @@ monotone, and so is an increasing link of it. The same holds of sums in floating
 :math:`a_t \le b_t` for all ``t`` gives :math:`fl(\sum a_t) \le fl(\sum b_t)` where both are added in the same order. Of sums of
 several trees the condition is sufficient; to decide for a *given* sum whether it is monotone is NP-hard [1]_.
 
-Missing values need nothing more: whether one arrives is part of a leaf's region, so a row obeys the rules whose features it has,
-and a present value is not compared with a missing one. A feature that must not matter gives inequalities both ways; leaves
-that are connected both ways share one value and form a **group**.
+Values outside the domain of a rule, special ones and those beyond its range, are compared with none but themselves. Missing
+values need nothing more: whether one arrives is part of a leaf's region, so a row obeys the rules whose features it has, and a
+present value is not compared with a missing one. A feature that must not matter gives inequalities both ways; leaves that are
+connected both ways share one value and form a **group**.
 
 References
 ----------
@@ -22,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,12 +31,17 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from alignconf._typing import FloatArray, IntArray
+from alignconf.contract.domain import Domain
 from alignconf.kernels.leaf_fit import Edges, in_order
 from alignconf.kernels.leaf_pairs import FREE, INVARIANT, first_broken_pair, ordered_leaves, reduced
 from alignconf.kernels.tree_walk import LEAF
 from alignconf.lines.ensemble import Ensemble
 
-__all__ = ["BrokenPair", "LeafOrder", "broken_pair"]
+__all__ = ["EVERYTHING", "BrokenPair", "LeafOrder", "broken_pair"]
+
+
+#: Every value that is not missing is compared.
+EVERYTHING: Mapping[int, Domain] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,9 @@ class BrokenPair:
         )
 
 
-def broken_pair(ensemble: Ensemble, directions: Mapping[int, int]) -> BrokenPair | None:
+def broken_pair(
+    ensemble: Ensemble, directions: Mapping[int, int], domains: Mapping[int, Domain] = EVERYTHING
+) -> BrokenPair | None:
     """Return the first pair of leaves in the wrong order, or None: then the ensemble has the declared order, by construction.
 
     Parameters
@@ -70,10 +79,12 @@ def broken_pair(ensemble: Ensemble, directions: Mapping[int, int]) -> BrokenPair
     ensemble : Ensemble
     directions : mapping of int to {-1, 0, 1}
         From the position of a constrained feature to its direction; 0 if it must not matter.
+    domains : mapping of int to Domain, optional
+        The values of constrained features that are compared, by position; all that are not missing where there is none.
     """
-    demands = _demands(ensemble, directions)
+    demands, compared = _demands(ensemble, directions), _compared(ensemble, domains)
     for tree, (root, stop, column, n_columns) in enumerate(_trees(ensemble)):
-        first, second = first_broken_pair(ensemble.nodes, root, stop, column, n_columns, demands)
+        first, second = first_broken_pair(ensemble.nodes, root, stop, column, n_columns, demands, compared)
         if first >= 0:
             values = float(ensemble.nodes["number"][first]), float(ensemble.nodes["number"][second])
             return BrokenPair(tree, values, ensemble.roots.size)
@@ -101,9 +112,11 @@ class LeafOrder:
     n_pairs: int
 
     @classmethod
-    def of(cls, ensemble: Ensemble, directions: Mapping[int, int]) -> LeafOrder:
-        """Return the order that directions, as in :func:`broken_pair`, give the leaves of an ensemble."""
-        demands = _demands(ensemble, directions)
+    def of(
+        cls, ensemble: Ensemble, directions: Mapping[int, int], domains: Mapping[int, Domain] = EVERYTHING
+    ) -> LeafOrder:
+        """Return the order that directions and domains, as in :func:`broken_pair`, give the leaves of an ensemble."""
+        demands, compared = _demands(ensemble, directions), _compared(ensemble, domains)
         is_leaf = ensemble.nodes["split"] == LEAF
         number = np.cumsum(is_leaf) - 1
         group = np.empty(int(is_leaf.sum()), np.intp)
@@ -111,7 +124,7 @@ class LeafOrder:
         lowers, uppers, n_pairs = [], [], 0
         for root, stop, column, n_columns in _trees(ensemble):
             first, last = number[root] if is_leaf[root] else number[root] + 1, number[stop - 1] + 1
-            pairs = number[ordered_leaves(ensemble.nodes, root, stop, column, n_columns, demands)] - first
+            pairs = number[ordered_leaves(ensemble.nodes, root, stop, column, n_columns, demands, compared)] - first
             n_pairs += len(pairs)
             n_groups, label = int(last - first), np.arange(last - first)
             if (demands == INVARIANT).any():
@@ -171,6 +184,27 @@ def _demands(ensemble: Ensemble, directions: Mapping[int, int]) -> IntArray:
     for feature, direction in directions.items():
         demands[feature] = direction
     return demands
+
+
+def _compared(ensemble: Ensemble, domains: Mapping[int, Domain]) -> FloatArray:
+    """Return the domains of all features as kernels read them, (n_features, 2 + n_special).
+
+    Trees may round values to single precision: ends that are not held there go outwards, which compares more, never less.
+    """
+    codes = {
+        feature: np.unique([*domain.numbers, *domain.numbers.astype(np.float32).astype(np.float64)])
+        for feature, domain in domains.items()
+    }
+    n_special = max([of_feature.size for of_feature in codes.values()], default=0)
+    compared = np.full((ensemble.n_features, 2 + n_special), np.nan)
+    compared[:, 0], compared[:, 1] = -np.inf, np.inf
+    for feature, domain in domains.items():
+        low, high = domain.between
+        with np.errstate(over="ignore"):
+            below = np.nextafter(np.float32(low), np.float32(-np.inf))
+            compared[feature, :2] = min(np.nextafter(low, -np.inf), float(below)), max(high, float(np.float32(high)))
+        compared[feature, 2 : 2 + codes[feature].size] = codes[feature]
+    return compared
 
 
 def _trees(ensemble: Ensemble) -> Any:

@@ -8,13 +8,14 @@ from other rows, and the **twin**, the model's own library fitted under its cons
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray
+from alignconf.contract.domain import Domain
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.native.constrained_twin import ConstrainedTwin, constrained_twin
 from alignconf.lines.native_leaves import with_leaves
@@ -64,6 +65,8 @@ class FittingProblem:
         The function of the model, which tells its trees and takes others.
     order : LeafOrder
         Of these trees.
+    domains : mapping of int to Domain
+        The values of constrained features that are compared.
     directions : mapping of int to {-1, 0, 1}
         From the position of a constrained feature to its direction.
     rows : (n_rows, n_features)
@@ -79,6 +82,7 @@ class FittingProblem:
     rows: FloatArray
     y: FloatArray | None = None
     sample_weight: FloatArray | None = None
+    domains: Mapping[int, Domain] = field(default_factory=dict, kw_only=True)
 
     def at(self, positions: IntArray) -> FittingProblem:
         """Return the problem at some of the rows."""
@@ -169,21 +173,23 @@ class FittingProblem:
         targets = margins if targets is None else targets
         _, slope = mean_and_slope(self.ensemble.link, margins)
         weights = slope if sample_weight is None else slope * sample_weight
-        directions = {feature: self._sign * direction for feature, direction in self.directions.items()}
-        regressor = _in_order(twin.fitted(rows, self._sign * targets, weights), directions, rows, weights)
+        declared = {feature: self._sign * direction for feature, direction in self.directions.items()}, self.domains
+        regressor = _in_order(twin.fitted(rows, self._sign * targets, weights), declared, rows, weights)
         ensemble = read_ensemble(regressor)
         return ensemble if isinstance(ensemble, str) else Twin(regressor, ensemble, float(self._sign))
 
 
-def _in_order(regressor: Any, directions: Mapping[int, int], rows: FloatArray, weights: FloatArray) -> Any:
+def _in_order(
+    regressor: Any, declared: tuple[Mapping[int, int], Mapping[int, Domain]], rows: FloatArray, weights: FloatArray
+) -> Any:
     """Return a fitted regressor itself where its library kept the order, otherwise with leaves in order, near to its own.
 
     LightGBM's intermediate and advanced constraints do not hold of rows that lack values.
     """
     ensemble = read_ensemble(regressor)
-    if isinstance(ensemble, str) or broken_pair(ensemble, directions) is None:
+    if isinstance(ensemble, str) or broken_pair(ensemble, *declared) is None:
         return regressor
-    order = LeafOrder.of(ensemble, directions)
+    order = LeafOrder.of(ensemble, *declared)
     return with_leaves(regressor, fitted_values(order, Reference.of(order, rows, sample_weight=weights)))
 
 
