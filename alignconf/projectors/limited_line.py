@@ -154,8 +154,8 @@ class LimitedLine(LineProperty):
             middle = least + 0.5 * (most - least)
             is_wide = self._within(lines, middle, knots)[0][:, None]
             least, most = np.where(is_wide, least, middle), np.where(is_wide, middle, most)
-        is_wide, nearest = self._within(lines, most, knots)
-        return np.where(is_wide[:, None], nearest, member)
+        is_wide, within = self._within(lines, most, knots)
+        return np.where(is_wide[:, None], _towards(within, member, lines, most), member)
 
     def _within(self, lines: FloatArray, t: FloatArray, knots: FloatArray) -> tuple[BoolArray, FloatArray]:
         """Return which lines have a member within ``t`` (n_lines, 1) that keeps the limits, and that member.
@@ -186,6 +186,19 @@ class LimitedPart(Part):
     def cuts(self) -> Sequence[float] | None:
         """The places of an order with limits, each of which is a piece by itself."""
         return [place for place, _, _ in self.declared.limits] if self.declared.is_ordered else None
+
+
+def _towards(within: FloatArray, member: FloatArray, lines: FloatArray, t: FloatArray) -> FloatArray:
+    """Return members ``within`` moved straight towards others, themselves members, as far as these stay within ``t`` of lines.
+
+    Of all members within the smallest deviation, those of an envelope are at its edge where nothing asks for it.
+    """
+    step = member - within
+    room = np.where(step > 0, t, -t) - (within - lines)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(step == 0, 1.0, np.clip(room / step, 0.0, 1.0)).min(axis=1, keepdims=True)
+    moved: FloatArray = within + share * step
+    return moved
 
 
 def _outside(lines: FloatArray, low: FloatArray, high: FloatArray) -> BoolArray:
