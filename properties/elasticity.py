@@ -47,7 +47,8 @@ class Elasticity(LineProperty):
 
     Notes
     -----
-    Reference rows with places that are not positive are refused; other rows that have no positive value keep the model's.
+    Reference rows with places that are not positive are refused, unless ``between`` leaves them out; other rows that have no
+    positive value keep the model's.
 
     Examples
     --------
@@ -181,8 +182,8 @@ class Elasticity(LineProperty):
     def _logarithms(self, places: FloatArray) -> FloatArray:
         if not (places > 0).all():
             raise InputError(
-                f"{self} is about positive values, got the value {places[~(places > 0)].flat[0]:g} of {self.feature!r}. Leave "
-                "such rows out of the reference rows, or drop the property."
+                f"{self} is about positive values, got the value {places[~(places > 0)].flat[0]:g} of {self.feature!r}. Say "
+                "among which values it holds, for example with between=(0.01, 100), or drop the property."
             )
         logarithms: FloatArray = np.log(places)
         return logarithms

@@ -71,7 +71,7 @@ def test_a_line_that_lies_flat_between_knots_takes_the_value_of_its_side() -> No
 
     places = np.array([5.9, 6.0, 7.0, 10.0, 11.0, 0.0])
     cells = Cells(places, np.array([0.0, 5.0, 10.0]), np.tile([1.0, 2.0, 3.0], (6, 1)), np.ones(6, dtype=bool))
-    low, high = part.between(cells)
+    low, high = part.allowed(cells)
     assert low.tolist() == [-np.inf, 3.0, 3.0, 3.0, 3.0, 1.0]
     assert high.tolist() == [np.inf, 3.0, 3.0, 3.0, 3.0, 1.0]
 
@@ -142,6 +142,10 @@ def test_only_positive_places_have_an_elasticity() -> None:
         InputError, match=r"of elasticity between -1 and 1 in 0 is about positive values, got the value 0 of 0"
     ):
         AlignedRegressor(Wave(), declared, alpha=0.1, confidence=None).calibrate(CALIBRATE, X_reference=with_zero)
+    positive = Elasticity(0, -1, 1, between=(0.1, 20))
+    kept = AlignedRegressor(Wave(), positive, alpha=0).calibrate(CALIBRATE, X_reference=with_zero)
+    assert np.array_equal(kept.predict(with_zero[:1]), Wave().predict(with_zero[:1]))
+    assert (kept.predict(FRESH) != Wave().predict(FRESH)).any()
     aligned = delivered(Wave(), declared)
     elsewhere = FRESH[:3] * [0, 1, 1] - [[0], [1], [2]] * np.array([1, 0, 0])
     assert np.array_equal(aligned.predict(elsewhere), Wave().predict(elsewhere))
