@@ -136,9 +136,11 @@ class DeliveringEstimator:
         PredictionError
             If the calibrated model has changed since.
         """
-        alignment, table = self._ready(X)
-        if alignment.native is None:
+        self._check_calibrated()
+        if self.alignment_.native is None:
             return None
+        alignment, table = self._ready(X)
+        assert alignment.native is not None
         self.threshold_.of_rows(table, groups)  # refuses labels that calibration did not have
         alignment.check_unchanged(table.shape[0])
         return alignment.native, table

@@ -239,8 +239,10 @@ def _as_array(X: Any, name: str) -> NDArray[Any]:
 
 def _check_byte_order(table: Any, name: str) -> None:
     """Refuse a pandas data frame with numbers in the byte order of another machine, of which pandas can take no rows."""
-    for label, dtype in zip(getattr(table, "columns", ()), getattr(table, "dtypes", ()), strict=False):
+    dtypes = list(getattr(table, "dtypes", ()))
+    for position, dtype in enumerate(dtypes):
         if isinstance(dtype, np.dtype) and not dtype.isnative:
+            label = table.columns[position]
             raise InputError(
                 f"{name} has the column {label!r} of type {dtype.str}, in the byte order of another machine, which pandas cannot "
                 f"take rows of; convert it first, for example with {name}.astype({dtype.newbyteorder('=').str!r})."
