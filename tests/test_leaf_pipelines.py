@@ -22,6 +22,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    KBinsDiscretizer,
     OneHotEncoder,
     OrdinalEncoder,
     PowerTransformer,
@@ -151,6 +152,43 @@ def test_leaf_by_leaf_an_ordinary_pipeline_is_delivered_within_its_band(name: st
     band = aligned.predict_band(TABLE[FRESH])
     assert ((band[:, 0] <= values[:, 1]) & (values[:, 1] <= band[:, 1])).all()
     assert aligned.certify(TABLE[FRESH]).delivered.rate < 0.25
+
+
+def _with_codes(steps: Any) -> tuple[Any, pd.DataFrame]:
+    """Return a model behind steps, fitted to incomes with a special value, and the rows."""
+    rows = TABLE[["income", "debt", "age"]].fillna({"debt": 0.0}).fillna({"income": -9.0})
+    target = SCORE + 2 * (rows.income == -9)
+    return make_pipeline(steps, HistGradientBoostingRegressor(max_iter=10, random_state=0)).fit(rows, target), rows
+
+
+@pytest.mark.filterwarnings("ignore:The current default behavior, quantile_method:FutureWarning")
+@pytest.mark.parametrize(
+    ("steps", "special"),
+    [
+        (StandardScaler(), True),
+        (FunctionTransformer(np.negative), True),
+        (KBinsDiscretizer(6, encode="ordinal", subsample=None), False),
+        (ColumnTransformer([("all", SimpleImputer(missing_values=-9.0), ["income", "debt", "age"])]), False),
+    ],
+    ids=["scaled", "negated", "binned", "imputed"],
+)
+def test_a_special_value_stays_apart_unless_steps_map_others_there(steps: Any, special: bool) -> None:
+    """Incomes are in order among themselves, at the place of the bin or of the mean too."""
+    model, rows = _with_codes(steps)
+    rules = [Increasing("income", special=[-9.0]), Decreasing("debt")]
+    axis = Axis("income", 0, None, codes=(-9.0,), domain=rules[0].lines[0].domain)
+    trees = model_trees(FittedModel.of(model), rows, [axis])
+    assert isinstance(trees, ModelTrees), trees
+    of_code = np.asarray(model[0].transform(rows.assign(income=-9.0)[:1]))[0, :1].tolist()
+    assert trees.domains[0].numbers.tolist() == (of_code if special else [])
+    aligned = AlignedRegressor(model, rules, alpha=0, random_state=0).calibrate(
+        rows[CALIBRATE], X_reference=rows[TRAIN]
+    )
+    assert "exact, by the" in aligned.calibration_.repair
+    places = np.sort(np.append(np.unique(rows.income[rows.income > -9]), rows.income[rows.income > -9].mean()))
+    lines = pd.concat([rows[FRESH][:40]] * len(places)).assign(income=np.repeat(places, 40))
+    assert (np.diff(model.predict(lines).reshape(-1, 40), axis=0) < 0).any()
+    assert not (np.diff(aligned.predict(lines).reshape(-1, 40), axis=0) < 0).any()
 
 
 def test_searches_frozen_models_and_nested_pipelines_are_read() -> None:

@@ -245,24 +245,44 @@ def _route(trees: ModelTrees, axis: Axis, reference: Table) -> Route | str:
 
 
 def _domains(trees: ModelTrees, route: Route, reference: Table) -> dict[int, Domain]:
-    """Return, for each column that moves with a feature, the range and the special values that steps make of the feature's."""
+    """Return, for each column that moves with a feature, the range and the special values that steps make of the feature's.
+
+    A special value that steps map where they map others, as bins and imputers do, is compared there: what is compared besides
+    does no harm to order.
+    """
     axis = route.axis
     if axis.domain.is_everything:
         return {}
     ends = [end for end in axis.domain.between if np.isfinite(end)]
-    values = np.array([*ends, *axis.domain.special], dtype=None if axis.order is None else object)
+    special = list(axis.domain.special if axis.order is not None else axis.domain.numbers)
+    beside = (
+        [code + step for code in special for step in (-_aside(code), _aside(code))]
+        if axis.order is None
+        else axis.order
+    )
+    values = np.array([*ends, *special, *beside], dtype=None if axis.order is None else object)
     first = np.flatnonzero(~np.isnan(axis.places(reference)))[0]
     rows = tables.replicate(reference, np.full(values.size, first), {axis.position: values})
     numbers = trees.numbers(rows)
     is_end = np.isfinite(axis.domain.between)
     domains = {}
     for column, sign in route.signs.items():
-        moved = numbers[:, column]
+        moved, codes, others = np.split(numbers[:, column], [len(ends), len(ends) + len(special)])
         between = np.array(axis.domain.between)
-        between[is_end] = moved[: len(ends)]
+        between[is_end] = moved
         low, high = between if sign > 0 else np.where(np.isinf(between), -between, between)[::-1]
-        domains[column] = Domain(tuple(moved[len(ends) :].tolist()), (float(low), float(high)))
+        if axis.order is None:
+            below, above = sign * others.reshape(-1, 2).T
+            is_apart = (below < sign * codes) & (sign * codes < above)
+        else:
+            is_apart = ~np.isin(codes, others)
+        domains[column] = Domain(tuple(codes[is_apart].tolist()), (float(low), float(high)))
     return domains
+
+
+def _aside(code: float) -> float:
+    """Return how far from a special value no other number is a measurement."""
+    return 2.0**-20 * max(1.0, abs(code))
 
 
 def _seen(route: Route, numbers: FloatArray) -> Route | str:
