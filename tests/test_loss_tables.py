@@ -312,6 +312,16 @@ def test_arguments_are_checked(change, message) -> None:
         critical_of_table(**arguments)
 
 
+def test_quotients_that_round_down_go_to_the_next_number():
+    """Of random numbers one in eight is more than its quotient times the divisor, in floats."""
+    random = np.random.default_rng(0)
+    needs, parts = random.random(400), random.random(400)
+    assert ((needs / parts) * parts < needs).sum() > 20
+    for need, part in zip(needs.tolist(), parts.tolist(), strict=True):
+        assert scores_on_ray([need], [0.0], (part, 1.0))[0] * part >= need
+        assert scores_on_ray([0.0], [need], (1.0, part))[0] * part >= need
+
+
 def test_rays_are_checked() -> None:
     with pytest.raises(InputError, match=r"below has shape \(1,\) and above \(2,\); expected one shape"):
         scores_on_ray([1.0], [1.0, 2.0], (1, 1))
