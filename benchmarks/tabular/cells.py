@@ -20,7 +20,6 @@ from threadpoolctl import threadpool_limits
 
 from alignconf.errors import RepeatedRowsWarning
 from alignconf.properties import declare
-from alignconf.tables.checks import check_rows
 from benchmarks.problems import Rows, Split, split
 from benchmarks.tabular.classes import values
 from benchmarks.tabular.lineup import Case, Method, NotApplicable, methods
@@ -181,11 +180,6 @@ class _Measured:
         made = made_seconds / self.fit_seconds
         found = violations(delivered, self.fresh.X, case.column, self.queries, self.rounding)
         promised = found.rate if method.alpha is not None else None
-        is_asked = delivered.alignment_.complete(check_rows(self.fresh.X)) if hasattr(delivered, "alignment_") else True
-        if method.alpha is not None and not np.all(is_asked):
-            # Promises are about rows that lack no constrained feature.
-            queries = [replace(asked, places=asked.places[is_asked]) for asked in self.queries]
-            promised = violations(delivered, self.fresh.X[is_asked], case.column, queries, self.rounding).rate
         if method.reference == "conditional":
             promised = own_violations(
                 delivered, self.fresh.X, case.column, row.n_queries, case.seed, self.rounding

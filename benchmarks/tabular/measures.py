@@ -19,7 +19,6 @@ from alignconf.contract.property import Declaration, LineProperty
 from alignconf.properties import declare
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables.checks import check_rows
-from alignconf.tables.table import take
 from benchmarks.tabular.classes import values
 
 __all__ = ["EDGE", "Violations", "accuracy", "asked", "error", "own_violations", "violations"]
@@ -86,15 +85,15 @@ def violations(
 def own_violations(
     aligned: Any, X: pd.DataFrame, column: int | None, n_queries: int, seed: int, rounding: float
 ) -> Violations:
-    """Ask an aligned model, at rows that lack no constrained feature, queries from the law that its own claim names."""
+    """Ask an aligned model queries from the law that its own claim names, for example a conditional one."""
     table = check_rows(X)
-    table = take(table, np.flatnonzero(aligned.alignment_.complete(table)))
     drawn = aligned.alignment_.tester.draw(table, n_queries, RowDraws.of(table, np.random.default_rng([seed, 2])))
     largest, size = [], 0.0
     for part in drawn.parts:
         answers = [values(aligned, sites, column).astype(float) for sites in part.sites(table)]
         size = max(size, *(float(np.abs(answer).max()) for answer in answers))
-        largest.append(part.excess(part.arrange(answers)).min(axis=-1).max(axis=-1))
+        excess = part.excess(part.arrange(answers)).min(axis=-1).max(axis=-1)
+        largest.append(np.where(part.askable(table)[:, None], excess, -np.inf))
     return _counted(np.max(largest, axis=0), rounding * size)
 
 
