@@ -24,7 +24,7 @@ from alignconf.calibration.ranks import allowed_above
 from alignconf.properties import Concave, Increasing
 from benchmarks.__main__ import main
 from benchmarks.calibration import ratios
-from benchmarks.simulations import bounded, delivered, draws, several
+from benchmarks.simulations import bounded, delivered, draws, patterns, several
 from benchmarks.simulations.modes import BREAKS, FAILS, HOLDS, Mode
 from benchmarks.simulations.waves import HEIGHTS, PLACES, Pieces, Wave, concave_fit, increasing_fit, pairs, triples
 from benchmarks.validity import HEADER, MODES, chosen
@@ -59,6 +59,7 @@ COSTLY = {
 #: Slow ones have fewer draws here.
 N_DRAWS = {
     "delivered, from model to lambda_": 120,
+    **dict.fromkeys((mode.name for mode in patterns.MODES), 120),
     "the default, 59 rows of 10 queries, alpha 0.05": 400,
     "additive model, fixed seed: certificate, missed": 400,
     "by group, large group": 300,
@@ -122,6 +123,23 @@ def test_rates_are_those_that_certificates_count(declared, truth) -> None:
     assert binom.ppf(5e-6, 40_000, p) <= aligned.certify(rows[300:]).n_rejected <= binom.isf(5e-6, 40_000, p)
 
 
+@pytest.mark.parametrize("name", patterns.LOSSES)
+def test_rates_of_rows_as_they_come_are_those_that_certificates_count(name) -> None:
+    """20,000 fresh rows, those left out that have neither feature. False alarm: 1e-5 each. The projection is the two fits."""
+    loss, random = patterns.LOSSES[name], np.random.default_rng(3)
+    aligned = AlignedRegressor(patterns.Incomplete(), loss.rules, alpha=0.1, random_state=0, confidence=None)
+    aligned.calibrate(loss.rows(300, random), X_reference=loss.reference)
+    p = patterns.violation_rates(loss, np.array([aligned.lambda_]))[0]
+    certificate = aligned.certify(loss.rows(20_000, random))
+    assert 0.05 < p < 0.2
+    assert certificate.n_missing > 200
+    assert binom.ppf(5e-6, certificate.n_rows, p) <= certificate.n_rejected <= binom.isf(5e-6, certificate.n_rows, p)
+    aligned = AlignedRegressor(patterns.Incomplete(), loss.rules, alpha=0).calibrate(loss.reference)
+    first, second = loss.fits
+    projected = aligned.predict(loss.reference).reshape(first.size, second.size)
+    np.testing.assert_allclose(projected, first[:, None] + second, atol=1e-9)
+
+
 def test_sizes_are_integrals_over_the_scale() -> None:
     truth = pairs(HEIGHTS, delivered.FIT)
 
@@ -163,6 +181,7 @@ KNOWN = {
     "tied features, confidence 0.95": binom.cdf(allowed_above(99, 1, 0.1, 0.95), 99, 0.1),
     "additive model, fixed seed: certificate, missed": draws.missed_share(),
     "additive model, fixed seed: confidence 0.95": draws.exceeded_share(),
+    **{f"rows as they come, {name}": patterns.expected_rate(loss) for name, loss in patterns.LOSSES.items()},
     "line": 0.1,
     "displacement": 0.1,
     "existence, its own promise": 0.1,

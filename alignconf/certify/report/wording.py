@@ -40,7 +40,7 @@ def _at_most(value: float) -> str:
 
 def coverage_of(parts: Sequence[Property], counts: IntArray) -> tuple[tuple[str, int], ...]:
     """Return how many rows were asked about each part of a property, by its name in words."""
-    return tuple((str(part), int(count)) for part, count in zip(parts, counts, strict=True))
+    return tuple((str(part).rstrip(","), int(count)) for part, count in zip(parts, counts, strict=True))
 
 
 def coverage_in_words(coverage: Sequence[tuple[str, int]], n_rows: int) -> list[str]:
