@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
 from alignconf import AlignedRegressor, check
+from alignconf.deployment.monitoring.monitor import Monitor
+from alignconf.deployment.monitoring.sequential import SequentialCertificate
 from alignconf.properties import DiminishingReturns, Increasing
 from tests.examples import examples
 
@@ -144,6 +146,15 @@ def test_what_has_a_place_is_counted_part_by_part():
     audit = check(Waves(), FRESH, {0: +1, 1: -1}, X_reference=TRAIN, random_state=0)
     assert [count for _, count in audit.coverage] == present.sum(axis=0).tolist()
     assert audit.violations.n_queries == present.any(axis=1).sum()
+
+
+def test_streams_count_part_by_part():
+    aligned = AlignedRegressor(Waves(), {0: +1, 1: -1}, alpha=0.3, random_state=0, confidence=None).calibrate(TRAIN)
+    present = ~np.isnan(FRESH[:, :2])
+    for stream in (Monitor(aligned).update(FRESH), SequentialCertificate(aligned).update(FRESH)):
+        assert [count for _, count in stream.coverage] == present.sum(axis=0).tolist()
+        assert stream.n_missing == (~present).all(axis=1).sum()
+        assert f"increasing in 0, {present[:, 0].sum()} rows" in str(stream)
 
 
 def test_rows_answer_the_same_whatever_rows_are_beside_them():

@@ -228,7 +228,7 @@ class Alignment:
         return np.asarray(self.tester.askable(table).any(axis=1) & self.chain.covers(table))
 
     def counts(self, table: Table) -> IntArray:
-        """Return how many rows can be asked about each part, (n_parts,)."""
+        """Return how many rows of a table can be asked about each part, (n_parts,)."""
         return np.asarray((self.tester.askable(table) & self.chain.covers(table)[:, None]).sum(axis=0))
 
     def uncoded(self, table: Table) -> Table:

@@ -24,6 +24,7 @@ from alignconf._typing import RandomState, Table
 from alignconf.calibration.claim import Calibration, calibrate
 from alignconf.calibration.ranks import rows_needed
 from alignconf.calibration.threshold import Fixed
+from alignconf.certify.report.wording import coverage_in_words, coverage_of
 from alignconf.deployment.monitoring.drift import ExchangeabilityTest, RateTest
 from alignconf.deployment.monitoring.following import RollingCalibration, SteeredHalfWidth
 from alignconf.errors import CalibrationError, InputError
@@ -130,6 +131,7 @@ class Monitor:
         if step is not None and lambda_max is not None:
             self.steered = SteeredHalfWidth(aligned.lambda_, calibration.alpha, step, lambda_max)
         self.n_batches = self.n_rows = self.n_missing = 0
+        self._counts = np.zeros(len(aligned.alignment_.tester.parts), dtype=np.intp)
         random = generator(aligned.random_state if random_state is None else random_state, MONITOR)
         self._entropy = int(random.integers(2**62))
 
@@ -157,7 +159,14 @@ class Monitor:
         following.n_batches = self.n_batches + 1
         following.n_rows = self.n_rows + widths.size
         following.n_missing = self.n_missing + widths.size - scores.size
+        alignment, table = self.aligned._ready(X)
+        following._counts = self._counts + alignment.counts(table)
         return following
+
+    @property
+    def coverage(self) -> tuple[tuple[str, int], ...]:
+        """How many rows asked queries about each part of the property, by its name: those that have its features."""
+        return coverage_of([part.declared for part in self.aligned.alignment_.tester.parts], self._counts)
 
     def realigned(self, by: str = "window") -> AlignedEstimator:
         """Return a copy of the estimator with the half-width that the stream suggests; the original stays as it is.
@@ -208,6 +217,7 @@ class Monitor:
         """Return what the stream shows and what is claimed, a line each."""
         lines = [
             f"{self.n_rows} rows in {self.n_batches} batches; {self.n_missing} lack all constrained features and asked no query.",
+            *coverage_in_words(self.coverage, self.n_rows - self.n_missing),
             self._change_in_words(),
             self._rate_in_words(),
             self._window_in_words(),

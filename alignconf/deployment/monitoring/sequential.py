@@ -24,6 +24,7 @@ import numpy as np
 
 from alignconf._typing import RandomState, Table
 from alignconf.calibration.betting import BettingSequence
+from alignconf.certify.report.wording import coverage_in_words, coverage_of
 from alignconf.errors import InputError
 from alignconf.estimators.aligned import AlignedEstimator
 from alignconf.estimators.delivery import check_calibrated
@@ -95,6 +96,7 @@ class SequentialCertificate:
         self.confidence = float(confidence)
         self.n_queries = check_count("n_queries", n_queries, at_least=1, at_most=MOST)
         self.n_rows = self.n_missing = 0
+        self._counts = np.zeros(len(aligned.alignment_.tester.parts), dtype=np.intp)
         # Each side of the sequence holds with probability (1 + c) / 2.
         self._sequence = BettingSequence(2 * self.confidence - 1)
         self._used = aligned.used_rows_
@@ -137,6 +139,7 @@ class SequentialCertificate:
         following = copy(self)
         following.n_missing = self.n_missing + table.shape[0] - askable.size
         following.n_rows = self.n_rows + askable.size
+        following._counts = self._counts + alignment.counts(table)
         following._used, following._n_batches = self._used.joined("earlier", table), self._n_batches + 1
         if askable.size:
             rows = tables.take(table, askable)
@@ -148,6 +151,11 @@ class SequentialCertificate:
             following._sequence = self._sequence.update(rejected.mean(axis=1))
         return following
 
+    @property
+    def coverage(self) -> tuple[tuple[str, int], ...]:
+        """How many rows were asked about each part of the property, by its name: those that have its features."""
+        return coverage_of([part.declared for part in self.aligned.alignment_.tester.parts], self._counts)
+
     def __repr__(self) -> str:
         """Return the class of the estimator and the number of rows."""
         return f"<SequentialCertificate of {type(self.aligned).__name__} after {self.n_rows} rows>"
@@ -156,6 +164,7 @@ class SequentialCertificate:
         """Return the claim in words."""
         law = self.aligned.alignment_.tester.law(range(len(self.aligned.alignment_.tester.parts)))
         missing = f" {self.n_missing} rows lack all constrained features and are not covered." if self.n_missing else ""
+        missing += "".join(f" {fact}" for fact in coverage_in_words(self.coverage, self.n_rows))
         if not self.n_rows:
             return f"No row has been asked yet.{missing}"
         observed = f"{self.rate:.2%} of {self.n_queries} queries at each of {self.n_rows} rows observed"
