@@ -109,6 +109,21 @@ def test_the_exit_code_is_the_verdict(capsys: Any, arguments: list[str], code: i
     assert "runs the code that it holds" in said.err
 
 
+def test_special_values_and_ranges_are_those_of_properties(capsys: Any) -> None:
+    assert main(["check", "wave.joblib", "rows.csv", "--decreasing", "v", "--between", "v:0.6,1.5"]) == 0
+    assert "decreasing in 'v' between 0.6 and 1.5" in capsys.readouterr().out
+    coded = rows(1).round(1)
+    coded.to_csv("coded.csv", index=False)
+    code = main(["check", "wave.joblib", "coded.csv", "--increasing", "v", "--concave", "dose", "--special=0.5,1"])
+    assert code == 1
+    said = capsys.readouterr().out
+    assert "increasing in 'v', 0.5 and 1 apart" in said
+    assert "concave in 'dose', 0.5 and 1 apart" in said
+    assert main(["check", "wave.joblib", "rows.csv", "--decreasing", "v", "--between", "dose:0,1"]) == 2
+    assert "--between gives a range of 'dose', of which no property is declared" in capsys.readouterr().err
+    assert main(["check", "wave.joblib", "rows.csv", "--decreasing", "v", "--between", "v:5"]) == 2
+
+
 def test_the_finding_is_that_of_check(capsys: Any) -> None:
     main(
         [

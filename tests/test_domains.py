@@ -17,6 +17,7 @@ from xgboost import XGBRegressor
 
 from alignconf import AlignedClassifier, AlignedRegressor, InputError, PropertyWarning, check
 from alignconf.contract.domain import Domain
+from alignconf.deployment.propose.specifications import read_specifications
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.trees import read_ensemble
 from alignconf.projectors.leaves.joint_fit import with_values
@@ -229,6 +230,22 @@ def test_domains_that_are_none_are_refused(build, message):
     with pytest.raises(InputError) as caught:
         build()
     assert message in str(caught.value)
+
+
+def test_specifications_say_them():
+    text = """[
+      {"type": "increasing", "feature": "age", "special": [-9, -8], "between": [0, null]},
+      {"type": "slope", "feature": "age", "bounds": [0, 2], "between": [0, 10]},
+      {"type": "bounded", "bounds": [0, 1], "between": [0, 1]},
+      {"type": "increasing", "feature": "age", "special": -9},
+      {"type": "increasing", "feature": "age", "between": [5, 1]}
+    ]"""
+    first, second, *refused = read_specifications(text)
+    assert first.declared == Increasing("age", special=[-9, -8], between=(0, np.inf))
+    assert [part.between for part in second.declared.lines] == [(0, 10), (0, 10)]
+    reasons = ["between is for properties of one feature", "special must list numbers and texts", "the wrong way round"]
+    for entry, reason in zip(refused, reasons, strict=True):
+        assert reason in entry.reason
 
 
 def test_what_the_rows_contradict_is_said():

@@ -30,7 +30,8 @@ def run(given: Namespace) -> int:
     target = check_output(given.output)
     model = load_model(given.model, given.trust)
     rows = load_rows(given.data, model, given.target)
-    aligned = _aligned(given, model, read_properties(given.declared, rows.columns))
+    declared = read_properties(given.declared, rows.columns, special=given.special, between=given.between)
+    aligned = _aligned(given, model, declared)
     aligned.calibrate(rows.X, X_reference=reference_rows(given, model))
     certificate: Certificate | None = None
     if given.certify_data is not None:

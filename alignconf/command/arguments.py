@@ -94,6 +94,18 @@ def _add_files(command: ArgumentParser) -> None:
     for spelling in spelled():
         name, form = f"--{spelling.option}", str(spelling.form)
         properties.add_argument(name, action=_Declare, metavar=form, help=spelling.help, dest="declared")
+    properties.add_argument(
+        "--special",
+        metavar="VALUE,...,VALUE",
+        help="codes that are outside the order of every feature; with a minus in front write --special=-9,-8",
+    )
+    properties.add_argument(
+        "--between",
+        action="append",
+        default=[],
+        metavar="FEATURE:LO,HI",
+        help="the range in which the properties of a feature are demanded; leave an end empty for none",
+    )
     command.add_argument("--target", help="the column of labels, which is no feature")
     command.add_argument(
         "--class", dest="pos_label", metavar="LABEL", help="of a classifier: the class whose probability is meant"

@@ -39,9 +39,10 @@ def run(given: Namespace) -> int:
     function = model
     if hasattr(model, "predict_proba"):
         function = class_function(model, label_of(model, given.pos_label), scale=given.scale)
+    declared = read_properties(given.declared, rows.columns, special=given.special, between=given.between)
     audit = check(
-        function, rows.X, read_properties(given.declared, rows.columns), confidence=given.confidence, query_law=given.query_law,
-        X_reference=reference, reference_law=given.reference_law, random_state=given.random_state,
+        function, rows.X, declared, confidence=given.confidence, query_law=given.query_law, X_reference=reference,
+        reference_law=given.reference_law, random_state=given.random_state,
     )  # fmt: skip
     verdict = audit.verdict(given.max_rate)
     code = CODES.get(verdict.word, 0)

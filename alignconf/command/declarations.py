@@ -6,8 +6,9 @@ ways to cut the text, one that gives names of columns is taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, TypeAlias
 
@@ -89,13 +90,23 @@ class Columns:
             ) from error
 
 
-def read_properties(declared: Sequence[tuple[str, str]] | None, columns: Columns) -> list[Any]:
-    """Return the properties that were typed.
+def read_properties(
+    declared: Sequence[tuple[str, str]] | None,
+    columns: Columns,
+    *,
+    special: str | None = None,
+    between: Sequence[str] = (),
+) -> list[Property]:
+    """Return the properties that were typed, with what is outside their domains.
 
     Parameters
     ----------
     declared : sequence of (option, text)
     columns : Columns
+    special : str, optional
+        Values that are outside the order of all features, with commas between.
+    between : sequence of str
+        Features with their ranges.
 
     Raises
     ------
@@ -104,7 +115,40 @@ def read_properties(declared: Sequence[tuple[str, str]] | None, columns: Columns
     """
     by_option = {spelling.option: (spelling.form, kind) for spelling, kind in spelled().items()}
     typed = [(*by_option[name], name, text) for name, text in check_declared(declared)]
-    return [READERS[form](kind, name, text, columns) for form, kind, name, text in typed]
+    properties = [READERS[form](kind, name, text, columns) for form, kind, name, text in typed]
+    codes = [_code(code.strip()) for code in (special or "").split(",") if code.strip()]
+    ranges = _ranges(between, columns)
+    features = {part.feature for whole in properties for part in whole.lines}
+    for feature in ranges:
+        if feature not in features:
+            raise InputError(
+                f"--between gives a range of {feature!r}, of which no property is declared. Leave it out, or declare a property."
+            )
+    return [_within(whole.with_special(codes), ranges) for whole in properties]
+
+
+def _ranges(texts: Sequence[str], columns: Columns) -> dict[Feature, tuple[float, float]]:
+    """Return the ranges that were typed, by feature."""
+    ranges: dict[Feature, tuple[float, float]] = {}
+    for text in texts:
+        feature, rest = columns.then("between", text, Form.FEATURE_LIMITS)
+        low, high = _ends("between", text, rest, Form.FEATURE_LIMITS)
+        ranges[feature] = (-inf if low is None else low, inf if high is None else high)
+    return ranges
+
+
+def _within(declared: Property, ranges: Mapping[Feature, tuple[float, float]]) -> Property:
+    """Return a property within the range of its feature, itself where there is none."""
+    (part,) = declared.lines or (None,)
+    return declared if part is None or part.feature not in ranges else replace(part, between=ranges[part.feature])
+
+
+def _code(text: str) -> Any:
+    """Return a code as a number where it is one."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def check_declared(declared: Sequence[tuple[str, str]] | None) -> Sequence[tuple[str, str]]:

@@ -1,8 +1,9 @@
 r"""Specifications: properties that people, or language models, have written down, read as data.
 
 A file holds a list of entries in JSON or YAML, each of them a mapping with some of the keys ``type``, ``feature``,
-``features``, ``direction``, ``region``, ``order``, ``bounds``, ``number``, ``tol``, ``rationale`` and ``source``. The
-vocabulary is closed: a key or a type that is not in it is refused, and so is a value of the wrong kind. Types are the properties
+``features``, ``direction``, ``region``, ``order``, ``bounds``, ``number``, ``tol``, ``special`` (values outside the order),
+``between`` (the range in which it is demanded), ``rationale`` and ``source``. The vocabulary is closed: a key or a type that is
+not in it is refused, and so is a value of the wrong kind. Types are the properties
 that can be typed (:class:`alignconf.contract.spelling.Spelling`), and two that stand for several of them.
 
 ==============================================================  =============================  ==========================
@@ -36,7 +37,7 @@ size, depth and length are limited before anything is built. The package calls n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -69,8 +70,8 @@ NEEDED: dict[Form, tuple[str, ...]] = {
 }
 #: The same of types that stand for several properties.
 SEVERAL: dict[str, tuple[str, ...]] = {"monotone": ("feature", "direction"), "slope": ("feature", "bounds")}
-OPTIONAL = ("region", "tol", "rationale", "source")
-KEYS = ("type", "feature", "features", "direction", "region", "order", "bounds", "number", "tol", "rationale", "source")
+OPTIONAL = ("region", "tol", "special", "between", "rationale", "source")
+KEYS = ("type", "feature", "features", "direction", "order", "bounds", "number", *OPTIONAL)
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ def _specification(position: int, entry: Any) -> Specification:
         raise InputError(
             f"region limits {_shown(sorted(shared, key=str)[0])}, which varies along lines; name other features."
         )
-    declared = _declared(kind, entry, features, float(tol))
+    declared = _in_domain(_declared(kind, entry, features, float(tol)), entry)
     return Specification(position, kind, features, declared, region, words["rationale"], words["source"])
 
 
@@ -236,6 +237,22 @@ def _declared(kind: str, entry: Mapping[str, Any], features: tuple[Feature, ...]
         sides = zip(own_parameters(build), _limits(entry["bounds"]), strict=False)
         own |= {name: limit for name, limit in sides if limit is not None}
     return build(*features, **own, tol=tol)
+
+
+def _in_domain(declared: Property, entry: Mapping[str, Any]) -> Property:
+    """Return the property with the special values and the range of an entry."""
+    codes = entry.get("special", [])
+    if not isinstance(codes, list) or not all(isinstance(code, str) or _is_number(code) for code in codes):
+        raise InputError(f"special must list numbers and texts that are outside the order, got {_shown(codes)}.")
+    declared = declared.with_special(codes)
+    if "between" not in entry:
+        return declared
+    if len(declared.lines) < len(declared.parts):
+        raise InputError("between is for properties of one feature; leave it out.")
+    low, high = _limits(entry["between"])
+    between = (-inf if low is None else low, inf if high is None else high)
+    parts = [replace(part, between=between) for part in declared.lines]
+    return parts[0] if len(parts) == 1 else AllOf(*parts)
 
 
 def _slopes(entry: Mapping[str, Any], feature: Feature, tol: float) -> Property:
