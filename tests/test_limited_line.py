@@ -165,6 +165,17 @@ def test_other_rules_hold_beside_the_point_too(rules: list[LineProperty]) -> Non
     assert check(aligned, FRESH, declared, X_reference=REFERENCE, random_state=0).violations.rate <= 0.02
 
 
+def test_rules_beyond_order_have_few_knots_beside_the_limits() -> None:
+    """Their projection costs the cube of the number of knots; an order keeps all that are asked for."""
+    limit = Bounded(-3, where={0: 0})
+    curved, ordered = (
+        int(delivered(Smooth(), [rule, limit], n_knots=64).calibration_.repair.split()[1])
+        for rule in (Concave(0), Increasing(0))
+    )
+    assert 12 < curved <= 25
+    assert 40 < ordered <= 65
+
+
 def test_a_limit_is_the_same_rule_in_either_words() -> None:
     as_bounds = delivered(TREES, [Increasing(0), Bounded(-3, -2.5, where={0: 0})])
     as_inequalities = delivered(TREES, [Increasing(0), LinearProperty([{0: 0}], [[-2], [1]], [6, -2.5])])

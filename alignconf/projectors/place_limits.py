@@ -26,6 +26,10 @@ from alignconf.tables import table as tables
 __all__ = ["AxisLimits", "joined_parts", "limits_on_axes", "with_limited_places"]
 
 
+#: Limits and rules that are not about order alone are a polyhedron, whose projection costs the cube of the number of knots.
+MOST_KNOTS = 24
+
+
 @dataclass(frozen=True)
 class AxisLimits:
     """The limits of the values at places of one axis.
@@ -35,10 +39,13 @@ class AxisLimits:
     rules : tuple of OrbitProperty
         That declare them.
     places : tuple of (place, low, high)
+    is_ordered : bool
+        Whether they join nothing but an order, or constancy.
     """
 
     rules: tuple[OrbitProperty, ...] = ()
     places: tuple[tuple[float, float, float], ...] = ()
+    is_ordered: bool = False
 
 
 def limits_on_axes(
@@ -69,16 +76,24 @@ def limits_on_axes(
         ]
         if np.isfinite([place for place, _, _ in places]).all():
             earlier = limits.get(key, AxisLimits())
-            limits[key] = AxisLimits((*earlier.rules, rule), (*earlier.places, *places))
+            is_ordered = len(parts) == 1 and parts[0][0].direction is not None
+            limits[key] = AxisLimits((*earlier.rules, rule), (*earlier.places, *places), is_ordered)
     return limits
 
 
 def with_limited_places(
     laws: Sequence[ReferenceLaw], limits: Mapping[Hashable, AxisLimits]
 ) -> tuple[ReferenceLaw, ...]:
-    """Return the laws, the places with limits among their knots."""
-    places = [[place for place, _, _ in limits.get(law.axis.key, AxisLimits()).places] for law in laws]
-    return tuple(law.with_knots(np.array(of_law)) if of_law else law for law, of_law in zip(laws, places, strict=True))
+    """Return the laws, the places with limits among their knots; at most ``MOST_KNOTS`` others where order is not alone."""
+    limited = []
+    for law in laws:
+        here = limits.get(law.axis.key)
+        if here is not None:
+            if not here.is_ordered and law.axis.order is None and law.knots.size > MOST_KNOTS:
+                law = law.at_quantiles(MOST_KNOTS)
+            law = law.with_knots(np.array([place for place, _, _ in here.places]))
+        limited.append(law)
+    return tuple(limited)
 
 
 def joined_parts(
