@@ -30,6 +30,7 @@ TAKES = {
     "pitfalls": ("output",),
     "referees": ("cases",),
     "bias": ("output", "features", "rows", "seeds", "drawn"),
+    "rows": ("data", "models", "seeds", "output"),
     "probabilities": ("data", "cases", "methods", "seeds", "output"),
     "published": ("data", "tasks", "seeds", "output"),
     "paper": ("data", "dataset", "model", "seeds", "output"),
@@ -112,7 +113,11 @@ def _add_rows_of_data(commands: Any) -> tuple[argparse.ArgumentParser, ...]:
     reference.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
     reference.add_argument("--cases", nargs="+", help="beginnings of their names; default: all")
     reference.add_argument("--seeds", type=int, default=5, help="number of seeds")
-    return dial, shapes, reference
+    rows = commands.add_parser("rows", help="special codes and ranges: all rows of HELOC by FICO's dictionary")
+    rows.add_argument("--data", type=Path, help="directory with heloc.csv, gzipped or not")
+    rows.add_argument("--models", nargs="+", help="default: all")
+    rows.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    return dial, shapes, reference, rows
 
 
 def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:

@@ -1,16 +1,16 @@
 """Credit data with many rules of order, declared once for every benchmark that reads them.
 
 FICO's data dictionary states the direction of the probability of a bad outcome in eighteen columns of HELOC, in two of them on a
-range of values; here each counts for all values. Its special codes lie outside every order: no record, no usable trades, a
-condition that was not met. Of Taiwan's credit cards the thirteen rules are domain knowledge: months late raise the probability
-of default, payments and the limit lower it.
+range of values, which counts as all values where a benchmark does not say otherwise. Its special codes lie outside every order:
+no record, no usable trades, a condition that was not met. Of Taiwan's credit cards the thirteen rules are domain knowledge:
+months late raise the probability of default, payments and the limit lower it.
 """
 
 from __future__ import annotations
 
 from benchmarks.problems import Problem
 
-__all__ = ["FICO_CODES", "HELOC", "LATE", "PAY_STATUSES", "TAIWAN", "UNKNOWN_STATUS"]
+__all__ = ["FICO_CODES", "HELOC", "HELOC_RANGES", "LATE", "PAY_STATUSES", "TAIWAN", "UNKNOWN_STATUS"]
 
 #: No record, no usable trades, condition not met. Rows that hold nothing but the first are no records at all.
 FICO_CODES = (-9, -8, -7)
@@ -28,6 +28,9 @@ HELOC = Problem(
     },
     "FICO's data dictionary",
 )  # fmt: skip
+
+#: Where the dictionary limits a rule.
+HELOC_RANGES = {"max_delq2_public_rec_last12_m": (0.0, 7.0), "max_delq_ever": (2.0, 8.0)}
 
 _MONTHS = ("sep", "aug", "jul", "jun", "may", "apr")
 

@@ -112,6 +112,21 @@ def test_rules_hold_in_their_domain_and_codes_are_left_alone(name, rules):
         assert check(aligned, FRESH, rules, X_reference=TRAIN, random_state=0).violations.n_rejected == 0
 
 
+def test_a_surrogate_serves_ranges_that_hold_every_reference_value():
+    """A column of values outside the range would be empty, which boosting refuses; a fresh value outside counts as missing."""
+    rules = [Increasing(0, special=[-9]), *(Increasing(i, between=(0, 20)) for i in (1, 2, 3))]
+    rows = np.random.default_rng(5).uniform(0, 10, (300, 4))
+    rows[:40, 0] = -9
+    aligned = AlignedRegressor(Coded(), rules, alpha=0, n_knots=8, random_state=0).calibrate(rows)
+    assert "surrogate" in aligned.calibration_.repair
+    for part in rules[1:]:
+        assert broken_share(aligned.predict, rows[:100], part, places_of(part)) == 0
+    beyond, missing = rows[:50].copy(), rows[:50].copy()
+    beyond[:, 1], missing[:, 1] = 25, np.nan
+    for fresh in (beyond, missing):
+        assert broken_share(aligned.predict, fresh, rules[0], np.linspace(0, 10, 30)) == 0
+
+
 @pytest.mark.parametrize("name", ["XGBoost", "HGB"])
 def test_codes_keep_levels_of_their_own(name):
     """Where a code is below all others, an order that counted it in would have to flatten the line or the code."""

@@ -58,7 +58,7 @@ class MonotoneSurrogate:
         """Imitate ``values`` (n_samples,) at the rows of a table, and of others made from these, one after the other."""
         self.positions = [i for i in range(table.shape[1]) if self.signs.get(i) != 0]
         self.encoder = Encoder.of_table(table, tuple(i for i in self.positions if i not in self.axes))
-        self.partial = [axis for axis in self.axes.values() if not axis.domain.is_everything]
+        self.partial = [axis for axis in self.axes.values() if _has_outside(axis, (table, *others))]
         nominal = [0 < len(self.encoder.categories.get(i, ())) <= MAX_CATEGORIES for i in self.positions]
         nominal += [False] * len(self.partial)
         self.booster = HistGradientBoostingRegressor(
@@ -78,7 +78,8 @@ class MonotoneSurrogate:
     def _design(self, table: Table) -> FloatArray:
         """Return numbers, (n_samples, n_columns): places of constrained features, numbers, and codes of categories.
 
-        Values of constrained features that have no place stand in columns of their own, behind the others.
+        Values of constrained features that have no place stand in columns of their own, behind the others, of those features
+        that had such values where the surrogate was fitted.
         """
         # Where no feature may matter one column of zeros is left, and the surrogate is a constant.
         n_columns = len(self.positions)
@@ -89,6 +90,11 @@ class MonotoneSurrogate:
         for k, axis in enumerate(self.partial):
             design[:, n_columns + k] = axis.outside(table)
         return design
+
+
+def _has_outside(axis: Axis, tables: Sequence[Table]) -> bool:
+    """Return whether a value in some table is outside the domain of an axis: a column without any has no bins."""
+    return not axis.domain.is_everything and any(not np.isnan(axis.outside(table)).all() for table in tables)
 
 
 @dataclass(frozen=True)
