@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
-from alignconf import AlignedRegressor, check
+from alignconf import AlignedRegressor, InputError, check
 from alignconf.deployment.monitoring.monitor import Monitor
 from alignconf.deployment.monitoring.sequential import SequentialCertificate
+from alignconf.plotting.line import line as plot_line
 from alignconf.properties import DiminishingReturns, Increasing
 from tests.examples import examples
 
@@ -146,6 +147,40 @@ def test_what_has_a_place_is_counted_part_by_part():
     audit = check(Waves(), FRESH, {0: +1, 1: -1}, X_reference=TRAIN, random_state=0)
     assert [count for _, count in audit.coverage] == present.sum(axis=0).tolist()
     assert audit.violations.n_queries == present.any(axis=1).sum()
+
+
+@pytest.mark.parametrize("rules", [{0: +1, 1: -1}, {0: +1, 1: -1, 2: +1}], ids=["grid", "three"])
+def test_pictures_are_of_rows_that_have_the_feature(rules):
+    """Also where the model keeps a rule and the first row lacks its feature."""
+
+    class Partly(Waves):
+        def predict(self, X: Any) -> np.ndarray:
+            X = np.asarray(X, dtype=float)
+            return np.asarray(np.nan_to_num(np.sin(9 * X[:, 0])) - np.nan_to_num(X[:, 1]) + np.nan_to_num(X[:, 2]))
+
+    aligned = AlignedRegressor(Partly(), rules, alpha=0, n_knots=6, random_state=0).calibrate(TRAIN)
+    fresh = FRESH[np.argsort(~np.isnan(FRESH[:, 1]), kind="stable")]
+    certificate = aligned.certify(fresh)
+    for line in certificate.evidence.lines:
+        feature = int(line.label)
+        assert not np.isnan(fresh[line.row, feature])
+        at = np.repeat(fresh[[line.row]], len(line.places), axis=0)
+        at[:, feature] = line.places
+        np.testing.assert_allclose(line.model, Partly().predict(at), atol=1e-12)
+        np.testing.assert_allclose(line.delivered, aligned.predict(at), atol=1e-12)
+    with pytest.raises(InputError, match="row 0 has no place on the line of 1"):
+        plot_line(aligned, fresh, feature=1, row=0)
+
+
+def test_a_plane_alone_is_pictured_as_it_is_where_a_row_lacks_one_feature():
+    aligned = AlignedRegressor(Waves(), DiminishingReturns(0, 1), alpha=0, n_knots=8, random_state=0).calibrate(TRAIN)
+    alone = FRESH[np.isnan(FRESH[:, 1]) & ~np.isnan(FRESH[:, 0])][:1]
+    places = np.linspace(0.1, 0.9, 5)
+    f, g = aligned.alignment_.along(alone, 0, places)
+    at = np.repeat(alone, 5, axis=0)
+    at[:, 0] = places
+    np.testing.assert_array_equal(f, Waves().predict(at))
+    np.testing.assert_array_equal(g, f)
 
 
 def test_streams_count_part_by_part():

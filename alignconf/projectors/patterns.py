@@ -17,11 +17,12 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf.lines.axis import Axis
-from alignconf.lines.evaluation import PlacedRows
+from alignconf.lines.evaluation import PlacedRows, evaluate_sites
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.grid import GridProjector
 from alignconf.projectors.projector import AtPoints, Projector
 from alignconf.queries.queries import PartQueries
+from alignconf.tables import table as tables
 
 __all__ = ["PatternProjector", "of_patterns"]
 
@@ -119,7 +120,10 @@ class PatternProjector(Projector):
         return [_concatenated(of_part, back) for of_part in results]
 
     def along(self, function: Model, rows: PlacedRows, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return the function and its projection as rows that have a place on an axis move along it."""
+        """Return the function and its projection as rows that have a place on an axis move along it.
+
+        Both are the function's where nothing is projected in the features that a row has.
+        """
         placed, moved = rows.along(self.axes), self.axes[axis]
 
         def stage(projector: Projector, alike: PlacedRows, numbers: IntArray) -> Any:
@@ -128,6 +132,14 @@ class PatternProjector(Projector):
             return np.stack(projector.along(function, alike, axes.index(moved), of_rows), axis=1)
 
         f, g = np.moveaxis(self._gathered(placed, stage, (2, places.shape[1])), 1, 0)
+        projected = np.zeros(len(f), dtype=bool)
+        for numbers, _ in self._patterns(placed):
+            projected[numbers] = True
+        left = np.flatnonzero(~projected)
+        if left.size:
+            of_rows = places[left] if len(places) > 1 else places
+            kept = evaluate_sites(function, tables.take(rows.table, left), (moved,), of_rows[..., None])[0]
+            f[left], g[left] = kept, kept
         return f, g
 
     def half_widths(self, function: Model, rows: PlacedRows) -> FloatArray:

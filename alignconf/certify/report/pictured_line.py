@@ -16,7 +16,7 @@ import numpy as np
 from alignconf._typing import FloatArray, IntArray, Model, Table
 from alignconf.lines.reference_law import ReferenceLaw, weighted_quantiles
 from alignconf.projectors.alignment import Alignment
-from alignconf.queries.queries import PartQueries
+from alignconf.queries.queries import PartQueries, askable_parts
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
 
@@ -156,7 +156,7 @@ def lines_of_model(
         Positions of the rows in the users' table.
     """
     lines = []
-    for row, part, law in _worst_rows(queries, sizes):
+    for row, part, law in _worst_rows(queries, sizes, table):
         if sizes[row, part] > 0:
             marked = _marked(queries[part], values[part], row)
             line = replace(of_model(model, table, row, law), row=int(numbers[row]), marked=marked)
@@ -170,12 +170,17 @@ def lines_of_alignment(
     """Return, for each feature with a line, the line of the row that the model violates most there, before and after."""
     return tuple(
         replace(of_alignment(alignment, half_widths, table, row, law), row=int(numbers[row]))
-        for row, _, law in _worst_rows(alignment.tester.parts, sizes)
+        for row, _, law in _worst_rows(alignment.tester.parts, sizes, table)
     )
 
 
-def _worst_rows(queries: Sequence[PartQueries], sizes: FloatArray) -> list[tuple[int, int, ReferenceLaw]]:
-    """Return for each axis, at most :data:`MAX_LINES` of them, the most violated row and part, and the law."""
+def _worst_rows(queries: Sequence[PartQueries], sizes: FloatArray, table: Table) -> list[tuple[int, int, ReferenceLaw]]:
+    """Return for each axis, at most :data:`MAX_LINES` of them, the most violated row and part, and the law.
+
+    Only rows that have the features of a part have a line; an axis on which no row has a place is left out.
+    """
+    askable = askable_parts(queries, table)
+    sizes = np.where(askable, sizes, -1.0)
     parts: dict[Any, list[int]] = {}
     laws: dict[Any, ReferenceLaw] = {}
     for part, of_part in enumerate(queries):
@@ -183,7 +188,7 @@ def _worst_rows(queries: Sequence[PartQueries], sizes: FloatArray) -> list[tuple
             parts.setdefault(law.axis.key, []).append(part)
             laws.setdefault(law.axis.key, law)
     worst = []
-    for key in list(parts)[:MAX_LINES]:
+    for key in [key for key, of_axis in parts.items() if askable[:, of_axis].any()][:MAX_LINES]:
         row, column = np.unravel_index(int(sizes[:, parts[key]].argmax()), (len(sizes), len(parts[key])))
         worst.append((int(row), parts[key][int(column)], laws[key]))
     return worst
