@@ -315,18 +315,21 @@ class Alignment:
     ) -> list[list[tuple[IntArray, Result]]]:
         """Return, for each part, blocks of the rows that can be asked about the part with what is made of the answers there.
 
-        Parameters and errors as for :meth:`at_queries`. Rows that can be asked about the same parts are answered together.
+        Parameters and errors as for :meth:`at_queries`. Parts that are read off the same lines are answered together, at rows
+        that can be asked about the same of them; others by themselves.
         """
         results: list[list[tuple[IntArray, Result]]] = [[] for _ in queries.parts]
         askable = askable_parts(queries.parts, table) & self.chain.covers(table)[:, None]
-        patterns, which = np.unique(askable, axis=0, return_inverse=True)
-        for i, pattern in enumerate(patterns):
-            if pattern.any():
-                alike, asked_parts = np.flatnonzero(which.ravel() == i), np.flatnonzero(pattern).tolist()
-                some = replace(queries, parts=tuple(queries.parts[k] for k in asked_parts)).rows(alike)
-                for rows, of_parts in self._answered(tables.take(table, alike), some, alike, reduce):
-                    for k, of_part in zip(asked_parts, of_parts, strict=True):
-                        results[k].append((rows, of_part))
+        off_lines = [k for k, part in enumerate(queries.parts) if self.chain.serves(part)]
+        for together in [off_lines, *([k] for k in range(len(queries.parts)) if k not in off_lines)]:
+            patterns, which = np.unique(askable[:, together], axis=0, return_inverse=True)
+            for i, pattern in enumerate(patterns):
+                if pattern.any():
+                    alike, asked_parts = np.flatnonzero(which.ravel() == i), np.array(together)[pattern].tolist()
+                    some = replace(queries, parts=tuple(queries.parts[k] for k in asked_parts)).rows(alike)
+                    for rows, of_parts in self._answered(tables.take(table, alike), some, alike, reduce):
+                        for k, of_part in zip(asked_parts, of_parts, strict=True):
+                            results[k].append((rows, of_part))
         return results
 
     def _answered(

@@ -278,13 +278,16 @@ class Chain(Projector):
             values, function = stage.project_rows(function, rows, values), Projected(function, stage)
         return np.clip(values, *self.limits) if np.isfinite(self.limits).any() else values
 
+    def serves(self, part: PartQueries) -> bool:
+        """Return what the only stage says; several stages answer anywhere."""
+        return self._only is not None and self._only.serves(part)
+
     def at_queries(self, function: Model, rows: PlacedRows, parts: Sequence[PartQueries]) -> Iterator[AtPoints]:
         """Return the function and its projection at the points of queries, off the lines of the only stage where it serves."""
-        lines = self if self._only is None else self._only
-        served = [part for part in parts if lines.serves(part)]
-        off_lines = iter(lines.at_queries(function, rows, served) if served else ())
+        served = [part for part in parts if self.serves(part)]
+        off_lines = iter(self._only.at_queries(function, rows, served) if served and self._only is not None else ())
         for part in parts:
-            yield next(off_lines) if lines.serves(part) else self._anywhere(function, rows.table, part)
+            yield next(off_lines) if self.serves(part) else self._anywhere(function, rows.table, part)
 
     def along(self, function: Model, rows: PlacedRows, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the function and its projection along an axis of the only stage."""

@@ -45,6 +45,9 @@ DOUBLE = 2.0**-44
 #: When a query of several parts counts as failed, in words.
 OF_SEVERAL = ", of those whose features the row has, failed if any of them is"
 
+#: What becomes of rows that are asked about other parts only, in words.
+PASSED = ", passed by rows that lack the feature and have another constrained one"
+
 
 class PartQueries(ABC):
     """Queries of one part of a property, ``n_queries`` at each of ``n_samples`` rows."""
@@ -267,8 +270,10 @@ class Tester:
 
     def law(self, positions: Sequence[int]) -> str:
         """Return the law of the queries of some parts, with the subject that they are about, in words."""
-        queries = Queries(tuple(self.parts[i] for i in positions), 1, 1)
-        return f"{queries}, about {self.subject}" if self.subject else str(queries)
+        law = str(Queries(tuple(self.parts[i] for i in positions), 1, 1))
+        if len(positions) < len(self.parts):
+            law += PASSED
+        return f"{law}, about {self.subject}" if self.subject else law
 
     def draw(self, table: Table, n_queries: int, draws: RowDraws) -> Queries:
         """Draw queries at rows; see :func:`alignconf.queries.queries.draw_queries`."""
