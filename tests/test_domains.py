@@ -139,6 +139,9 @@ def test_codes_keep_levels_of_their_own(name):
     aligned = AlignedRegressor(model, rules, alpha=0, random_state=0).calibrate(rows)
     naive = AlignedRegressor(model, {0: 1, 1: 1}, alpha=0, random_state=0).calibrate(rows)
     error, naive_error = (np.sqrt(np.mean((m.predict(rows) - y) ** 2)) for m in (aligned, naive))
+    assert "share leaves with numbers beside them" not in aligned.calibration_.repair
+    bare = AlignedRegressor(model, {0: 1, 1: 1}, special=[-9], alpha=0, random_state=0).calibrate(rows)
+    assert "special values of 0, 1 share leaves with numbers beside them" in bare.calibration_.repair
     assert error < 1 < 5 < naive_error, (error, naive_error)
 
 

@@ -559,7 +559,9 @@ def test_missing_values_of_pandas_are_missing():
 @pytest.mark.parametrize("projection", ["l2", "sup"])
 def test_joint_properties_hold_in_every_feature_at_full_strength(properties, projection):
     """Along each feature, with the others at the row's own values, and everywhere from knot to knot."""
-    aligned = AlignedRegressor(frame_model(), properties, alpha=0, projection=projection, n_knots=16, random_state=0)
+    aligned = AlignedRegressor(
+        frame_model(), properties, alpha=0, projection=projection, projector="lines", n_knots=16, random_state=0
+    )
     aligned.calibrate(make_frame(30, 17))
     fresh = make_frame(6, 18)
     for part in aligned.alignment_.chain.stages[0].whole.projector.parts:

@@ -477,7 +477,7 @@ def test_rows_with_nothing_to_ask_are_refused() -> None:
     missing = FAR_NEW.assign(a=np.nan)
     with pytest.raises(InputError, match="X has no row with a constrained feature present"):
         calibrated().certify(missing)
-    with pytest.raises(InputError, match="X has no row to ask: 300 rows besides the reference rows"):
+    with pytest.raises(InputError, match="X has no row to ask: all 300 rows besides the reference rows"):
         check(MODEL, missing, {"a": 1}, X_reference=X_TRAIN)
 
 

@@ -147,7 +147,28 @@ class LeafProjector(Projector):
                 keeps_trees=self.keeps_trees,
                 is_blended=self.is_blended,
             )
-        return self._with(function, replace(in_order, summary=in_order.summary + trees.rounded), trees)
+        return self._with(
+            function, replace(in_order, summary=in_order.summary + trees.rounded + self._beside_codes()), trees
+        )
+
+    def _beside_codes(self) -> str:
+        """Return, in words, which special values are compared through values that share their leaves; nothing if none are.
+
+        A leaf of a code beyond all reference values holds numbers next to the code too, unless a range leaves them out.
+        """
+        features = [
+            law.axis.feature
+            for law in self.query_laws
+            if law.axis.domain.numbers.size
+            and (
+                ((law.axis.domain.numbers < law.places[0]).any() and np.isinf(law.axis.domain.between[0]))
+                or ((law.axis.domain.numbers > law.places[-1]).any() and np.isinf(law.axis.domain.between[1]))
+            )
+        ]
+        if not features:
+            return ""
+        named = ", ".join(map(repr, dict.fromkeys(features)))
+        return f"; special values of {named} share leaves with numbers beside them, which are compared: give between="
 
     def _trees(self, function: Model, reference: Table) -> ModelTrees | str:
         """Return trees in whose order the function's values are, or why there are none that can be read."""
