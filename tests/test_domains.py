@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -32,6 +33,7 @@ from alignconf.properties import (
     Invariant,
     Unimodal,
 )
+from tests.catalogue import CASES
 from tests.examples import examples
 
 CODES = [-9.0, -8.0]
@@ -178,6 +180,41 @@ def test_the_order_of_leaves_within_domains_is_that_of_all_rows(seed, data):
     order = LeafOrder.of(ensemble, directions, domains)
     finished = order.in_order(order.of_groups(order.values, np.ones(order.values.size)))
     assert is_in_order(with_values(ensemble, finished).predict(lattice))
+
+
+NUMERIC = [case for case in CASES if all(part.feature in ("a", "b", "c") and not part.order for part in case.lines)]
+
+
+class Bumpy:
+    """Positive, and no member of any property."""
+
+    def predict(self, X: Any) -> np.ndarray:
+        a, b, c = (X[name].to_numpy() for name in "abc")
+        return np.asarray(9 + np.sin(3 * a) + np.cos(2 * b) * c / 4 + np.abs(a - b) / 3)
+
+
+def in_domain(part: Any) -> Any:
+    """Return a part within a range, a value of it apart; lines of two features have no range."""
+    return part.with_special([4]) if part.trade else replace(part.with_special([4]), between=(1, 6))
+
+
+@pytest.mark.filterwarnings("ignore::alignconf.PropertyWarning")
+@pytest.mark.parametrize("case", NUMERIC, ids=str)
+@pytest.mark.parametrize("projection", ["l2", "sup"])
+def test_a_domain_is_as_if_no_other_rows_were_there(case, projection):
+    """Every property: rows in the domain are projected as without the others, to the bit; the others keep their values."""
+    random = np.random.default_rng(7)
+    inside = pd.DataFrame(random.choice([1, 1.5, 2, 2.5, 3, 3.5, 4.5, 5, 6], (150, 3)), columns=list("abc"))
+    codes = [4.0] if any(part.trade for part in case.lines) else [-7, 0.5, 4, 6.5, 9, np.nan]
+    outside = pd.DataFrame(random.choice(codes, (60, 3)), columns=list("abc"))
+    declared = AllOf(*(in_domain(part) for part in case.lines))
+    how = {"alpha": 0, "n_knots": 8, "projection": projection, "random_state": 0}
+    alone = AlignedRegressor(Bumpy(), case, **how).calibrate(inside)
+    mixed = AlignedRegressor(Bumpy(), declared, **how).calibrate(pd.concat([inside, outside], ignore_index=True))
+    assert (alone.predict(inside) != Bumpy().predict(inside)).any()
+    np.testing.assert_array_equal(mixed.predict(inside), alone.predict(inside))
+    filled = outside.fillna(-7.0)
+    np.testing.assert_array_equal(mixed.predict(filled), Bumpy().predict(filled))
 
 
 def test_words_and_repr_show_domains():
