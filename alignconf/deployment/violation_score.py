@@ -185,7 +185,7 @@ class ViolationScore:
         Raises
         ------
         InputError
-            If a row lacks a constrained feature; see :meth:`askable`.
+            If a row lacks all constrained features; see :meth:`askable`.
         """
         n_missing = table.shape[0] - self.askable(table).size
         if n_missing:

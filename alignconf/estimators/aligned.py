@@ -164,7 +164,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             fitted = trained(self.estimator, table, labels, train, arguments)
             stages.update()
             if held_out.size:
-                # Rows that the model cannot take are refused now; calibration leaves out those that lack a constrained feature.
+                # Rows that the model cannot take are refused now; calibration leaves out those that lack all features.
                 predictions(self._aligned_function(fitted), calibrating)
             self._calibrate(alignment, fitted, Rows.of(Memory(calibrating), membership), training)
             stages.update()
@@ -225,7 +225,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         """Return the half-width at which each row stops being violated, under the loss that was calibrated: (n_samples,).
 
         One fresh query is asked at each row; the row is violated at half-width ``lambda_`` iff ``lambda_`` is smaller. No
-        labels are needed. NaN where a constrained feature is missing, infinite where no half-width helps.
+        labels are needed. NaN where all constrained features are missing, infinite where no half-width helps.
 
         Parameters
         ----------

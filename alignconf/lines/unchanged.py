@@ -215,9 +215,9 @@ def _trees_of(booster: Any) -> str:
 N_REMEMBERED = 256
 N_ASKED = 8
 
-#: A call about so many rows for each that is asked again is hardly slower for it, though the steps of a Pipeline cost as much
-#: for a few rows as for a thousand.
-MANY = 1000
+#: A call about so many rows for each that is asked again is not slower for it; only that of a Pipeline is, whose steps cost as
+#: much for a few rows as for a thousand.
+MANY = 20
 
 #: Answers may differ by so many times what they differed by at calibration.
 SPREAD = 8.0

@@ -87,7 +87,7 @@ class LatentMargin:
         )
 
     def __call__(self, points: FloatArray) -> FloatArray:
-        """Return the scores, (n,); minus infinity where a row lacks a constrained feature and cannot be asked."""
+        """Return the scores, (n,); minus infinity where a row lacks all constrained features and cannot be asked."""
         table = self.rows(points)
         uniforms = np.minimum(norm.cdf(points[:, self.law.n_features :]), 1 - 2.0**-53)
         margins = np.full(len(points), -np.inf)
