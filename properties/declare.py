@@ -13,7 +13,7 @@ from numbers import Real
 from typing import Any, cast
 
 from alignconf._typing import Feature
-from alignconf.contract.domain import Domain
+from alignconf.contract.domain import special_values
 from alignconf.contract.property import Declaration, LineProperty, Property
 from alignconf.contract.spelling import Spelling
 from alignconf.errors import InputError
@@ -71,7 +71,7 @@ def declare(properties: Declaration, special: Sequence[Any] = ()) -> Property:
     >>> declare({"age": -1, "income": "increasing"})
     AllOf(Decreasing('age'), Increasing('income'))
     """
-    codes = Domain.declared("in all properties", special, None, None).special
+    codes = special_values(special)
     if isinstance(properties, Property):
         return _with_codes_of_features(properties).with_special(codes)
     if isinstance(properties, Mapping):

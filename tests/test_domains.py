@@ -33,6 +33,7 @@ from alignconf.properties import (
     Invariant,
     Unimodal,
 )
+from alignconf.properties.declare import declare
 from tests.catalogue import CASES
 from tests.examples import examples
 
@@ -274,6 +275,8 @@ def test_an_ordered_category_has_codes_of_its_own():
         (lambda: Increasing("age", between=(0, np.nan)), "goes from 0 to nan"),
         (lambda: Increasing("age", special=-9), "must list the values that are outside the order, got -9"),
         (lambda: Increasing("age", special="-9"), "must list the values that are outside the order, got '-9'"),
+        (lambda: declare({"age": 1}, special=-9), "special must list the values that are outside the order, got -9"),
+        (lambda: DiminishingReturns("a", "b", special="9"), "special of DiminishingReturns must list"),
         (lambda: Increasing("age", special=[np.nan]), "Missing values need not be named"),
         (lambda: Increasing("age", special=[[1]]), "expected numbers or categories"),
         (lambda: Increasing("g", order=["a", "b"], between=(0, 1)), "takes no between=(0, 1)"),

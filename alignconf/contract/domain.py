@@ -19,7 +19,7 @@ import numpy as np
 from alignconf._typing import BoolArray, Feature, FloatArray
 from alignconf.errors import InputError
 
-__all__ = ["Domain"]
+__all__ = ["Domain", "special_values"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Domain:
         InputError
             If the range is none, or special values contradict the order of categories.
         """
-        codes = _codes(feature, special)
+        codes = special_values(special, f"special of feature {feature!r}")
         contradictory = [code for code in codes if order is not None and code in order]
         if contradictory:
             raise InputError(
@@ -94,17 +94,30 @@ class Domain:
         return f"{words}, {named} apart{',' if words else ''}"
 
 
-def _codes(feature: Feature, special: Any) -> tuple[Any, ...]:
+def special_values(special: Any, name: str = "special") -> tuple[Any, ...]:
+    """Return values that are outside the order, each once, in plain numbers and texts.
+
+    Parameters
+    ----------
+    special : sequence
+    name : str
+        Whose they are, for messages.
+
+    Raises
+    ------
+    InputError
+        If they are no list of numbers or categories.
+    """
     if isinstance(special, (str, bytes)) or not (isinstance(special, Sequence) or hasattr(special, "tolist")):
         raise InputError(
-            f"special of feature {feature!r} must list the values that are outside the order, got {special!r}; write for example "
+            f"{name} must list the values that are outside the order, got {special!r}; write for example "
             "special=[-9, -8]."
         )
     codes = [code.item() if isinstance(code, np.generic) else code for code in special]
     for code in codes:
         if not isinstance(code, Hashable) or code is None or (isinstance(code, float) and not abs(code) < inf):
             raise InputError(
-                f"special of feature {feature!r} holds {code!r}; expected numbers or categories. Missing values need not be "
+                f"{name} holds {code!r}; expected numbers or categories. Missing values need not be "
                 "named: they are outside the order anyway."
             )
     return tuple(dict.fromkeys(codes))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from alignconf._typing import Feature, FloatArray
-from alignconf.contract.domain import Domain
+from alignconf.contract.domain import Domain, special_values
 from alignconf.contract.property import Property, check_feature
 from alignconf.errors import InputError
 from alignconf.tables.checks import check_number
@@ -48,7 +48,7 @@ class PlaneProperty(Property):
         if self.feature == self.other:
             raise InputError(f"{type(self).__name__} is about two features, got {self.feature!r} twice.")
         check_number("tol", self.tol, at_least=0)
-        object.__setattr__(self, "special", Domain.declared(self.feature, self.special, None, None).special)
+        object.__setattr__(self, "special", special_values(self.special, f"special of {type(self).__name__}"))
 
     @property
     def domain(self) -> Domain:

@@ -24,7 +24,7 @@ from alignconf.contract.cells import Cells
 from alignconf.contract.property import LineProperty
 from alignconf.kernels.bounded_order import bounded_isotonic_least_squares
 from alignconf.kernels.polyhedron import polyhedron_least_squares, polyhedron_midpoint
-from alignconf.projectors.line_projection import Part
+from alignconf.projectors.line_projection import Part, demands_on_knots
 
 __all__ = ["LimitedLine", "LimitedPart"]
 
@@ -54,11 +54,8 @@ class LimitedLine(LineProperty):
         super().__post_init__()
         object.__setattr__(self, "members", tuple(self.members))
         object.__setattr__(self, "limits", tuple(map(tuple, self.limits)))
-
-    @property
-    def n_points(self) -> int:  # type: ignore[override]
-        """As many places as the widest rule compares."""
-        return max(part.n_points for part in self.members)
+        # As many places as the widest rule compares.
+        object.__setattr__(self, "n_points", max((part.n_points for part in self.members), default=1))
 
     @property
     def description(self) -> str:
@@ -136,13 +133,9 @@ class LimitedLine(LineProperty):
         identity = np.eye(knots.size)
         rows, bounds = [identity, -identity], [high, -low]
         for part in self.members:
-            neighbours = np.arange(max(knots.size - part.n_points + 1, 0))[:, None] + np.arange(part.n_points)
-            coefficients, limits = part.demands(knots[neighbours])
-            along = np.zeros((*limits.shape[:2], knots.size))
-            places = np.broadcast_to(neighbours[:, None, :], coefficients[:, :, 0].shape)
-            np.put_along_axis(along, places, coefficients[:, :, 0], axis=2)
-            rows.append(along.reshape(-1, knots.size))
-            bounds.append(limits.ravel())
+            along, limits = demands_on_knots(part, knots)
+            rows.append(along)
+            bounds.append(limits)
         A, b = np.concatenate(rows), np.concatenate(bounds)
         return A[np.isfinite(b)], b[np.isfinite(b)]
 

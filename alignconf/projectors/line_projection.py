@@ -29,7 +29,7 @@ from alignconf.contract.property import LineProperty, centred
 from alignconf.lines.evaluation import Lines
 from alignconf.lines.reference_law import ReferenceLaw
 
-__all__ = ["SNAP", "LineProjection", "Part", "Projection", "Weights"]
+__all__ = ["SNAP", "LineProjection", "Part", "Projection", "Weights", "demands_on_knots"]
 
 #: Differences below this share of the rounding are not repaired. They can add up over the points of a query and over
 #: the levels at which values between knots are built (one for each constrained feature, at most three).
@@ -199,6 +199,17 @@ class LineProjection:
 
     def _acting(self, axes: tuple[int, ...]) -> list[tuple[Part, int]]:
         return [(part, 1 + axes.index(part.axis)) for part in self.parts if part.axis in axes]
+
+
+def demands_on_knots(declared: LineProperty, knots: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return what a linear property demands of neighbouring knots: coefficients (n_demands, n_knots) and bounds (n_demands,)."""
+    neighbours = np.arange(max(knots.size - declared.n_points + 1, 0))[:, None] + np.arange(declared.n_points)
+    coefficients, bounds = declared.demands(knots[neighbours])
+    along = np.zeros((*bounds.shape[:2], knots.size))
+    np.put_along_axis(
+        along, np.broadcast_to(neighbours[:, None, :], coefficients[:, :, 0].shape), coefficients[:, :, 0], axis=2
+    )
+    return along.reshape(-1, knots.size), bounds.ravel()
 
 
 def _nearest(part: Part, values: FloatArray) -> list[FloatArray]:

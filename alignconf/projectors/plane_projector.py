@@ -20,7 +20,7 @@ from alignconf.kernels.sums import products
 from alignconf.lines.evaluation import evaluate_sites
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.grid import GridProjector
-from alignconf.projectors.line_projection import LineProjection, Part, Projection, Weights
+from alignconf.projectors.line_projection import LineProjection, Part, Projection, Weights, demands_on_knots
 
 __all__ = ["PlaneProjection", "PlaneProjector", "is_linear"]
 
@@ -128,17 +128,10 @@ def is_linear(part: Part) -> bool:
 
 def _of_line(part: Part, sizes: list[int]) -> tuple[FloatArray, FloatArray]:
     """Return what a part demands of neighbouring knots, on all lines of a grid of these sizes."""
-    knots, n_points = part.law.knots, part.declared.n_points
-    neighbours = np.arange(knots.size - n_points + 1)[:, None] + np.arange(n_points)
-    coefficients, bounds = part.declared.demands(knots[neighbours])
-    along = np.zeros((*bounds.shape[:2], knots.size))
-    np.put_along_axis(
-        along, np.broadcast_to(neighbours[:, None, :], coefficients[:, :, 0].shape), coefficients[:, :, 0], axis=2
-    )
-    along = along.reshape(-1, knots.size)
+    along, bounds = demands_on_knots(part.declared, part.law.knots)
     across = np.eye(sizes[1 - part.axis])
     A = np.kron(along, across) if part.axis == 0 else np.kron(across, along)
-    b = np.repeat(bounds.ravel(), len(across)) if part.axis == 0 else np.tile(bounds.ravel(), len(across))
+    b = np.repeat(bounds, len(across)) if part.axis == 0 else np.tile(bounds, len(across))
     return np.asarray(A, dtype=np.float64), b
 
 
