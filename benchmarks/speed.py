@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from alignconf import AlignedRegressor
 from alignconf.lines.ensemble import Ensemble, TreeLines
+from alignconf.lines.exact_lines import piece_of
 from alignconf.lines.trees import read_ensemble
 from alignconf.projectors.tree import TreeProjector, WalkedGridProjector
 from benchmarks.tables import markdown, write_json
@@ -117,13 +118,14 @@ def ratios(
             lines = repair.tree_lines if isinstance(repair, TreeProjector) else repair.walked
             assert isinstance(lines, TreeLines)
             n_pieces = ensemble.pieces(0).size + 1
-            own = lines.piece_of(X[:, :1])
+            places = repair.places if isinstance(repair, TreeProjector) else repair.laws[0].knots
+            own = piece_of(places, X[:, :1])
             on_grid = np.repeat(few[: max(1, few.shape[0] * 256 // n_pieces)], n_pieces, axis=0)
             predict, *stages = _medians(
                 [
                     partial(model.predict, X),
                     partial(lines.values, X),
-                    partial(lines.project, X, own, np.full(lines.places.size, 1.0)),
+                    partial(lines.project, X, own, np.full(lines.n_places, 1.0)),
                     partial(aligned.predict, X),
                     partial(knots.predict, few),
                     partial(model.predict, on_grid),

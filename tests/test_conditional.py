@@ -21,6 +21,7 @@ from alignconf.calibration.ranks import critical_half_width
 from alignconf.lines import conditional_law
 from alignconf.lines.axis import Axis
 from alignconf.lines.conditional_law import MARGINAL_SHARE, conditional_laws
+from alignconf.lines.exact_lines import piece_of
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.losses.rate import RATES
 from alignconf.projectors.preparation import prepare
@@ -323,7 +324,7 @@ def test_pieces_of_trees_are_projected_with_the_weights_of_their_row():
     assert aligned.calibration_.repair.startswith("exact")
     lines = repair.tree_lines.values(FRESH)
     weights = repair.steps.laws[0].weights_at(FRESH)
-    piece = repair.tree_lines.piece_of(FRESH[:, 0])
+    piece = piece_of(repair.places, FRESH[:, 0])
     expected = [
         isotonic_regression(line, weights=own, increasing=False).x[at]
         for line, own, at in zip(lines, weights, piece, strict=True)
@@ -346,7 +347,9 @@ def test_grids_of_two_features_are_members_at_every_knot(model):
     if hasattr(model, "fit"):
         model = clone(model).fit(REFERENCE, Y[:300])
     both = AllOf(Increasing(0), Decreasing(1))
-    aligned = AlignedRegressor(model, both, alpha=0, n_knots=16, reference_law="conditional", random_state=0)
+    aligned = AlignedRegressor(
+        model, both, alpha=0, n_knots=16, reference_law="conditional", projector="lines", random_state=0
+    )
     grid = whole_grid(aligned.calibrate(REFERENCE).alignment_)
     values = grid.project(model, FRESH).values
     assert (np.diff(values, axis=1) >= -1e-12).all()

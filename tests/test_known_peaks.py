@@ -42,7 +42,7 @@ MODELS = {
 def largest_violation(full: AlignedRegressor, rows: np.ndarray, peak: float) -> float:
     """Of what is delivered on lines at, beside and between all thresholds and the peak, by asking ``predict``."""
     (repair,) = full.alignment_.chain.stages
-    ends = repair.tree_lines.places
+    ends = repair.places
     ends = ends[np.abs(ends) < 1e30]  # larger numbers are no single-precision ones, which some models refuse
     single = ends.astype(np.float32).astype(float)
     inside = np.clip(peak, -1e30, 1e30)
@@ -91,8 +91,8 @@ def test_the_peak_may_be_anywhere(name: str, norm: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_peak_may_be_a_threshold_or_the_number_beside_it(name: str) -> None:
     model = MODELS[name].fit(TRAIN, Y[:600])
-    seen = AlignedRegressor(model, {0: 1}, alpha=0).calibrate(TRAIN).alignment_.chain.stages[0].tree_lines
-    threshold = float(seen.ensemble.pieces(0)[seen.places.size // 2])
+    seen = AlignedRegressor(model, {0: 1}, alpha=0).calibrate(TRAIN).alignment_.chain.stages[0]
+    threshold = float(seen.tree_lines.model.pieces(0)[seen.places.size // 2])
     for peak in (threshold, np.nextafter(threshold, -np.inf), np.nextafter(threshold, np.inf), np.float32(threshold)):
         full = AlignedRegressor(model, Unimodal(0, peak=float(peak)), alpha=0, random_state=0).calibrate(TRAIN)
         assert full.certify(FRESH[:200]).delivered.n_rejected == 0

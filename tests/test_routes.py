@@ -134,7 +134,7 @@ class _Scaler(StandardScaler):
 #: What has no route, and the sentence that says why.
 REFUSED: dict[str, tuple[Any, str]] = {
     "mixed": (PCA(2), "PCA maps 1 in a way that is not known to keep its order"),
-    "one-hot": (OneHotEncoder(), r"OneHotEncoder maps 1 .* Encode it by OrdinalEncoder\(categories="),
+    "one-hot": (OneHotEncoder(), r"OneHotEncoder gives each value of 1 a column; list them in the property"),
     "neighbours": (KNNImputer(), "KNNImputer maps 1 in a way"),
     "subclass": (_Scaler(), "_Scaler maps 1 in a way"),
     "bins": (KBinsDiscretizer(3), "KBinsDiscretizer gives each bin of 1 a column; expected encode='ordinal'"),

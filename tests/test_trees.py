@@ -30,7 +30,9 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 
 from alignconf.errors import InputError
 from alignconf.kernels.order import isotonic_least_squares, isotonic_midpoint
+from alignconf.lines.axis import Axis
 from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.exact_lines import Move, piece_of
 from alignconf.lines.trees import read_ensemble
 
 
@@ -151,6 +153,10 @@ def points_around(thresholds: np.ndarray, dtype: Any) -> np.ndarray:
     return np.concatenate([ends, t, *beside, inner]).astype(np.float64)
 
 
+def move(feature: int, places: np.ndarray) -> Move:
+    return Move.along(Axis(feature, feature, None), places)
+
+
 @every_model
 def test_predictions_are_the_models(name: str) -> None:
     one = case(name)
@@ -170,7 +176,7 @@ def test_lines_agree_with_predict_in_every_piece_and_at_its_ends(name: str, feat
     thresholds = one.ensemble.pieces(feature)
     x = np.concatenate([points_around(thresholds, dtype) for dtype in (np.float32, np.float64)])
     at = one.ensemble.piece_of(feature, x)
-    np.testing.assert_array_equal(at, lines.piece_of(x))
+    np.testing.assert_array_equal(at, piece_of(one.ensemble.places(feature), x))
     assert set(range(values.shape[1])) == set(at.tolist())
     asked = np.repeat(rows, x.size, axis=0)
     asked[:, feature] = np.tile(x, 4)
@@ -188,8 +194,8 @@ def test_lines_at_given_places_are_predictions_there(name: str) -> None:
     asked = np.repeat(one.X[:20], places.size, axis=0)
     asked[:, 0] = np.tile(places, 20)
     one.assert_close(lines.values(one.X[:20]), one.predict(asked).reshape(20, -1))
-    np.testing.assert_array_equal(lines.piece_of(places), np.arange(places.size))
-    np.testing.assert_array_equal(lines.piece_of([-1e9, 1e9, np.nan]), [0, places.size - 1, -1])
+    np.testing.assert_array_equal(piece_of(places, places), np.arange(places.size))
+    np.testing.assert_array_equal(piece_of(places, [-1e9, 1e9, np.nan]), [0, places.size - 1, -1])
 
 
 @some_models
@@ -197,8 +203,8 @@ def test_lines_at_given_places_are_predictions_there(name: str) -> None:
 def test_grids_agree_with_predict(name: str, features: tuple[int, int]) -> None:
     one = case(name)
     few = thinned_places(one.X[:, features[0]], 7)
-    grids = one.ensemble.across(features, (few, None))
-    ends = grids.places[1].copy()
+    ends = one.ensemble.places(features[1])
+    grids = one.ensemble.plane(move(features[0], few), move(features[1], ends))
     ends[-1] = 1e6
     first, second = np.meshgrid(few, ends, indexing="ij")
     rows = one.X[:5]
@@ -219,7 +225,7 @@ def test_fused_projection_is_the_projection_of_the_lines(name: str, increasing: 
     weights = np.random.default_rng(0).dirichlet(np.full(values.shape[1], 3.0)) if least_squares else None
     plain = isotonic_midpoint(sign * values) if weights is None else isotonic_least_squares(sign * values, weights)
     fitted = sign * plain
-    pieces = np.column_stack([lines.piece_of(one.X[:, 0]), np.arange(len(one.X)) % values.shape[1]])
+    pieces = np.column_stack([piece_of(one.ensemble.places(0), one.X[:, 0]), np.arange(len(one.X)) % values.shape[1]])
     found = lines.project(one.X, pieces, weights, increasing=increasing)
     there = pieces >= 0
     np.testing.assert_array_equal(found.values[there], np.take_along_axis(values, pieces, axis=1)[there])
@@ -252,8 +258,8 @@ def test_neither_threads_nor_neighbours_change_a_bit(name: str) -> None:
     one = case(name)
     lines = one.ensemble.along(0)
     rows = np.vstack([one.X, one.X + 0.1, one.X - 0.2])
-    pieces = lines.piece_of(rows[:, :1])
-    weights = np.ones(lines.places.size)
+    pieces = piece_of(one.ensemble.places(0), rows[:, :1])
+    weights = np.ones(lines.n_places)
     whole, projected = lines.values(rows), lines.project(rows, pieces, weights)
     cuts = [slice(start, start + 101) for start in range(0, len(rows), 101)]
     with ThreadPoolExecutor(2) as pool:
@@ -267,7 +273,7 @@ def test_nothing_is_written_to_what_is_passed() -> None:
     one = case("xgboost")
     rows, nodes, roots = one.X.copy(), one.ensemble.nodes.copy(), one.ensemble.roots.copy()
     one.ensemble.along(0).values(rows)
-    one.ensemble.across((0, 1)).values(rows[:3])
+    one.ensemble.plane(move(0, one.ensemble.places(0)), move(1, one.ensemble.places(1))).values(rows[:3])
     np.testing.assert_array_equal(rows, one.X)
     np.testing.assert_array_equal(one.ensemble.nodes, nodes)
     np.testing.assert_array_equal(one.ensemble.roots, roots)
@@ -334,7 +340,7 @@ def test_splits_that_only_part_what_is_missing() -> None:
     np.testing.assert_allclose(ensemble.predict(rows), model.predict(rows), rtol=0, atol=1e-12)
     for feature in (2, 4):
         lines = ensemble.along(feature)
-        own = lines.piece_of(rows[:, feature])
+        own = piece_of(ensemble.places(feature), rows[:, feature])
         there = own >= 0
         values = lines.values(rows)[there, own[there]]
         np.testing.assert_allclose(values, model.predict(rows)[there], rtol=0, atol=1e-12)
@@ -353,7 +359,7 @@ def test_nodes_that_were_pruned_are_left_out() -> None:
 def test_no_rows_have_no_lines() -> None:
     lines = case("xgboost").ensemble.along(0)
     none = np.empty((0, N_FEATURES))
-    assert lines.values(none).shape == (0, lines.places.size)
+    assert lines.values(none).shape == (0, lines.n_places)
     assert lines.project(none, np.empty((0, 2), int), None).fitted.shape == (0, 2)
 
 

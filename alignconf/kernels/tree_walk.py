@@ -42,6 +42,7 @@ __all__ = [
     "double_row",
     "follow_link",
     "project_lines",
+    "project_values",
     "walk_lines",
 ]
 
@@ -291,6 +292,21 @@ def project_lines(
             _fit(block[m], rule[0][stride * i], rule, fitted, mean, mass, first)
             looked_up = lookups[0][i], lookups[1][i], lookups[2][i], lookups[3][i]
             largest[i] = _look_up(block[m], fitted, rule[2], pieces[i], looked_up)
+
+
+@compiled
+def project_values(lines: FloatArray, rule: Rule, pieces: IntArray, lookups: LookedUp, largest: FloatArray) -> None:
+    """Project lines that are known, (n_rows, n_places), and look them up as :func:`project_lines` does."""
+    n_places = lines.shape[1]
+    fitted, mean, mass = np.empty(n_places), np.empty(n_places), np.empty(n_places)
+    line, first = np.empty(n_places), np.empty(n_places, np.intp)
+    stride = 1 if rule[0].shape[0] > 1 else 0
+    for i in range(len(lines)):
+        line[:] = lines[i]
+        _fit(line, rule[0][stride * i], rule, fitted, mean, mass, first)
+        largest[i] = _look_up(
+            line, fitted, rule[2], pieces[i], (lookups[0][i], lookups[1][i], lookups[2][i], lookups[3][i])
+        )
 
 
 @compiled

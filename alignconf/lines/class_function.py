@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from alignconf._typing import FloatArray, Table
+from alignconf.lines.composition import read_lines
 from alignconf.lines.decisions import probabilities
 from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.exact_lines import ExactLines
 from alignconf.lines.exact_sums import with_other_leaves
 from alignconf.lines.fitted_model import FittedModel
 from alignconf.lines.native_trees import with_other_trees
@@ -22,6 +24,8 @@ __all__ = ["ClassFunction"]
 
 #: Probabilities are kept this far from 0 and 1 on the logit scale.
 EDGE = float(np.finfo(np.float64).eps)
+
+LOGIT = "on the logit scale lines are had from predict_proba, which rounds near 0 and 1."
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,14 @@ class ClassFunction:
     def trees(self) -> Ensemble | str:
         """Return the trees behind the values of the class, or a sentence that says why there are none to read."""
         if self.scale == "logit":
-            return "on the logit scale lines are had from predict_proba, which rounds near 0 and 1."
+            return LOGIT
         return read_ensemble(unwrapped(self.estimator), column=self.column)
+
+    def exact_lines(self, reference: Table) -> ExactLines | str:
+        """Return the exact lines of the class, or a sentence that says why they are not known; see :func:`read_lines`."""
+        if self.scale == "logit":
+            return LOGIT
+        return read_lines(self.estimator, reference, column=self.column)
 
     def in_order(self) -> ClassFunction:
         """Return a function in whose order the values are, and whose trees may be read: the probability of the class."""

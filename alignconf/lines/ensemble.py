@@ -3,7 +3,7 @@ r"""A tree ensemble as flat arrays, and its lines, exactly.
 A prediction is :math:`f(x) = h((base + \sum_t v_t(x)) / n)` with the value :math:`v_t` of the leaf that ``x`` reaches in
 tree ``t``, the divisor :math:`n` (of a forest, its number of trees) and a link ``h``: the identity, ``exp`` or ``expit``.
 Along a feature it is a step function whose *pieces* are cut by the ensemble's own thresholds: piece ``p`` holds the values
-above threshold ``p - 1`` and up to threshold ``p``. One *place* in each piece tells the whole line; :meth:`Ensemble.along`
+above threshold ``p - 1`` and up to threshold ``p``. One *place* in each piece tells the whole line; :meth:`Ensemble.line`
 looks at all places in one walk of each tree.
 
 Every node sends values *up to* its threshold left. Where a model asks ``x < t``, in single precision, the largest number
@@ -12,10 +12,10 @@ below ``t`` is stored, which asks the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,12 +23,15 @@ from numpy.typing import ArrayLike, NDArray
 from alignconf._typing import FloatArray, IntArray
 from alignconf.errors import InputError
 from alignconf.kernels.order import per_line
+from alignconf.kernels.place_sets import cut_by_places
 from alignconf.kernels.tree_grids import walk_grids
 from alignconf.kernels.tree_leaves import find_leaves
 from alignconf.kernels.tree_walk import ALONG, ALONG_SECOND, LEAF, NODE, Forest, depth_first, project_lines, walk_lines
-from alignconf.lines.exact_lines import ProjectedAt
+from alignconf.lines.exact_lines import Move, ProjectedAt, piece_of
+from alignconf.lines.routes import Route
 from alignconf.lines.similar_rows import Landmarks, landmarks_of, similar_first
 from alignconf.lines.single_precision import as_compared, at_most_float32, largest_rounded_to
+from alignconf.tables import table as tables
 from alignconf.tables.predictions import Rounding
 
 __all__ = ["ALMOST_ZERO", "LINKS", "Ensemble", "Tree", "TreeGrids", "TreeLines"]
@@ -44,6 +47,10 @@ UNIT, UNIT_SINGLE = 2.0**-53, 2.0**-24
 
 #: Links err by fewer units in the last place.
 LINK_UNITS = 8
+
+
+#: Nodes, roots, and the depth of the deepest tree.
+Trees: TypeAlias = tuple[NDArray[Any], IntArray, int]
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,8 @@ class Ensemble:
         A value that the model takes for missing, besides NaN; 0 includes what is as small as :data:`ALMOST_ZERO`.
     scale : float
         What the values of the library's leaves were multiplied by; negative for the first of two classes.
+    n_cuts : int
+        Cuts among the places of its lines, where they are told.
     """
 
     nodes: NDArray[Any]
@@ -108,6 +117,7 @@ class Ensemble:
     n_features: int
     missing_code: float | None = None
     scale: float = 1.0
+    n_cuts: int = 0
 
     @classmethod
     def of_trees(
@@ -181,7 +191,7 @@ class Ensemble:
         sums = abs(self.base) + float(partial.sum()) + float(partial[-1])
         model = (UNIT_SINGLE if self.is_single else UNIT) * sums
         largest = abs(self.base) + float(np.maximum.reduceat(np.abs(leaves), starts).sum())
-        n_splits = int(np.bincount(self.nodes["split"][~is_leaf] >> 1, minlength=1).max())
+        n_splits = max(self.n_cuts, int(np.bincount(self.nodes["split"][~is_leaf] >> 1, minlength=1).max()))
         return model + 2 * UNIT * (self.roots.size + n_splits) * 2 * largest
 
     @property
@@ -189,30 +199,40 @@ class Ensemble:
         """Sums of single precision are told at the ends of pieces only."""
         return "its sums are of single precision." if self.is_single else ""
 
-    def rows(self, X: ArrayLike) -> FloatArray:
-        """Return rows (n_samples, n_features) as the model compares them; missing values are NaN."""
-        rows = as_compared(np.asarray(X, dtype=np.float64), self.is_float32)
-        if self.missing_code is not None:
-            is_missing = np.abs(rows) <= ALMOST_ZERO if self.missing_code == 0 else rows == self.missing_code
-            rows = np.where(is_missing, np.nan, rows)
-        if rows.ndim != 2 or rows.shape[1] != self.n_features:
-            raise InputError(
-                f"X has shape {rows.shape}; expected rows of {self.n_features} features, as the trees have."
-            )
-        return np.ascontiguousarray(rows)
+    def rows(self, X: Any) -> FloatArray:
+        """Return rows (n_samples, n_features) as the model compares them; missing values are NaN.
 
-    def predict(self, X: ArrayLike) -> FloatArray:
+        Columns behind those that the trees know are not the model's, and are left out.
+        """
+        numbers = tables.as_numbers(tables.as_table(X))
+        if numbers.shape[1] < self.n_features:
+            raise InputError(
+                f"X has shape {numbers.shape}; expected rows of {self.n_features} features, as the trees have."
+            )
+        return np.ascontiguousarray(self._compared(numbers[:, : self.n_features]))
+
+    def _compared(self, numbers: FloatArray) -> FloatArray:
+        """Return numbers as the model compares them, of the same shape."""
+        compared = as_compared(numbers, self.is_float32)
+        if self.missing_code is None:
+            return compared
+        is_missing = np.abs(compared) <= ALMOST_ZERO if self.missing_code == 0 else compared == self.missing_code
+        return np.where(is_missing, np.nan, compared)
+
+    def predict(self, X: Any) -> FloatArray:
         """Return predictions, (n_samples,): the model's own up to the rounding of its sums."""
         rows = self.rows(X)
         values = np.empty((len(rows), 1))
-        walk_lines(self._forest(self.nodes), rows, np.arange(len(rows)), values)
+        walk_lines(self._forest(self.nodes, self.roots, self.depth), rows, np.arange(len(rows)), values)
         return values[:, 0]
 
-    def leaves(self, X: ArrayLike) -> NDArray[np.int32]:
+    def leaves(self, X: Any) -> NDArray[np.int32]:
         """Return the values of the leaves that rows reach, for ensembles that number their leaves: (n_samples, n_trees)."""
         rows = self.rows(X)
         leaf_values = np.empty((len(rows), self.roots.size), np.int32)
-        find_leaves(self._forest(self.nodes), rows, similar_first(rows, self._landmarks), leaf_values)
+        find_leaves(
+            self._forest(self.nodes, self.roots, self.depth), rows, similar_first(rows, self._landmarks), leaf_values
+        )
         return leaf_values
 
     @cached_property
@@ -225,77 +245,96 @@ class Ensemble:
         # An infinite threshold only parts what is there from what is missing.
         return np.unique(thresholds[np.isfinite(thresholds)])
 
-    def ends(self, feature: int) -> FloatArray:
-        """Return the largest numbers of double precision in each piece but the last, increasing: (n_pieces - 1,)."""
+    def ends(self, route: Route) -> FloatArray:
+        """Return the largest numbers of double precision in each piece but the last along the only column of a route."""
+        (feature,) = route.signs
+        return self.places(feature)[:-1]
+
+    def why_not(self, route: Route) -> str:  # noqa: ARG002
+        """Return nothing: lines along every column are known."""
+        return ""
+
+    def places(self, feature: int) -> FloatArray:
+        """Return one place in each piece along a feature, where it ends, increasing; the last one is infinite: (n_pieces,)."""
         thresholds = self.pieces(feature)
-        return largest_rounded_to(thresholds) if self.is_float32 else thresholds
+        return np.append(largest_rounded_to(thresholds) if self.is_float32 else thresholds, np.inf)
+
+    def piece_of(self, feature: int, x: ArrayLike) -> IntArray:
+        """Return the pieces of values of a feature, integers of the shape of ``x``; -1 for missing values."""
+        return piece_of(
+            np.append(self.pieces(feature), np.inf), as_compared(np.asarray(x, np.float64), self.is_float32)
+        )
 
     def splits_on(self, feature: int) -> bool:
         """Whether any node asks about a feature, be it only whether the feature is missing."""
         return bool(self._on(feature).any())
 
-    def piece_of(self, feature: int, x: ArrayLike) -> IntArray:
-        """Return the pieces of values of a feature, integers of the shape of ``x``; -1 for missing values."""
-        return _piece_of(self.pieces(feature), x, self.is_float32)
+    def line(self, move: Move) -> TreeLines:
+        """Return the lines of rows as they move, place by place."""
+        return self._line(move.values)
+
+    def plane(self, first: Move, second: Move) -> TreeGrids:
+        """Return the grids of rows as they move along two features."""
+        trees = self._cut(
+            self._cut((self.nodes, self.roots, self.depth), first.values, ALONG), second.values, ALONG_SECOND
+        )
+        return TreeGrids(self._with_cuts(trees[0]), (first.n_places, second.n_places), self._forest(*trees))
 
     def along(self, feature: int, places: ArrayLike | None = None) -> TreeLines:
         """Return the lines along a feature at increasing places, (n_places,); without them at the end of each piece."""
-        feature_places, nodes = self._marked(self.nodes.copy(), feature, places, ALONG)
-        return TreeLines(self, feature_places, self._forest(nodes))
-
-    def across(
-        self, features: tuple[int, int], places: tuple[ArrayLike | None, ArrayLike | None] = (None, None)
-    ) -> TreeGrids:
-        """Return the grids of two features at increasing places of each; without them at the end of each piece."""
-        first, nodes = self._marked(self.nodes.copy(), features[0], places[0], ALONG)
-        second, nodes = self._marked(nodes, features[1], places[1], ALONG_SECOND)
-        return TreeGrids(self, (first, second), self._forest(nodes))
+        values = self.places(feature) if places is None else np.asarray(places, dtype=np.float64)
+        return self._line({feature: values})
 
     def _on(self, feature: int) -> NDArray[np.bool_]:
         on: NDArray[np.bool_] = self.nodes["split"] >> 1 == feature
         return on
 
-    def _marked(
-        self, nodes: NDArray[Any], feature: int, places: ArrayLike | None, mark: int
-    ) -> tuple[FloatArray, NDArray[Any]]:
-        """Return the places, and the nodes with those on the feature told how many places go left."""
-        feature_places = (
-            np.append(self.ends(feature), np.inf) if places is None else np.asarray(places, dtype=np.float64)
-        )
-        on = self._on(feature)
-        nodes["number"][on] = np.searchsorted(
-            as_compared(feature_places, self.is_float32), nodes["number"][on], side="right"
-        )
-        nodes["split"][on] = mark
-        return feature_places, nodes
+    def _line(self, values: Mapping[int, NDArray[Any]]) -> TreeLines:
+        trees = self._cut((self.nodes, self.roots, self.depth), values, ALONG)
+        n_places = next((of_places.size for of_places in values.values()), 1)
+        return TreeLines(self._with_cuts(trees[0]), n_places, self._forest(*trees))
 
-    def _forest(self, nodes: NDArray[Any]) -> Forest:
-        link, tie = LINKS.index(self.link), 4 * self.sum_error
-        return nodes, self.roots, self.depth, self.base, self.divisor, link, self.is_single, tie
+    def _cut(self, trees: Trees, values: Mapping[int, NDArray[Any]], mark: int) -> Trees:
+        """Return trees with cuts, whose ``split`` is ``mark``, for nodes on features that move to values, (n_places,) of each."""
+        moved = {j: self._compared(np.asarray(of_places, dtype=np.float64)) for j, of_places in values.items()}
+        nodes, roots, depth = trees
+        on = {j: nodes["split"] >> 1 == j for j in moved}
+        if all(bool((of_places[1:] >= of_places[:-1]).all()) for of_places in moved.values()):
+            nodes = nodes.copy()
+            for j, of_places in moved.items():
+                nodes["number"][on[j]] = np.searchsorted(of_places, nodes["number"][on[j]], side="right")
+                nodes["split"][on[j]] = mark
+            return nodes, roots, depth
+        sets = np.zeros((nodes.size, next(iter(moved.values())).size), np.bool_)
+        for j, of_places in moved.items():
+            missing_left = (nodes["split"][on[j]] & 1).astype(bool)[:, None]
+            sets[on[j]] = np.where(np.isnan(of_places), missing_left, of_places <= nodes["number"][on[j]][:, None])
+        return cut_by_places(nodes, roots, sets, np.any(list(on.values()), axis=0), mark)
+
+    def _with_cuts(self, nodes: NDArray[Any]) -> Ensemble:
+        """Return the ensemble with the number of cuts that a walk passes, which its rounding grows with."""
+        return replace(self, n_cuts=int((nodes["split"] < LEAF).sum()))
+
+    def _forest(self, nodes: NDArray[Any], roots: IntArray, depth: int) -> Forest:
+        link, tie = LINKS.index(self.link), 4 * self._with_cuts(nodes).sum_error
+        return nodes, roots, depth, self.base, self.divisor, link, self.is_single, tie
 
 
 @dataclass(frozen=True, eq=False)
 class TreeLines:
-    """Lines of an ensemble along a feature at increasing places.
+    """Lines of an ensemble as rows move.
 
     Parameters
     ----------
-    ensemble : Ensemble
-    places : (n_places,)
-        Place ``k`` stands for the values above place ``k - 1`` and up to itself, the last also for those above it. Ends of
-        all pieces tell the line exactly; fewer places tell it there only.
+    model : Ensemble
+    n_places : int
     forest : tuple
         What the kernels take.
     """
 
-    ensemble: Ensemble
-    places: FloatArray
+    model: Ensemble
+    n_places: int
     forest: Forest
-
-    @property
-    def model(self) -> Ensemble:
-        """The ensemble."""
-        return self.ensemble
 
     @cached_property
     def landmarks(self) -> Landmarks:
@@ -306,83 +345,48 @@ class TreeLines:
         """Return an order of the rows that puts similar rows together, (n_samples,), so that walks are faster."""
         return similar_first(rows, self.landmarks)
 
-    def piece_of(self, x: ArrayLike) -> IntArray:
-        """Return the numbers of the places that stand for values, of the shape of ``x``; -1 for missing values.
-
-        Values are compared as they are, not as the model rounds them: a place need not be one that the model tells apart.
-        """
-        return np.minimum(_piece_of(self.places, x, is_float32=False), self.places.size - 1)
-
-    def values(self, X: ArrayLike) -> FloatArray:
+    def values(self, table: Any) -> FloatArray:
         """Return the line of each row, (n_samples, n_places)."""
-        rows = self.ensemble.rows(X)
-        lines = np.empty((len(rows), self.places.size))
+        rows = self.model.rows(table)
+        lines = np.empty((len(rows), self.n_places))
         walk_lines(self.forest, rows, self.order(rows), lines)
         return lines
 
     def project(
-        self,
-        X: ArrayLike,
-        pieces: ArrayLike,
-        weights: FloatArray | None,
-        *,
-        increasing: bool = True,
+        self, table: Any, pieces: ArrayLike, weights: FloatArray | None, *, increasing: bool = True
     ) -> ProjectedAt:
-        """Project the line of each row onto the monotone lines and look both up; no line is stored.
-
-        Parameters
-        ----------
-        X : (n_samples, n_features)
-        pieces : (n_samples, n_lookups)
-            Where to look, as :meth:`piece_of` returns it.
-        weights : (n_places,), or (n_samples, n_places) with each row's own, or None
-            Positive weights of the least-squares projection; None for the midpoint, the nearest in largest distance.
-        increasing : bool
-            False for decreasing lines.
-        """
-        rows, piece_index = self.ensemble.rows(X), np.ascontiguousarray(pieces, dtype=np.intp)
+        """Project the line of each row, and look both up; no line is stored. See :meth:`ExactLine.project`."""
+        rows, pieces = self.model.rows(table), np.ascontiguousarray(pieces, dtype=np.intp)
         rule = (
-            per_line(np.ones(self.places.size) if weights is None else weights),
+            per_line(np.ones(self.n_places) if weights is None else weights),
             weights is not None,
             1.0 if increasing else -1.0,
         )
-        values, fitted, below, above = (np.empty(piece_index.shape) for _ in range(4))
-        projected = ProjectedAt(values, fitted, below, above, np.empty(len(rows)))
-        project_lines(
-            self.forest, rows, self.order(rows), rule, piece_index, (values, fitted, below, above), projected.largest
-        )
+        projected = ProjectedAt.empty(pieces)
+        lookups = projected.values, projected.fitted, projected.below, projected.above
+        project_lines(self.forest, rows, self.order(rows), rule, pieces, lookups, projected.largest)
         return projected
 
 
 @dataclass(frozen=True, eq=False)
 class TreeGrids:
-    """Grids of an ensemble over two features at increasing places; see :class:`TreeLines`.
+    """Grids of an ensemble as rows move along two features; see :class:`TreeLines`.
 
     Parameters
     ----------
-    ensemble : Ensemble
-    places : ((n_places_1,), (n_places_2,))
+    model : Ensemble
+    n_places : (int, int)
     forest : tuple
         What the kernels take.
     """
 
-    ensemble: Ensemble
-    places: tuple[FloatArray, FloatArray]
+    model: Ensemble
+    n_places: tuple[int, int]
     forest: Forest
 
-    @property
-    def model(self) -> Ensemble:
-        """The ensemble."""
-        return self.ensemble
-
-    def values(self, X: ArrayLike) -> FloatArray:
+    def values(self, table: Any) -> FloatArray:
         """Return the grid of each row, (n_samples, n_places_1, n_places_2)."""
-        rows = self.ensemble.rows(X)
-        grids = np.empty((len(rows), self.places[0].size, self.places[1].size))
+        rows = self.model.rows(table)
+        grids = np.empty((len(rows), *self.n_places))
         walk_grids(self.forest, rows, grids)
         return grids
-
-
-def _piece_of(ends: FloatArray, x: ArrayLike, is_float32: bool) -> IntArray:
-    values = as_compared(np.asarray(x, dtype=np.float64), is_float32)
-    return np.where(np.isnan(values), -1, np.searchsorted(ends, values, side="left"))

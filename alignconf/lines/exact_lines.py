@@ -1,30 +1,65 @@
 """What a model must answer so that its lines are known exactly, without asking ``predict``.
 
 Along a feature such a model is a step function. It says where its pieces end (:meth:`ExactLines.ends`), its values at chosen
-places of a line (:meth:`ExactLines.along`) or of a plane (:meth:`ExactLines.across`), and how its sums are rounded. A reader
-returns it, or a sentence that says why a model is none. Tree ensembles (:class:`alignconf.lines.ensemble.Ensemble`) are; sums
-and chains of such models can be, by answering the same.
+places of a line (:meth:`ExactLines.line`) or of a plane (:meth:`ExactLines.plane`), and how its sums are rounded; or a sentence
+that says why lines along a feature are not known (:meth:`ExactLines.why_not`).
+
+How a row moves is a :class:`Move`: the values that some columns take, place by place, while all others stay. A step of a Pipeline
+turns the move of a feature into that of the columns behind it, so a model behind steps answers by what the model behind
+them answers; a model that joins the answers of others asks each for its line at the same places.
+
+Implementations: tree ensembles (:class:`alignconf.lines.ensemble.Ensemble`), models behind steps
+(:class:`alignconf.lines.piped_lines.PipedLines`), and functions of the answers of several
+(:class:`alignconf.lines.joined_lines.JoinedLines`). :mod:`alignconf.lines.composition` reads them off a fitted model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from alignconf._typing import FloatArray, IntArray
+from alignconf._typing import FloatArray, IntArray, Table
+from alignconf.kernels.order import per_line
+from alignconf.kernels.tree_walk import project_values
+from alignconf.lines.axis import Axis
+from alignconf.lines.routes import Route
 from alignconf.tables.predictions import Rounding
 
-__all__ = ["ExactGrids", "ExactLine", "ExactLines", "ProjectedAt"]
+__all__ = ["ExactGrids", "ExactLine", "ExactLines", "Move", "ProjectedAt", "piece_of", "project_line"]
+
+
+@dataclass(frozen=True)
+class Move:
+    """The values that columns take as a row moves along its line, place by place.
+
+    Parameters
+    ----------
+    route : Route
+        Of the feature, to the columns that move.
+    values : mapping of int to (n_places,)
+        By the position of each of these columns.
+    """
+
+    route: Route
+    values: Mapping[int, NDArray[Any]]
+
+    @classmethod
+    def along(cls, axis: Axis, places: FloatArray) -> Move:
+        """Return the move of a row along an axis, through some places."""
+        return cls(Route.of(axis), {axis.position: axis.values(places)})
+
+    @property
+    def n_places(self) -> int:
+        """The number of places."""
+        return next((values.size for values in self.values.values()), 1)
 
 
 class ExactLines(Protocol):
     """A model whose lines are known."""
-
-    @property
-    def n_features(self) -> int:
-        """The number of columns, numbers all, that the model knows."""
 
     @property
     def rounding(self) -> Rounding:
@@ -34,17 +69,20 @@ class ExactLines(Protocol):
     def why_ends_only(self) -> str:
         """Why values are told at the ends of all pieces only, not at places of one's choice; empty if at any."""
 
-    def predict(self, X: ArrayLike, /) -> FloatArray:
+    def why_not(self, route: Route, /) -> str:
+        """Return why lines along a feature are not known; empty if they are."""
+
+    def predict(self, table: Table, /) -> FloatArray:
         """Return predictions, (n_samples,): the model's own up to rounding."""
 
-    def ends(self, feature: int, /) -> FloatArray:
-        """Return the largest number in each piece but the last along a feature, increasing: (n_pieces - 1,)."""
+    def ends(self, route: Route, /) -> FloatArray:
+        """Return the largest number in each piece but the last along the only column of a route, increasing: (n_pieces - 1,)."""
 
-    def along(self, feature: int, places: ArrayLike, /) -> ExactLine:
-        """Return the lines along a feature at increasing places, (n_places,)."""
+    def line(self, move: Move, /) -> ExactLine:
+        """Return the lines of rows as they move."""
 
-    def across(self, features: tuple[int, int], places: tuple[ArrayLike, ArrayLike], /) -> ExactGrids:
-        """Return the grids of two features at increasing places of each."""
+    def plane(self, first: Move, second: Move, /) -> ExactGrids:
+        """Return the grids of rows as they move along two features."""
 
 
 class ExactGrids(Protocol):
@@ -54,24 +92,28 @@ class ExactGrids(Protocol):
     def model(self) -> ExactLines:
         """The model."""
 
-    def values(self, X: ArrayLike, /) -> FloatArray:
+    def values(self, table: Table, /) -> FloatArray:
         """Return the values, (n_samples, n_places) or (n_samples, n_places_1, n_places_2)."""
 
 
 class ExactLine(ExactGrids, Protocol):
-    """The line of each row along a feature at fixed places."""
-
-    @property
-    def places(self) -> FloatArray:
-        """The places, increasing; each stands for the values above the one before it and up to itself."""
-
-    def piece_of(self, x: ArrayLike, /) -> IntArray:
-        """Return the numbers of the places that stand for values; -1 for missing ones."""
+    """The line of each row at fixed places."""
 
     def project(
-        self, X: ArrayLike, pieces: ArrayLike, weights: FloatArray | None, *, increasing: bool = True
+        self, table: Table, pieces: IntArray, weights: FloatArray | None, /, *, increasing: bool = True
     ) -> ProjectedAt:
-        """Project the line of each row onto the monotone lines and look both up at pieces, (n_samples, n_lookups)."""
+        """Project the line of each row onto the monotone lines and look both up at pieces, (n_samples, n_lookups).
+
+        Parameters
+        ----------
+        table : Table of n_samples rows
+        pieces : (n_samples, n_lookups)
+            Numbers of places; -1 for a missing value.
+        weights : (n_places,), or (n_samples, n_places) with each row's own, or None
+            Positive weights of the least-squares projection; None for the midpoint, the nearest in largest distance.
+        increasing : bool
+            False for decreasing lines.
+        """
 
 
 @dataclass(frozen=True)
@@ -93,3 +135,33 @@ class ProjectedAt:
     below: FloatArray
     above: FloatArray
     largest: FloatArray
+
+    @classmethod
+    def empty(cls, pieces: IntArray) -> ProjectedAt:
+        """Return room for what is looked up at pieces, (n_samples, n_lookups)."""
+        values, fitted, below, above = (np.empty(pieces.shape) for _ in range(4))
+        return cls(values, fitted, below, above, np.empty(len(pieces)))
+
+
+def piece_of(places: FloatArray, x: ArrayLike) -> IntArray:
+    """Return the number of the place that stands for each value, of the shape of ``x``; -1 for missing ones.
+
+    A place stands for the values above the place before and up to itself, the last one also for those above.
+    """
+    values = np.asarray(x, dtype=np.float64)
+    pieces = np.minimum(np.searchsorted(places, values, side="left"), places.size - 1)
+    return np.where(np.isnan(values), -1, pieces)
+
+
+def project_line(values: FloatArray, pieces: IntArray, weights: FloatArray | None, *, increasing: bool) -> ProjectedAt:
+    """Project lines that are known, (n_samples, n_places), as :meth:`ExactLine.project` does."""
+    pieces = np.ascontiguousarray(pieces, dtype=np.intp)
+    looked_up = ProjectedAt.empty(pieces)
+    rule = (
+        per_line(np.ones(values.shape[1]) if weights is None else weights),
+        weights is not None,
+        1.0 if increasing else -1.0,
+    )
+    lookups = looked_up.values, looked_up.fitted, looked_up.below, looked_up.above
+    project_values(np.ascontiguousarray(values), rule, pieces, lookups, looked_up.largest)
+    return looked_up

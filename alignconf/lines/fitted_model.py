@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from alignconf._typing import Feature, FloatArray, Model, Table
 from alignconf.contract.property import Property
 from alignconf.errors import PredictionError
+from alignconf.lines.composition import read_lines
 from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.exact_lines import ExactLines
 from alignconf.lines.exact_sums import with_other_leaves
 from alignconf.lines.native_trees import with_other_trees
 from alignconf.lines.trees import read_ensemble, unwrapped
@@ -116,6 +118,10 @@ class FittedModel:
     def trees(self) -> Ensemble | str:
         """Return the model's trees, or a sentence that says why they cannot be read exactly."""
         return read_ensemble(unwrapped(self.estimator))
+
+    def exact_lines(self, reference: Table) -> ExactLines | str:
+        """Return the model's exact lines, or a sentence that says why they are not known; see :func:`read_lines`."""
+        return read_lines(self.estimator, reference)
 
     def in_order(self) -> FittedModel:
         """Return a function in whose order the values are, and whose trees may be read: the model itself."""

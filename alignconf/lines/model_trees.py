@@ -29,7 +29,8 @@ from alignconf.contract.domain import Domain
 from alignconf.lines.axis import Axis
 from alignconf.lines.class_sums import ClassSum
 from alignconf.lines.ensemble import LINK_UNITS, Ensemble
-from alignconf.lines.routes import Route, route_through_all
+from alignconf.lines.piped_lines import N_MOVED, N_PLACES, transformed_by
+from alignconf.lines.routes import ROUNDING, Route, route_through_all
 from alignconf.lines.trees import trees_of
 from alignconf.lines.wrapped import predicting_model, steps_before
 from alignconf.tables import table as tables
@@ -42,12 +43,6 @@ N_COMPARED = 200
 
 #: The function's sums and the walk's may both be rounded.
 AGREEMENT = 2.0
-
-#: Other columns stay where they are up to this.
-ROUNDING = 2.0**-30
-
-#: Routes are compared with what steps do at so many places of so many rows.
-N_PLACES, N_MOVED = 64, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +101,7 @@ class ModelTrees:
     def passed(self, table: Table) -> Any:
         """Return rows as the last step hands them on, sparse ones too."""
         rows: Any = table if table.shape[1] == self.n_columns else tables.select(table, range(self.n_columns))
-        if self.steps:
-            rows = tables.copied(rows)
-        for step in self.steps:
-            rows = step.transform(rows)
-        return rows
+        return transformed_by(self.steps, rows)
 
     def transformed(self, table: Table) -> Table:
         """Return rows as the model with the trees takes them, dense."""
@@ -308,7 +299,8 @@ def _seen(route: Route, numbers: FloatArray) -> Route | str:
             sign = 1 if (steps >= 0).all() else -1
         slack = ROUNDING * np.abs(numbers[:, :, column]).max() if route.rounded else 0.0
         if (sign * steps < -slack).any():
-            return f"its steps do not keep the order of {feature!r}, from {_worst(route.axis, sign * steps)}."
+            remedy = " Encode it by OrdinalEncoder(categories=[...])." if route.axis.order is not None else ""
+            return f"its steps do not keep the order of {feature!r}, from {_worst(route.axis, sign * steps)}.{remedy}"
         signs[column] = sign
     return replace(route, signs=signs)
 

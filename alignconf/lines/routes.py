@@ -23,7 +23,10 @@ from alignconf.lines.axis import Axis
 from alignconf.lines.wrapped import passes
 from alignconf.tables import table as tables
 
-__all__ = ["Route", "route_through", "route_through_all"]
+__all__ = ["ROUNDING", "Route", "route_through", "route_through_all"]
+
+#: Values that steps leave alone, and order that they keep up to rounding, are so up to this.
+ROUNDING = 2.0**-30
 
 
 @dataclass(frozen=True)
@@ -84,9 +87,7 @@ def route_through(step: Any, route: Route) -> Route | str:
     if through is None and kind.__module__.startswith("sklearn.feature_selection.") and hasattr(step, "get_support"):
         through = _selected
     if through is None:
-        return (
-            f"{kind.__name__} maps {route.axis.feature!r} in a way that is not known to keep its order.{_remedy(step)}"
-        )
+        return f"{kind.__name__} maps {route.axis.feature!r} in a way that is not known to keep its order."
     return through(step, route)
 
 
@@ -98,10 +99,6 @@ def route_through_all(steps: Sequence[Any], route: Route) -> Route | str:
             return through
         route = through
     return route
-
-
-def _remedy(step: Any) -> str:
-    return " Encode it by OrdinalEncoder(categories=[...])." if type(step).__name__ == "OneHotEncoder" else ""
 
 
 def _in_order(step: Any, route: Route) -> Route:  # noqa: ARG001
@@ -117,6 +114,18 @@ def _encoded(step: Any, route: Route) -> Route | str:
     if route.axis.order is None:
         return f"{type(step).__name__} numbers the values of {route.axis.feature!r}; list them in the property, order=[...]."
     return route.moved()
+
+
+def _one_hot(step: Any, route: Route) -> Route | str:
+    """Return the route through OneHotEncoder: a column for each category, which no order of the categories moves one way."""
+    if route.axis.order is None:
+        return (
+            f"{type(step).__name__} gives each value of {route.axis.feature!r} a column; list them in the property, "
+            "order=[...]."
+        )
+    ends = np.cumsum([0, *step._n_features_outs])
+    columns = [k for column in route.signs for k in range(ends[column], ends[column + 1])]
+    return replace(route, signs=dict.fromkeys(columns, 1)).moved()
 
 
 def _binned(step: Any, route: Route) -> Route | str:
@@ -192,6 +201,7 @@ THROUGH: dict[tuple[str, str], Through] = {
         (_in_order, ("StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler", "Binarizer")),
         (_in_order_up_to_rounding, ("QuantileTransformer", "PowerTransformer")),
         (_encoded, ("OrdinalEncoder", "TargetEncoder")),
+        (_one_hot, ("OneHotEncoder",)),
         (_binned, ("KBinsDiscretizer",)),
         (_imputed, ("SimpleImputer",)),
         (_indicated, ("MissingIndicator",)),

@@ -19,16 +19,11 @@ from typing import Any
 import numpy as np
 
 from alignconf.lines.ensemble import ALMOST_ZERO, Ensemble, Tree
-from alignconf.lines.exact_lines import ExactLines
+from alignconf.lines.wrapped import within_wrapper
 from alignconf.tables.fitted_columns import native_booster
 from alignconf.tables.missing_codes import takes_zero_for_missing
 
-__all__ = ["SOFTMAX", "exact_lines_of", "read_ensemble", "read_sum", "trees_of", "unwrapped"]
-
-
-def exact_lines_of(function: Any) -> ExactLines | str:
-    """Return the exact lines of a function, or a sentence that says why they are not known: trees have them so far."""
-    return trees_of(function)
+__all__ = ["SOFTMAX", "many_classes", "read_ensemble", "read_sum", "trees_of", "unwrapped"]
 
 
 def trees_of(function: Any) -> Ensemble | str:
@@ -45,11 +40,8 @@ def trees_of(function: Any) -> Ensemble | str:
 
 def unwrapped(model: Any) -> Any:
     """Return the fitted model that a wrapper hands its rows to unchanged; a model that is no wrapper is returned itself."""
-    for name in ("best_estimator_", "estimator"):
-        wrapped = getattr(model, name, None)
-        if type(model).__name__ in ("FrozenEstimator", "GridSearchCV", "RandomizedSearchCV") and wrapped is not None:
-            return unwrapped(wrapped)
-    return model
+    inner = within_wrapper(model)
+    return model if inner is None else unwrapped(inner)
 
 
 def read_ensemble(model: Any, *, column: int = 1) -> Ensemble | str:
@@ -70,7 +62,7 @@ def read_ensemble(model: Any, *, column: int = 1) -> Ensemble | str:
     """
     ensemble = _read(model, column)
     if isinstance(ensemble, Ensemble) and ensemble.link == SOFTMAX:
-        return _many_classes(type(model).__name__)
+        return many_classes(type(model).__name__)
     return ensemble
 
 
@@ -103,7 +95,7 @@ def _read(model: Any, column: int) -> Ensemble | str:
     if read is None:
         return (
             f"{kind.__name__} is no tree ensemble that can be read; those of scikit-learn, XGBoost and LightGBM can, "
-            "subclasses of theirs and pipelines cannot."
+            "subclasses of theirs cannot."
         )
     if _is_classifier(model) and not 0 <= column < len(getattr(model, "classes_", (0, 1))):
         return f"{kind.__name__} has {len(model.classes_)} class(es), so none in column {column}."
@@ -126,7 +118,7 @@ def _read_gradient_boosting(model: Any, column: int) -> Ensemble | str:
     if not hasattr(model, "estimators_"):
         return f"{name} is not fitted."
     if model.estimators_.shape[1] > 1:
-        return _many_classes(name)
+        return many_classes(name)
     if model.init not in (None, "zero"):
         return f"{name} starts from a model of its own, {model.init!r}, not from a constant."
     base = float(model._raw_predict_init(np.zeros((1, model.n_features_in_), np.float32))[0, 0])
@@ -296,7 +288,8 @@ def _sign(model: Any, column: int) -> float:
     return -1.0 if _is_classifier(model) and column == 0 else 1.0
 
 
-def _many_classes(name: str) -> str:
+def many_classes(name: str) -> str:
+    """Return why a classifier is no single sum, in words."""
     return f"{name} has more than two classes, each with trees of its own; the probability of one depends on all."
 
 

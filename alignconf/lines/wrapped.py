@@ -9,17 +9,28 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["in_its_wrappers", "passes", "predicting_model", "steps_before"]
+__all__ = ["in_its_wrappers", "passes", "predicting_model", "steps_before", "within_wrapper"]
 
 #: Wrappers that hand rows on unchanged, and where the model is.
-WRAPPERS = {"FrozenEstimator": "estimator", "GridSearchCV": "best_estimator_", "RandomizedSearchCV": "best_estimator_"}
+WRAPPERS = {
+    "FrozenEstimator": "estimator",
+    "GridSearchCV": "best_estimator_",
+    "RandomizedSearchCV": "best_estimator_",
+    "HalvingGridSearchCV": "best_estimator_",
+    "HalvingRandomSearchCV": "best_estimator_",
+}
+
+
+def within_wrapper(model: Any) -> Any | None:
+    """Return the fitted model that a wrapper hands its rows to unchanged; None if a model is no wrapper."""
+    return getattr(model, WRAPPERS.get(type(model).__name__, ""), None)
 
 
 def predicting_model(model: Any) -> Any:
     """Return the model that predicts: the last step of a Pipeline, what a wrapper holds, or the model itself."""
     if steps := _steps(model):
         return predicting_model(steps[-1][1])
-    wrapped = getattr(model, WRAPPERS.get(type(model).__name__, ""), None)
+    wrapped = within_wrapper(model)
     return model if wrapped is None else predicting_model(wrapped)
 
 
@@ -27,7 +38,7 @@ def steps_before(model: Any) -> tuple[Any, ...]:
     """Return the fitted transformers that rows pass before they reach the model that predicts, in their order."""
     if steps := _steps(model):
         return (*(step for _, step in steps[:-1] if not passes(step)), *steps_before(steps[-1][1]))
-    wrapped = getattr(model, WRAPPERS.get(type(model).__name__, ""), None)
+    wrapped = within_wrapper(model)
     return () if wrapped is None else steps_before(wrapped)
 
 

@@ -21,8 +21,10 @@ import numpy as np
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.errors import InputError
 from alignconf.lines.axis import Axis
+from alignconf.lines.composition import exact_lines_of
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.evaluation import PlacedRows
+from alignconf.lines.exact_lines import ExactLines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.lines.trees import trees_of
 from alignconf.queries.queries import PartQueries
@@ -350,6 +352,10 @@ class WithRounding:
     def trees(self) -> Ensemble | str:
         """Return the trees of the model, or why they cannot be read."""
         return trees_of(self.model)
+
+    def exact_lines(self, reference: Table) -> ExactLines | str:
+        """Return the exact lines of the model, or a sentence that says why they are not known."""
+        return exact_lines_of(self.model, reference)
 
     def with_rounding(self, table: Table) -> tuple[FloatArray, Rounding]:
         """Return the model's predictions, (n_samples,), and their rounding."""

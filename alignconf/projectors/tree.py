@@ -33,25 +33,23 @@ from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf.errors import PredictionError
 from alignconf.kernels.sums import total
 from alignconf.lines.axis import Axis
+from alignconf.lines.composition import exact_lines_of
 from alignconf.lines.evaluation import Lines, PlacedRows
-from alignconf.lines.exact_lines import ExactGrids, ExactLine, ExactLines
+from alignconf.lines.exact_lines import ExactGrids, ExactLine, ExactLines, Move, piece_of
 from alignconf.lines.reference_law import ReferenceLaw
-from alignconf.lines.trees import exact_lines_of
+from alignconf.lines.routes import Route
 from alignconf.projectors.grid import GridProjector
 from alignconf.projectors.line_projection import LineProjection
 from alignconf.projectors.projector import AtPoints
 from alignconf.queries.queries import PartQueries
 from alignconf.tables import table as tables
-from alignconf.tables.predictions import Rounding, predictions
+from alignconf.tables.predictions import Rounding
 
 __all__ = ["MAX_PIECES", "TreeProjector", "UnreadProjector", "WalkedGridProjector"]
 
 #: A feature with more pieces is looked at on this many quantiles.
 MAX_PIECES = 1024
 N_QUANTILES = 256
-
-#: Trees are compared with the model's predictions at this many reference rows.
-N_COMPARED = 200
 
 #: Where lines are walked at knots only, that many rows of a block are compared again.
 N_CHECKED = 16
@@ -80,13 +78,18 @@ class TreeProjector(GridProjector):
     tree_lines: ExactLine
 
     @property
+    def places(self) -> FloatArray:
+        """The places of the line, one in each piece: (n_pieces,)."""
+        return self.steps.laws[0].knots
+
+    @property
     def rounding(self) -> Rounding:
         """The rounding of the model's sums."""
         return self.tree_lines.model.rounding
 
     def count_sites(self, n_points: int) -> int:
         """Return the number of points plus that of pieces: blocks are then small enough to be spread over threads."""
-        return n_points + self.tree_lines.places.size
+        return n_points + self.places.size
 
     @property
     def where(self) -> str:
@@ -96,7 +99,7 @@ class TreeProjector(GridProjector):
     @property
     def path(self) -> str:
         """The way to the lines, in words."""
-        return f"on the {self.tree_lines.places.size} pieces of the model's own trees"
+        return f"on the {self.places.size} pieces of the model's own trees"
 
     @property
     def construction(self) -> str:
@@ -112,7 +115,7 @@ class TreeProjector(GridProjector):
             If the model does not answer what its trees said at calibration.
         """
         values, fitted, below, above = (lookup[:, 0] for lookup in self._look_up(rows.table, rows.places))
-        _check_unchanged(values, predicted, self.rounding)
+        _check_unchanged(self.tree_lines.model, rows.table, values, predicted)
         return np.where(fitted != values, fitted, np.minimum(np.maximum(predicted, below), above))
 
     def at_queries(self, function: Model, rows: PlacedRows, parts: Sequence[PartQueries]) -> list[AtPoints]:
@@ -155,13 +158,11 @@ class TreeProjector(GridProjector):
 
     def _look_up(self, table: Table, places: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Return the line at places (n_samples, n_places), its repair, and the limits between which kept values stay."""
-        pieces: IntArray = self.tree_lines.piece_of(places)
+        pieces: IntArray = piece_of(self.places, places)
         first, *others = (part.declared for part in self.steps.parts)
         if first.compares_pairs and not others:
             weights = self.steps.laws[0].weights_at(table) if self.steps.norm == "l2" else None
-            projected = self.tree_lines.project(
-                _numbers(table, self.tree_lines.model), pieces, weights, increasing=first.direction == 1
-            )
+            projected = self.tree_lines.project(table, pieces, weights, increasing=first.direction == 1)
             return projected.values, projected.fitted, projected.below, projected.above
         lines = self._walked(table, ARITHMETIC)
         fitted = self._repaired(lines, table)
@@ -169,7 +170,7 @@ class TreeProjector(GridProjector):
         return values, repaired, np.full(values.shape, -np.inf), np.full(values.shape, np.inf)
 
     def _walked(self, table: Table, rounding: Rounding | None = None) -> Lines:
-        values = self.tree_lines.values(_numbers(table, self.tree_lines.model))
+        values = self.tree_lines.values(table)
         return Lines(values, (rounding or self.rounding).of(values))
 
 
@@ -194,7 +195,7 @@ class WalkedGridProjector(GridProjector):
 
     def lines(self, function: Model, table: Table) -> Lines:
         """Return the trees' values at the knots of each row's line, or grid."""
-        values = self.walked.values(_numbers(table, self.walked.model))
+        values = self.walked.values(table)
         return Lines(values, self.walked.model.rounding.of(values))
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
@@ -206,8 +207,8 @@ class WalkedGridProjector(GridProjector):
             If the model does not answer, in the first rows, what its trees said at calibration.
         """
         few = tables.take(rows.table, np.arange(min(rows.table.shape[0], N_CHECKED)))
-        ensemble = self.walked.model
-        _check_unchanged(ensemble.predict(_numbers(few, ensemble)), predicted[:N_CHECKED], ensemble.rounding)
+        model = self.walked.model
+        _check_unchanged(model, few, model.predict(few), predicted[:N_CHECKED])
         return super().apply(function, rows, predicted)
 
 
@@ -221,66 +222,60 @@ class UnreadProjector(GridProjector):
 
 
 def through_trees(repair: GridProjector, function: Model, reference: Table) -> GridProjector:
-    """Return the repair by way of the model's trees where they can be read, otherwise the same with the reason why not."""
-    reason = _why_unseen(repair)
-    ensemble = reason or exact_lines_of(function)
-    if isinstance(ensemble, str):
-        return replace(repair, reason=ensemble)
-    few = tables.take(reference, np.arange(min(reference.shape[0], N_COMPARED)))
-    predicted, _ = predictions(function, few)
-    if ensemble.n_features > reference.shape[1] or not tables.is_numeric(_of_fit(reference, ensemble)):
-        return replace(repair, reason="some columns are not numbers.")
-    if not _agree(ensemble.predict(_numbers(few, ensemble)), predicted, ensemble.rounding).all():
-        return replace(repair, reason="its trees do not add up to its predictions.")
+    """Return the repair by way of the model's exact lines where they are known, otherwise the same with the reason why not."""
     laws = repair.projector.laws
+    axes = [law.axis for law in laws]
+    reason = _why_unseen(axes)
+    model = reason or exact_lines_of(function, reference)
+    if isinstance(model, str):
+        return replace(repair, reason=model)
+    unknown = next((sentence for axis in axes if (sentence := model.why_not(Route.of(axis)))), "")
+    if unknown:
+        return replace(repair, reason=unknown)
     reason = _why_not_pieces(repair)
-    ends = _ends(repair, ensemble)
+    ends = np.empty(0) if reason else _ends(repair, model)
     if not reason and ends.size < MAX_PIECES:
-        return _on_pieces(repair, ensemble, ends)
-    if ensemble.why_ends_only:
-        return replace(repair, reason=reason or ensemble.why_ends_only)
+        return _on_pieces(repair, model, ends)
+    if model.why_ends_only:
+        return replace(repair, reason=reason or model.why_ends_only)
     if not reason:
         reason = f"the model's trees cut the feature in {ends.size + 1} pieces."
         laws = (laws[0].at_quantiles(N_QUANTILES),)
         repair = replace(repair, projector=_on(repair.projector, laws[0]))
-    if len(laws) == 1:
-        walked: ExactGrids = ensemble.along(laws[0].axis.position, laws[0].knots)
-    else:
-        first, second = laws
-        walked = ensemble.across((first.axis.position, second.axis.position), (first.knots, second.knots))
+    moves = [Move.along(law.axis, law.knots) for law in laws]
+    walked = model.line(moves[0]) if len(moves) == 1 else model.plane(moves[0], moves[1])
     return WalkedGridProjector(repair.projector, walked, reason=reason)
 
 
-def _ends(repair: GridProjector, ensemble: ExactLines) -> FloatArray:
+def _ends(repair: GridProjector, model: ExactLines) -> FloatArray:
     """Return where the pieces of a feature end, the last one apart: at the model's thresholds, before and at other cuts."""
     cuts = np.array([cut for part in repair.projector.parts for cut in part.cuts or ()])
     with np.errstate(over="ignore"):
         before = np.nextafter(cuts, -np.inf)
     axis = repair.projector.laws[0].axis
-    ends = np.concatenate([ensemble.ends(axis.position), before, cuts])
+    ends = np.concatenate([model.ends(Route.of(axis)), before, cuts])
     low, high = axis.domain.between
     # Outside the range nothing is demanded: its pieces end where those inside do.
     return np.unique(ends[np.isfinite(ends) & (ends >= low) & (ends < high)])
 
 
-def _on_pieces(repair: GridProjector, ensemble: ExactLines, ends: FloatArray) -> TreeProjector:
+def _on_pieces(repair: GridProjector, model: ExactLines, ends: FloatArray) -> TreeProjector:
     """Return the repair on pieces of a feature, all but the last of which end at ``ends`` (n_pieces - 1,)."""
     (law,) = repair.projector.laws
     last = float(law.places[-1])
     if ends.size:
         last = min(max(last, float(ends[-1]) + abs(float(ends[-1])) + 1.0), law.axis.domain.between[1])
-    tree_lines = ensemble.along(law.axis.position, np.append(ends, last))
-    steps = law.on_pieces(tree_lines.places, tree_lines.piece_of(law.places))
-    return TreeProjector(repair.projector, _on(repair.projector, steps), tree_lines)
+    places = np.append(ends, last)
+    steps = law.on_pieces(places, piece_of(places, law.places))
+    return TreeProjector(repair.projector, _on(repair.projector, steps), model.line(Move.along(law.axis, places)))
 
 
-def _why_unseen(repair: GridProjector) -> str:
+def _why_unseen(axes: Sequence[Axis]) -> str:
     """Return why a repair cannot go through trees, whatever the model; empty if it can."""
-    axes: list[Axis] = [law.axis for law in repair.projector.laws]
     if len(axes) > 2:
         return f"{len(axes)} features share a grid."
-    if any(axis.order is not None or len(axis.columns) > 1 for axis in axes):
-        return "the line is not along one numeric feature."
+    if any(len(axis.columns) > 1 for axis in axes):
+        return "the line is along two features at once."
     return ""
 
 
@@ -288,6 +283,8 @@ def _why_not_pieces(repair: GridProjector) -> str:
     """Return why the pieces of trees would not do for a property; empty if they would."""
     if len(repair.projector.laws) > 1:
         return "two features share a grid."
+    if repair.projector.laws[0].axis.order is not None:
+        return "its categories are all its places."
     others = [part.declared for part in repair.projector.parts if part.declared.tol or part.cuts is None]
     return f"{others[0]} compares more than the order of places." if others else ""
 
@@ -298,10 +295,15 @@ def _on(projector: LineProjection, law: ReferenceLaw) -> LineProjection:
     return replace(projector, laws=(law,), parts=parts)
 
 
-def _check_unchanged(walked: FloatArray, predicted: FloatArray, rounding: Rounding) -> None:
-    wrong = ~_agree(walked, predicted, rounding)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
+def _check_unchanged(model: ExactLines, table: Table, walked: FloatArray, predicted: FloatArray) -> None:
+    """Refuse a model that does not answer what its lines say of rows, (n_samples,)."""
+    wrong = np.flatnonzero(~_agree(walked, predicted, model.rounding))
+    if wrong.size:
+        # A value as near to the end of a piece as rounding may be in the next one: the row itself tells.
+        itself = model.predict(tables.take(table, wrong))
+        wrong = wrong[~_agree(itself, predicted[wrong], model.rounding)]
+    if wrong.size:
+        row = int(wrong[0])
         raise PredictionError(
             f"the model predicts {predicted[row]:.6g} in row {row}, its trees at calibration said {walked[row]:.6g}: it has "
             "changed since, for example by another fit. Calibrate again."
@@ -311,12 +313,3 @@ def _check_unchanged(walked: FloatArray, predicted: FloatArray, rounding: Roundi
 def _agree(walked: FloatArray, predicted: FloatArray, rounding: Rounding) -> BoolArray:
     """Return where the sums of trees are the model's predictions, up to the rounding of both: (n_samples,)."""
     return np.asarray(np.abs(walked - predicted) <= AGREEMENT * rounding.of(np.column_stack([walked, predicted])))
-
-
-def _numbers(table: Table, ensemble: ExactLines) -> FloatArray:
-    return tables.as_numbers(_of_fit(table, ensemble))
-
-
-def _of_fit(table: Table, ensemble: ExactLines) -> Table:
-    """Return the columns that the trees know; those behind them are not the model's."""
-    return table if table.shape[1] == ensemble.n_features else tables.select(table, range(ensemble.n_features))

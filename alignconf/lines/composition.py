@@ -1,0 +1,126 @@
+"""From a fitted model to its exact lines: trees, models behind steps, sums of models.
+
+A model is read from the outside in: wrappers hand rows on, a Pipeline's last model is read on the rows that its steps hand on, a
+model that joins others is read member by member. What cannot be read is told by a sentence, not by an error: its lines still
+come from ``predict``. Whatever is read is compared with ``predict`` at reference rows before it is used.
+
+The reader knows types, not behaviour: a subclass with a ``predict`` of its own is not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from alignconf._typing import Table
+from alignconf.lines.exact_lines import ExactLines
+from alignconf.lines.joined_lines import ClassShare, JoinedLines
+from alignconf.lines.piped_lines import PipedLines, transformed_by
+from alignconf.lines.trees import many_classes, read_ensemble, read_sum
+from alignconf.lines.wrapped import passes, within_wrapper
+from alignconf.tables import table as tables
+from alignconf.tables.predictions import predictions
+
+__all__ = ["exact_lines_of", "read_lines"]
+
+#: Lines are compared with the model's predictions at this many reference rows.
+N_COMPARED = 200
+
+#: The model's sums and the lines' may both be rounded.
+AGREEMENT = 2.0
+
+
+def exact_lines_of(function: Any, reference: Table) -> ExactLines | str:
+    """Return the exact lines of the function that is aligned, or a sentence that says why they are not known.
+
+    Parameters
+    ----------
+    function : Model
+        A function made from a fitted model says itself what of it is meant; anything else is read as it is.
+    reference : Table
+        Rows at which what is read is compared with what the function predicts.
+    """
+    rows = np.unique(np.linspace(0, reference.shape[0] - 1, min(reference.shape[0], N_COMPARED)).astype(np.intp))
+    few = tables.take(reference, rows)
+    lines = function.exact_lines(few) if hasattr(function, "exact_lines") else read_lines(function, few)
+    if isinstance(lines, str):
+        return lines
+    predicted, _ = predictions(function, few)
+    apart = np.abs(lines.predict(few) - predicted)
+    if (apart > AGREEMENT * lines.rounding.of(predicted[:, None])).any():
+        return "its trees do not add up to its predictions."
+    return lines
+
+
+def read_lines(model: Any, reference: Table, *, column: int = 1) -> ExactLines | str:
+    """Return the exact lines of a fitted model, or a sentence that says why they are not known.
+
+    Parameters
+    ----------
+    model : object
+    reference : Table
+        Rows as the model takes them; columns behind those of its fit are not the model's.
+    column : int
+        Of a classifier, the class whose probability is read.
+    """
+    kind = type(model)
+    inner = within_wrapper(model)
+    if inner is not None:
+        return read_lines(inner, reference, column=column)
+    read = READERS.get((kind.__module__.split(".")[0], kind.__name__), _read_trees)
+    return read(model, reference, column)
+
+
+def _read_trees(model: Any, reference: Table, column: int) -> ExactLines | str:
+    ensemble = read_ensemble(model, column=column)
+    if ensemble == many_classes(type(model).__name__):
+        return _read_classes(model, reference, column)
+    if isinstance(ensemble, str):
+        return ensemble
+    return _why_no_numbers(ensemble.n_features, reference) or ensemble
+
+
+def _read_classes(model: Any, reference: Table, column: int) -> ExactLines | str:
+    sums = [read_sum(model, column=k) for k in range(len(model.classes_))]
+    known = [ensemble for ensemble in sums if not isinstance(ensemble, str)]
+    if len(known) < len(sums):
+        return next(ensemble for ensemble in sums if isinstance(ensemble, str))
+    return _why_no_numbers(known[0].n_features, reference) or JoinedLines(tuple(known), ClassShare(column))
+
+
+def _read_pipeline(model: Any, reference: Table, column: int) -> ExactLines | str:
+    steps = tuple(step for _, step in model.steps[:-1] if not passes(step))
+    last = model.steps[-1][1]
+    if not steps:
+        return read_lines(last, reference, column=column)
+    n_columns = getattr(model, "n_features_in_", reference.shape[1])
+    if n_columns > reference.shape[1]:
+        return f"the model has {n_columns} columns, and rows have {reference.shape[1]}."
+    few = reference if reference.shape[1] == n_columns else tables.select(reference, range(n_columns))
+    passed = transformed_by(steps, few)
+    is_sparse = hasattr(passed, "toarray")
+    inner = read_lines(last, tables.as_table(passed.toarray() if is_sparse else passed), column=column)
+    if isinstance(inner, str):
+        return inner
+    if is_sparse and type(last).__module__.startswith("xgboost"):
+        return (
+            f"{type(steps[-1]).__name__} hands sparse rows to {type(last).__name__}, which takes their zeros for missing; give a "
+            "ColumnTransformer sparse_threshold=0, and an encoder sparse_output=False, before the fit."
+        )
+    return PipedLines(inner, steps, n_columns, few)
+
+
+def _why_no_numbers(n_features: int, reference: Table) -> str:
+    """Return why rows are not what trees on numbers take; empty if they are."""
+    if n_features > reference.shape[1]:
+        return f"the model has {n_features} columns, and rows have {reference.shape[1]}."
+    of_fit = reference if reference.shape[1] == n_features else tables.select(reference, range(n_features))
+    return "" if tables.is_numeric(of_fit) else "some columns are not numbers."
+
+
+#: By library and type: what reads a model, rows and a class.
+READERS: dict[tuple[str, str], Callable[[Any, Table, int], ExactLines | str]] = {
+    ("sklearn", "Pipeline"): _read_pipeline,
+}
