@@ -173,7 +173,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         function = self._function
         p_model = probabilities(function.fitted_model, table)
         f = function.of(p_model).astype(np.float64)
-        return self._rescaled(p_model.astype(np.float64), f, self._delivered(table, f, groups))
+        return self._rescaled(p_model.astype(np.float64), f, self._delivered(table, groups, f))
 
     def predict(self, X: Table, *, groups: Any = None) -> NDArray[Any]:
         """Return labels, (n_samples,): the classifier's own wherever its probabilities are delivered as they are.
@@ -190,7 +190,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             return own_labels(cast(ClassFunction, model).fitted_model, table, self.classes_)
         alignment, table = self._ready(X)
         f, _ = alignment.predict_model(table)
-        delivered = self._delivered(table, f, groups)
+        delivered = self._delivered(table, groups, f)
         door = self._function.fitted_model
         labels = own_labels(door, table, self.classes_)
         moved = np.flatnonzero(delivered != f)

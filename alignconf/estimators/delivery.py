@@ -145,10 +145,11 @@ class DeliveringEstimator:
         alignment.check_unchanged(table.shape[0])
         return alignment.native, table
 
-    def _delivered(self, table: Table, f: FloatArray, groups: Any = None) -> FloatArray:
-        """Return the delivered values at rows where the model says ``f``, both (n_samples,)."""
-        half_widths = self.threshold_.of_rows(table, groups)
-        return self.alignment_.scale.deliver(table, f, self.alignment_.project(table, f), half_widths)
+    def _delivered(self, table: Table, groups: Any = None, f: FloatArray | None = None) -> FloatArray:
+        """Return the delivered values at rows, where the model says ``f`` if it was asked already, both (n_samples,)."""
+        alignment, half_widths = self.alignment_, self.threshold_.of_rows(table, groups)
+        f, g = alignment.predict(table) if f is None else (f, alignment.project(table, f))
+        return alignment.scale.deliver(table, f, g, half_widths)
 
     def _band(self, X: Table, groups: Any = None) -> FloatArray:
         """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""

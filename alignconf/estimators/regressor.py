@@ -181,8 +181,7 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
             return planned
         if (native := self._native(X, groups)) is not None:
             return predictions(*native)[0]
-        alignment, table = self._ready(X)
-        return self._delivered(table, alignment.predict_model(table)[0], groups)
+        return self._delivered(self._ready(X)[1], groups)
 
     def predict_band(self, X: Table, *, groups: Any = None) -> Any:
         """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2).

@@ -61,6 +61,11 @@ class Axis:
         return (self.position,)
 
     @property
+    def is_held_by_column(self) -> bool:
+        """Whether a row that is moved to its own place is the same row, to the bit."""
+        return True
+
+    @property
     def label(self) -> str:
         """The name of the places, for pictures."""
         return str(self.feature)
@@ -224,6 +229,11 @@ class TradeAxis(Axis):
     def columns(self) -> tuple[int, ...]:
         """The positions of both features."""
         return (self.position, self.other_position)
+
+    @property
+    def is_held_by_column(self) -> bool:
+        """No: places are rounded."""
+        return False
 
     @property
     def label(self) -> str:

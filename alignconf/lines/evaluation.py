@@ -24,7 +24,7 @@ from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import Rounding, predictions
 
-__all__ = ["Lines", "PlacedRows", "evaluate_lines", "evaluate_sites"]
+__all__ = ["Lines", "PlacedRows", "evaluate_lines", "evaluate_sites", "evaluate_with_lines"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,22 @@ def evaluate_sites(model: Model, table: Table, axes: Sequence[Axis], places: Flo
         replaced |= axis.moved(table, rows, moved[:, i])
     values, rounding = predictions(model, tables.replicate(table, rows, replaced))
     return values.reshape(n_samples, n_sites), rounding
+
+
+def evaluate_with_lines(model: Model, rows: PlacedRows, law: ReferenceLaw) -> tuple[FloatArray, Lines]:
+    """Return the model's values at rows with places along one axis, (n_samples,), and at the knots, from a single call.
+
+    Parameters
+    ----------
+    model : Model
+    rows : PlacedRows, all with a place along the axis of the law, where they lie exactly
+    law : ReferenceLaw
+    """
+    knots = np.broadcast_to(law.knots, (len(rows.places), law.knots.size))
+    places = np.concatenate([knots, rows.places], axis=1)[:, :, None]
+    values, rounding = evaluate_sites(model, rows.table, rows.axes, places)
+    of_knots = np.ascontiguousarray(values[:, :-1])
+    return values[:, -1].copy(), Lines(of_knots, rounding.of(of_knots))
 
 
 def evaluate_lines(model: Model, table: Table, laws: Sequence[ReferenceLaw]) -> Lines:

@@ -23,7 +23,7 @@ from alignconf.lines.unchanged import Watch
 from alignconf.projectors.band import Scale, clip_to_band
 from alignconf.projectors.leaves.leaf_path import LeafMoves, LeafPath
 from alignconf.projectors.margins import Margins
-from alignconf.projectors.projector import Chain, WithRounding
+from alignconf.projectors.projector import FEW_ROWS, Chain, WithRounding
 from alignconf.queries.queries import PartQueries, Queries, Tester, askable_parts, excess
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks
@@ -249,6 +249,9 @@ class Alignment:
         PredictionError
             If the model is another than at calibration.
         """
+        if 0 < table.shape[0] <= FEW_ROWS:
+            self.check_unchanged(table.shape[0])
+            return self.chain.at_rows(self.function, self.placed(table))
         f, _ = self.predict_model(table)
         return f, self.project(table, f)
 

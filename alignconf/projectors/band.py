@@ -123,7 +123,7 @@ def clip_to_band(f: FloatArray, g: FloatArray, half_width: float | FloatArray) -
         near = np.abs(g - f) <= half_width
         if near.all():
             return g
-        clipped = np.clip(g, f - half_width, f + half_width)
+        clipped = np.minimum(np.maximum(g, f - half_width), f + half_width)
         clipped = np.where(np.abs(clipped - f) > half_width, np.nextafter(clipped, f), clipped)
         return np.where(near, g, clipped)
 

@@ -37,7 +37,7 @@ import numpy as np
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.contract.cells import Cells
 from alignconf.lines.axis import Axis
-from alignconf.lines.evaluation import Lines, PlacedRows, evaluate_lines, evaluate_sites
+from alignconf.lines.evaluation import Lines, PlacedRows, evaluate_lines, evaluate_sites, evaluate_with_lines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.line_projection import SNAP, LineProjection, Part, Projection
 from alignconf.projectors.projector import AtPoints, Projector
@@ -104,9 +104,21 @@ class GridProjector(Projector):
         """Return the function's values at the knots of each row's line, or grid."""
         return evaluate_lines(function, table, self.projector.laws)
 
+    def at_rows(self, function: Model, rows: PlacedRows) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its projection at a few rows: one call asks a row and the knots of its line."""
+        placed = rows.along(self.axes)
+        if len(self.axes) > 1 or not placed.present.all() or not self.axes[0].is_held_by_column:
+            return super().at_rows(function, rows)
+        predicted, lines = evaluate_with_lines(function, placed, self.laws[0])
+        return predicted, self._extended(function, placed, lines, predicted)
+
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return projected values at the rows, (n_samples,)."""
-        projection = self.project(function, rows.table)
+        return self._extended(function, rows, self.lines(function, rows.table), predicted)
+
+    def _extended(self, function: Model, rows: PlacedRows, lines: Lines, predicted: FloatArray) -> FloatArray:
+        """Return projected values at rows whose lines are known, (n_samples,)."""
+        projection = self.projector.project(lines, self.projector.weights_at(rows.table))
         sites = rows.places[:, None, :]
         return self.extend(function, rows.table, projection, sites, predicted=predicted[:, None])[1][:, 0]
 

@@ -30,7 +30,10 @@ from alignconf.lines.trees import trees_of
 from alignconf.queries.queries import PartQueries
 from alignconf.tables.predictions import Rounding, predictions
 
-__all__ = ["AtPoints", "Chain", "Projected", "Projector", "WithRounding"]
+__all__ = ["FEW_ROWS", "AtPoints", "Chain", "Projected", "Projector", "WithRounding"]
+
+#: So few rows are asked together with all that their projection asks; with more of them, a call costs what its rows cost.
+FEW_ROWS = 16
 
 #: A function and its projection at the points of queries, (n_samples, n_queries, n_points) each, and the size of rounding at
 #: each row, (n_samples,).
@@ -105,6 +108,15 @@ class Projector(ABC):
             present = placed.take(np.flatnonzero(placed.present))
             values[placed.present] = self.apply(function, present, predicted[placed.present])
         return values
+
+    def at_rows(self, function: Model, rows: PlacedRows) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its projection at a few rows, both (n_samples,); some may lack places.
+
+        As asking the function and :meth:`project_rows`, in as few calls of the model as there can be: each call about a single
+        row costs as much as one about dozens.
+        """
+        predicted, _ = predictions(function, rows.table)
+        return predicted, self.project_rows(function, rows, predicted)
 
     @abstractmethod
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
@@ -273,12 +285,23 @@ class Chain(Projector):
         """Return projected values at rows, (n_samples,): each stage tells which of them it projects."""
         return self.apply(function, rows, predicted) if predicted.size else predicted
 
+    def at_rows(self, function: Model, rows: PlacedRows) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its projection at a few rows, as the only stage asks them."""
+        if self._only is None:
+            return super().at_rows(function, rows)
+        predicted, values = self._only.at_rows(function, rows)
+        return predicted, self._clipped(values)
+
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return projected values at the rows, (n_samples,)."""
         values = predicted
         for stage in self.stages:
             values, function = stage.project_rows(function, rows, values), Projected(function, stage)
-        return np.clip(values, *self.limits) if np.isfinite(self.limits).any() else values
+        return self._clipped(values)
+
+    def _clipped(self, values: FloatArray) -> FloatArray:
+        low, high = self.limits
+        return values if low == -np.inf and high == np.inf else np.clip(values, low, high)
 
     def serves(self, part: PartQueries) -> bool:
         """Return what the only stage says; several stages answer anywhere."""

@@ -40,7 +40,7 @@ from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.lines.routes import Route
 from alignconf.projectors.grid import GridProjector
 from alignconf.projectors.line_projection import LineProjection
-from alignconf.projectors.projector import AtPoints
+from alignconf.projectors.projector import AtPoints, Projector
 from alignconf.queries.queries import PartQueries
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import Rounding
@@ -105,6 +105,10 @@ class TreeProjector(GridProjector):
     def construction(self) -> str:
         """Why at full strength no query can fail."""
         return "the function is repaired on every piece of the model's own trees"
+
+    def at_rows(self, function: Model, rows: PlacedRows) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its repair at a few rows; the model is asked about the rows only."""
+        return Projector.at_rows(self, function, rows)
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,).
@@ -192,6 +196,10 @@ class WalkedGridProjector(GridProjector):
         """The way to the lines, in words."""
         knots = " x ".join(str(law.knots.size) for law in self.projector.laws)
         return f"at {knots} knots in the model's own trees, because {self.reason}"
+
+    def at_rows(self, function: Model, rows: PlacedRows) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its repair at a few rows; the model is asked about the rows only."""
+        return Projector.at_rows(self, function, rows)
 
     def lines(self, function: Model, table: Table) -> Lines:
         """Return the trees' values at the knots of each row's line, or grid."""
@@ -312,4 +320,7 @@ def _check_unchanged(model: ExactLines, table: Table, walked: FloatArray, predic
 
 def _agree(walked: FloatArray, predicted: FloatArray, rounding: Rounding) -> BoolArray:
     """Return where the sums of trees are the model's predictions, up to the rounding of both: (n_samples,)."""
-    return np.asarray(np.abs(walked - predicted) <= AGREEMENT * rounding.of(np.column_stack([walked, predicted])))
+    largest = np.maximum(np.abs(walked), np.abs(predicted))
+    return np.asarray(
+        np.abs(walked - predicted) <= AGREEMENT * np.maximum(rounding.absolute, rounding.relative * largest)
+    )

@@ -112,7 +112,8 @@ class PandasFrames:
 
     def column(self, table: Table, position: int) -> NDArray[Any]:
         """Return one column, of type object where pandas has no numpy type for it."""
-        series = table.iloc[:, position]
+        columns = table.columns
+        series = table[columns[position]] if columns.is_unique and columns.nlevels == 1 else table.iloc[:, position]
         return np.asarray((series.astype(object) if hasattr(series.dtype, "categories") else series).to_numpy())
 
     def is_numeric(self, table: Table) -> bool:

@@ -74,6 +74,8 @@ class FittedColumns:
             if self.labels is None and seen is not None:
                 _check_numbering(seen, name, self.owner)
             return tuple(range(table.shape[1]))
+        if seen == self.labels:
+            return tuple(range(len(seen)))
         spelled = [_spelled(label, self.library) for label in seen]
         if tuple(spelled) == self.labels:
             return tuple(range(len(seen)))

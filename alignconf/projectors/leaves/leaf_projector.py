@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,16 @@ from alignconf.projectors.leaves.class_choice import fit_classes_in_order
 from alignconf.projectors.leaves.joint_fit import value_range
 from alignconf.projectors.leaves.labels import Labels
 from alignconf.projectors.leaves.leaf_path import LeafPath
+from alignconf.projectors.leaves.one_pass import OnePass, answers_alike
 from alignconf.projectors.leaves.partial_order import LeafOrder, broken_pair
 from alignconf.projectors.projector import Projector
+from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
 
 __all__ = ["LeafProjector", "WithLeaves"]
+
+#: Walks are compared with the delivered model at this many reference rows.
+N_WALKED = 200
 
 
 @dataclass(frozen=True)
@@ -147,8 +153,9 @@ class LeafProjector(Projector):
                 keeps_trees=self.keeps_trees,
                 is_blended=self.is_blended,
             )
+        in_order = replace(in_order, summary=in_order.summary + trees.rounded + self._beside_codes())
         return self._with(
-            function, replace(in_order, summary=in_order.summary + trees.rounded + self._beside_codes()), trees
+            function, in_order, trees, tables.take(reference, np.arange(min(reference.shape[0], N_WALKED)))
         )
 
     def _beside_codes(self) -> str:
@@ -180,13 +187,14 @@ class LeafProjector(Projector):
             return "it has more than two classes in each leaf, and the shares of one class alone do not make a model."
         return trees
 
-    def _with(self, function: Model, in_order: ModelInOrder, trees: ModelTrees) -> WithLeaves:
+    def _with(self, function: Model, in_order: ModelInOrder, trees: ModelTrees, few: Table) -> WithLeaves:
         fields = (self.constrained, self.signs, self.query_laws, self.otherwise)
-        values = in_order.leaf_values
-        path = None if values is None else LeafPath(model=_model_of(function), trees=trees, moved=values)
+        values, model = in_order.leaf_values, _model_of(function)
+        path = None if values is None else LeafPath(model=model, trees=trees, moved=values)
         limits = value_range(in_order.ensemble) if len(trees.sums) == 1 else (0.0, 1.0)
         makes_model = len(trees.sums) == 1 or not self.keeps_others
-        return WithLeaves(*fields, in_order.function, limits, in_order.summary, path, makes_model)
+        walked = model if answers_alike(model, in_order.function, few) else None
+        return WithLeaves(*fields, in_order.function, limits, in_order.summary, path, makes_model, walked)
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Refuse: only what :meth:`fitted` returns has values."""
@@ -211,6 +219,8 @@ class WithLeaves(LeafProjector):
         The way from the model leaf by leaf; None if the trees are others.
     makes_model : bool
         Whether the model with its leaves in order may be delivered by itself.
+    walked_from : Model or None
+        The model, if one pass of a row gives its answer and, by a walk, that of the delivered one, to the bit.
     """
 
     delivered: Model
@@ -218,6 +228,7 @@ class WithLeaves(LeafProjector):
     summary: str
     from_model: LeafPath | None
     makes_model: bool
+    walked_from: Model | None
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -248,6 +259,21 @@ class WithLeaves(LeafProjector):
         """Return whether no value is outside limits."""
         low, high = self.value_range
         return limits[0] <= low and high <= limits[1]
+
+    @cached_property
+    def _one_pass(self) -> OnePass | str:
+        """The way of a few rows through the steps, read off the models at first use."""
+        return OnePass.of(self.walked_from, self.delivered)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is read off the models at first use."""
+        return {name: value for name, value in vars(self).items() if name != "_one_pass"}
+
+    def at_rows(self, function: Model, rows: PlacedRows) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its projection at a few rows, which pass the steps of a Pipeline once."""
+        if isinstance(self._one_pass, str):
+            return super().at_rows(function, rows)
+        return self._one_pass.at_rows(rows.table)
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return the values of the model with its leaves in order, (n_samples,)."""
