@@ -19,6 +19,7 @@ from alignconf.lines.exact_sums import with_other_leaves
 from alignconf.lines.fitted_model import FittedModel
 from alignconf.lines.native_trees import with_other_trees
 from alignconf.lines.trees import read_ensemble, unwrapped
+from alignconf.lines.wrapped import predicting_model
 
 __all__ = ["ClassFunction"]
 
@@ -48,6 +49,11 @@ class ClassFunction:
     def fitted_model(self) -> FittedModel:
         """The door to the classifier."""
         return FittedModel.of(self.estimator, method="predict_proba")
+
+    @cached_property
+    def behind_steps(self) -> ClassFunction:
+        """The function of the classifier at the end of a Pipeline; see :attr:`FittedModel.behind_steps`."""
+        return replace(self, estimator=predicting_model(self.estimator))
 
     def predict(self, X: Table) -> NDArray[Any]:
         """Return the values of the class, (n_samples,), on the scale."""

@@ -223,16 +223,14 @@ class Ensemble:
         """Return predictions, (n_samples,): the model's own up to the rounding of its sums."""
         rows = self.rows(X)
         values = np.empty((len(rows), 1))
-        walk_lines(self._forest(self.nodes, self.roots, self.depth), rows, np.arange(len(rows)), values)
+        walk_lines(self._whole, rows, np.arange(len(rows)), values)
         return values[:, 0]
 
     def leaves(self, X: Any) -> NDArray[np.int32]:
         """Return the values of the leaves that rows reach, for ensembles that number their leaves: (n_samples, n_trees)."""
         rows = self.rows(X)
         leaf_values = np.empty((len(rows), self.roots.size), np.int32)
-        find_leaves(
-            self._forest(self.nodes, self.roots, self.depth), rows, similar_first(rows, self._landmarks), leaf_values
-        )
+        find_leaves(self._whole, rows, similar_first(rows, self._landmarks), leaf_values)
         return leaf_values
 
     @cached_property
@@ -314,6 +312,11 @@ class Ensemble:
     def _with_cuts(self, nodes: NDArray[Any]) -> Ensemble:
         """Return the ensemble with the number of cuts that a walk passes, which its rounding grows with."""
         return replace(self, n_cuts=int((nodes["split"] < LEAF).sum()))
+
+    @cached_property
+    def _whole(self) -> Forest:
+        """The trees without cuts, as the kernels take them."""
+        return self._forest(self.nodes, self.roots, self.depth)
 
     def _forest(self, nodes: NDArray[Any], roots: IntArray, depth: int) -> Forest:
         link, tie = LINKS.index(self.link), 4 * self._with_cuts(nodes).sum_error

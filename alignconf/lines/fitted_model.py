@@ -15,6 +15,7 @@ Everything that asks a user's model asks it here, so that what is asked is alway
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from alignconf.lines.exact_lines import ExactLines
 from alignconf.lines.exact_sums import with_other_leaves
 from alignconf.lines.native_trees import with_other_trees
 from alignconf.lines.trees import read_ensemble, unwrapped
+from alignconf.lines.wrapped import predicting_model
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_rows
 from alignconf.tables.fitted_columns import FittedColumns, columns_of_fit, native_booster
@@ -71,6 +73,11 @@ class FittedModel:
     def fitted_model(self) -> FittedModel:
         """The door itself."""
         return self
+
+    @cached_property
+    def behind_steps(self) -> FittedModel:
+        """The door to the model at the end of a Pipeline, asked about rows that passed the steps; else an equal door."""
+        return FittedModel.of(predicting_model(self.estimator), method=self.method)
 
     @property
     def name(self) -> str:

@@ -96,9 +96,13 @@ class PipedLines:
 
     def transformed(self, table: Table) -> Table:
         """Return rows behind the steps, dense."""
-        rows = table if table.shape[1] == self.n_columns else tables.select(table, range(self.n_columns))
-        passed = transformed_by(self.steps, rows)
+        passed = self.passed(table)
         return tables.as_table(passed.toarray() if hasattr(passed, "toarray") else passed)
+
+    def passed(self, table: Table) -> Any:
+        """Return rows as the last step hands them on, sparse ones too."""
+        rows = table if table.shape[1] == self.n_columns else tables.select(table, range(self.n_columns))
+        return transformed_by(self.steps, rows)
 
     def _behind(self, route: Route) -> Route:
         behind = route_through_all(self.steps, route)

@@ -24,8 +24,10 @@ two features of other properties, at their own knots. All others ask the model. 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -36,6 +38,7 @@ from alignconf.lines.axis import Axis
 from alignconf.lines.composition import exact_lines_of
 from alignconf.lines.evaluation import Lines, PlacedRows
 from alignconf.lines.exact_lines import ExactGrids, ExactLine, ExactLines, Move, piece_of
+from alignconf.lines.piped_lines import PipedGrids, PipedLine
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.lines.routes import Route
 from alignconf.projectors.grid import GridProjector
@@ -57,12 +60,41 @@ N_CHECKED = 16
 #: The model's sums and the walk's may both be rounded.
 AGREEMENT = 2.0
 
+#: Lines of models behind steps.
+PIPED = (PipedLine, PipedGrids)
+
 #: What the arithmetic of a projection alone changes is no repair.
 ARITHMETIC = Rounding(2.0**-44)
 
 
+class WalkingProjector(GridProjector):
+    """Lines are known exactly, and the model is asked about the rows themselves only."""
+
+    @property
+    @abstractmethod
+    def exact(self) -> ExactGrids:
+        """What tells the lines."""
+
+    @abstractmethod
+    def along_exact(self, exact: Any) -> GridProjector:
+        """Return the projector with lines that are told by something else."""
+
+    def at_rows(self, function: Model, rows: PlacedRows) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its repair at a few rows, which pass the steps of a Pipeline once."""
+        exact: ExactGrids = self.exact
+        model: Any = getattr(function, "model", function)
+        is_of_rows = len(self.laws) > 1 or not self.laws[0].is_marginal or not hasattr(model, "behind_steps")
+        if is_of_rows or not isinstance(exact, PIPED) or isinstance(exact.inner, PIPED):
+            return Projector.at_rows(self, function, rows)
+        passed = exact.model.passed(rows.table)
+        if hasattr(passed, "toarray"):
+            return Projector.at_rows(self, function, rows)
+        behind, moved = self.along_exact(exact.inner), replace(rows, table=tables.as_table(passed))
+        return Projector.at_rows(behind, model.behind_steps, moved)
+
+
 @dataclass(frozen=True)
-class TreeProjector(GridProjector):
+class TreeProjector(WalkingProjector):
     """Each row's line is walked in the model's trees and projected on its pieces.
 
     Parameters
@@ -106,9 +138,14 @@ class TreeProjector(GridProjector):
         """Why at full strength no query can fail."""
         return "the function is repaired on every piece of the model's own trees"
 
-    def at_rows(self, function: Model, rows: PlacedRows) -> tuple[FloatArray, FloatArray]:
-        """Return the function and its repair at a few rows; the model is asked about the rows only."""
-        return Projector.at_rows(self, function, rows)
+    @property
+    def exact(self) -> ExactGrids:
+        """The line."""
+        return self.tree_lines
+
+    def along_exact(self, exact: Any) -> TreeProjector:
+        """Return the projector with another line."""
+        return replace(self, tree_lines=exact)
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples,).
@@ -179,7 +216,7 @@ class TreeProjector(GridProjector):
 
 
 @dataclass(frozen=True)
-class WalkedGridProjector(GridProjector):
+class WalkedGridProjector(WalkingProjector):
     """Lines, or grids of two features, are walked at knots in the model's trees instead of asking the model.
 
     Parameters
@@ -197,9 +234,14 @@ class WalkedGridProjector(GridProjector):
         knots = " x ".join(str(law.knots.size) for law in self.projector.laws)
         return f"at {knots} knots in the model's own trees, because {self.reason}"
 
-    def at_rows(self, function: Model, rows: PlacedRows) -> tuple[FloatArray, FloatArray]:
-        """Return the function and its repair at a few rows; the model is asked about the rows only."""
-        return Projector.at_rows(self, function, rows)
+    @property
+    def exact(self) -> ExactGrids:
+        """The lines at the knots."""
+        return self.walked
+
+    def along_exact(self, exact: Any) -> WalkedGridProjector:
+        """Return the projector with other lines."""
+        return replace(self, walked=exact)
 
     def lines(self, function: Model, table: Table) -> Lines:
         """Return the trees' values at the knots of each row's line, or grid."""

@@ -36,6 +36,9 @@ __all__ = [
     "unit_of",
 ]
 
+#: The types of so few rows of a frame are looked at only where something fails: to list them takes as long as to ask a model.
+FEW_ROWS = 16
+
 
 def as_table(X: Any, *, name: str = "X") -> Table:
     """Return ``X`` itself if it is a data frame of pandas or polars, else as an array of shape (n_samples, n_features)."""
@@ -45,9 +48,10 @@ def as_table(X: Any, *, name: str = "X") -> Table:
             "take it as it is, and this takes rows in memory. Convert it first, with .compute()."
         )
     table = X if container_of(X) is not None else _as_array(X, name)
-    _check_byte_order(table, name)
     if isinstance(table, np.ndarray):
         table = _plain(table, name)
+    elif table.shape[0] > FEW_ROWS:
+        _check_byte_order(table, name)
     if len(table.shape) != 2:
         raise InputError(
             f"{name} has {len(table.shape)} dimension(s), shape {table.shape}; expected rows and columns, "
@@ -139,7 +143,11 @@ def unit_of(table: Table, position: int) -> str:
 
 def take(table: Table, rows: IntArray) -> Table:
     """Return a new table of the given rows."""
-    return _kind(table).take(table, rows)
+    try:
+        return _kind(table).take(table, rows)
+    except ValueError:
+        _check_byte_order(table, "X")
+        raise
 
 
 def same_rows(left: Table, right: Table) -> NDArray[np.bool_]:
@@ -187,7 +195,11 @@ def replicate(table: Table, rows: IntArray, replaced: Mapping[int, NDArray[Any]]
 
     Types are kept wherever they hold the values exactly, and widened otherwise. The table itself is not touched.
     """
-    return _kind(table).replaced(table, rows, replaced)
+    try:
+        return _kind(table).replaced(table, rows, replaced)
+    except ValueError:
+        _check_byte_order(table, "X")
+        raise
 
 
 def _same_values(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.bool_]:

@@ -17,7 +17,7 @@ import numpy as np
 from alignconf._typing import FloatArray, Model, Table
 from alignconf.lines.fitted_model import FittedModel
 from alignconf.lines.model_trees import ModelTrees, trees_behind_steps
-from alignconf.lines.wrapped import predicting_model, steps_before
+from alignconf.lines.wrapped import steps_before
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
 
@@ -59,8 +59,7 @@ class OnePass:
         n_columns = model.columns.n_features if steps else ensemble.n_features
         if n_columns is None:
             return "the model does not tell how many columns it has."
-        last = FittedModel.of(predicting_model(model.estimator))
-        return cls(ModelTrees((ensemble,), 0, steps, n_columns), last)
+        return cls(ModelTrees((ensemble,), 0, steps, n_columns), model.behind_steps)
 
     def at_rows(self, table: Table) -> tuple[FloatArray, FloatArray]:
         """Return what the model says of rows, and the sum of the leaves in order, both (n_samples,)."""
