@@ -12,6 +12,7 @@ from alignconf.certify.audit import Audit, check
 from alignconf.certify.certificate import Certificate
 from alignconf.deployment.input_law import InputLaw
 from alignconf.deployment.monitoring import Monitor, SequentialCertificate
+from alignconf.deployment.propose.rule_file import read_rules
 from alignconf.errors import (
     AlignConfError,
     CalibrationError,
@@ -58,4 +59,5 @@ __all__ = [
     "RepeatedRowsWarning",
     "SequentialCertificate",
     "check",
+    "read_rules",
 ]

@@ -30,7 +30,9 @@ def run(given: Namespace) -> int:
     target = check_output(given.output)
     model = load_model(given.model, given.trust)
     rows = load_rows(given.data, model, given.target)
-    declared = read_properties(given.declared, rows.columns, special=given.special, between=given.between)
+    declared = read_properties(
+        given.declared, rows.columns, rules=given.rules, special=given.special, between=given.between
+    )
     aligned = _aligned(given, model, declared)
     aligned.calibrate(rows.X, X_reference=reference_rows(given, model))
     certificate: Certificate | None = None
@@ -47,7 +49,7 @@ def run(given: Namespace) -> int:
 
 def _check(given: Namespace) -> None:
     """Refuse what can be refused before any file is loaded."""
-    check_declared(given.declared)
+    check_declared(given.declared, given.rules)
     check_level("--alpha", given.alpha, zero=True)
     if given.confidence is not None:
         check_level("--confidence", given.confidence)

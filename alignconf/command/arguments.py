@@ -94,6 +94,7 @@ def _add_files(command: ArgumentParser) -> None:
     for spelling in spelled():
         name, form = f"--{spelling.option}", str(spelling.form)
         properties.add_argument(name, action=_Declare, metavar=form, help=spelling.help, dest="declared")
+    properties.add_argument("--rules", metavar="FILE", help="a file that declares properties: .json, .yaml or .yml")
     properties.add_argument(
         "--special",
         metavar="VALUE,...,VALUE",

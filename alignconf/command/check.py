@@ -24,7 +24,7 @@ CODES = {VIOLATED: 1, UNDECIDED: 3}
 
 def run(given: Namespace) -> int:
     """Check, print, write the page if one is asked for, and return the exit code."""
-    check_declared(given.declared)
+    check_declared(given.declared, given.rules)
     check_level("--confidence", given.confidence)
     check_max_rate(given.max_rate)
     check_path(given.html)
@@ -39,7 +39,9 @@ def run(given: Namespace) -> int:
     function = model
     if hasattr(model, "predict_proba"):
         function = class_function(model, label_of(model, given.pos_label), scale=given.scale)
-    declared = read_properties(given.declared, rows.columns, special=given.special, between=given.between)
+    declared = read_properties(
+        given.declared, rows.columns, rules=given.rules, special=given.special, between=given.between
+    )
     audit = check(
         function, rows.X, declared, confidence=given.confidence, query_law=given.query_law, X_reference=reference,
         reference_law=given.reference_law, random_state=given.random_state,

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from alignconf._typing import Feature, Table
 from alignconf.contract.property import Property
 from alignconf.contract.spelling import Form
+from alignconf.deployment.propose.rule_file import placed_rules
 from alignconf.errors import InputError
 from alignconf.properties.declare import own_parameters, spelled
 from alignconf.tables import table as tables
@@ -46,6 +47,18 @@ class Columns:
             position = self.names.index(text)
             return text if named else position
         return int(text) if text.isdecimal() and int(text) < len(self.names) and not named else None
+
+    def placed(self, feature: Feature) -> Feature:
+        """Return the feature of the table that a rule file names, by its column or position."""
+        if not isinstance(feature, str):
+            tables.locate(self.table, feature)
+            return feature
+        placed = self.feature(feature)
+        if placed is None:
+            raise InputError(
+                f"feature {feature!r} names no column; expected one of {', '.join(map(repr, self.names))}."
+            )
+        return placed
 
     def only(self, name: str, text: str) -> Feature:
         """Return the feature that a text names, or refuse it."""
@@ -94,15 +107,18 @@ def read_properties(
     declared: Sequence[tuple[str, str]] | None,
     columns: Columns,
     *,
+    rules: str | None = None,
     special: str | None = None,
     between: Sequence[str] = (),
 ) -> list[Property]:
-    """Return the properties that were typed, with what is outside their domains.
+    """Return the properties of a rule file and those that were typed, with what is outside their domains.
 
     Parameters
     ----------
     declared : sequence of (option, text)
     columns : Columns
+    rules : str, optional
+        The path of a rule file, whose rules must hold as well.
     special : str, optional
         Values that are outside the order of all features, with commas between.
     between : sequence of str
@@ -114,8 +130,10 @@ def read_properties(
         If there are none, or one cannot be read.
     """
     by_option = {spelling.option: (spelling.form, kind) for spelling, kind in spelled().items()}
-    typed = [(*by_option[name], name, text) for name, text in check_declared(declared)]
-    properties = [READERS[form](kind, name, text, columns) for form, kind, name, text in typed]
+    typed = [(*by_option[name], name, text) for name, text in check_declared(declared, rules)]
+    of_file = () if rules is None else placed_rules(rules, columns.placed)
+    properties = [part for rule in of_file for part in rule.parts]
+    properties += [READERS[form](kind, name, text, columns) for form, kind, name, text in typed]
     codes = [_code(code.strip()) for code in (special or "").split(",") if code.strip()]
     ranges = _ranges(between, columns)
     features = {part.feature for whole in properties for part in whole.lines}
@@ -151,13 +169,15 @@ def _code(text: str) -> Any:
     return text
 
 
-def check_declared(declared: Sequence[tuple[str, str]] | None) -> Sequence[tuple[str, str]]:
-    """Refuse a command line without properties, before any file is read."""
-    if not declared:
+def check_declared(declared: Sequence[tuple[str, str]] | None, rules: str | None = None) -> Sequence[tuple[str, str]]:
+    """Return what was typed; refuse a command line without properties, or a bad rule file, before other files are read."""
+    if rules is not None:
+        placed_rules(rules)
+    elif not declared:
         raise InputError(
-            "no property is declared; write for example --decreasing age. alignconf check --help lists them."
+            "no property is declared; write for example --decreasing age, or --rules FILE. alignconf check --help lists them."
         )
-    return declared
+    return declared or ()
 
 
 def _plain(kind: Build, name: str, text: str, columns: Columns) -> Property:

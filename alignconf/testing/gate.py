@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from alignconf._typing import RandomState, Table
 from alignconf.certify.audit import Audit, check
 from alignconf.certify.verdict import check_max_rate
 from alignconf.contract.property import Declaration
+from alignconf.deployment.propose.rule_file import read_rules
 from alignconf.errors import InputError, NotShown
 from alignconf.estimators.classifier import class_function
 
@@ -17,7 +19,7 @@ __all__ = ["assert_property"]
 def assert_property(
     model: Any,
     X: Table,
-    properties: Declaration,
+    properties: Declaration | str | Path,
     *,
     max_rate: float = 0.0,
     confidence: float = 0.95,
@@ -34,7 +36,8 @@ def assert_property(
     model : fitted regressor, or classifier, whose probability of one class is then meant
     X : (n_samples, n_features) array or data frame
         Rows not used to fit it. One query is asked at each.
-    properties : as for :func:`alignconf.check`
+    properties : as for :func:`alignconf.check`, or the path of a rule file
+        See :func:`alignconf.read_rules`.
     max_rate : float in [0, 1), default=0
         Violation rate that is tolerated.
     confidence : float in (0, 1), default=0.95
@@ -71,11 +74,12 @@ def assert_property(
     holds
     """
     check_max_rate(max_rate)
+    declared = read_rules(properties, X) if isinstance(properties, (str, Path)) else properties
     function = class_function(model, pos_label) if hasattr(model, "predict_proba") else model
     if function is model and pos_label is not None:
         raise InputError(f"pos_label is for classifiers, and the model is a {type(model).__name__}; leave it out.")
     audit = check(
-        function, X, properties, confidence=confidence, query_law=query_law, X_reference=X_reference, reference_law=reference_law,
+        function, X, declared, confidence=confidence, query_law=query_law, X_reference=X_reference, reference_law=reference_law,
         random_state=random_state,
     )  # fmt: skip
     verdict = audit.verdict(max_rate)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from alignconf.errors import InputError
 
-__all__ = ["LARGEST_TEXT", "from_json", "from_yaml", "text_of"]
+__all__ = ["LARGEST_TEXT", "from_json", "from_yaml", "lines_of_entries", "text_of"]
 
 LARGEST_TEXT = 1_000_000
 DEEPEST = 5
+
+#: What stands in a list besides blanks and the commas between its entries.
+ENTRY = re.compile(r"[^\s,]")
 
 
 def text_of(source: Any) -> tuple[str, bool]:
@@ -37,8 +41,10 @@ def from_json(text: str) -> Any:
     """Return what a text in JSON holds; a key given twice, and what is no number, are refused."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({key for key, _ in pairs}) < len(pairs):
-            raise ValueError("a key is given twice")
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) < len(keys):
+            twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+            raise ValueError(f"a key is given twice, {twice[:80]!r}")
         return dict(pairs)
 
     def finite(word: str) -> Any:
@@ -82,6 +88,20 @@ def from_yaml(text: str) -> Any:
         if isinstance(error, InputError):
             raise
         raise InputError(f"source is not YAML: {str(error)[:200]}. Correct the text.") from error
+
+
+def lines_of_entries(text: str, is_json: bool) -> list[int]:
+    """Return the line, from 1, on which each entry begins of a list that :func:`from_json` or :func:`from_yaml` has read."""
+    if not is_json:
+        import yaml
+
+        return [entry.start_mark.line + 1 for entry in yaml.compose(text, Loader=yaml.SafeLoader).value]
+    decoder, lines = json.JSONDecoder(), []
+    start = ENTRY.search(text, text.index("[") + 1)
+    while start is not None and text[start.start()] != "]":
+        lines.append(text.count("\n", 0, start.start()) + 1)
+        start = ENTRY.search(text, decoder.raw_decode(text, start.start())[1])
+    return lines
 
 
 def _refuse_repeated_keys(node: Any) -> None:
