@@ -56,6 +56,9 @@ def test_rows_of_their_own_masses_are_drawn_as_if_alone() -> None:
     for row in range(40):
         np.testing.assert_array_equal(distinct_positions(masses[row], uniforms[row][None])[0], together[row])
     assert (np.diff(together, axis=-1) > 0).all()
+    shared, of_rows = masses[0] * (np.arange(30) % 4 > 0), np.empty((40, 30))
+    of_rows[:] = shared
+    np.testing.assert_array_equal(distinct_positions(shared, uniforms), distinct_positions(of_rows, uniforms))
     ends = distinct_positions(masses[0], np.array([[[0.0] * 3, [1 - 2.0**-53] * 3]]))[0]
     np.testing.assert_array_equal(ends, [[0, 1, 2], [27, 28, 29]])
 

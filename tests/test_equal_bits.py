@@ -18,7 +18,7 @@ import pytest
 from sklearn.base import BaseEstimator
 
 from alignconf import AlignedClassifier, AlignedRegressor, InputError
-from alignconf.kernels.sums import inner, products, total
+from alignconf.kernels.sums import inner, over_last, products, total
 from alignconf.losses.bounded_loss import BoundedLoss
 from alignconf.losses.magnitude import Magnitude
 from alignconf.properties import Concave, DiminishingReturns, Increasing, Invariant, LinearProperty
@@ -161,6 +161,8 @@ def test_sums_are_those_of_a_plain_loop(n_terms: int) -> None:
         # Equal numbers: products of a sign and zero keep their sign here.
         np.testing.assert_array_equal(inner(laid_out[:, None, :], np.array(matrix.T, order=order)), expected)
         assert_same_bits(np.concatenate([products(row[None], matrix) for row in laid_out]), expected)
+        assert_same_bits(over_last(np.add, laid_out), [added(row) for row in rows])
+        assert_same_bits(over_last(np.maximum, laid_out), rows.max(axis=1))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from xgboost import XGBRegressor
 
-from alignconf import AlignedClassifier, AlignedRegressor, PredictionError
+from alignconf import AlignedClassifier, AlignedRegressor, NotCalibratedError, PredictionError
 from alignconf.projectors.leaves.leaf_projector import WithLeaves
 from alignconf.projectors.projector import FEW_ROWS
 
@@ -165,3 +165,41 @@ def test_another_fit_is_refused_for_a_single_row(given: dict[str, Any]) -> None:
     aligned.estimator_[-1].fit(X[:N_TRAIN], -Y[:N_TRAIN])
     with pytest.raises(PredictionError, match="has changed since"):
         aligned.predict(X[:1])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Ready to serve
+# ---------------------------------------------------------------------------------------------------------------------
+READY = [("lines", {}), ("leaves", {"n_rules": 2, "projector": "leaves"}), ("exported", {"alpha": 0, "n_rules": 2})]
+
+
+@pytest.mark.parametrize(("what", "given"), READY, ids=[what for what, _ in READY])
+@pytest.mark.parametrize("way", ["array", "columns"])
+def test_a_prepared_copy_predicts_the_same(what: str, given: dict[str, Any], way: str) -> None:
+    aligned = aligned_to("lightgbm", way, **{"alpha": 0.1, **given})
+    rows = WAYS[way][1][FRESH][:5]
+    copy = pickle.loads(pickle.dumps(aligned))
+    assert copy.prepare() is copy
+    if what == "leaves":
+        assert "_one_pass" in vars(copy.alignment_.chain.stages[0])
+        assert "_one_pass" not in vars(pickle.loads(pickle.dumps(copy)).alignment_.chain.stages[0])
+    assert copy.predict(rows).tobytes() == aligned.predict(rows).tobytes()
+
+
+def test_what_cannot_be_prepared_is_refused() -> None:
+    with pytest.raises(NotCalibratedError, match="has no lambda_ yet"):
+        AlignedRegressor(MODELS["boosting"], {0: 1}).prepare()
+    aligned = aligned_to("boosting", "array", alpha=0.1)
+    aligned.estimator_.fit(X[:N_TRAIN], -Y[:N_TRAIN])
+    with pytest.raises(PredictionError, match="has changed since"):
+        aligned.prepare()
+
+
+@pytest.mark.parametrize("labels", [False, True])
+def test_groups_and_classes_are_prepared(labels: bool) -> None:
+    """Labels of groups are not known beforehand, and are not needed."""
+    model = HistGradientBoostingClassifier(max_iter=10).fit(X[:N_TRAIN], Y[:N_TRAIN] > 0)
+    aligned = AlignedClassifier(model, {0: 1}, alpha=0.3, confidence=None, random_state=0)
+    calibrating = X[N_TRAIN : N_TRAIN + N_CALIBRATE]
+    groups = np.arange(N_CALIBRATE) % 2 if labels else None
+    aligned.calibrate(calibrating, groups=groups, X_reference=X[:N_TRAIN]).prepare()

@@ -92,6 +92,42 @@ def test_tallies_of_blocks_join_to_that_of_all_rows() -> None:
     assert Tally.joined([whole]) is whole
 
 
+class Counting(Wave):
+    """The same, which counts the rows that it is asked."""
+
+    n_rows = 0
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        self.n_rows += len(X)
+        return super().predict(X)
+
+
+def test_whole_lines_are_asked_where_a_query_fails_only() -> None:
+    """The range of a line counts where a query fails; sizes over ranges are those of lines that are asked by hand."""
+    X = np.random.default_rng(3).random((400, 2))
+    model = Counting()
+    aligned = AlignedRegressor(model, {0: 1}, n_knots=8, alpha=0.2, n_queries=1, random_state=0).calibrate(X[:200])
+    alignment, fresh = aligned.alignment_, X[200:]
+    draws = RowDraws.of(fresh, np.random.default_rng(4))
+    model.n_rows = 0
+    found = tallied(alignment, aligned.lambda_, fresh, draws, keep=True)
+    assert found.seen is not None
+    sizes = found.seen.sizes[0, :, 0, 0]
+    broken = np.flatnonzero(sizes)
+    assert 0 < broken.size < 100
+    (law,) = alignment.chain.laws
+    n_knots = law.knots.size
+    # Lines and two points for each query, a line and its own value for each row, lines of the broken.
+    per_row = (n_knots + 2) + (n_knots + 1)
+    assert model.n_rows <= per_row * 200 + broken.size * 2 * n_knots + 8
+    for row in broken:
+        line = np.repeat(fresh[row : row + 1], n_knots, axis=0)
+        line[:, 0] = law.knots
+        reach = np.ptp(aligned.predict(line))
+        assert found.losses[row, 0] == pytest.approx(sizes[row] / max(reach, sizes[row]), rel=1e-9)
+    assert not np.delete(found.losses[:, 0], broken).any()
+
+
 def test_finite_and_infinite_half_widths_together_are_not_full_strength() -> None:
     """One of each, in one block or in two: nothing holds by construction, although the repair itself is exact."""
     X = np.random.default_rng(0).random((300, 3))

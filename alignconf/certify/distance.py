@@ -37,7 +37,7 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -65,7 +65,7 @@ __all__ = [
     "line_figures",
     "line_losses",
     "size_sentence",
-    "with_lines",
+    "whole_lines",
     "without_rounding",
 ]
 
@@ -165,19 +165,21 @@ def absolute_bound(declared: Property, query_law: str, rate_bound: float) -> flo
     return {"iid": sqrt(rate_bound), "path": rate_bound}.get(query_law)
 
 
-def with_lines(declared: Property, queries: Queries) -> Queries:
-    """Return queries with the whole line of each row added, where a claim needs the range of the line to be known.
+def whole_lines(declared: Property, queries: Queries, n_rows: int) -> Queries | None:
+    """Return the whole lines of some rows, where a claim needs the range of a line on which a query fails; else None.
 
     Parameters
     ----------
     declared : Property
     queries : Queries
         Drawn for it.
+    n_rows : int
+        How many rows failed.
     """
     (part, *others) = queries.parts
-    if others or not declared.is_order or not isinstance(part, LineQueries):
-        return queries
-    return replace(queries, parts=(part, WholeLineQueries(part.part, part.law, queries.n_samples)))
+    if others or not n_rows or not declared.is_order or not isinstance(part, LineQueries):
+        return None
+    return Queries((WholeLineQueries(part.part, part.law, n_rows),), n_rows, 1)
 
 
 def line_figures(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> FloatArray:

@@ -19,7 +19,7 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Table
 from alignconf.calibration.claim import Calibration
-from alignconf.certify.distance import line_figures, line_losses, with_lines
+from alignconf.certify.distance import line_figures, line_losses, whole_lines
 from alignconf.certify.error_change import Mean, RowErrors
 from alignconf.certify.report.pictured_line import PicturedLine, lines_of_alignment
 from alignconf.certify.report.wording import model_in_words, versions
@@ -156,11 +156,16 @@ def tallied(
         rows = tables.take(table, askable)
         queries = alignment.tester.draw(rows, n_queries, draws.rows(askable))
         widths = half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[askable]
-        answers = alignment.at_queries(rows, with_lines(alignment.tester.declared, queries), partial(_figures, widths))
-        parts = [part[:, : 3 * n_queries].reshape(askable.size, 3, n_queries) for part in answers[: len(queries.parts)]]
-        of_parts = np.stack(parts)
+        answers = alignment.at_queries(rows, queries, partial(_figures, widths))
+        of_parts = np.stack([part[:, : 3 * n_queries].reshape(askable.size, 3, n_queries) for part in answers])
         failed = of_parts > 0
         sizes, figures = of_parts.max(axis=0)[:, 0, 0], answers[-1][:, -3:]
+        broken = np.flatnonzero(sizes)
+        if (lines := whole_lines(alignment.tester.declared, queries, broken.size)) is not None:
+            of_broken = widths if np.ndim(widths) == 0 else np.asarray(widths)[broken]
+            (figures[broken],) = alignment.at_queries(
+                tables.take(rows, broken), lines, partial(_line_figures, of_broken)
+            )
         seen = Seen(widths, rows, queries, of_parts, askable) if keep else None
     f, g = alignment.predict(table)
     aligned = alignment.scale.deliver(table, f, g, half_widths)
@@ -188,7 +193,11 @@ def _figures(half_widths: float | FloatArray, answers: Answers) -> FloatArray:
     """
     functions = (answers.delivered(half_widths), answers.f, answers.g)
     sizes = [answers.excess(values) for values in functions]
-    return np.column_stack([*sizes, line_figures(answers.queries, functions[0][:, 0], answers.rounding)])
+    return np.column_stack([*sizes, _line_figures(half_widths, answers)])
+
+
+def _line_figures(half_widths: float | FloatArray, answers: Answers) -> FloatArray:
+    return line_figures(answers.queries, answers.delivered(half_widths)[:, 0], answers.rounding)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from copy import copy, deepcopy
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -27,11 +27,13 @@ from alignconf.estimators.surveyed_rows import SurveyedRows
 from alignconf.lines.exact_sums import with_exact_sums
 from alignconf.lines.fitted_model import function_of
 from alignconf.projectors.alignment import Alignment
+from alignconf.projectors.projector import FEW_ROWS
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables.checks import check_count, check_rows
 from alignconf.tables.fitted_columns import FittedColumns
 from alignconf.tables.groups import Membership, read_groups
 from alignconf.tables.partitions import Partitions
+from alignconf.tables.predictions import predictions
 from alignconf.tables.random_streams import CERTIFY, generator
 from alignconf.tables.rows import Rows, parts_of
 from alignconf.tables.used_rows import UsedRows
@@ -55,6 +57,32 @@ class DeliveringEstimator:
     levels_: tuple[Level, ...]
     column_names_: tuple[Any, ...] | None
     n_features_in_: int
+
+    def prepare(self) -> Self:
+        """Do now what the first predictions of a process would wait for, and return the estimator.
+
+        A few remembered reference rows are predicted, alone and together, so that kernels are compiled or read from disk, what is
+        read off a model's trees at first use is read, and a model that came out of a file is compared with what it answered at
+        calibration. Call it where a process starts that serves predictions, after the estimator was loaded. Nothing that is
+        predicted depends on it.
+
+        Raises
+        ------
+        NotCalibratedError
+        PredictionError
+            If the calibrated model has changed since.
+        """
+        self._check_calibrated()
+        alignment = self.alignment_
+        if alignment.watch is None:
+            return self
+        for n_rows in (1, FEW_ROWS + 1):
+            rows = alignment.watch.remembered(n_rows)
+            if rows.shape[0]:
+                alignment.scale.deliver(rows, *alignment.predict(rows), self.threshold_.largest)
+                if alignment.native is not None:
+                    predictions(alignment.native, rows)
+        return self
 
     def export(self, *, exact_sums: bool = False) -> Any:
         """Return the delivered function as an ordinary fitted model of the library that the estimator is of.

@@ -65,13 +65,12 @@ def distinct_positions(masses: FloatArray, uniforms: FloatArray) -> IntArray:
     -------
     array of the shape of ``uniforms``
     """
-    n_samples, _, n_points = uniforms.shape
+    n_points = uniforms.shape[-1]
     positions = np.empty(uniforms.shape, dtype=np.intp)
     last = np.full(uniforms.shape[:2], masses.shape[-1] - 1)
     for point, sums in zip(reversed(range(n_points)), reversed(symmetric_sums(masses, n_points)), strict=True):
-        of_rows = np.broadcast_to(sums, (n_samples, sums.shape[-1]))
-        total = np.take_along_axis(of_rows, last, axis=1)
-        positions[..., point] = _first_above(of_rows, uniforms[..., point] * total, last)
+        total = sums[last] if sums.ndim == 1 else np.take_along_axis(sums, last, axis=1)
+        positions[..., point] = _first_above(sums, uniforms[..., point] * total, last)
         last = np.maximum(positions[..., point] - 1, 0)
     return positions
 
@@ -81,9 +80,11 @@ def _first_above(sums: FloatArray, targets: FloatArray, last: IntArray) -> IntAr
 
     Parameters
     ----------
-    sums : (n_samples, n_places)
+    sums : (n_places,) or (n_samples, n_places)
     targets, last : (n_samples, n_queries)
     """
+    if sums.ndim == 1:
+        return np.minimum(np.searchsorted(sums, targets, side="right"), last)
     low, high = np.zeros_like(last), last
     for _ in range(int(sums.shape[-1]).bit_length()):
         middle = (low + high) // 2

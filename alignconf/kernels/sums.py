@@ -13,12 +13,25 @@ import numpy as np
 from alignconf._typing import FloatArray
 from alignconf.kernels.compiled import compiled
 
-__all__ = ["inner", "products", "total"]
+__all__ = ["inner", "over_last", "products", "total"]
+
+#: Along an axis of so few entries numpy goes from entry to entry of all others faster than along it.
+FEW_ENTRIES = 8
 
 
 def total(terms: FloatArray) -> FloatArray:
     """Return the sums over the last axis, at least one term long, from the first term to the last: (...)."""
     return np.asarray(np.cumsum(terms, axis=-1)[..., -1])
+
+
+def over_last(fold: np.ufunc, values: FloatArray) -> FloatArray:
+    """Return an array folded along its last axis, of at least one entry, by a function of two, from the first to the last."""
+    if values.shape[-1] > FEW_ENTRIES:
+        return np.asarray(fold.accumulate(values, axis=-1)[..., -1] if fold is np.add else fold.reduce(values, axis=-1))
+    folded: FloatArray = np.asarray(values[..., 0])
+    for k in range(1, values.shape[-1]):
+        folded = fold(folded, values[..., k])
+    return folded
 
 
 def inner(left: FloatArray, right: FloatArray) -> FloatArray:

@@ -273,6 +273,10 @@ class Watch:
         elif n_rows is None or n_rows >= MANY * N_ASKED or not self._state.is_telling:
             self._compare(self._few, self._few_answers)
 
+    def remembered(self, n_rows: int) -> Table:
+        """Return so many of the remembered rows, or all if there are fewer; files of plain values keep those of frames out."""
+        return tables.take(self._rows, np.arange(min(n_rows, self._rows.shape[0])))
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Leave out objects: a copy has its own. What was noticed before stays noticed."""
         return _restored, (self._stored(),)

@@ -23,7 +23,7 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Table
 from alignconf.contract.property import Property
-from alignconf.kernels.sums import inner, total
+from alignconf.kernels.sums import inner, over_last
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.queries.row_draws import RowDraws
 
@@ -354,8 +354,8 @@ def excess(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> Fl
     if queries.is_opaque:
         return np.where(queries.accepted(values), 0.0, 1.0)
     v = queries.excess(values)
-    largest: FloatArray = np.where(v > negligible(queries, rounding, values), v, 0.0).min(axis=-1).max(axis=-1)
-    return largest
+    over = np.where(v > negligible(queries, rounding, values), v, 0.0)
+    return over_last(np.maximum, over_last(np.minimum, over))
 
 
 def negligible(queries: PartQueries, rounding: FloatArray, *functions: FloatArray) -> FloatArray:
@@ -364,8 +364,8 @@ def negligible(queries: PartQueries, rounding: FloatArray, *functions: FloatArra
     The model's rounding, or that of the values compared, for a difference of two values; in proportion to its coefficients
     for any other inequality.
     """
-    largest: FloatArray = np.max([np.abs(values).max(axis=-1) for values in functions], axis=0)
+    largest: FloatArray = np.max([over_last(np.maximum, np.abs(values)) for values in functions], axis=0)
     size = np.maximum(rounding[:, None], DOUBLE * largest)
     coefficients, _ = queries.demands
-    of_pairs: FloatArray = 0.5 * total(np.abs(coefficients)) * size[:, :, None, None]
+    of_pairs: FloatArray = 0.5 * over_last(np.add, np.abs(coefficients)) * size[:, :, None, None]
     return of_pairs
