@@ -14,9 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from alignconf.errors import InputError
-from alignconf.lines.ensemble import Ensemble, Tree
+from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.exact_sums import exact_sums, with_base_in_leaves, with_exact_sums
 from alignconf.lines.native_leaves import leaf_values_of, readable_trees
+from alignconf.lines.stored_trees import Tree
 from tests.test_native_leaves import answers, rows_of
 from tests.test_trees import MODELS, case, data, xgb
 

@@ -11,7 +11,8 @@ from scipy.optimize import nnls
 from alignconf.kernels.leaf_fit import fit_leaves, in_order, isotonic_leaves
 from alignconf.kernels.leaf_pairs import ordered_leaves
 from alignconf.kernels.tree_walk import LEAF
-from alignconf.lines.ensemble import Ensemble, Tree
+from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.stored_trees import Tree
 from alignconf.projectors.leaves.joint_fit import with_values
 from alignconf.projectors.leaves.partial_order import LeafOrder, broken_pair
 

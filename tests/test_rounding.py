@@ -17,7 +17,8 @@ from sklearn.ensemble import (
 from xgboost import XGBRegressor
 
 from alignconf import AlignedClassifier, AlignedRegressor
-from alignconf.lines.ensemble import Ensemble, Tree
+from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.stored_trees import Tree
 from alignconf.lines.trees import read_ensemble
 from alignconf.tables.predictions import Rounding
 

@@ -32,6 +32,7 @@ from alignconf.kernels.order import centre, pool
 __all__ = [
     "ALONG",
     "ALONG_SECOND",
+    "CATEGORY",
     "LEAF",
     "NODE",
     "Forest",
@@ -41,16 +42,18 @@ __all__ = [
     "depth_first",
     "double_row",
     "follow_link",
+    "goes_left",
     "project_lines",
     "project_values",
     "walk_lines",
 ]
 
-#: ``split`` is twice the feature, plus one if a missing value goes left; or one of the marks below. ``number`` is the
-#: threshold (values up to it go left), the value of a leaf, or, along the line, how many places go left.
+#: ``split`` is twice the feature, plus one if a missing value goes left; or one of the marks below, of a split on categories
+#: ``CATEGORY`` less twice the feature. ``number`` is the threshold (values up to it go left), the value of a leaf, along the
+#: line how many places go left, or the byte at which a set of categories starts.
 NODE = np.dtype([("split", np.int32), ("right", np.int32), ("number", np.float64)])
 
-LEAF, ALONG, ALONG_SECOND = -1, -2, -3
+LEAF, ALONG, ALONG_SECOND, CATEGORY = -1, -2, -3, -4
 
 #: Rows that walk a tree one after the other, at most, and places that their lines may have together.
 N_BLOCK = 256
@@ -58,8 +61,8 @@ N_BLOCK_PLACES = 2**17
 
 #: Nodes, roots, depth; what the sum of leaves starts from and is divided by; whether the prediction is its exponential (1), or
 #: 1 / (1 + exp) of its negative (2), or itself (0); whether sums are of single precision; the size up to which a step of the
-#: sum may be rounding.
-Forest: TypeAlias = tuple[NDArray[Any], IntArray, int, float, float, int, bool, float]
+#: sum may be rounding; the bits of the sets of categories.
+Forest: TypeAlias = tuple[NDArray[Any], IntArray, int, float, float, int, bool, float, NDArray[np.uint8]]
 
 #: Weights of the places, (1, n_places) for all rows or (n_rows, n_places); whether to project by least squares or to the
 #: midpoint; 1 for increasing, -1 for decreasing.
@@ -128,7 +131,7 @@ def _walk_block(
     stack: tuple[StackArray, StackArray],
 ) -> None:
     """Fill the first lines with those of some rows; ``single`` has as many where sums are of single precision."""
-    _, _, _, _, divisor, link, is_single, _ = forest
+    _, _, _, _, divisor, link, is_single, _, _ = forest
     for m in range(members.size):
         double_row(rows[members[m]], doubled[m])
     if is_single:
@@ -149,12 +152,12 @@ def _walk_block(
 @compiled
 def _sum_steps(forest: Forest, rows: FloatArray, lines: FloatArray, stack: tuple[StackArray, StackArray]) -> None:
     """Fill lines with sums of leaves by their steps, as the model itself sums where a step may be rounding."""
-    nodes, roots, _, base, _, _, _, tie = forest
+    nodes, roots, _, base, _, _, _, tie, bits = forest
     lines[:] = -0.0
     lines[:, 0] = base
     for tree in range(roots.size):
         for m in range(len(rows)):
-            _add_steps(nodes, roots[tree], rows[m], lines[m], stack[0], stack[1])
+            _add_steps(nodes, bits, roots[tree], rows[m], lines[m], stack[0], stack[1])
     for m in range(len(rows)):
         line = lines[m]
         if _may_be_rounding(line, tie):
@@ -179,11 +182,11 @@ def _sum_as_the_model(
     forest: Forest, rows: FloatArray, lines: NDArray[Any], stack: tuple[StackArray, StackArray]
 ) -> None:
     """Fill lines, in the precision of their type, with base plus leaf after leaf at every place."""
-    nodes, roots, base = forest[0], forest[1], forest[3]
+    nodes, roots, base, bits = forest[0], forest[1], forest[3], forest[8]
     lines[:] = base
     for tree in range(roots.size):
         for m in range(len(rows)):
-            _add_ranges(nodes, roots[tree], rows[m], lines[m], stack[0], stack[1])
+            _add_ranges(nodes, bits, roots[tree], rows[m], lines[m], stack[0], stack[1])
 
 
 @compiled
@@ -195,8 +198,22 @@ def double_row(row: FloatArray, doubled: FloatArray) -> None:
 
 
 @compiled
+def goes_left(bits: NDArray[np.uint8], start: float, code: float) -> bool:
+    """Whether a code is in the set of categories that starts at a byte."""
+    place = np.uintp(code)
+    of_eight = bits[np.uintp(start) + (place >> np.uintp(3))]
+    return bool((of_eight >> np.uint8(place & np.uintp(7))) & np.uint8(1))
+
+
+@compiled
 def _add_steps(
-    nodes: NDArray[Any], root: int, row: FloatArray, steps: FloatArray, right: StackArray, end: StackArray
+    nodes: NDArray[Any],
+    bits: NDArray[np.uint8],
+    root: int,
+    row: FloatArray,
+    steps: FloatArray,
+    right: StackArray,
+    end: StackArray,
 ) -> None:
     """Add a tree to the steps of a doubled row's line, (n_places,); the last two arguments are a stack."""
     # Unsigned positions spare the compiled code the question whether they count from the end.
@@ -212,6 +229,8 @@ def _add_steps(
                 return
             top -= 1
             before, low, high, i = number, high, end[np.uintp(top)], np.uintp(right[np.uintp(top)])
+        elif split <= CATEGORY:
+            i = i + next_one if goes_left(bits, number, row[np.uintp(CATEGORY - split)]) else right_child
         else:
             cut = int(number)
             if cut > low and cut < high:
@@ -223,7 +242,13 @@ def _add_steps(
 
 @compiled
 def _add_ranges(
-    nodes: NDArray[Any], root: int, row: FloatArray, line: NDArray[Any], right: StackArray, end: StackArray
+    nodes: NDArray[Any],
+    bits: NDArray[np.uint8],
+    root: int,
+    row: FloatArray,
+    line: NDArray[Any],
+    right: StackArray,
+    end: StackArray,
 ) -> None:
     """Add a tree to a doubled row's line, (n_places,): each leaf to the range of places that reach the leaf."""
     i, next_one = np.uintp(root), np.uintp(1)
@@ -240,6 +265,8 @@ def _add_ranges(
                 return
             top -= 1
             low, high, i = high, end[np.uintp(top)], np.uintp(right[np.uintp(top)])
+        elif split <= CATEGORY:
+            i = i + next_one if goes_left(bits, number, row[np.uintp(CATEGORY - split)]) else right_child
         else:
             cut = int(number)
             if cut > low and cut < high:

@@ -10,15 +10,18 @@ The reader knows types, not behaviour: a subclass with a ``predict`` of its own 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from alignconf._typing import Table
+from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.exact_lines import ExactLines
 from alignconf.lines.joined_lines import ClassShare, JoinedLines
+from alignconf.lines.native.category_codes import step_before_trees
 from alignconf.lines.piped_lines import PipedLines, transformed_by
-from alignconf.lines.trees import many_classes, read_ensemble, read_sum
+from alignconf.lines.trees import SOFTMAX, read_trees
 from alignconf.lines.wrapped import passes, within_wrapper
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
@@ -74,20 +77,25 @@ def read_lines(model: Any, reference: Table, *, column: int = 1) -> ExactLines |
 
 
 def _read_trees(model: Any, reference: Table, column: int) -> ExactLines | str:
-    ensemble = read_ensemble(model, column=column)
-    if ensemble == many_classes(type(model).__name__):
-        return _read_classes(model, reference, column)
+    ensemble = read_trees(model, column=column)
     if isinstance(ensemble, str):
         return ensemble
-    return _why_no_numbers(ensemble.n_features, reference) or ensemble
+    lines = _of_classes(model, column) if ensemble.link == SOFTMAX else ensemble
+    if ensemble.n_features > reference.shape[1]:
+        return f"the model has {ensemble.n_features} columns, and rows have {reference.shape[1]}."
+    of_fit = tables.select(reference, range(ensemble.n_features))
+    step = step_before_trees(model, of_fit)
+    if step is None:
+        return lines if tables.is_numeric(of_fit) else "some columns are not numbers."
+    return step if isinstance(step, str) else PipedLines(lines, (step,), ensemble.n_features, of_fit, of_model=True)
 
 
-def _read_classes(model: Any, reference: Table, column: int) -> ExactLines | str:
-    sums = [read_sum(model, column=k) for k in range(len(model.classes_))]
-    known = [ensemble for ensemble in sums if not isinstance(ensemble, str)]
-    if len(known) < len(sums):
-        return next(ensemble for ensemble in sums if isinstance(ensemble, str))
-    return _why_no_numbers(known[0].n_features, reference) or JoinedLines(tuple(known), ClassShare(column))
+def _of_classes(model: Any, column: int) -> JoinedLines:
+    sums = [read_trees(model, column=k) for k in range(len(model.classes_))]
+    return JoinedLines(
+        tuple(replace(of_class, link="identity") for of_class in sums if isinstance(of_class, Ensemble)),
+        ClassShare(column),
+    )
 
 
 def _read_pipeline(model: Any, reference: Table, column: int) -> ExactLines | str:
@@ -110,14 +118,6 @@ def _read_pipeline(model: Any, reference: Table, column: int) -> ExactLines | st
             "ColumnTransformer sparse_threshold=0, and an encoder sparse_output=False, before the fit."
         )
     return PipedLines(inner, steps, n_columns, few)
-
-
-def _why_no_numbers(n_features: int, reference: Table) -> str:
-    """Return why rows are not what trees on numbers take; empty if they are."""
-    if n_features > reference.shape[1]:
-        return f"the model has {n_features} columns, and rows have {reference.shape[1]}."
-    of_fit = reference if reference.shape[1] == n_features else tables.select(reference, range(n_features))
-    return "" if tables.is_numeric(of_fit) else "some columns are not numbers."
 
 
 #: By library and type: what reads a model, rows and a class.

@@ -36,8 +36,9 @@ from alignconf.errors import InputError
 from alignconf.kernels.distinct_draws import distinct_positions
 from alignconf.kernels.tree_leaves import add_leaves
 from alignconf.lines.axis import TradeAxis
-from alignconf.lines.ensemble import Ensemble, Tree
+from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.reference_law import ReferenceLaw, split_between_knots
+from alignconf.lines.stored_trees import Tree
 from alignconf.tables import table as tables
 from alignconf.tables.encoding import Encoder
 

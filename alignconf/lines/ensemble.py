@@ -13,7 +13,7 @@ below ``t`` is stored, which asks the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -26,15 +26,24 @@ from alignconf.kernels.order import per_line
 from alignconf.kernels.place_sets import cut_by_places
 from alignconf.kernels.tree_grids import walk_grids
 from alignconf.kernels.tree_leaves import find_leaves
-from alignconf.kernels.tree_walk import ALONG, ALONG_SECOND, LEAF, NODE, Forest, depth_first, project_lines, walk_lines
+from alignconf.kernels.tree_walk import (
+    ALONG,
+    ALONG_SECOND,
+    LEAF,
+    Forest,
+    project_lines,
+    walk_lines,
+)
+from alignconf.lines.category_sets import CategorySets
 from alignconf.lines.exact_lines import Move, ProjectedAt, piece_of
 from alignconf.lines.routes import Route
 from alignconf.lines.similar_rows import Landmarks, landmarks_of, similar_first
-from alignconf.lines.single_precision import as_compared, at_most_float32, largest_rounded_to
+from alignconf.lines.single_precision import as_compared, largest_rounded_to
+from alignconf.lines.stored_trees import Tree, features_of, flat_nodes
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import Rounding
 
-__all__ = ["ALMOST_ZERO", "LINKS", "Ensemble", "Tree", "TreeGrids", "TreeLines"]
+__all__ = ["ALMOST_ZERO", "LINKS", "Ensemble", "TreeGrids", "TreeLines"]
 
 #: LightGBM takes values as small as this for zero; some of its thresholds are exactly this.
 ALMOST_ZERO = float(np.float32(1e-35))
@@ -51,31 +60,6 @@ LINK_UNITS = 8
 
 #: Nodes, roots, and the depth of the deepest tree.
 Trees: TypeAlias = tuple[NDArray[Any], IntArray, int]
-
-
-@dataclass(frozen=True)
-class Tree:
-    """One tree as libraries store them, by node; the root is node 0.
-
-    Parameters
-    ----------
-    feature : (n_nodes,)
-        Negative at leaves.
-    threshold : (n_nodes,)
-        Values up to it go left.
-    left, right : (n_nodes,)
-    missing_left : (n_nodes,)
-        Whether a missing value goes left.
-    value : (n_nodes,)
-        Read at leaves only.
-    """
-
-    feature: NDArray[Any]
-    threshold: NDArray[Any]
-    left: NDArray[Any]
-    right: NDArray[Any]
-    missing_left: NDArray[Any]
-    value: NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +88,8 @@ class Ensemble:
         What the values of the library's leaves were multiplied by; negative for the first of two classes.
     n_cuts : int
         Cuts among the places of its lines, where they are told.
+    categories : CategorySets
+        Of the nodes that list categories.
     """
 
     nodes: NDArray[Any]
@@ -118,6 +104,7 @@ class Ensemble:
     missing_code: float | None = None
     scale: float = 1.0
     n_cuts: int = 0
+    categories: CategorySets = field(default_factory=CategorySets)
 
     @classmethod
     def of_trees(
@@ -131,26 +118,12 @@ class Ensemble:
         link: str = "identity",
         is_float32: bool = False,
         is_single: bool = False,
+        lowest_code: float = 0.0,
     ) -> Ensemble:
         """Return the ensemble of some trees, the values of whose leaves are multiplied by ``scale``."""
-        sizes = np.array([tree.feature.size for tree in trees], np.intp)
-        roots = np.append(0, np.cumsum(sizes))[:-1].astype(np.intp)
-        offset = np.repeat(roots, sizes)
-
-        def joined(name: str) -> NDArray[Any]:
-            return np.concatenate([getattr(tree, name) for tree in trees])
-
-        feature, threshold = joined("feature").astype(np.int32), joined("threshold").astype(np.float64)
-        if is_float32:
-            threshold = at_most_float32(threshold)
-        is_leaf = feature < 0
-        split = np.where(is_leaf, LEAF, 2 * feature + joined("missing_left").astype(np.int32)).astype(np.int32)
-        number = np.where(is_leaf, float(scale) * joined("value").astype(np.float64), threshold)
-        left, right = joined("left").astype(np.intp) + offset, joined("right").astype(np.intp) + offset
-        nodes = np.empty(feature.size, NODE)
-        depth, n_nodes = depth_first(split, left, right, number, roots, nodes)
+        nodes, roots, depth, categories = flat_nodes(trees, scale=scale, is_float32=is_float32, lowest_code=lowest_code)
         return cls(
-            nodes[:n_nodes],
+            nodes,
             roots,
             depth,
             float(base),
@@ -160,6 +133,7 @@ class Ensemble:
             is_single,
             n_features,
             scale=float(scale),
+            categories=categories,
         )
 
     @cached_property
@@ -191,7 +165,7 @@ class Ensemble:
         sums = abs(self.base) + float(partial.sum()) + float(partial[-1])
         model = (UNIT_SINGLE if self.is_single else UNIT) * sums
         largest = abs(self.base) + float(np.maximum.reduceat(np.abs(leaves), starts).sum())
-        n_splits = max(self.n_cuts, int(np.bincount(self.nodes["split"][~is_leaf] >> 1, minlength=1).max()))
+        n_splits = max(self.n_cuts, int(np.bincount(features_of(self.nodes)[~is_leaf], minlength=1).max()))
         return model + 2 * UNIT * (self.roots.size + n_splits) * 2 * largest
 
     @property
@@ -209,7 +183,12 @@ class Ensemble:
             raise InputError(
                 f"X has shape {numbers.shape}; expected rows of {self.n_features} features, as the trees have."
             )
-        return np.ascontiguousarray(self._compared(numbers[:, : self.n_features]))
+        compared = np.ascontiguousarray(self._compared(numbers[:, : self.n_features]))
+        if self.categories.sizes:
+            compared = compared.copy()
+            for j in self.categories.sizes:
+                compared[:, j] = self.categories.coded(j, compared[:, j])
+        return compared
 
     def _compared(self, numbers: FloatArray) -> FloatArray:
         """Return numbers as the model compares them, of the same shape."""
@@ -248,8 +227,11 @@ class Ensemble:
         (feature,) = route.signs
         return self.places(feature)[:-1]
 
-    def why_not(self, route: Route) -> str:  # noqa: ARG002
-        """Return nothing: lines along every column are known."""
+    def why_not(self, route: Route) -> str:
+        """Return that categories have no order of their own; nothing along every other column."""
+        feature = route.axis.feature
+        if route.axis.order is None and any(j in self.categories.sizes for j in route.signs):
+            return f"{feature!r} is a category to the model; list its values in the property, order=[...]."
         return ""
 
     def places(self, feature: int) -> FloatArray:
@@ -284,8 +266,7 @@ class Ensemble:
         return self._line({feature: values})
 
     def _on(self, feature: int) -> NDArray[np.bool_]:
-        on: NDArray[np.bool_] = self.nodes["split"] >> 1 == feature
-        return on
+        return np.asarray(features_of(self.nodes) == feature)
 
     def _line(self, values: Mapping[int, NDArray[Any]]) -> TreeLines:
         trees = self._cut((self.nodes, self.roots, self.depth), values, ALONG)
@@ -296,8 +277,11 @@ class Ensemble:
         """Return trees with cuts, whose ``split`` is ``mark``, for nodes on features that move to values, (n_places,) of each."""
         moved = {j: self._compared(np.asarray(of_places, dtype=np.float64)) for j, of_places in values.items()}
         nodes, roots, depth = trees
-        on = {j: nodes["split"] >> 1 == j for j in moved}
-        if all(bool((of_places[1:] >= of_places[:-1]).all()) for of_places in moved.values()):
+        on = {j: features_of(nodes) == j for j in moved}
+        if all(
+            j not in self.categories.sizes and bool((of_places[1:] >= of_places[:-1]).all())
+            for j, of_places in moved.items()
+        ):
             nodes = nodes.copy()
             for j, of_places in moved.items():
                 nodes["number"][on[j]] = np.searchsorted(of_places, nodes["number"][on[j]], side="right")
@@ -305,13 +289,19 @@ class Ensemble:
             return nodes, roots, depth
         sets = np.zeros((nodes.size, next(iter(moved.values())).size), np.bool_)
         for j, of_places in moved.items():
-            missing_left = (nodes["split"][on[j]] & 1).astype(bool)[:, None]
-            sets[on[j]] = np.where(np.isnan(of_places), missing_left, of_places <= nodes["number"][on[j]][:, None])
+            sets[on[j]] = self._go_left(nodes[on[j]], j, of_places)
         return cut_by_places(nodes, roots, sets, np.any(list(on.values()), axis=0), mark)
+
+    def _go_left(self, nodes: NDArray[Any], feature: int, values: FloatArray) -> NDArray[np.bool_]:
+        """Return which values go left at nodes on a feature, (n_nodes, n_values)."""
+        if feature in self.categories.sizes:
+            return self.categories.go_left(nodes["number"], self.categories.coded(feature, values))
+        missing_left = (nodes["split"] & 1).astype(bool)[:, None]
+        return np.where(np.isnan(values), missing_left, values <= nodes["number"][:, None])
 
     def _with_cuts(self, nodes: NDArray[Any]) -> Ensemble:
         """Return the ensemble with the number of cuts that a walk passes, which its rounding grows with."""
-        return replace(self, n_cuts=int((nodes["split"] < LEAF).sum()))
+        return replace(self, n_cuts=int(np.isin(nodes["split"], (ALONG, ALONG_SECOND)).sum()))
 
     @cached_property
     def _whole(self) -> Forest:
@@ -320,7 +310,7 @@ class Ensemble:
 
     def _forest(self, nodes: NDArray[Any], roots: IntArray, depth: int) -> Forest:
         link, tie = LINKS.index(self.link), 4 * self._with_cuts(nodes).sum_error
-        return nodes, roots, depth, self.base, self.divisor, link, self.is_single, tie
+        return nodes, roots, depth, self.base, self.divisor, link, self.is_single, tie, self.categories.bits
 
 
 @dataclass(frozen=True, eq=False)

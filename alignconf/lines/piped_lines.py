@@ -49,12 +49,15 @@ class PipedLines:
         Columns of rows that the first step takes; those behind them are left out.
     reference : Table
         Rows in front of the steps.
+    of_model : bool
+        Whether the steps are the model's own, which passes rows through them itself whenever it is asked.
     """
 
     inner: ExactLines
     steps: tuple[Any, ...]
     n_columns: int
     reference: Table
+    of_model: bool = False
 
     @property
     def rounding(self) -> Rounding:
@@ -83,7 +86,9 @@ class PipedLines:
         ends = [np.empty(0)]
         for moved, sign in behind.signs.items():
             thresholds = self.inner.ends(replace(behind, signs={moved: sign}))
-            ends.append(self._largest_up_to(column, moved, sign * route.signs[column], thresholds))
+            if not behind.is_raw:
+                thresholds = self._largest_up_to(column, moved, sign * route.signs[column], thresholds)
+            ends.append(thresholds)
         return np.unique(np.concatenate(ends))
 
     def line(self, move: Move) -> ExactLine:

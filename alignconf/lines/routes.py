@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_array
 
 from alignconf.lines.axis import Axis
 from alignconf.lines.wrapped import passes
@@ -116,6 +117,15 @@ def _encoded(step: Any, route: Route) -> Route | str:
     return route.moved()
 
 
+def _coded(step: Any, route: Route) -> Route | str:
+    """Return the route through the codes of a booster's categories; columns of numbers stay as they are."""
+    if not any(column in step.known for column in route.signs):
+        return route
+    if route.axis.order is None:
+        return f"{route.axis.feature!r} is a category to the model; list its values in the property, order=[...]."
+    return route.moved()
+
+
 def _one_hot(step: Any, route: Route) -> Route | str:
     """Return the route through OneHotEncoder: a column for each category, which no order of the categories moves one way."""
     if route.axis.order is None:
@@ -155,7 +165,7 @@ def _selected(step: Any, route: Route) -> Route:
 
 def _applied(step: Any, route: Route) -> Route | str:
     """Return the route through FunctionTransformer with no function, or one of numpy's that is known."""
-    if step.func is None:
+    if step.func is None or getattr(step.func, "func", None) is check_array:
         return route
     name = getattr(step.func, "__name__", type(step.func).__name__)
     if not isinstance(step.func, np.ufunc) or name not in FUNCTIONS or step.kw_args:
@@ -210,7 +220,7 @@ THROUGH: dict[tuple[str, str], Through] = {
         (_split, ("ColumnTransformer",)),
     )
     for name in names
-}
+} | {("alignconf", "CategoryCodes"): _coded}
 
 #: Functions of numpy that are monotone wherever they give a number: the way they go, and whether only up to rounding.
 FUNCTIONS = {

@@ -18,12 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from alignconf.lines.ensemble import ALMOST_ZERO, Ensemble, Tree
+from alignconf.lines.ensemble import ALMOST_ZERO, Ensemble
+from alignconf.lines.native.category_splits import histogram_sets, treelite_sets
+from alignconf.lines.native.xgboost_categories import keeps_categories, without_categories
+from alignconf.lines.stored_trees import Tree
 from alignconf.lines.wrapped import within_wrapper
 from alignconf.tables.fitted_columns import native_booster
 from alignconf.tables.missing_codes import takes_zero_for_missing
 
-__all__ = ["SOFTMAX", "many_classes", "read_ensemble", "read_sum", "trees_of", "unwrapped"]
+__all__ = ["SOFTMAX", "many_classes", "read_ensemble", "read_sum", "read_trees", "trees_of", "unwrapped"]
 
 
 def trees_of(function: Any) -> Ensemble | str:
@@ -60,7 +63,7 @@ def read_ensemble(model: Any, *, column: int = 1) -> Ensemble | str:
     Ensemble or str
         ``Ensemble.predict`` is the model's ``predict``, or column ``column`` of its ``predict_proba``, up to rounding.
     """
-    ensemble = _read(model, column)
+    ensemble = _with_numbers_only(model, column)
     if isinstance(ensemble, Ensemble) and ensemble.link == SOFTMAX:
         return many_classes(type(model).__name__)
     return ensemble
@@ -80,13 +83,25 @@ def read_sum(model: Any, *, column: int = 1) -> Ensemble | str:
         As for :func:`read_ensemble`; of a boosted classifier with more than two classes, whose probabilities are the softmax of a
         sum for each class, the sum of class ``column``, with the identity as its link.
     """
-    ensemble = _read(model, column)
+    ensemble = _with_numbers_only(model, column)
     if isinstance(ensemble, Ensemble) and ensemble.link == SOFTMAX:
         return replace(ensemble, link="identity")
     return ensemble
 
 
-def _read(model: Any, column: int) -> Ensemble | str:
+def _with_numbers_only(model: Any, column: int) -> Ensemble | str:
+    ensemble = read_trees(model, column=column)
+    if isinstance(ensemble, Ensemble) and ensemble.categories.sizes:
+        return f"{type(model).__name__} splits on categories; only splits on numbers can be read."
+    return ensemble
+
+
+def read_trees(model: Any, *, column: int = 1) -> Ensemble | str:
+    """Return the trees of a fitted model as :func:`read_sum`, splits on categories among them, or a sentence that says why not.
+
+    The link of a sum of one of several classes is :data:`SOFTMAX`. Rows are what the trees compare, behind the step of
+    :func:`alignconf.lines.native.category_codes.step_before_trees`.
+    """
     kind = type(model)
     replaced = [name for name in ("predict", "predict_proba") if name in getattr(model, "__dict__", {})]
     if replaced:
@@ -139,15 +154,13 @@ def _read_histogram(model: Any, column: int) -> Ensemble | str:
     name = type(model).__name__
     if not hasattr(model, "_predictors"):
         return f"{name} is not fitted."
-    if model.is_categorical_ is not None and np.any(model.is_categorical_):
-        return _categories(name)
     link = type(model._loss.link).__name__
     if link not in SKLEARN_LINKS:
         return f"{name} turns sums of leaves into predictions by {link}, which alignconf does not know."
     is_of_class = SKLEARN_LINKS[link] == SOFTMAX
     sign, place = (1.0, column) if is_of_class else (_sign(model, column), 0)
     return Ensemble.of_trees(
-        [_histogram_tree(predictor[place].nodes) for predictor in model._predictors],
+        [_histogram_tree(predictor[place]) for predictor in model._predictors],
         model.n_features_in_,
         base=sign * float(np.ravel(model._baseline_prediction)[place]),
         scale=sign,
@@ -166,10 +179,19 @@ def _sklearn_tree(tree: Any, output: int) -> Tree:
     )
 
 
-def _histogram_tree(nodes: Any) -> Tree:
+def _histogram_tree(predictor: Any) -> Tree:
+    nodes = predictor.nodes
     feature = np.where(nodes["is_leaf"], -1, nodes["feature_idx"])
     missing_left = nodes["missing_go_to_left"].astype(bool)
-    return Tree(feature, nodes["num_threshold"], nodes["left"], nodes["right"], missing_left, nodes["value"])
+    return Tree(
+        feature,
+        nodes["num_threshold"],
+        nodes["left"],
+        nodes["right"],
+        missing_left,
+        nodes["value"],
+        histogram_sets(predictor),
+    )
 
 
 def _read_xgboost(model: Any, column: int) -> Ensemble | str:
@@ -186,7 +208,10 @@ def _read_xgboost(model: Any, column: int) -> Ensemble | str:
     with suppress(AttributeError):
         # As predict does, stop at the best round of early stopping, if there was any; a booster by itself goes to the end.
         booster = booster if is_native else booster[: model.best_iteration + 1]
-    ensemble = _read_treelite(model, column, "from_xgboost", booster)
+    if keeps_categories(booster):
+        ensemble = _read_treelite(model, column, "from_xgboost_json", without_categories(booster))
+    else:
+        ensemble = _read_treelite(model, column, "from_xgboost", booster)
     return ensemble if isinstance(ensemble, str) else replace(ensemble, missing_code=code)
 
 
@@ -204,7 +229,11 @@ def _read_lightgbm(model: Any, column: int) -> Ensemble | str:
     if not takes_zero_for_missing(model):
         return _read_treelite(model, column, "from_lightgbm", booster, steepness)
     ensemble = _read_treelite(model, column, "from_lightgbm", _with_nan_for_zero(booster, text), steepness)
-    return ensemble if isinstance(ensemble, str) else replace(ensemble, missing_code=0.0)
+    if isinstance(ensemble, str):
+        return ensemble
+    if ensemble.categories.sizes:
+        return f"{name} takes zeros for missing and splits on categories, whose first code is zero."
+    return replace(ensemble, missing_code=0.0)
 
 
 def _with_nan_for_zero(booster: Any, text: str) -> Any:
@@ -237,11 +266,10 @@ def _read_treelite(model: Any, column: int, reader: str, booster: Any, steepness
     place = column if is_of_class else 0
     of_sum = [i for i in range(treelite_model.num_tree) if not is_of_class or header.get_field("class_id")[i] == place]
     accessors = [treelite_model.get_tree_accessor(i) for i in of_sum]
-    if any(accessor.get_field("has_categorical_split")[0] for accessor in accessors):
-        return _categories(name)
     link = header.get_field("postprocessor")
     if link not in TREELITE_LINKS or (_is_classifier(model) and link not in ("sigmoid", SOFTMAX)):
         return f"{name} turns sums of leaves into predictions by {link!r}, which alignconf does not know."
+    is_single = reader.startswith("from_xgboost")
     factor = 1.0 if is_of_class else _sign(model, column) * (steepness if link == "sigmoid" else 1.0)
     return Ensemble.of_trees(
         [_treelite_tree(accessor) for accessor in accessors],
@@ -250,8 +278,9 @@ def _read_treelite(model: Any, column: int, reader: str, booster: Any, steepness
         scale=factor,
         divisor=treelite_model.num_tree if header.get_field("average_tree_output")[0] else 1,
         link=TREELITE_LINKS[link],
-        is_float32=reader == "from_xgboost",
-        is_single=reader == "from_xgboost",
+        is_float32=is_single,
+        is_single=is_single,
+        lowest_code=0.0 if is_single else ABOVE_MINUS_ONE,
     )
 
 
@@ -263,6 +292,7 @@ def _treelite_tree(accessor: Any) -> Tree:
         accessor.get_field("cright"),
         accessor.get_field("default_left").astype(bool),
         accessor.get_field("leaf_value"),
+        treelite_sets(accessor),
     )
 
 
@@ -293,12 +323,11 @@ def many_classes(name: str) -> str:
     return f"{name} has more than two classes, each with trees of its own; the probability of one depends on all."
 
 
-def _categories(name: str) -> str:
-    return f"{name} splits on categories; only splits on numbers can be read."
-
-
 #: treelite's number for "goes left if less than the threshold".
 LESS = 2
+
+#: LightGBM cuts off the digits of codes before it looks at their sign.
+ABOVE_MINUS_ONE = float(np.nextafter(-1.0, 0.0))
 
 #: The link of several sums, one for each class, which no sum has by itself.
 SOFTMAX = "softmax"

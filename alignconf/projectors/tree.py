@@ -84,7 +84,7 @@ class WalkingProjector(GridProjector):
         exact: ExactGrids = self.exact
         model: Any = getattr(function, "model", function)
         is_of_rows = len(self.laws) > 1 or not self.laws[0].is_marginal or not hasattr(model, "behind_steps")
-        if is_of_rows or not isinstance(exact, PIPED) or isinstance(exact.inner, PIPED):
+        if is_of_rows or not isinstance(exact, PIPED) or exact.model.of_model or isinstance(exact.inner, PIPED):
             return Projector.at_rows(self, function, rows)
         passed = exact.model.passed(rows.table)
         if hasattr(passed, "toarray"):

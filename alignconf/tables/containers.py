@@ -41,6 +41,10 @@ class Container(Protocol):
         """Return the order of the categories that the type of a column carries, if it does."""
         ...
 
+    def categories(self, table: Table, position: int) -> tuple[IntArray, tuple[Any, ...]] | None:
+        """Return the codes and the categories of a categorical column of pandas, if it is one."""
+        ...
+
     def take(self, table: Table, rows: IntArray) -> Table:
         """Return a new table of the given rows."""
         ...
@@ -78,6 +82,10 @@ class Arrays:
         return np.ascontiguousarray(table, dtype=np.float64)
 
     def order(self, table: Table, position: int) -> None:  # noqa: ARG002
+        """Return None: arrays know no categories."""
+        return
+
+    def categories(self, table: Table, position: int) -> None:  # noqa: ARG002
         """Return None: arrays know no categories."""
         return
 
@@ -129,6 +137,13 @@ class PandasFrames:
         """Return the categories of an ordered categorical column."""
         dtype: Any = table.dtypes.iloc[position]
         return tuple(dtype.categories) if getattr(dtype, "ordered", False) else None
+
+    def categories(self, table: Table, position: int) -> tuple[IntArray, tuple[Any, ...]] | None:
+        """Return the codes, -1 for what is missing, and the categories of a categorical column."""
+        if not hasattr(table.dtypes.iloc[position], "categories"):
+            return None
+        held = table.iloc[:, position].cat
+        return np.asarray(held.codes, dtype=np.intp), tuple(held.categories.tolist())
 
     def take(self, table: Table, rows: IntArray) -> Table:
         """Return a new frame of the given rows."""
@@ -195,6 +210,10 @@ class PolarsFrames:
 
         dtype = table.dtypes[position]
         return tuple(dtype.categories.to_list()) if dtype == pl.Enum else None
+
+    def categories(self, table: Table, position: int) -> None:  # noqa: ARG002
+        """Return None: to models, categories of polars have no codes that do not depend on what else is in memory."""
+        return
 
     def take(self, table: Table, rows: IntArray) -> Table:
         """Return a new frame of the given rows."""

@@ -20,6 +20,7 @@ from alignconf.tables.containers import Container, container_of
 __all__ = [
     "as_numbers",
     "as_table",
+    "categories",
     "category_order",
     "changed_columns",
     "column",
@@ -121,6 +122,11 @@ def as_numbers(table: Table) -> NDArray[np.float64]:
 def category_order(table: Table, position: int) -> tuple[Any, ...] | None:
     """Return the order that the type of a data frame's column carries: an ordered categorical of pandas, an Enum of polars."""
     return _kind(table).order(table, position)
+
+
+def categories(table: Table, position: int) -> tuple[IntArray, tuple[Any, ...]] | None:
+    """Return the codes, -1 for what is missing, and the categories of a categorical column of pandas; None of any other."""
+    return _kind(table).categories(table, position)
 
 
 def is_partitioned(X: Any) -> bool:
