@@ -19,6 +19,7 @@ import numpy as np
 from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
 from alignconf.certify.asking import Answered, place_rows
 from alignconf.certify.proof import Proof
+from alignconf.certify.report.junit import junit_xml
 from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.pictured_line import PicturedLine, lines_of_model
 from alignconf.certify.report.report import audit_page
@@ -55,6 +56,8 @@ class Audit:
         Rows that lack all constrained features and were not asked.
     coverage : tuple of (str, int)
         How many rows were asked about each part of the property: those that have its features.
+    by_rule : tuple of (str, ViolationRate or None)
+        The same queries, counted for each part of the property by itself; None for a part that no row was asked about.
     witnesses : tuple of Witness
         The most violated queries, the worst first.
     lines : tuple of PicturedLine
@@ -78,6 +81,7 @@ class Audit:
     settings: tuple[tuple[str, str], ...] = ()
     proof: Proof | None = None
     coverage: tuple[tuple[str, int], ...] = ()
+    by_rule: tuple[tuple[str, ViolationRate | None], ...] = ()
 
     def __str__(self) -> str:
         """Return the finding in sentences."""
@@ -111,7 +115,10 @@ class Audit:
         figures = asdict(replace(self, lines=()))
         del figures["lines"]
         figures["settings"] = dict(self.settings)
-        figures["violations"].update(rate=self.violations.rate, interval=list(self.violations.interval))
+        figures["violations"] = self.violations.to_dict()
+        figures["by_rule"] = [
+            {"rule": rule, "violations": None if rate is None else rate.to_dict()} for rule, rate in self.by_rule
+        ]
         return figures
 
     def to_json(self) -> str:
@@ -136,6 +143,15 @@ class Audit:
         check_max_rate(max_rate)
         check_path(path)
         return save_text(audit_page(self, max_rate).html(), path)
+
+    def to_junit(self, path: Any = None, *, max_rate: float = 0.0) -> str:
+        """Return the verdict as JUnit XML, a test case for each rule, and write it to a file if one is given.
+
+        See :mod:`alignconf.certify.report.junit`; parameters and errors as for :meth:`to_html`.
+        """
+        check_max_rate(max_rate)
+        check_path(path)
+        return save_text(junit_xml(self, max_rate), path)
 
     def _repr_html_(self) -> str:
         return "<div>" + "".join(f"<p>{escape(line)}</p>" for line in str(self).split("\n")) + "</div>"
@@ -207,7 +223,7 @@ def check(
     sizes: list[FloatArray] = []
     witnesses: list[Witness] = []
     lines: list[PicturedLine] = []
-    counts = np.zeros(len(asking.part_queries), dtype=np.intp)
+    counts = np.zeros((2, len(asking.part_queries)), dtype=np.intp)
     for i, (sizes_of_part, counts_of_part, *shown) in asking.answers(looked_at, n_jobs=n_jobs, verbose=verbose):
         sizes.append(sizes_of_part)
         counts += counts_of_part
@@ -215,6 +231,7 @@ def check(
         lines += [replace(line, row=asking.rows.position(i, line.row)) for line in shown[1]]
     witnesses.sort(key=lambda witness: -(1.0 if witness.excess is None else witness.excess))
     worst, declared = np.concatenate(sizes), asking.declared
+    coverage = coverage_of([part.declared for part in asking.part_queries], counts[0])
     violated = worst > 0
     if asking.proof is not None and asking.proof.holds and violated.any():
         raise DefectError(
@@ -242,16 +259,23 @@ def check(
             *versions(model),
         ),
         proof=asking.proof,
-        coverage=coverage_of([part.declared for part in asking.part_queries], counts),
+        coverage=coverage,
+        by_rule=tuple(
+            (rule, ViolationRate(int(n_rejected), n_asked, level) if n_asked else None)
+            for (rule, n_asked), n_rejected in zip(coverage, counts[1], strict=True)
+        ),
     )
 
 
 def _looked_at(
     is_pictured: bool, answered: Answered
 ) -> tuple[FloatArray, IntArray, tuple[Witness, ...], tuple[PicturedLine, ...]]:
-    """Return the size of the worst violation at each row, rows asked about each part, worst queries, lines of worst rows."""
+    """Return the size of the worst violation at each row, what worst queries and lines of worst rows show, and counts.
+
+    Counts are of rows asked about each part, and of those at which it is violated, (2, n_parts).
+    """
     parts, table, numbers = answered.queries.parts, answered.table, answered.numbers
     sizes = answered.sizes[:, :, 0]
     witnesses = found_at(parts, table, answered.values, answered.sizes, numbers)
     lines = lines_of_model(answered.function, table, parts, answered.values, sizes, numbers) if is_pictured else ()
-    return sizes.max(axis=1), answered.counts, witnesses, lines
+    return sizes.max(axis=1), np.stack([answered.counts, (sizes > 0).sum(axis=0)]), witnesses, lines

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR
+from typing import Any
 
 from scipy.stats import beta
 
@@ -71,6 +72,12 @@ class ViolationRate:
         low = 0.0 if k == 0 else float(beta.ppf(tail, k, n - k + 1))
         high = 1.0 if k == n else float(beta.ppf(1 - tail, k + 1, n - k))
         return low, high
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every figure under its name."""
+        figures = {"n_rejected": self.n_rejected, "n_queries": self.n_queries, "confidence": self.confidence}
+        bounds = {"lower_bound": self.lower_bound, "upper_bound": self.upper_bound, "interval": list(self.interval)}
+        return figures | {"rate": self.rate} | bounds
 
     def __str__(self) -> str:
         """Return the rate with its interval."""

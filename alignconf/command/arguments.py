@@ -42,6 +42,7 @@ def parser() -> ArgumentParser:
     _add_files(check)
     check.add_argument("--confidence", type=float, default=0.95, help="of every bound; default: 0.95")
     check.add_argument("--max-rate", type=float, default=0.0, help="violation rate that is tolerated; default: 0, none")
+    check.add_argument("--junit", metavar="FILE", help="write the verdict as JUnit XML, a test case for each rule")
     check.set_defaults(run=run_check)
 
     align = commands.add_parser(

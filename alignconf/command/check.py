@@ -23,11 +23,12 @@ CODES = {VIOLATED: 1, UNDECIDED: 3}
 
 
 def run(given: Namespace) -> int:
-    """Check, print, write the page if one is asked for, and return the exit code."""
+    """Check, print, write the page and the test cases that are asked for, and return the exit code."""
     check_declared(given.declared, given.rules)
     check_level("--confidence", given.confidence)
     check_max_rate(given.max_rate)
     check_path(given.html)
+    check_path(given.junit)
     check_file(given.data, TABLES, "data")
     check_file(given.model, MODELS, "model")
     if given.reference_data is not None:
@@ -50,6 +51,8 @@ def run(given: Namespace) -> int:
     code = CODES.get(verdict.word, 0)
     if given.html is not None:
         audit.to_html(given.html, max_rate=given.max_rate)
+    if given.junit is not None:
+        audit.to_junit(given.junit, max_rate=given.max_rate)
     if given.json:
         output = {"verdict": verdict.to_dict(), "exit_code": code, "model": given.model, "data": given.data}
         print(json.dumps(plain(output | {"audit": audit.to_dict()}), indent=2, allow_nan=False))
