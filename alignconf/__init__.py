@@ -10,6 +10,7 @@ to which :func:`alignconf.testing.check_property` admits your own. Assumptions a
 from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.certify.audit import Audit, check
 from alignconf.certify.certificate import Certificate
+from alignconf.contract.outputs import OUTPUTS
 from alignconf.deployment.input_law import InputLaw
 from alignconf.deployment.monitoring import Monitor, SequentialCertificate
 from alignconf.deployment.propose.rule_file import read_rules
@@ -35,6 +36,7 @@ from alignconf.losses.magnitude import Magnitude
 __version__ = "0.1.0"
 
 __all__ = [
+    "OUTPUTS",
     "AlignConfError",
     "AlignedClassifier",
     "AlignedRegressor",

@@ -25,6 +25,7 @@ from alignconf.properties.invariant import Invariant
 from alignconf.properties.invariant_under import InvariantUnder
 from alignconf.properties.linear_property import LinearProperty
 from alignconf.properties.lipschitz import Lipschitz
+from alignconf.properties.non_crossing import NonCrossing
 from alignconf.properties.ordered import Ordered
 from alignconf.properties.plateau import Plateau
 from alignconf.properties.rule import Rule
@@ -48,6 +49,7 @@ __all__ = [
     "InvariantUnder",
     "LinearProperty",
     "Lipschitz",
+    "NonCrossing",
     "Ordered",
     "Plateau",
     "Rule",

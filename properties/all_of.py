@@ -68,6 +68,11 @@ class AllOf(Property):
         return tuple(line for member in self.members for line in member.lines)
 
     @property
+    def along_outputs(self) -> tuple[Any, ...]:
+        """The parts that compare the outputs of a row."""
+        return tuple(part for member in self.members for part in member.along_outputs)
+
+    @property
     def planes(self) -> tuple[Any, ...]:
         """The parts that constrain functions on planes of two features."""
         return tuple(plane for member in self.members for plane in member.planes)

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import Feature, FloatArray, IntArray, Table
+from alignconf.contract.outputs import OUTPUTS, Outputs
 from alignconf.contract.orbit import OrbitProperty, PlaceLimit, Setting, as_point, label, moved
 from alignconf.errors import InputError
 from alignconf.kernels.polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
 from alignconf.kernels.sums import products
+from alignconf.contract.output_rule import OutputRule
 
 __all__ = ["LinearProperty"]
 
@@ -30,7 +32,7 @@ class LinearProperty(OrbitProperty):
     ----------
     points : sequence of n_points
         Each a mapping from features to values (the row with these columns set), a function from a table of rows to a table
-        of the same shape, or None for the row itself.
+        of the same shape, or None for the row itself. ``{OUTPUTS: 0.5}`` is the output of the row at level 0.5.
     coefficients : (n_points,) or (n_demands, n_points)
         The numbers :math:`a_{ik}`.
     bound : float or (n_demands,), default=0
@@ -62,6 +64,12 @@ class LinearProperty(OrbitProperty):
     def __post_init__(self) -> None:
         super().__post_init__()
         points = as_points(self.points)
+        columns = [_features(point) for point in points]
+        if any(OUTPUTS in features for features in columns) and any(features != {OUTPUTS} for features in columns):
+            raise InputError(
+                f"points {list(points)!r} name an output in some points and rows in others; name an output in every point and "
+                "nothing else, points=[{OUTPUTS: 0.25}, {OUTPUTS: 0.75}], or no output in any, for a rule at every output."
+            )
         coefficients, bound = _numbers("coefficients", self.coefficients), _numbers("bound", self.bound)
         A = np.atleast_2d(coefficients)
         if A.ndim != 2 or A.shape[1] != len(points):
@@ -94,6 +102,29 @@ class LinearProperty(OrbitProperty):
                 f"{_sum_in_words(row, self.points)} <= {bound:g}" for row, bound in zip(A, b, strict=True)
             )
         return words + (f" up to {self.tol:g}" if self.tol else "")
+
+    @property
+    def orbits(self) -> tuple[OrbitProperty, ...]:
+        """The property itself, unless it is about outputs."""
+        return () if self.along_outputs else (self,)
+
+    @property
+    def along_outputs(self) -> tuple[LinearProperty, ...]:
+        """The property itself, if its points are outputs of the row."""
+        return (self,) if OUTPUTS in {feature for point in self.points for feature in _features(point)} else ()
+
+    def on_outputs(self, outputs: Outputs) -> OutputRule:
+        """Return the rule as one about the line of all outputs of a row.
+
+        Raises
+        ------
+        InputError
+            If the model has no such output.
+        """
+        where = [outputs.positions([dict(point.columns)[OUTPUTS]], self)[0] for point in self.points]
+        A, b = self.demands(len(self.points))
+        on_all = products(A, np.equal.outer(where, np.arange(len(outputs))).astype(np.float64))
+        return OutputRule(coefficients=_nested(on_all), bounds=_nested(b + self.tol))
 
     def labels(self, n_points: int) -> tuple[str, ...]:
         """Return the points in words."""
@@ -162,6 +193,11 @@ def _columns(points: Sequence[Any]) -> frozenset[Feature] | None:
         frozenset(feature for feature, _ in point.columns) if isinstance(point, Setting) else None for point in points
     }
     return columns.pop() if len(columns) == 1 else None
+
+
+def _features(point: Any) -> set[Feature]:
+    """Return the features that a point sets; none for a transform."""
+    return {feature for feature, _ in point.columns} if isinstance(point, Setting) else set()
 
 
 def _at(rule: LinearProperty, points: Sequence[Any]) -> FloatArray:

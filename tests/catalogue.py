@@ -18,6 +18,7 @@ from alignconf.properties import (
     InvariantUnder,
     LinearProperty,
     Lipschitz,
+    NonCrossing,
     Ordered,
     Plateau,
     Rule,
@@ -63,6 +64,9 @@ CASES = [
     Valley("a", bottom=3),
     Valley("a", bottom=2.5),
 ]
+
+#: About the outputs of a model with several.
+OUTPUT_CASES = [NonCrossing(), NonCrossing(tol=0.1)]
 
 #: About positive places.
 POSITIVE_CASES = [

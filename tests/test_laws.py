@@ -26,7 +26,7 @@ from alignconf.projectors.line_projection import LineProjection
 from alignconf.properties import AllOf, Decreasing, Increasing, Unimodal, Valley
 from alignconf.queries.along_line import LineQueries
 from alignconf.testing.trials import envelope, largest_excess, lines_of, projector_at
-from tests.catalogue import CASES, ORBIT_CASES, PLANE_CASES
+from tests.catalogue import CASES, ORBIT_CASES, OUTPUT_CASES, PLANE_CASES
 from tests.examples import examples
 
 ONE_FEATURE = [case for case in CASES if len({part.feature for part in case.parts}) == 1]
@@ -76,7 +76,7 @@ def some_member(projector: LineProjection, values: np.ndarray, data: st.DataObje
 
 def test_every_exported_property_is_put_to_the_laws() -> None:
     exported = [getattr(alignconf.properties, name) for name in alignconf.properties.__all__]
-    put = {type(it) for it in [*CASES, *PLANE_CASES, *ORBIT_CASES]}
+    put = {type(it) for it in [*CASES, *PLANE_CASES, *ORBIT_CASES, *OUTPUT_CASES]}
     assert {it for it in exported if isinstance(it, type) and issubclass(it, Property)} == put
 
 
@@ -96,7 +96,9 @@ def test_every_property_file_is_exported() -> None:
     assert defined <= set(package.__all__)
 
 
-@pytest.mark.parametrize("name", sorted({type(it).__name__ for it in [*CASES, *PLANE_CASES, *ORBIT_CASES]}))
+@pytest.mark.parametrize(
+    "name", sorted({type(it).__name__ for it in [*CASES, *PLANE_CASES, *ORBIT_CASES, *OUTPUT_CASES]})
+)
 def test_every_property_is_documented(name: str) -> None:
     page = Path(__file__).parent.parent / "docs" / "declare.md"
     rows = [line for line in page.read_text().splitlines() if line.startswith("|")]

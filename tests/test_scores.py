@@ -14,8 +14,8 @@ from alignconf.projectors.alignment import Answers
 from alignconf.projectors.band import Scale, clip_to_band
 from alignconf.properties import Decreasing, Increasing, Invariant, LinearProperty, Lipschitz
 from alignconf.queries.along_line import LineQueries
+from alignconf.queries.excess import excess
 from alignconf.queries.on_orbit import OrbitQueries
-from alignconf.queries.queries import excess
 
 N_PAIRS = 10_000
 LAW = ReferenceLaw.from_table(Axis("a", 0, None), np.linspace(0, 1, 11)[:, None], 11)

@@ -31,6 +31,7 @@ TYPED: dict[Form, tuple[str, dict[str, Any], tuple[Any, ...]]] = {
     Form.FEATURE_LIMITS: ("a:-1,2", {"feature": 0, "bounds": [-1, 2]}, (0, -1.0, 2.0)),
     Form.FEATURES: ("a,b", {"features": [0, 1]}, (0, 1)),
     Form.LIMITS: ("-1,2", {"bounds": [-1, 2]}, (-1.0, 2.0)),
+    Form.NOTHING: ("", {}, ()),
 }
 
 #: Properties whose parameter is filled by name.
@@ -44,10 +45,10 @@ every = pytest.mark.parametrize("spelling", list(spelled()), ids=lambda spelling
 
 def meant(spelling: Spelling) -> Property:
     """Return the property that :data:`TYPED` writes down."""
-    feature, *others = TYPED[spelling.form][2]
+    arguments = TYPED[spelling.form][2]
     if spelling.option in NAMED:
-        return spelled()[spelling](feature, **{NAMED[spelling.option]: others[0]})
-    return spelled()[spelling](feature, *others)
+        return spelled()[spelling](arguments[0], **{NAMED[spelling.option]: arguments[1]})
+    return spelled()[spelling](*arguments)
 
 
 def test_every_property_tells_its_spelling_or_cannot_be_typed() -> None:
@@ -74,7 +75,7 @@ def test_the_command_line_reads_it(spelling: Spelling, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         parser().parse_args(["check", "--help"])
     help_of = " ".join(capsys.readouterr().out.split())
-    assert f"--{spelling.option} {spelling.form} " in help_of
+    assert f"--{spelling.option} {spelling.form} ".replace("  ", " ") in help_of
     assert spelling.help in help_of
 
 

@@ -20,10 +20,11 @@ from alignconf.certify.proof import Proof, proof_by_trees
 from alignconf.contract.property import Declaration, Property
 from alignconf.errors import InputError
 from alignconf.lines.fitted_model import FittedModel, declared_features, function_of
+from alignconf.lines.output_function import output_function, outputs_of
 from alignconf.properties import declare
+from alignconf.queries.excess import excess as excess_of
 from alignconf.queries.placement import REFERENCES, check_query_law, place_queries
 from alignconf.queries.queries import PartQueries, Queries, askable_parts, draw_queries
-from alignconf.queries.queries import excess as excess_of
 from alignconf.queries.row_draws import RowDraws, RowMarks, row_marks
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks
@@ -132,6 +133,7 @@ def place_rows(
     X: Any,
     properties: Declaration,
     *,
+    outputs: Any = None,
     query_law: str = "iid",
     X_reference: Table | None = None,
     reference_law: str = "marginal",
@@ -139,7 +141,8 @@ def place_rows(
     verbose: bool = False,
 ) -> Asking:
     """Return the rows with what they are to be asked; parameters as for :func:`alignconf.check`, ``X_reference`` in memory."""
-    function = function_of(check_model("model", model))
+    listed = outputs_of(model, outputs)
+    function = function_of(check_model("model", model)) if listed is None else output_function(model, listed)
     door: FittedModel = function.fitted_model
     check_choice("reference_law", reference_law, REFERENCES)
     declared = declare(properties)
@@ -155,7 +158,7 @@ def place_rows(
         referring = door.reference(X_reference, rows.meta)
     seen, conditional = rows.seen(referring), random if reference_law == "conditional" else None
     codes = door.missing_codes(seen)
-    placed = place_queries(declared, seen, referring, query_law, conditional=conditional, codes=codes)
+    placed = place_queries(declared, seen, referring, query_law, outputs=listed, conditional=conditional, codes=codes)
     some = np.flatnonzero(rows.counts)
     marks = [np.zeros((0, 2), dtype=np.uint64)] * rows.sizes.size
     for i, of_part in zip(some, rows.run(partial(_marks, placed, codes), label="looking at rows"), strict=True):

@@ -162,6 +162,7 @@ def check(
     X: Table,
     properties: Declaration,
     *,
+    outputs: Any = None,
     confidence: float = 0.95,
     query_law: str = "iid",
     X_reference: Table | None = None,
@@ -175,11 +176,13 @@ def check(
     Parameters
     ----------
     model : object with ``predict``
-        Any fitted model, aligned or not. It is not changed.
+        Any fitted model, aligned or not, or a mapping from levels to models. It is not changed.
     X : (n_samples, n_features) array or data frame, in memory or of Dask
         Rows not used to fit it. One query is asked at each.
     properties : Property, list, or mapping
         As for :class:`~alignconf.AlignedRegressor`, for any number of features.
+    outputs : sequence, optional
+        The outputs of a model with several, as for :class:`~alignconf.AlignedRegressor`; a query is asked of all of them.
     confidence : float in (0, 1), default=0.95
         Of the two-sided Clopper-Pearson interval.
     query_law : {"iid", "path", "line"}, default="iid"
@@ -216,8 +219,8 @@ def check(
     """
     level = check_level("confidence", confidence)
     asking = place_rows(
-        model, X, properties, query_law=query_law, reference_law=reference_law, random_state=random_state, verbose=verbose,
-        X_reference=in_memory(X_reference, name="X_reference", verbose=verbose),
+        model, X, properties, outputs=outputs, query_law=query_law, reference_law=reference_law, random_state=random_state,
+        verbose=verbose, X_reference=in_memory(X_reference, name="X_reference", verbose=verbose),
     )  # fmt: skip
     looked_at = partial(_looked_at, not asking.rows.is_spread)
     sizes: list[FloatArray] = []

@@ -40,6 +40,8 @@ class Witness:
         What the model answers there, all other features being the row's own.
     excess : float or None
         By how much the inequality fails, in the unit of the prediction; None where the property only says yes or no.
+    output : label or None
+        The output that the predictions are of; None for a model with one, or where several are compared.
     """
 
     row: int
@@ -48,6 +50,7 @@ class Witness:
     values: tuple[Any, ...]
     predictions: tuple[float, ...]
     excess: float | None
+    output: Any = None
 
     @builtins.property
     def points(self) -> tuple[str, ...]:
@@ -60,7 +63,8 @@ class Witness:
             f"{prediction:.6g} at {point}" for point, prediction in zip(self.points, self.predictions, strict=True)
         )
         size = "" if self.excess is None else f" (too much by {self.excess:.6g})"
-        return f"row {self.row}, {self.property}: the model predicts {points}{size}"
+        of_output = "" if self.output is None else f", output {self.output}"
+        return f"row {self.row}{of_output}, {self.property}: the model predicts {points}{size}"
 
 
 def largest(sizes: FloatArray, limit: int = N_WITNESSES) -> tuple[IntArray, IntArray, IntArray]:
@@ -133,13 +137,15 @@ def _witness(
     size: float,
 ) -> Witness:
     words, feature, is_opaque = about
-    points = part.rows(slice(row, row + 1)).points_of_worst(values[None], query)
+    numbers = part.rows(slice(row, row + 1)).points_of_worst(values[None], query)
+    points, output = part.located(numbers)
     labels = part.labels(table, row, query)
     return Witness(
         row=number,
         property=words,
         feature=feature,
         values=tuple(labels[i] for i in points),
-        predictions=tuple(values[query][points].tolist()),
+        predictions=tuple(values[query][numbers].tolist()),
         excess=None if is_opaque else size,
+        output=None if output is None else part.output_labels[output],
     )

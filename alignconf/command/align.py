@@ -13,7 +13,7 @@ from alignconf.certify.certificate import Certificate
 from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.wording import plain
 from alignconf.command.check import check_class, label_of, reference_rows
-from alignconf.command.declarations import check_declared, read_properties
+from alignconf.command.declarations import check_declared, read_codes, read_properties
 from alignconf.command.files import MODELS, TABLES, check_file, check_output, load_model, load_rows, save_model
 from alignconf.errors import InputError
 from alignconf.estimators.aligned import AlignedEstimator
@@ -38,7 +38,8 @@ def run(given: Namespace) -> int:
     certificate: Certificate | None = None
     if given.certify_data is not None:
         fresh = load_rows(given.certify_data, model, given.target, what="rows to certify on", needs_target=False)
-        certificate = aligned.certify(fresh.X, fresh.y)
+        outputs = aligned._outputs
+        certificate = aligned.certify(fresh.X, fresh.y if outputs is None or outputs.are_probabilities else None)
     page = "" if certificate is None else certificate.to_html()
     save_model(aligned, target)
     if given.html is not None:
@@ -82,7 +83,7 @@ def _aligned(given: Namespace, model: Any, properties: list[Any]) -> Any:
             model, properties, pos_label=label_of(model, given.pos_label), scale=given.scale, **settings
         )
     check_class(given, model)
-    return AlignedRegressor(model, properties, **settings)
+    return AlignedRegressor(model, properties, outputs=read_codes(given.outputs) or None, **settings)
 
 
 def _print(given: Namespace, aligned: AlignedEstimator, certificate: Certificate | None) -> None:

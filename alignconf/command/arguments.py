@@ -24,7 +24,7 @@ class _Declare(Action):
 
     def __call__(self, parser: Any, namespace: Namespace, values: Any, option_string: str | None = None) -> None:  # noqa: ARG002
         declared = list(getattr(namespace, "declared", None) or [])
-        namespace.declared = [*declared, (str(option_string).lstrip("-"), str(values))]
+        namespace.declared = [*declared, (str(option_string).lstrip("-"), str(values or ""))]
 
 
 def parser() -> ArgumentParser:
@@ -94,7 +94,8 @@ def _add_files(command: ArgumentParser) -> None:
     )
     for spelling in spelled():
         name, form = f"--{spelling.option}", str(spelling.form)
-        properties.add_argument(name, action=_Declare, metavar=form, help=spelling.help, dest="declared")
+        typed = {"metavar": form} if form else {"nargs": 0}
+        properties.add_argument(name, action=_Declare, help=spelling.help, dest="declared", **typed)
     properties.add_argument("--rules", metavar="FILE", help="a file that declares properties: .json, .yaml or .yml")
     properties.add_argument(
         "--special",
@@ -107,6 +108,11 @@ def _add_files(command: ArgumentParser) -> None:
         default=[],
         metavar="FEATURE:LO,HI",
         help="the range in which the properties of a feature are demanded; leave an end empty for none",
+    )
+    command.add_argument(
+        "--outputs",
+        metavar="LEVEL,...,LEVEL",
+        help="the levels or names of the columns of a model with several outputs; OUTPUTS is then a feature, too",
     )
     command.add_argument("--target", help="the column of labels, which is no feature")
     command.add_argument(

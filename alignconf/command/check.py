@@ -10,7 +10,7 @@ from alignconf.certify.audit import check
 from alignconf.certify.report.page import check_path
 from alignconf.certify.report.wording import plain
 from alignconf.certify.verdict import UNDECIDED, VIOLATED, check_max_rate
-from alignconf.command.declarations import check_declared, read_properties
+from alignconf.command.declarations import check_declared, read_codes, read_properties
 from alignconf.command.files import MODELS, TABLES, check_file, load_model, load_rows
 from alignconf.errors import InputError
 from alignconf.estimators.classifier import class_function
@@ -44,8 +44,8 @@ def run(given: Namespace) -> int:
         given.declared, rows.columns, rules=given.rules, special=given.special, between=given.between
     )
     audit = check(
-        function, rows.X, declared, confidence=given.confidence, query_law=given.query_law, X_reference=reference,
-        reference_law=given.reference_law, random_state=given.random_state,
+        function, rows.X, declared, outputs=read_codes(given.outputs) or None, confidence=given.confidence,
+        query_law=given.query_law, X_reference=reference, reference_law=given.reference_law, random_state=given.random_state,
     )  # fmt: skip
     verdict = audit.verdict(given.max_rate)
     code = CODES.get(verdict.word, 0)

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from alignconf._typing import Feature, Table
+from alignconf.contract.outputs import OUTPUTS
 from alignconf.contract.property import Property
 from alignconf.contract.spelling import Form
 from alignconf.deployment.propose.rule_file import placed_rules
@@ -20,7 +21,7 @@ from alignconf.errors import InputError
 from alignconf.properties.declare import own_parameters, spelled
 from alignconf.tables import table as tables
 
-__all__ = ["Columns", "read_properties"]
+__all__ = ["Columns", "read_codes", "read_properties"]
 
 #: A class of the vocabulary, called with what was typed.
 Build: TypeAlias = Callable[..., Property]
@@ -41,7 +42,9 @@ class Columns:
     names: tuple[str, ...]
 
     def feature(self, text: str) -> Feature | None:
-        """Return the feature that a text names, None if there is none."""
+        """Return the feature that a text names, None if there is none; ``OUTPUTS`` are the outputs of the model."""
+        if text == repr(OUTPUTS) and text not in self.names:
+            return cast(Feature, OUTPUTS)
         named = tables.column_names(self.table) is not None
         if text in self.names:
             position = self.names.index(text)
@@ -134,7 +137,7 @@ def read_properties(
     of_file = () if rules is None else placed_rules(rules, columns.placed)
     properties = [part for rule in of_file for part in rule.parts]
     properties += [READERS[form](kind, name, text, columns) for form, kind, name, text in typed]
-    codes = [_code(code.strip()) for code in (special or "").split(",") if code.strip()]
+    codes = read_codes(special)
     ranges = _ranges(between, columns)
     features = {part.feature for whole in properties for part in whole.lines}
     for feature in ranges:
@@ -161,6 +164,11 @@ def _within(declared: Property, ranges: Mapping[Feature, tuple[float, float]]) -
     return declared if part is None or part.feature not in ranges else replace(part, between=ranges[part.feature])
 
 
+def read_codes(text: str | None) -> list[Any]:
+    """Return the numbers and texts of a list with commas between; none where nothing is typed."""
+    return [_code(code.strip()) for code in (text or "").split(",") if code.strip()]
+
+
 def _code(text: str) -> Any:
     """Return a code as a number where it is one."""
     for kind in (int, float):
@@ -178,6 +186,10 @@ def check_declared(declared: Sequence[tuple[str, str]] | None, rules: str | None
             "no property is declared; write for example --decreasing age, or --rules FILE. alignconf check --help lists them."
         )
     return declared or ()
+
+
+def _of_nothing(kind: Build, name: str, text: str, columns: Columns) -> Property:  # noqa: ARG001
+    return kind()
 
 
 def _plain(kind: Build, name: str, text: str, columns: Columns) -> Property:
@@ -255,4 +267,5 @@ READERS: dict[Form, Callable[[Build, str, str, Columns], Property]] = {
     Form.FEATURE_LIMITS: _with_limits,
     Form.FEATURES: _of_two,
     Form.LIMITS: _limits,
+    Form.NOTHING: _of_nothing,
 }

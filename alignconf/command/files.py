@@ -10,7 +10,7 @@ import importlib
 import inspect
 import pickle
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,8 @@ def load_model(path: str, trusted: Sequence[str] = ()) -> Any:
         model = joblib.load(file)
     except Exception as error:
         raise InputError(f"model {path!r} could not be loaded: {type(error).__name__}: {error}") from error
-    if not hasattr(model, "predict"):
+    models = list(model.values()) if isinstance(model, Mapping) and model else [model]
+    if not all(hasattr(predictor, "predict") for predictor in models):
         raise InputError(
             f"model {path!r} holds {type(model).__name__!r}, which has no predict method; store a fitted model."
         )
@@ -103,7 +104,7 @@ def load_rows(
     Parameters
     ----------
     path : str
-    model : the fitted model, which may know the names of its columns
+    model : the fitted model, or a mapping from levels to models, which may know the names of its columns
     target : the column of labels, if any
     what : how messages call the file
     needs_target : whether that column must be there
@@ -119,7 +120,7 @@ def load_rows(
     if target is not None and target not in frame.columns:
         raise InputError(f"{what} {path!r} has no column {target!r} for --target; it has {_listed(frame.columns)}.")
     y = None if target is None else frame[target].to_numpy()
-    columns = columns_of_fit(model)
+    columns = columns_of_fit(next(iter(model.values())) if isinstance(model, Mapping) and model else model)
     features = frame if target is None else frame.drop(columns=target)
     if columns.labels is not None:
         missing = columns.missing(features)

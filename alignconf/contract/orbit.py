@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from alignconf._typing import BoolArray, Feature, FloatArray, IntArray, Table
+from alignconf.contract.outputs import OUTPUTS
 from alignconf.contract.property import Property
 from alignconf.errors import InputError
 from alignconf.kernels.sums import products
@@ -173,7 +174,11 @@ def label(point: Point) -> str:
     """Return a point in words."""
     if not isinstance(point, Setting):
         return getattr(point, "__name__", None) or repr(point)
-    return ", ".join(f"{feature}={value!r}" for feature, value in point.columns) or "the row itself"
+    return ", ".join(_setting(feature, value) for feature, value in point.columns) or "the row itself"
+
+
+def _setting(feature: Feature, value: Any) -> str:
+    return f"output {value!r}" if feature is OUTPUTS else f"{feature}={value!r}"
 
 
 def moved(table: Table, point: Point) -> Table:

@@ -33,6 +33,7 @@ import numpy as np
 from alignconf._typing import Feature, FloatArray
 from alignconf.contract.cells import Cells
 from alignconf.contract.domain import Domain
+from alignconf.contract.outputs import OUTPUTS, Outputs, named_outputs
 from alignconf.contract.spelling import Spelling
 from alignconf.errors import InputError
 from alignconf.tables.checks import check_number
@@ -64,6 +65,11 @@ class Property(ABC):
     @property
     def lines(self) -> tuple[LineProperty, ...]:
         """The parts that constrain functions along lines."""
+        return ()
+
+    @property
+    def along_outputs(self) -> tuple[Any, ...]:
+        """The parts that compare the outputs of a row with one another: :mod:`alignconf.contract.outputs`."""
         return ()
 
     @property
@@ -126,6 +132,8 @@ class LineProperty(Property):
         and reach the model as they are.
     between : (float, float), optional
         The range in which the property is demanded, both ends included; nothing is demanded of other values.
+    outputs : sequence, optional
+        The outputs at which the property is demanded, of a model with several; by default all.
 
     Notes
     -----
@@ -139,6 +147,7 @@ class LineProperty(Property):
     tol: float = field(default=0.0, kw_only=True)
     special: Sequence[Any] = field(default=(), kw_only=True)
     between: Sequence[float] | None = field(default=None, kw_only=True)
+    outputs: Sequence[Any] | None = field(default=None, kw_only=True)
 
     adjective: ClassVar[str] = ""
     n_points: ClassVar[int]
@@ -162,10 +171,17 @@ class LineProperty(Property):
         domain = Domain.declared(self.feature, self.special, self.between, self.order)
         object.__setattr__(self, "special", domain.special)
         object.__setattr__(self, "between", None if self.between is None else domain.between)
+        if self.outputs is not None:
+            object.__setattr__(self, "outputs", named_outputs(self.outputs))
+        if self.feature is OUTPUTS and (self.order is not None or not domain.is_everything or self.outputs is not None):
+            raise InputError(
+                f"{self!r} is about all outputs of a row, in their own order; leave order, special, between and outputs out."
+            )
 
     def __str__(self) -> str:
         """Return the property in words, e.g. ``increasing in 'age'``."""
-        return f"{self.description} in {self.feature!r}{self.domain}" + (f" up to {self.tol:g}" if self.tol else "")
+        words = f"{self.description} in {self.feature!r}{self.domain}" + (f" up to {self.tol:g}" if self.tol else "")
+        return words if self.outputs is None else f"{words} at outputs {', '.join(map(str, self.outputs))}"
 
     @property
     def domain(self) -> Domain:
@@ -190,8 +206,17 @@ class LineProperty(Property):
 
     @property
     def lines(self) -> tuple[LineProperty, ...]:
-        """The property itself."""
-        return (self,)
+        """The property itself, unless it is about outputs."""
+        return () if self.feature is OUTPUTS else (self,)
+
+    @property
+    def along_outputs(self) -> tuple[LineProperty, ...]:
+        """The property itself, if it is about outputs."""
+        return (self,) if self.feature is OUTPUTS else ()
+
+    def on_outputs(self, outputs: Outputs) -> LineProperty:
+        """Return what a property about outputs demands of the line of all outputs: the property itself."""
+        return self
 
     @property
     def trade(self) -> tuple[Feature, tuple[float, float]] | None:
@@ -294,7 +319,10 @@ class LineProperty(Property):
 
 def check_feature(feature: Any) -> Feature:
     """Return the name or position of one feature."""
-    if isinstance(feature, bool) or not isinstance(feature, (str, int, np.integer, tuple)) or not _is_hashable(feature):
+    is_none = (
+        isinstance(feature, bool) or not isinstance(feature, (str, int, np.integer, tuple)) or not _is_hashable(feature)
+    )
+    if is_none and feature is not OUTPUTS:
         raise InputError(
             f"feature must be a column name or a column position, got {feature!r} of type "
             f"{type(feature).__name__}; for several features combine one property each with AllOf."

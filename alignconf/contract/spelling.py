@@ -26,6 +26,7 @@ class Form(StrEnum):
     FEATURE_LIMITS = "FEATURE:LOWEST,HIGHEST"
     FEATURES = "FEATURE,FEATURE"
     LIMITS = "LOWEST,HIGHEST"
+    NOTHING = ""
 
 
 @dataclass(frozen=True)

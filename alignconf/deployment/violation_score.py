@@ -21,9 +21,9 @@ from alignconf.contract.property import Declaration, Property
 from alignconf.errors import InputError
 from alignconf.lines.fitted_model import FittedModel, function_of
 from alignconf.properties import declare
+from alignconf.queries.excess import excess as excess_of
 from alignconf.queries.placement import place_queries
 from alignconf.queries.queries import PartQueries, Queries, askable_parts, draw_queries, place_queries_at
-from alignconf.queries.queries import excess as excess_of
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks

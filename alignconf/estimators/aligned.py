@@ -9,8 +9,9 @@ probability, is the subclass's answer.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from alignconf.calibration.levels import read_levels
 from alignconf.calibration.loss_family import Scores
 from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.calibration.threshold import Fixed, Threshold
+from alignconf.contract.outputs import Outputs
 from alignconf.contract.property import Declaration
 from alignconf.errors import CalibrationError, InputError
 from alignconf.estimators.conventions import ConventionalEstimator
@@ -45,10 +47,10 @@ from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.band import scale_of
 from alignconf.projectors.leaves.labels import Labels
 from alignconf.projectors.margins import Margins
+from alignconf.projectors.output_preparation import prepare_outputs
 from alignconf.projectors.preparation import prepare
 from alignconf.properties import declare
 from alignconf.queries.row_draws import RowDraws
-from alignconf.tables import printed
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_rows
 from alignconf.tables.fitted_columns import FittedColumns, selected
@@ -77,6 +79,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         estimator: Any,
         properties: Declaration,
         *,
+        outputs: Any = None,
         alpha: Any = 0.1,
         confidence: float | None = 0.95,
         loss: str | Loss = "delivered",
@@ -100,6 +103,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
     ) -> None:
         self.estimator = estimator
         self.properties = properties
+        self.outputs = outputs
         self.alpha = alpha
         self.confidence = confidence
         self.loss = loss
@@ -147,7 +151,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         self._check_parameters()
         table = check_rows(X, at_least=2)
         n_samples = table.shape[0]
-        labels = check_labels(y, n_samples, owner=type(self).__name__)
+        labels = check_labels(y, n_samples, owner=type(self).__name__, outputs=self._outputs)
         if isinstance(self.estimator, FrozenEstimator):
             return self.calibrate(X, groups=groups)
         arguments = fit_arguments(self, self.estimator, sample_weight, fit_params)
@@ -264,6 +268,11 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             return columns.positions(table, name=name)
         return columns.leading_positions(table, name=name)
 
+    @property
+    def _outputs(self) -> Outputs | None:
+        """The outputs of the aligned function; None if it has one."""
+        return None
+
     @abstractmethod
     def _check_estimator(self) -> None:
         """Refuse an estimator that cannot be aligned, before any work."""
@@ -314,11 +323,14 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
     def _prepare(self, model: Model, table: Table, reference: Table, labels: Labels | None = None) -> Alignment:
         """Fix what calibration must not touch; refuse what the rows alone show to be impossible."""
         conditional = generator(self.random_state, CONDITION) if self.reference_law == "conditional" else None
-        alignment = prepare(
+        if self._outputs is None:
+            how: Callable[..., Alignment] = partial(prepare, margins=self._margins())
+        else:
+            how = partial(prepare_outputs, outputs=self._outputs)
+        alignment = how(
             model, declare(self.properties, self.special), table, reference, norm=self.projection, n_knots=self.n_knots,
-            limits=self._limits(), margins=self._margins(), projector=self.projector, query_law=self.query_law,
-            conditional=conditional, sample_weight=None if labels is None else labels.sample_weight, n_jobs=self.n_jobs,
-            verbose=self.verbose,
+            limits=self._limits(), projector=self.projector, query_law=self.query_law, conditional=conditional,
+            sample_weight=None if labels is None else labels.sample_weight, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
         chain = alignment.chain.learning_from(labels, keeps_trees=self.path == "leaves")
         return replace(alignment, chain=chain, scale=scale_of(self.difficulty, self.ray))
@@ -386,11 +398,3 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             state["feature_names_in_"] = np.asarray(names, dtype=object)
         self.__dict__ = state
         return self
-
-    def _summary(self) -> dict[str, str]:
-        """Return the promise for notebooks: nothing before calibration."""
-        if not hasattr(self, "calibration_"):
-            return {}
-        alpha = ", ".join(printed.level(level.alpha) for level in self.levels_)
-        figures = {"alpha": alpha, "lambda_": f"{self.lambda_:.6g}", "properties": self.alignment_.tester.words}
-        return figures | {"statement": self.calibration_.statement}

@@ -95,6 +95,11 @@ class ConventionalEstimator(MetaEstimatorMixin, BaseEstimator):
         self._sklearn_output_config = {"transform": transform}
         return self
 
+    @property
+    def _is_framed(self) -> bool:
+        """Whether results with several columns come as data frames."""
+        return bool(getattr(self, "_sklearn_output_config", {}).get("transform", "default") != "default")
+
     def _contained(self, values: FloatArray, X: Any, names: tuple[str, ...]) -> Any:
         """Return columns (n_samples, n_names) in the container of choice; a pandas frame keeps the index of ``X``."""
         container = getattr(self, "_sklearn_output_config", {}).get("transform", "default")

@@ -29,6 +29,7 @@ from alignconf.lines.fitted_model import function_of
 from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.projector import FEW_ROWS
 from alignconf.queries.row_draws import RowDraws
+from alignconf.tables import printed
 from alignconf.tables.checks import check_count, check_rows
 from alignconf.tables.fitted_columns import FittedColumns
 from alignconf.tables.groups import Membership, read_groups
@@ -54,6 +55,7 @@ class DeliveringEstimator:
     threshold_: Threshold
     used_rows_: UsedRows
     calibration_: Calibration
+    lambda_: float
     levels_: tuple[Level, ...]
     column_names_: tuple[Any, ...] | None
     n_features_in_: int
@@ -117,6 +119,14 @@ class DeliveringEstimator:
         function: Any = alignment.native
         model = deepcopy(function.estimator)
         return with_exact_sums(model, bits=24, column=getattr(function, "column", 1)) if exact_sums else model
+
+    def _summary(self) -> dict[str, str]:
+        """Return the promise for notebooks: nothing before calibration."""
+        if not hasattr(self, "calibration_"):
+            return {}
+        alpha = ", ".join(printed.level(level.alpha) for level in self.levels_)
+        figures = {"alpha": alpha, "lambda_": f"{self.lambda_:.6g}", "properties": self.alignment_.tester.words}
+        return figures | {"statement": self.calibration_.statement}
 
     def _certify(self, X: Table, y: Any, groups: Any, confidence: float, n_requested: int | None) -> Certificate:
         n_queries = (

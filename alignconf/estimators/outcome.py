@@ -102,6 +102,11 @@ class OutcomeEstimator(AlignedEstimator):
         (42, 2)
         """
         _, table = self._ready(X)
+        if self._outputs is not None:
+            raise InputError(
+                f"outcomes are compared with one output, and the model has {len(self._outputs)}; align the output that they are "
+                "compared with as a model by itself."
+            )
         targets = check_targets(y, table.shape[0])
         self.used_rows_.refuse(table, purpose="an interval of outcomes")
         sizes, labels = _difficulty_of(table, difficulty), _labels_of(table, groups)

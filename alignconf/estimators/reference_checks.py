@@ -76,7 +76,7 @@ def with_reference_ray(alignment: Alignment, reference: Table) -> Alignment:
     """
     rows = _some(reference)
     f, g = alignment.predict(rows)
-    d = (g - f) / alignment.scale.towards(g - f, alignment.scale.sigma(rows))
+    d = (g - f) / alignment.scale.at_rows(rows, g - f)
     moved = np.sqrt([np.mean(np.minimum(d, 0.0) ** 2), np.mean(np.maximum(d, 0.0) ** 2)])
     below, above = np.maximum(moved / moved.max(), NARROWEST) if moved.any() else np.ones(2)
     return replace(alignment, scale=replace(alignment.scale, ray=(float(below), float(above))))

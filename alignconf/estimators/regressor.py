@@ -15,9 +15,12 @@ from sklearn.base import RegressorMixin
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.certify.certificate import Certificate
 from alignconf.certify.error_change import RowErrors
+from alignconf.contract.outputs import Outputs
 from alignconf.estimators.conventions import ENDS
 from alignconf.estimators.outcome import OutcomeEstimator
+from alignconf.estimators.output_errors import output_errors, output_targets
 from alignconf.lines.fitted_model import FittedModel
+from alignconf.lines.output_function import OutputFunction, output_function, outputs_of
 from alignconf.projectors.margins import Margins, Values
 from alignconf.tables.checks import check_level, check_model, check_targets
 from alignconf.tables.predictions import predictions
@@ -38,10 +41,16 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
     Parameters
     ----------
     estimator : object
-        Any regressor with ``predict``: an estimator, a Pipeline, a search, a ``FrozenEstimator``.
+        Any regressor with ``predict``: an estimator, a Pipeline, a search, a ``FrozenEstimator``; or a mapping from levels to
+        fitted regressors, one for each output.
     properties : Property, list of Property, or mapping
         What must hold. A mapping goes from a feature (column name or position in the raw input) to ``+1`` or
         ``"increasing"``, ``-1`` or ``"decreasing"``, a property, or a list of these. All must hold together.
+    outputs : sequence, optional
+        For a model whose ``predict`` returns several numbers for each row: the levels of its columns, which increase, or their
+        names. Properties of features hold at every output, or at those that they name, and ``OUTPUTS`` is the coordinate of the
+        outputs themselves (:class:`~alignconf.properties.NonCrossing`). ``predict`` returns (n_samples, n_outputs). The keys of a
+        mapping are its outputs.
     alpha : float in [0, 1), or one float in (0, 1) for each property, default=0.1
         Tolerated rate of violations, as ``loss`` counts them. 0 means full strength: ``g`` itself, ``lambda_ = inf``. A list
         as long as the list ``properties``, or a mapping with the keys of the mapping ``properties``, gives every property its
@@ -169,7 +178,7 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
     """
 
     def predict(self, X: Table, *, groups: Any = None) -> FloatArray:
-        """Return the delivered function at the rows of ``X``, (n_samples,).
+        """Return the delivered function at the rows of ``X``, (n_samples,), or (n_samples, n_outputs) with several outputs.
 
         Within ``lambda_`` of the model's own prediction, and equal to it bit for bit wherever the line needed no change
         or a constrained feature is missing.
@@ -177,22 +186,27 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         Rows of Dask are answered by a plan, a Dask series for a data frame and a Dask array for an array.
         """
         if is_partitioned(X):
-            planned: FloatArray = self._lazily("predict", X, groups)
+            planned: FloatArray = self._lazily("predict", X, groups, names=self._columns_of() or None)
             return planned
         if (native := self._native(X, groups)) is not None:
             return predictions(*native)[0]
         return self._delivered(self._ready(X)[1], groups)
 
     def predict_band(self, X: Table, *, groups: Any = None) -> Any:
-        """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2).
+        """Return the band around the model, ``f(x) - lambda_`` and ``f(x) + lambda_``: (n_samples, 2), or one for each output.
 
         Rounded outwards, so that it holds every delivered value. At full strength it is infinite. It is a band for the
         aligned function and not a prediction interval for the outcome; that is :meth:`predict_outcome_interval`.
-        An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``; a plan for rows of Dask.
+        An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``; a plan for rows of Dask. With
+        several outputs an array (n_samples, n_outputs, 2), and frames and plans with the two ends of each output in turn.
         """
+        ends = self._columns_of(*ENDS)
         if is_partitioned(X):
-            return self._lazily("predict_band", X, groups, names=ENDS)
-        return self._contained(self._band(X, groups), X, ENDS)
+            return self._lazily("predict_band", X, groups, names=ends)
+        band = self._band(X, groups)
+        if band.ndim == 3 and not self._is_framed:
+            return band
+        return self._contained(band.reshape(len(band), -1), X, ends)
 
     def certify(
         self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int | None = None, confidence: float = 0.95
@@ -204,7 +218,8 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         X : (n_samples, n_features), in memory or of Dask
             Rows that neither trained nor calibrated. Fresh queries are asked at each.
         y : (n_samples,), optional
-            Labels; adds the paired change of the mean squared error.
+            Labels; adds the paired change of the mean squared error. With several outputs a label for each, or one label for
+            all, for quantiles: then it is the change of their mean pinball loss.
         groups : of the rows, if calibration was given labels of groups
         n_queries : int, optional
             At each row. One gives the Clopper-Pearson bound; several are averaged within the row and bounded by betting,
@@ -220,18 +235,44 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         level = check_level("confidence", confidence)
         return self._certify(X, y, groups, level, n_queries)
 
+    @property
+    def _outputs(self) -> Outputs | None:
+        return outputs_of(self.estimator, self.outputs)
+
+    @property
+    def outputs_(self) -> tuple[Any, ...] | None:
+        """The outputs that are returned for each row; None for one number."""
+        return None if self._outputs is None else self._outputs.labels
+
+    def _columns_of(self, *ends: str) -> tuple[str, ...]:
+        """Return the names of the columns of results: outputs, or the ends of each of them; none for a single column."""
+        outputs = self._outputs
+        if outputs is None:
+            return ends
+        return tuple(f"{end} {label}" if end else str(label) for label in outputs.labels for end in ends or ("",))
+
     def _targets(self, y: Any, n_samples: int) -> FloatArray:
-        return check_targets(y, n_samples)
+        return check_targets(y, n_samples) if self._outputs is None else output_targets(y, n_samples, self._outputs)
 
     def _errors(self, table: Table, y: Any) -> RowErrors:
         targets = self._targets(y, table.shape[0])
+        if self._outputs is not None:
+            return output_errors(targets, self._outputs)
         return RowErrors("mean squared error", lambda values: (values - targets) ** 2)
 
-    def _aligned_function(self, estimator: Any) -> FittedModel:
-        return FittedModel.of(check_model("estimator", estimator))
+    def _aligned_function(self, estimator: Any) -> FittedModel | OutputFunction:
+        outputs = outputs_of(estimator, self.outputs)
+        return (
+            FittedModel.of(check_model("estimator", estimator))
+            if outputs is None
+            else output_function(estimator, outputs)
+        )
 
     def _check_estimator(self) -> None:
-        check_model("estimator", self.estimator)
+        if self._outputs is None:
+            check_model("estimator", self.estimator)
+        else:
+            output_function(self.estimator, self._outputs)
 
     def _subject(self, estimator: Any) -> str:  # noqa: ARG002
         return ""

@@ -24,6 +24,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.metadata_routing import process_routing
 
 from alignconf._typing import IntArray, Table
+from alignconf.contract.outputs import Outputs
 from alignconf.errors import CalibrationError, InputError
 from alignconf.estimators.request import Request
 from alignconf.tables import table as tables
@@ -36,8 +37,10 @@ CALIBRATION_SHARE = 0.25
 LARGEST_SHARE = 0.5
 
 
-def check_labels(y: Any, n_samples: int, *, owner: str) -> NDArray[Any]:
+def check_labels(y: Any, n_samples: int, *, owner: str, outputs: Outputs | None = None) -> NDArray[Any]:
     """Return the labels that a model is to be fitted to, (n_samples,), of any type; the model decides which it accepts.
+
+    A model with several outputs may be fitted to labels of each, (n_samples, n_outputs).
 
     Raises
     ------
@@ -57,7 +60,7 @@ def check_labels(y: Any, n_samples: int, *, owner: str) -> NDArray[Any]:
             DataConversionWarning,
         )
         labels = labels[:, 0]
-    if labels.shape != (n_samples,):
+    if labels.shape not in ((n_samples,), (n_samples, 0 if outputs is None else len(outputs))):
         raise InputError(
             f"y has shape {labels.shape}; expected one label for each of the {n_samples} rows of X: y should be a 1d array of "
             f"shape ({n_samples},)."
@@ -111,6 +114,10 @@ def fit_arguments(router: Any, estimator: Any, sample_weight: Any, others: dict[
     InputError
         If the wrapped estimator takes no weights.
     """
+    if not hasattr(estimator, "fit"):
+        raise InputError(
+            f"estimator, a {type(estimator).__name__}, has no fit method; fit its models yourself, and call calibrate(X)."
+        )
     if get_config()["enable_metadata_routing"]:
         routed: dict[str, Any] = dict(
             process_routing(router, "fit", sample_weight=sample_weight, **others).estimator.fit

@@ -5,7 +5,8 @@ places up once. The line of a row along a feature is ``f`` with only that featur
 constrained features the line becomes a grid: all combinations of their knots. A **site** of a row is the row with its constrained
 features moved to given places. Evaluating ``n_sites`` sites of ``n_samples`` rows costs ``n_samples * n_sites`` model
 rows, all in one call of ``predict``; callers cut the rows into blocks (:func:`over_blocks`) so that memory stays
-bounded.
+bounded. Of a model with several outputs every call gives all of them: values have one dimension more, the last, and the axis of
+outputs (:mod:`alignconf.lines.output_axis`), the last of a grid, moves no row.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import Rounding, predictions
 
-__all__ = ["Lines", "PlacedRows", "evaluate_lines", "evaluate_sites", "evaluate_with_lines"]
+__all__ = ["Lines", "PlacedRows", "evaluate_lines", "evaluate_sites", "evaluate_with_lines", "moving_laws"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Lines:
     Parameters
     ----------
     values : (n_samples, n_knots_1, ..., n_knots_p)
+        The last dimension is that of outputs, where the function has several.
     rounding : (n_samples,)
         Differences below this are rounding of the model's own sums.
     """
@@ -96,7 +99,7 @@ class PlacedRows:
 
 
 def evaluate_sites(model: Model, table: Table, axes: Sequence[Axis], places: FloatArray) -> tuple[FloatArray, Rounding]:
-    """Return the model's values at sites, (n_samples, n_sites), and the rounding of these values.
+    """Return the model's values at sites, (n_samples, n_sites) or (n_samples, n_sites, n_outputs), and their rounding.
 
     Parameters
     ----------
@@ -108,12 +111,13 @@ def evaluate_sites(model: Model, table: Table, axes: Sequence[Axis], places: Flo
     """
     n_samples, n_sites = table.shape[0], places.shape[1]
     rows = np.repeat(np.arange(n_samples), n_sites)
-    moved = np.broadcast_to(places, (n_samples, n_sites, len(axes))).reshape(-1, len(axes))
+    moved = np.broadcast_to(places, (n_samples, *places.shape[1:])).reshape(rows.size, places.shape[-1])
     replaced: dict[int, NDArray[Any]] = {}
-    for i, axis in enumerate(axes):
-        replaced |= axis.moved(table, rows, moved[:, i])
-    values, rounding = predictions(model, tables.replicate(table, rows, replaced))
-    return values.reshape(n_samples, n_sites), rounding
+    for axis, axis_places in zip(axes, moved.T, strict=True):
+        replaced |= axis.moved(table, rows, axis_places)
+    sites = tables.replicate(table, rows, replaced) if replaced else tables.take(table, rows)
+    values, rounding = predictions(model, sites)
+    return values.reshape(n_samples, n_sites, *values.shape[1:]), rounding
 
 
 def evaluate_with_lines(model: Model, rows: PlacedRows, law: ReferenceLaw) -> tuple[FloatArray, Lines]:
@@ -133,8 +137,16 @@ def evaluate_with_lines(model: Model, rows: PlacedRows, law: ReferenceLaw) -> tu
 
 
 def evaluate_lines(model: Model, table: Table, laws: Sequence[ReferenceLaw]) -> Lines:
-    """Return the model's values at every combination of the knots of the constrained features."""
-    grid = np.meshgrid(*(law.knots for law in laws), indexing="ij")
-    places = np.stack([axis.ravel() for axis in grid], axis=-1)[None]
-    values, rounding = evaluate_sites(model, table, [law.axis for law in laws], places)
-    return Lines(values.reshape(-1, *grid[0].shape), rounding.of(values))
+    """Return the model's values at every combination of the knots of the constrained features, and of outputs."""
+    moving = moving_laws(laws)
+    shape = tuple(law.knots.size for law in moving)
+    places = np.empty((1, prod(shape), len(moving)))
+    for i, knots in enumerate(np.meshgrid(*(law.knots for law in moving), indexing="ij")):
+        places[0, :, i] = knots.ravel()
+    values, rounding = evaluate_sites(model, table, [law.axis for law in moving], places)
+    return Lines(values.reshape(-1, *(law.knots.size for law in laws)), rounding.of(values))
+
+
+def moving_laws(laws: Sequence[ReferenceLaw]) -> tuple[ReferenceLaw, ...]:
+    """Return the laws along whose axes rows move: all but that of outputs, which come with every call."""
+    return tuple(law for law in laws if law.axis.columns)

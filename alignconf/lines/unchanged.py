@@ -247,7 +247,7 @@ class Watch:
         self._answers, rounding = predictions(model, self._rows)
         self.rounding = rounding.at_level(self._answers)
         ranks = np.linspace(0, n_rows - 1, min(n_rows, N_ASKED)).astype(np.intp)
-        few = np.unique(np.argsort(self._answers, kind="stable")[ranks])
+        few = np.unique(np.argsort(self._answers.reshape(n_rows, -1).sum(axis=1), kind="stable")[ranks])
         self._few, self._few_answers = tables.take(self._rows, few), self._answers[few]
         self._noise = self._measured(few)
         self._state.forget_changes()
@@ -306,9 +306,9 @@ class Watch:
             return
         now, _ = predictions(self.model, rows)
         granted = self.rounding.of(np.column_stack([now, before])) + SPREAD * self._noise
-        wrong = np.flatnonzero(np.abs(now - before) > granted)
+        wrong = np.argwhere(np.abs(now - before) > (granted if now.ndim == 1 else granted[:, None]))
         if wrong.size:
-            i = wrong[0]
+            i = tuple(wrong[0])
             raise self._refusal(f"at a reference row it predicts {now[i]:.10g}, at calibration {before[i]:.10g}")
 
     def _refusal(self, why: str) -> PredictionError:

@@ -31,7 +31,7 @@ import numpy as np
 from alignconf._typing import FloatArray
 from alignconf.kernels.sums import inner, total
 from alignconf.projectors.alignment import Answers
-from alignconf.queries.queries import negligible
+from alignconf.queries.excess import negligible
 
 __all__ = ["delivered", "existence", "last_rejection", "last_rejection_on", "pair_score"]
 
@@ -48,7 +48,7 @@ def existence(answers: Answers) -> FloatArray:
     if answers.scale.is_plain:
         length = total(np.abs(coefficients))
     else:
-        sigma = None if answers.sigma is None else answers.sigma[:, :, None, None, :]
+        sigma = None if answers.sigma is None else queries.gathered(answers.sigma)
         length = inner(np.abs(coefficients), answers.scale.towards(-coefficients, sigma))
     score = np.where(v > negligible(queries, answers.rounding, answers.f), v, 0.0) / np.where(length > 0, length, 1.0)
     largest: FloatArray = score.min(axis=-1).max(axis=-1)

@@ -22,7 +22,7 @@ def _check_inequalities(alignment: Alignment, name: str) -> None:
             "that only says yes or no; use the default loss, 'delivered'."
         )
     for part in alignment.tester.parts:
-        if part.arguments is not None:
+        if part.tester and part.share_points:
             raise InputError(
                 f"loss={name!r} measures pairs and triples one by one, and query_law={part.tester!r} asks for many values at "
                 "once; use "

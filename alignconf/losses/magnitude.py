@@ -24,7 +24,7 @@ from alignconf.calibration.size_bound import SizeBound
 from alignconf.calibration.sizes import ViolationSizes, largest, together
 from alignconf.losses.loss import Loss, _check_inequalities
 from alignconf.projectors.alignment import Alignment, Answers
-from alignconf.queries.queries import negligible
+from alignconf.queries.excess import negligible
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables.checks import check_number
 
@@ -123,7 +123,7 @@ class Magnitude(Loss):
 def _violation_sizes(answers: Answers) -> ViolationSizes:
     """Return the sizes of a block of rows."""
     queries, d = answers.queries, answers.g - answers.f
-    coefficients, _ = queries.demands
+    coefficients = queries.coefficients_on_points
     size = negligible(queries, answers.rounding, answers.f, answers.g)
     if not answers.scale.is_plain:
         scale = answers.scale.towards(d, answers.sigma)

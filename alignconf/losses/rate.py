@@ -104,10 +104,11 @@ class ExistenceScores:
                 "that only says yes or no; use the default loss, 'delivered'."
             )
         for part in alignment.tester.parts:
-            if part.arguments is not None:
+            if part.share_points:
+                asked = f"query_law={part.tester!r}: use query_law='iid'," if part.tester else f"{part}: leave it out,"
                 raise InputError(
-                    f"loss='existence' is computed for each pair or triple by itself, and the demands of a query share points "
-                    f"with query_law={part.tester!r}: use query_law='iid', or the default loss, 'delivered'."
+                    "loss='existence' is computed for each pair or triple by itself, and the demands of a query share points "
+                    f"with {asked} or use the default loss, 'delivered'."
                 )
         queries = alignment.tester.draw(table, n_queries, draws)
         return alignment.at_queries(table, queries, existence)
@@ -136,7 +137,7 @@ class DisplacementScores:
         """Return critical half-widths, (n_samples, n_queries) each."""
         _check_together(alignment, "displacement")
         f, g = alignment.predict(table)
-        size = np.abs(g - f) / alignment.scale.towards(g - f, alignment.scale.sigma(table))
+        size = (np.abs(g - f) / alignment.scale.at_rows(table, g - f)).reshape(len(f), -1).max(axis=1)
         return [np.where(alignment.repaired_exactly(table), size, np.inf)[:, None]]
 
 

@@ -24,15 +24,15 @@ from alignconf.projectors.band import Scale, clip_to_band
 from alignconf.projectors.leaves.leaf_path import LeafMoves, LeafPath
 from alignconf.projectors.margins import Margins
 from alignconf.projectors.projector import FEW_ROWS, Chain, WithRounding
-from alignconf.queries.queries import PartQueries, Queries, Tester, askable_parts, excess
+from alignconf.queries.excess import excess
+from alignconf.queries.queries import PartQueries, Queries, Tester, askable_parts
 from alignconf.tables import table as tables
-from alignconf.tables.blocks import over_blocks
+from alignconf.tables.blocks import Result, over_blocks
 from alignconf.tables.missing_codes import without_codes
 from alignconf.tables.predictions import Rounding, predictions
 
 __all__ = ["Alignment", "Answers"]
 
-Result = TypeVar("Result")
 Reduced = TypeVar("Reduced", FloatArray, BoolArray)
 
 #: Opaque properties are calibrated at about this many half-widths, quantiles of the displacement at the points made from

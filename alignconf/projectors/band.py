@@ -90,20 +90,35 @@ class Scale:
         sided = np.where(d < 0, below, above)
         return sided if sigma is None else sided * sigma
 
+    def at_rows(self, table: Table, d: FloatArray) -> FloatArray:
+        """Return the scale at rows on the side of ``d = g - f`` there, (n_samples,) or (n_samples, n_outputs)."""
+        sigma = self.sigma(table)
+        return self.towards(d, None if sigma is None else sigma.reshape(-1, *(1,) * (d.ndim - 1)))
+
     def deliver(self, table: Table, f: FloatArray, g: FloatArray, half_widths: float | FloatArray) -> FloatArray:
-        """Return the delivered function at rows, (n_samples,), from ``f`` and ``g`` there, for one ``lambda_`` or one per row."""
+        """Return the delivered function at rows, (n_samples,), from ``f`` and ``g`` there, for one ``lambda_`` or one per row.
+
+        With several outputs the functions are (n_samples, n_outputs), and the band is as wide at all outputs of a row.
+        """
+        if np.ndim(half_widths):
+            half_widths = np.asarray(half_widths).reshape(-1, *(1,) * (f.ndim - 1))
         if not self.is_plain and not np.all(np.isinf(half_widths)):
-            half_widths = half_widths * self.towards(g - f, self.sigma(table))
+            half_widths = half_widths * self.at_rows(table, g - f)
         return clip_to_band(f, g, half_widths)
 
     def ends(self, table: Table, f: FloatArray, half_widths: float | FloatArray) -> FloatArray:
-        """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value."""
-        sides = np.broadcast_to(np.asarray(half_widths, dtype=np.float64)[..., None], (f.size, 2))
+        """Return the ends of the band, (n_samples, 2), rounded outwards so that they hold every delivered value.
+
+        With several outputs they are (n_samples, n_outputs, 2).
+        """
+        sides = np.broadcast_to(np.asarray(half_widths, dtype=np.float64)[..., None], (len(f), 2))
         if not self.is_plain and not np.isinf(half_widths).all():
             sigma = self.sigma(table)
             sides = sides * np.array(self.ray) * (1.0 if sigma is None else sigma[:, None])
-        outwards = np.where(sides > 0, np.finfo(np.float64).eps * (np.abs(f)[:, None] + sides), 0.0)
-        return f[:, None] + np.array([-1.0, 1.0]) * (sides + outwards)
+        sides, f = sides.reshape(-1, *(1,) * (f.ndim - 1), 2), f[..., None]
+        outwards = np.where(sides > 0, np.finfo(np.float64).eps * (np.abs(f) + sides), 0.0)
+        ends: FloatArray = f + np.array([-1.0, 1.0]) * (sides + outwards)
+        return ends
 
     def __str__(self) -> str:
         """Return the scale in words, empty if it is plain."""

@@ -37,10 +37,17 @@ import numpy as np
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.contract.cells import Cells
 from alignconf.lines.axis import Axis
-from alignconf.lines.evaluation import Lines, PlacedRows, evaluate_lines, evaluate_sites, evaluate_with_lines
+from alignconf.lines.evaluation import (
+    Lines,
+    PlacedRows,
+    evaluate_lines,
+    evaluate_sites,
+    evaluate_with_lines,
+    moving_laws,
+)
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.line_projection import SNAP, LineProjection, Part, Projection
-from alignconf.projectors.projector import AtPoints, Projector
+from alignconf.projectors.projector import AtPoints, Projector, rounding_of
 from alignconf.queries.queries import PartQueries
 
 __all__ = ["GridProjector", "extend"]
@@ -63,8 +70,7 @@ class GridProjector(Projector):
     @property
     def path(self) -> str:
         """The way to repaired values, in words."""
-        knots = " x ".join(str(law.knots.size) for law in self.projector.laws)
-        return f"at {knots} knots" + (f", because {self.reason}" if self.reason else "")
+        return self.projector.places_in_words + (f", because {self.reason}" if self.reason else "")
 
     def explained(self, reason: str) -> GridProjector:
         """Return the projector with why it was chosen."""
@@ -72,8 +78,8 @@ class GridProjector(Projector):
 
     def count_sites(self, n_points: int) -> int:
         """Return the number of combinations of knots, plus that of knots and own places for each point."""
-        grid = int(np.prod([law.knots.size for law in self.projector.laws]))
-        return grid + n_points * _count_margin_sites(self.projector.laws)
+        moving = moving_laws(self.laws)
+        return int(np.prod([law.knots.size for law in moving])) + n_points * _count_margin_sites(moving)
 
     @property
     def where(self) -> str:
@@ -96,7 +102,7 @@ class GridProjector(Projector):
 
     def along_laws(self, laws: Sequence[ReferenceLaw]) -> GridProjector:
         """Return the repair with the laws among ``laws`` that have its axes and knots, in place of its own."""
-        axis_laws = tuple(next(law for law in laws if law.axis == mine.axis) for mine in self.projector.laws)
+        axis_laws = tuple(next((law for law in laws if law.axis == mine.axis), mine) for mine in self.projector.laws)
         parts = tuple(replace(part, law=axis_laws[part.axis]) for part in self.projector.parts)
         return replace(self, projector=replace(self.projector, laws=axis_laws, parts=parts))
 
@@ -106,21 +112,27 @@ class GridProjector(Projector):
 
     def at_rows(self, function: Model, rows: PlacedRows) -> tuple[FloatArray, FloatArray]:
         """Return the function and its projection at a few rows: one call asks a row and the knots of its line."""
-        placed = rows.along(self.axes)
-        if len(self.axes) > 1 or not placed.present.all() or not self.axes[0].is_held_by_column:
+        moving = moving_laws(self.laws)
+        placed = rows.along([law.axis for law in moving])
+        if len(moving) != 1 or not placed.present.all() or not moving[0].axis.is_held_by_column:
             return super().at_rows(function, rows)
-        predicted, lines = evaluate_with_lines(function, placed, self.laws[0])
+        predicted, lines = evaluate_with_lines(function, placed, moving[0])
         return predicted, self._extended(function, placed, lines, predicted)
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
-        """Return projected values at the rows, (n_samples,)."""
-        return self._extended(function, rows, self.lines(function, rows.table), predicted)
+        """Return projected values at the rows, (n_samples,) or (n_samples, n_outputs)."""
+        if moving_laws(self.laws):
+            return self._extended(function, rows, self.lines(function, rows.table), predicted)
+        # The outputs of a row are its whole line, and known.
+        rounding = rounding_of(function, rows.table).of(predicted)
+        return self.projector.project(Lines(predicted, rounding)).values
 
     def _extended(self, function: Model, rows: PlacedRows, lines: Lines, predicted: FloatArray) -> FloatArray:
-        """Return projected values at rows whose lines are known, (n_samples,)."""
+        """Return projected values at rows whose lines are known, of the shape of ``predicted``."""
         projection = self.projector.project(lines, self.projector.weights_at(rows.table))
-        sites = rows.places[:, None, :]
-        return self.extend(function, rows.table, projection, sites, predicted=predicted[:, None])[1][:, 0]
+        places = rows.along([law.axis for law in moving_laws(self.laws)]).places
+        _, g = self.extend(function, rows.table, projection, places[:, None, :], predicted=predicted[:, None])
+        return g[:, 0]
 
     def project(self, function: Model, table: Table) -> Projection:
         """Return the projection of each row's line, or grid."""
@@ -134,18 +146,21 @@ class GridProjector(Projector):
         sites: FloatArray,
         predicted: FloatArray | None = None,
     ) -> tuple[FloatArray, FloatArray]:
-        """Return the function and its repair at sites (n_samples, n_sites, n_axes), both (n_samples, n_sites)."""
+        """Return the function and its repair at sites (n_samples, n_sites, n_axes), both (n_samples, n_sites, ...)."""
         return extend(function, table, self.projector, projection, sites, predicted=predicted)
 
     def serves(self, part: PartQueries) -> bool:
-        """Return whether queries move rows along the axes."""
-        return bool(part.drawn_from)
+        """Return whether queries move rows along the axes, or not at all."""
+        return part.is_on_lines
 
     def at_queries(self, function: Model, rows: PlacedRows, parts: Sequence[PartQueries]) -> list[AtPoints]:
         """Return the function and its projection at queries that move rows along the axes, each line projected once."""
         projection = self.project(function, rows.table)
-        size = projection.lines.rounding
-        return [(*self._at(function, rows, projection, part.drawn_from, part.coordinates), size) for part in parts]
+        answers: list[AtPoints] = []
+        for part in parts:
+            f, g = self._at(function, rows, projection, part.drawn_from, part.coordinates)
+            answers.append((part.of_outputs(f), part.of_outputs(g), projection.lines.rounding))
+        return answers
 
     def along(self, function: Model, rows: PlacedRows, axis: int, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the function and its projection as rows move along one axis, both (n_samples, n_places), as ``places``."""
@@ -162,24 +177,25 @@ class GridProjector(Projector):
     ) -> tuple[FloatArray, FloatArray]:
         shape = places.shape[:-1]
         if self._are_knots(places):
-            return (
-                np.broadcast_to(projection.lines.values[:, None, :], shape),
-                np.broadcast_to(projection.values[:, None, :], shape),
-            )
-        sites = np.repeat(rows.along(self.axes).places[:, None, :], int(np.prod(shape[1:])), axis=1)
+            on_knots = (projection.lines.values[:, None], projection.values[:, None])
+            f, g = (np.broadcast_to(values, (*shape, *values.shape[3:])) for values in on_knots)
+            return f, g
+        moving = moving_laws(self.laws)
+        own_places = rows.along([law.axis for law in moving]).places
+        sites = np.repeat(own_places[:, None, :], int(np.prod(shape[1:])), axis=1)
         for i, law in enumerate(laws):
-            axis = next(axis for axis, grid_law in enumerate(self.projector.laws) if grid_law is law)
+            axis = next(axis for axis, grid_law in enumerate(moving) if grid_law is law)
             sites[:, :, axis] = places[..., i].reshape(shape[0], -1)
         f, g = self.extend(function, rows.table, projection, sites)
-        return f.reshape(shape), g.reshape(shape)
+        return f.reshape(*shape, *f.shape[2:]), g.reshape(*shape, *f.shape[2:])
 
     def _are_knots(self, places: FloatArray) -> bool:
         """Whether queries are about all knots of the only axis, at which the projection already says what is repaired."""
-        knots = self.projector.laws[0].knots
-        alone = len(self.projector.laws) == 1 and not self.projector.slack
-        if not alone or places.ndim != 4 or places.shape[2:] != (knots.size, 1):
+        moving = moving_laws(self.laws)
+        if len(moving) != 1 or self.projector.slack or places.ndim != 4:
             return False
-        return bool((places[..., 0] == knots).all())
+        knots = moving[0].knots
+        return places.shape[2:] == (knots.size, 1) and bool((places[..., 0] == knots).all())
 
     def half_widths(self, function: Model, rows: PlacedRows) -> FloatArray:
         """Return the smallest band that holds a member on the line, per row."""
@@ -199,7 +215,7 @@ def extend(
     places: FloatArray,
     predicted: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Return ``f`` and ``g`` at sites of each row, two arrays of shape (n_samples, n_sites).
+    """Return ``f`` and ``g`` at sites of each row, two arrays of shape (n_samples, n_sites), or with all outputs of each site.
 
     Parameters
     ----------
@@ -207,17 +223,17 @@ def extend(
     projector, projection : how the rows' lines were repaired, and the result
     places : (n_samples, n_sites, n_axes)
         The sites: where each row's constrained features are moved to.
-    predicted : (n_samples, n_sites), optional
+    predicted : (n_samples, n_sites) or (n_samples, n_sites, n_outputs), optional
         The model's predictions at the sites, where they are already known.
     """
     n_samples, n_sites, n_axes = places.shape
-    laws, axes = projector.laws, tuple(range(n_axes))
-    free = tuple(axis for axis in axes if not laws[axis].is_complete)
+    laws, axes = projector.laws, tuple(range(len(projector.laws)))
+    free = tuple(axis for axis in range(n_axes) if not laws[axis].is_complete)
     margins = _evaluate_margins(model, table, laws, free, places, predicted)
     row = np.repeat(np.arange(n_samples), n_sites)
-    sites = places.reshape(-1, n_axes)
+    sites = places.reshape(row.size, n_axes)
     weights = tuple(
-        axis_weights if axis_weights.ndim == 1 or n_axes == 1 else axis_weights[row]
+        axis_weights if axis_weights.ndim == 1 or len(axes) == 1 else axis_weights[row]
         for axis_weights in projection.weights
     )
     size = SNAP * projection.lines.rounding[row]
@@ -233,18 +249,23 @@ def extend(
                     dimension = 1 + [axis for axis in axes if axis not in inner].index(part.axis)
                     limits = _limits(part, sites[:, part.axis], built[inner], plain[inner], dimension)
                     slack = part.slack if moved == free else 0.0
-                    low, high = np.maximum(low, limits[0] - slack), np.minimum(high, limits[1] + slack)
-            clipped = np.minimum(np.maximum(f, low), high)
+                    low, high = (
+                        np.maximum(low, part.where_named(limits[0] - slack, -np.inf)),
+                        np.minimum(high, part.where_named(limits[1] + slack, np.inf)),
+                    )
             fixed = tuple(axis for axis in axes if axis not in moved)
+            low, high = projector.closed_limits(low, high, fixed)
+            clipped = np.minimum(np.maximum(f, low), high)
             repaired = projector.repair(clipped, fixed, weights) if fixed else clipped
             shape = (-1, *(1,) * len(fixed))
             built[moved] = np.where(np.abs(repaired - f) > size.reshape(shape), repaired, f)
-    index = tuple(np.searchsorted(laws[axis].knots, sites[:, axis]) for axis in axes if axis not in free)
+    index = tuple(np.searchsorted(laws[axis].knots, sites[:, axis]) for axis in range(n_axes) if axis not in free)
     positions = (np.arange(len(sites)), *index)
     f, g = plain[free][positions], built[free][positions]
     if predicted is not None:
-        f, g = predicted.ravel(), np.where(g != f, g, predicted.ravel())
-    shape = (n_samples, n_sites)
+        known = predicted.reshape(f.shape)
+        f, g = known, np.where(g != f, g, known)
+    shape = (n_samples, n_sites, *f.shape[1:])
     return f.reshape(shape), np.clip(g, *projector.limits).reshape(shape)
 
 
@@ -268,7 +289,7 @@ def _evaluate_margins(
     for count in range(1, len(free) + 1):
         for moved in combinations(free, count):
             if len(moved) == n_axes and predicted is not None:
-                margins[moved] = predicted.ravel()
+                margins[moved] = predicted.reshape(n_samples * n_sites, *predicted.shape[2:])
                 continue
             fixed = [axis for axis in range(n_axes) if axis not in moved]
             knots = np.meshgrid(*(laws[axis].knots for axis in fixed), indexing="ij")
@@ -282,8 +303,9 @@ def _evaluate_margins(
                 sites[:, :1] if np.array_equal(sites, np.broadcast_to(sites[:, :1], sites.shape)) else sites
             )
             values, _ = evaluate_sites(
-                model, table, [law.axis for law in laws], distinct_sites.reshape(n_samples, -1, n_axes)
+                model, table, [law.axis for law in laws[:n_axes]], distinct_sites.reshape(n_samples, -1, n_axes)
             )
+            shape = (*shape, *values.shape[2:])
             values = values.reshape(n_samples, -1, *shape)
             margins[moved] = np.broadcast_to(values, (n_samples, n_sites, *shape)).reshape(-1, *shape)
     return margins

@@ -6,7 +6,9 @@ repairs are applied one after the other along the axes of the grid. Repairs of o
 order preserving, so each keeps what the previous ones reached and the result is an exact member of the conjunction; for one
 part it is also the exact minimiser, for several the least-squares composition is a member but not the nearest one. That
 holds for weights that differ from row to row too, as long as all lines of a grid along an axis have the same. Joint
-repairs with curvature or unimodality need not be members; :meth:`LineProjection.is_member` tells.
+repairs with curvature or unimodality need not be members; :meth:`LineProjection.is_member` tells. A part about some outputs of a
+model only can be undone by one about all of them: such parts are repaired in turns, and what is left is closed by moving midway
+between the smallest member above and the largest below, which is a member again.
 
 References
 ----------
@@ -26,7 +28,7 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, Table
 from alignconf.contract.property import LineProperty, centred
-from alignconf.lines.evaluation import Lines
+from alignconf.lines.evaluation import Lines, moving_laws
 from alignconf.lines.reference_law import ReferenceLaw
 
 __all__ = ["SNAP", "LineProjection", "Part", "Projection", "Weights", "demands_on_knots"]
@@ -35,6 +37,10 @@ __all__ = ["SNAP", "LineProjection", "Part", "Projection", "Weights", "demands_o
 #: the levels at which values between knots are built (one for each constrained feature, at most three).
 SNAP = 0.125
 
+#: Parts of which some are about named outputs only are repaired in turns, so often, and their envelopes at most so often; a pass
+#: that changes nothing is the last.
+PASSES = 4
+MOST_PASSES = 64
 
 #: Of the knots, for each axis: (n_knots,) for all rows, or (n_samples, n_knots), the rows' own.
 Weights: TypeAlias = tuple[FloatArray, ...]
@@ -42,11 +48,40 @@ Weights: TypeAlias = tuple[FloatArray, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a property, tied to the axis of the grid along which it acts and to that axis's reference law."""
+    """One part of a property, tied to the axis of the grid along which it acts and to that axis's reference law.
+
+    Parameters
+    ----------
+    declared : LineProperty
+    axis : int
+    law : ReferenceLaw
+    named : tuple of int, optional
+        Positions of the outputs at which it is demanded; by default all that there are.
+    """
 
     declared: LineProperty
     axis: int
     law: ReferenceLaw
+    named: tuple[int, ...] | None = None
+
+    def on_named(self, values: FloatArray, stage: Callable[[FloatArray], Any]) -> Any:
+        """Return values with a stage applied to the outputs that the part names, the last dimension; to all if it names none."""
+        if self.named is None:
+            return stage(values)
+        changed = stage(values[..., list(self.named)])
+        if changed is None:
+            return None
+        values = values.copy()
+        values[..., list(self.named)] = changed
+        return values
+
+    def where_named(self, limits: FloatArray, otherwise: float) -> FloatArray:
+        """Return limits at the outputs that the part names, no limit at others."""
+        if self.named is None:
+            return limits
+        few = np.full(limits.shape, otherwise)
+        few[..., list(self.named)] = limits[..., list(self.named)]
+        return few
 
     @property
     def asked(self) -> tuple[LineProperty, ...]:
@@ -103,6 +138,14 @@ class LineProjection:
     parts: tuple[Part, ...]
     norm: str
     limits: tuple[float, float] = (-np.inf, np.inf)
+
+    @property
+    def places_in_words(self) -> str:
+        """Where lines, or grids, are projected, in words."""
+        moving = moving_laws(self.laws)
+        knots = " x ".join(str(law.knots.size) for law in moving)
+        outputs = [f"{law.knots.size} outputs" for law in self.laws if not law.axis.columns]
+        return "at " + " x ".join([f"{knots} knots"] * bool(moving) + outputs)
 
     @property
     def slack(self) -> float:
@@ -169,12 +212,33 @@ class LineProjection:
         """
         return self._least_squares(values, axes, weights) if self.norm == "l2" else self._midpoint(values, axes)
 
+    def closed_limits(self, low: FloatArray, high: FloatArray, axes: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
+        """Return limits of grids narrowed to what the parts along some axes leave between them.
+
+        Limits at all outputs are members themselves, and nothing is narrowed; those at named outputs limit others by order.
+        """
+        acting = self._acting(axes)
+        if not self._names_outputs or not acting:
+            return low, high
+        lowest, highest = self._envelope(low, acting, "upper"), self._envelope(high, acting, "lower")
+        return low if lowest is None else lowest, high if highest is None else highest
+
     def _least_squares(self, values: FloatArray, axes: tuple[int, ...], weights: Weights) -> FloatArray:
-        for part, dimension in self._acting(axes):
-            of_lines = _of_lines(weights[part.axis], values.size // values.shape[dimension])
-            stage = partial(part.declared.least_squares, knots=part.law.knots, weights=of_lines)
-            values = _along(values, dimension, stage)
+        acting = self._acting(axes)
+        in_turns = self._names_outputs and len(acting) > 1
+        for _ in range(PASSES if in_turns else 1):
+            for part, dimension in acting:
+                stage = partial(_nearest_lines, part, weights[part.axis], dimension)
+                values = part.on_named(values, stage)
+        if in_turns:
+            upper, lower = (self._envelope(values, acting, side) for side in ("upper", "lower"))
+            values = values if upper is None or lower is None else centred(values, upper, lower)
         return values
+
+    @property
+    def _names_outputs(self) -> bool:
+        """Whether some part is about some outputs only: then one part can undo what another reached."""
+        return any(part.named is not None for part in self.parts)
 
     def _midpoint(self, values: FloatArray, axes: tuple[int, ...]) -> FloatArray:
         acting = self._acting(axes)
@@ -184,17 +248,22 @@ class LineProjection:
             if upper is not None or lower is not None:
                 return centred(values, upper, lower)
         for part, dimension in acting:
-            values = _along(values, dimension, partial(part.declared.midpoint, knots=part.law.knots))
+            stage = partial(part.declared.midpoint, knots=part.law.knots)
+            values = part.on_named(values, partial(_along, dimension=dimension, stage=stage))
         return values
 
     def _envelope(self, values: FloatArray, acting: list[tuple[Part, int]], side: str) -> FloatArray | None:
         """Return the envelope of all parts one after the other; None if a part has no envelope on this side."""
-        for part, dimension in acting:
-            stage = getattr(part.declared, side)
-            enveloped = _along(values, dimension, partial(stage, knots=part.law.knots))
-            if enveloped is None:
-                return None
-            values = enveloped
+        for _ in range(MOST_PASSES if self._names_outputs else 1):
+            before = values
+            for part, dimension in acting:
+                stage = partial(getattr(part.declared, side), knots=part.law.knots)
+                enveloped = part.on_named(values, partial(_along, dimension=dimension, stage=stage))
+                if enveloped is None:
+                    return None
+                values = enveloped
+            if np.array_equal(values, before):
+                break
         return values
 
     def _acting(self, axes: tuple[int, ...]) -> list[tuple[Part, int]]:
@@ -218,12 +287,21 @@ def _nearest(part: Part, values: FloatArray) -> list[FloatArray]:
     The smallest above and the largest below; the nearest in least squares where it has neither.
     """
     stages = [partial(side, knots=part.law.knots) for side in (part.declared.upper, part.declared.lower)]
-    envelopes = [_along(values, 1 + part.axis, stage) for stage in stages]
+    along = partial(_along, dimension=1 + part.axis)
+    envelopes = [part.on_named(values, partial(along, stage=stage)) for stage in stages]
     if any(envelope is not None for envelope in envelopes):
         return [envelope for envelope in envelopes if envelope is not None]
     weights = np.full(part.law.knots.size, 1 / part.law.knots.size)
     stage = partial(part.declared.least_squares, knots=part.law.knots, weights=weights)
-    return [_along(values, 1 + part.axis, stage)]
+    return [part.on_named(values, partial(along, stage=stage))]
+
+
+def _nearest_lines(part: Part, weights: FloatArray, dimension: int, values: FloatArray) -> FloatArray:
+    """Return the members of a part nearest to grids in least squares, given the weights of its axis."""
+    of_lines = _of_lines(weights, values.size // values.shape[dimension])
+    stage = partial(part.declared.least_squares, knots=part.law.knots, weights=of_lines)
+    nearest: FloatArray = _along(values, dimension, stage)
+    return nearest
 
 
 def _along(values: FloatArray, dimension: int, stage: Callable[[FloatArray], Any]) -> Any:

@@ -60,15 +60,15 @@ class OrbitProjector(Projector):
         return replace(self, limits=limits)
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
-        """Return repaired values at the rows, (n_samples,)."""
+        """Return repaired values at the rows, (n_samples,) or (n_samples, n_outputs): outputs are repaired one by one."""
         table = rows.table
         home, position = at_home(self.declared.orbit(table), table)
         repaired = predicted.copy()
         at_home_rows = np.flatnonzero(home)
         if at_home_rows.size:
             values, rounding, same = self._orbits(function, tables.take(table, at_home_rows))
-            size = SNAP * rounding.of(values)
-            nearest = self._nearest(values, same, self.norm)
+            size = SNAP * rounding.of(values).reshape(-1, *(1,) * (predicted.ndim - 1))
+            nearest = self._nearest_of_outputs(values, same, self.norm)
             moved, before = nearest[np.arange(at_home_rows.size), position[at_home_rows]], predicted[at_home_rows]
             repaired[at_home_rows] = np.where(np.abs(moved - before) > size, moved, before)
         return repaired
@@ -76,8 +76,8 @@ class OrbitProjector(Projector):
     def half_widths(self, function: Model, rows: PlacedRows) -> FloatArray:
         """Return the half-width within which the orbit has accepted values, per row."""
         values, rounding, same = self._orbits(function, rows.table)
-        moved = np.clip(self._nearest(values, same, "sup"), *self.limits)
-        largest: FloatArray = np.abs(moved - values).max(axis=1)
+        moved = np.clip(self._nearest_of_outputs(values, same, "sup"), *self.limits)
+        largest: FloatArray = np.abs(moved - values).reshape(len(values), -1).max(axis=1)
         width = np.where(2 * largest > rounding.of(values), largest, 0.0)
         return np.where(self._accepted(moved, rounding.of(values)), width, np.inf)
 
@@ -89,10 +89,17 @@ class OrbitProjector(Projector):
         return self._accepted(values, answers[0][1].of(values))
 
     def _orbits(self, function: Model, table: Table) -> tuple[FloatArray, Rounding, IntArray]:
-        """Return the function on the orbits, (n_samples, n_points), its rounding, and which points are the same row."""
+        """Return the function on the orbits, (n_samples, n_points, ...), its rounding, and which points are the same row."""
         points = self.declared.orbit(table)
         answers = [predictions(function, point) for point in points]
         return np.stack([values for values, _ in answers], axis=1), answers[0][1], coincidences(points)
+
+    def _nearest_of_outputs(self, values: FloatArray, same: IntArray, norm: str) -> FloatArray:
+        """Return the nearest accepted values of each orbit, (n_samples, n_points), or of each output of it by itself."""
+        if values.ndim == 2:
+            return self._nearest(values, same, norm)
+        one_by_one = [self._nearest(of_output, same, norm) for of_output in np.moveaxis(values, -1, 0)]
+        return np.stack(one_by_one, axis=-1)
 
     def _nearest(self, values: FloatArray, same: IntArray, norm: str) -> FloatArray:
         """Return the nearest accepted values of each orbit; orbits whose points coincide alike go together."""
@@ -113,5 +120,8 @@ class OrbitProjector(Projector):
         if self.declared.is_opaque:
             return self.declared.accepts(values)
         coefficients, bounds = self.declared.demands(values.shape[1])
-        excess = products(values, coefficients.T) - bounds - self.declared.tol
-        return np.asarray((excess <= size[:, None] * (0.5 * np.abs(coefficients).sum(axis=1))).all(axis=1))
+        granted = size[:, None] * (0.5 * np.abs(coefficients).sum(axis=1)) + bounds + self.declared.tol
+        accepted = np.ones(len(values), dtype=bool)
+        for of_output in np.moveaxis(values.reshape(*values.shape[:2], -1), -1, 0):
+            accepted &= (products(of_output, coefficients.T) <= granted).all(axis=1)
+        return accepted

@@ -139,6 +139,8 @@ class PatternProjector(Projector):
         if left.size:
             of_rows = places[left] if len(places) > 1 else places
             kept = evaluate_sites(function, tables.take(rows.table, left), (moved,), of_rows[..., None])[0]
+            if left.size == len(f):
+                return kept, kept
             f[left], g[left] = kept, kept
         return f, g
 
@@ -161,10 +163,12 @@ class PatternProjector(Projector):
         shape: tuple[int, ...] = (),
     ) -> FloatArray:
         """Return what a stage says of rows of each pattern, (n_samples, ...); zeros for rows without places."""
-        values = np.zeros((len(rows.places), *shape))
+        values: FloatArray | None = None
         for numbers, projector in self._patterns(rows):
-            values[numbers] = stage(projector, rows.take(numbers).along(projector.axes), numbers)
-        return values
+            of_rows = stage(projector, rows.take(numbers).along(projector.axes), numbers)
+            values = np.zeros((len(rows.places), *of_rows.shape[1:])) if values is None else values
+            values[numbers] = of_rows
+        return np.zeros((len(rows.places), *shape)) if values is None else values
 
     def _patterns(self, rows: PlacedRows) -> Iterator[tuple[IntArray, Projector]]:
         """Yield the rows of each pattern that has a projector, and this."""

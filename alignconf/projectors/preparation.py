@@ -7,40 +7,43 @@ Everything here happens before a row calibrates, and what cannot be is refused b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import replace
-from itertools import combinations
-from math import prod
-from types import MappingProxyType
-from typing import Any, TypeAlias
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 
 from alignconf._typing import FloatArray, Model, Table
-from alignconf.contract.orbit import OrbitProperty
 from alignconf.contract.plane import PlaneProperty
 from alignconf.contract.property import LineProperty, Property
 from alignconf.errors import InputError
 from alignconf.kernels.polyhedron import colliding
 from alignconf.lines.axis import Axis
-from alignconf.lines.evaluation import Lines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.anchored import MonotoneProjector
 from alignconf.projectors.grid import GridProjector
+from alignconf.projectors.joint_orbits import common_limits, orbit_projectors
 from alignconf.projectors.leaves.leaf_projector import LeafProjector
-from alignconf.projectors.line_projection import LineProjection, Part
+from alignconf.projectors.line_projection import Part
 from alignconf.projectors.margins import Margins, Values
-from alignconf.projectors.orbit_projector import OrbitProjector
 from alignconf.projectors.patterns import of_patterns
-from alignconf.projectors.place_limits import AxisLimits, joined_parts, limits_on_axes, with_limited_places
+from alignconf.projectors.place_limits import limits_on_axes
 from alignconf.projectors.plane_projector import PlaneProjection, PlaneProjector, is_linear
 from alignconf.projectors.projector import Chain, Projector
+from alignconf.projectors.shared_grids import (
+    LawOf,
+    Placed,
+    fits_a_grid,
+    grid_projection,
+    shared_grids,
+    shared_laws,
+    too_many,
+)
 from alignconf.projectors.surrogate import SurrogateProjector
 from alignconf.projectors.tree import UnreadProjector
+from alignconf.queries.of_outputs import refuse_outputs
 from alignconf.queries.on_plane import PlaneQueries
 from alignconf.queries.placement import (
-    ORBIT_ROWS,
     along_line,
     check_query_law,
     given_the_others,
@@ -50,24 +53,12 @@ from alignconf.queries.placement import (
     warn_of_unseen_codes,
 )
 from alignconf.queries.queries import PartQueries, Tester
-from alignconf.tables import table as tables
 from alignconf.tables.missing_codes import missing_codes
 
-__all__ = ["PROJECTORS", "LawOf", "Placed", "prepare"]
+__all__ = ["PROJECTORS", "prepare"]
 
-#: A part that is about lines, and the axis of these lines in a table.
-Placed: TypeAlias = tuple[LineProperty, Axis]
-
-#: From an axis and a number of knots to the reference law along it.
-LawOf: TypeAlias = Callable[[Axis, int], ReferenceLaw]
-
-#: With several features their knots multiply: a grid has about this many times ``n_knots`` points, and no fewer than
-#: ``MIN_KNOTS`` knots along a numeric feature. A plane, all of whose demands are met by one projection, has fewer.
-GRID_FACTOR = 4
-MIN_KNOTS = 6
+#: As :data:`alignconf.projectors.shared_grids.GRID_FACTOR`, for a plane, all of whose demands are met by one projection.
 PLANE_FACTOR = 2
-MAX_FEATURES = 3
-MAX_GRID = 2000
 
 #: The choice of a projector that depends on the property and on the model.
 AUTO, LINES, LEAVES, BLEND, DISTILLED = PROJECTORS = ("auto", "lines", "leaves", "blend", "distilled")
@@ -112,13 +103,14 @@ def prepare(
         return ReferenceLaw.from_table(axis, reference, n_places, sample_weight)
 
     check_query_law(declared, query_law)
+    refuse_outputs(declared)
     codes = missing_codes(model, table)
     axes = place_axes(declared, table, codes)
     placed = list(zip(declared.lines, axes, strict=True))
     planes = place_planes(declared, table, codes)
     warn_of_unseen_codes([*axes, *(axis for _, of_plane in planes for axis in of_plane)], reference)
     orbits = place_orbits(declared, reference)
-    limits = _common_limits(declared, limits)
+    limits = common_limits(declared, limits)
     repairs: list[Projector] = []
     part_queries: list[PartQueries] = []
     on_planes = _planes(planes, placed, law_of, norm, n_knots, limits)
@@ -135,8 +127,8 @@ def prepare(
     part_queries += [along_line(part, law, query_law) for part, law in served]
     repairs += first
     placed = [placed_part for placed_part in placed if placed_part[0] not in [part for part, _ in served]]
-    for group in _grids(placed):
-        projector = _projector(group, law_of, norm, n_knots, limits, joint_limits)
+    for group in shared_grids(placed):
+        projector = grid_projection(group, law_of, norm, n_knots, limits, joint_limits)
         part_queries += [along_line(asked, part.law, query_law) for part in projector.parts for asked in part.asked]
         kind = GridProjector if repairs else UnreadProjector
         repairs.append(of_patterns(kind(projector), kind))
@@ -147,7 +139,7 @@ def prepare(
         repairs.append(of_patterns(whole, GridProjector if repairs else UnreadProjector))
     part_queries += orbits
     joined = [rule for of_axis in joint_limits.values() for rule in of_axis.rules]
-    repairs += _orbit_repairs([rule for rule in declared.orbits if rule not in joined], reference, norm, limits)
+    repairs += orbit_projectors([rule for rule in declared.orbits if rule not in joined], reference, norm, limits)
     if conditional is not None:
         on_grids = [law for repair in repairs for law in repair.laws]
         marginal = on_grids + [law for part in part_queries for law in part.drawn_from]
@@ -173,7 +165,7 @@ def _planes(
     projectors: list[PlaneProjection] = []
     for group in grouped.values():
         axes = group[0][1]
-        laws = _laws(axes, law_of, n_knots, PLANE_FACTOR)
+        laws = shared_laws(axes, law_of, n_knots, PLANE_FACTOR)
         keys = [axis.key for axis in axes]
         served = {part for projector in projectors for part in (located.declared for located in projector.parts)}
         parts = [
@@ -191,72 +183,6 @@ def _planes(
     return projectors
 
 
-def _orbit_repairs(
-    orbits: Sequence[OrbitProperty], reference: Table, norm: str, limits: tuple[float, float]
-) -> list[Projector]:
-    """Return the repairs of parts that are about orbits, as few as possible; limits alone need no repair."""
-    joint: list[OrbitProperty] = []
-    limiting = [part for part in orbits if part.limits is not None]
-    for part in [part for part in orbits if part.limits is None] + limiting:
-        for i, earlier in enumerate(joint):
-            both = earlier.joined(part)
-            if both is not None:
-                joint[i] = both
-                if part.limits is None:
-                    break
-        else:
-            if part.limits is None:
-                joint.append(part)
-    few = tables.take(reference, np.arange(min(reference.shape[0], ORBIT_ROWS)))
-    return [OrbitProjector(part, len(part.orbit(few)), norm, limits) for part in joint]
-
-
-def _common_limits(declared: Property, limits: tuple[float, float]) -> tuple[float, float]:
-    """Return the limits that all parts allow; refuse parts that no value satisfies together, by name."""
-    low, high, lowest, highest = *limits, None, None
-    for part in declared.orbits:
-        if part.limits is not None:
-            lowest, low = (part, part.limits[0]) if part.limits[0] > low else (lowest, low)
-            highest, high = (part, part.limits[1]) if part.limits[1] < high else (highest, high)
-    if low > high:
-        named = [
-            str(part) if part is not None else f"values in [{limits[0]:g}, {limits[1]:g}]" for part in (lowest, highest)
-        ]
-        raise InputError(
-            f"the property asks for {named[0]} and for {named[1]}, which no function has both; drop one of them."
-        )
-    return low, high
-
-
-def _fits_a_grid(axes: Sequence[Axis]) -> bool:
-    """Whether features can share a grid: they are few, or at most one is numeric and the categories are not many."""
-    numeric = [axis for axis in axes if axis.order is None]
-    n_categories = prod(len(axis.order) for axis in axes if axis.order is not None)
-    return len(axes) <= MAX_FEATURES or (len(numeric) <= 1 and n_categories * MIN_KNOTS <= MAX_GRID)
-
-
-def _grids(placed: Sequence[Placed]) -> list[list[Placed]]:
-    """Return the parts in groups that share a grid: as few as possible, no column on two different axes of one grid."""
-    grids: list[dict[Hashable, list[Placed]]] = []
-    for part, axis in sorted(placed, key=lambda placed_part: bool(placed_part[0].trade)):
-        for grid in grids:
-            taken = {column for others in grid.values() for _, placed_axis in others for column in placed_axis.columns}
-            together = [others[0][1] for others in grid.values()] + [axis]
-            if axis.key in grid or (taken.isdisjoint(axis.columns) and _fits_a_grid(together)):
-                grid.setdefault(axis.key, []).append((part, axis))
-                break
-        else:
-            grids.append({axis.key: [(part, axis)]})
-    order = [part for part, _ in placed]
-    return [
-        sorted(
-            (placed_part for group in grid.values() for placed_part in group),
-            key=lambda placed_part: order.index(placed_part[0]),
-        )
-        for grid in grids
-    ]
-
-
 def _many_features(
     placed: Sequence[Placed],
     law_of: LawOf,
@@ -272,10 +198,10 @@ def _many_features(
     """
     n_knots = grid[1]
     plain = [(part, axis) for part, axis in placed if not part.trade]
-    fits = _fits_a_grid(list({axis.position: axis for _, axis in plain}.values()))
+    fits = fits_a_grid(list({axis.position: axis for _, axis in plain}.values()))
     if projector == LINES or not plain:
         if not fits:
-            raise _too_many(plain)
+            raise too_many(plain)
         return [], []
     if not isinstance(projector, str):
         laws = {axis.key: law_of(axis, n_knots) for _, axis in plain}
@@ -288,9 +214,9 @@ def _many_features(
         raise _not_about_order(projector, next(part for part in plain if part not in ordered)[0])
     if not named and (n_ordered < 2 or (fits and len(ordered) < len(plain))):
         if not fits:
-            raise _too_many(plain)
+            raise too_many(plain)
         return [], []
-    otherwise: Projector | str | None = str(_too_many(plain)) if len(ordered) < len(plain) else None
+    otherwise: Projector | str | None = str(too_many(plain)) if len(ordered) < len(plain) else None
     if named:
         needed = f"projector={projector!r} needs a model whose trees can be read"
         otherwise = f"{needed}; leave projector out, and what serves is chosen."
@@ -322,8 +248,10 @@ def _on_order(
     distilled = MonotoneProjector(axes, directions, n_knots, margins)
     if kind == DISTILLED:
         return part_laws, [distilled]
-    if otherwise is None and _fits_a_grid(axes):
-        otherwise = of_patterns(UnreadProjector(_projector(ordered, law_of, norm, n_knots, limits)), UnreadProjector)
+    if otherwise is None and fits_a_grid(axes):
+        otherwise = of_patterns(
+            UnreadProjector(grid_projection(ordered, law_of, norm, n_knots, limits)), UnreadProjector
+        )
     query_laws = tuple(laws[axis.key] for axis in axes)
     otherwise = distilled if otherwise is None else otherwise
     leaves = LeafProjector(axes, directions, query_laws, otherwise, is_blended=kind == BLEND, keeps_others=kind == AUTO)
@@ -338,63 +266,7 @@ def _about_order(plain: Sequence[Placed], limited: frozenset[Hashable]) -> list[
     return [(part, axis) for part, axis in plain if axis.position not in others]
 
 
-def _too_many(plain: Sequence[Placed]) -> InputError:
-    features = {axis.key: axis.feature for _, axis in plain}
-    other = next((part for part, _ in plain if part.direction is None or part.tol), None)
-    which = "" if other is None else f", which {other} is not"
-    return InputError(
-        f"the property constrains {len(features)} features jointly; at most {MAX_FEATURES} can be projected on a common grid, "
-        f"and for more only order and invariance can{which}. Declare fewer features, or give projector= a regressor that has "
-        "the property."
-    )
-
-
 def _not_about_order(projector: str, part: LineProperty) -> InputError:
     return InputError(
         f"projector={projector!r} serves order and invariance, which {part} is not. Leave projector out, or declare order."
     )
-
-
-def _projector(
-    placed: Sequence[Placed],
-    law_of: LawOf,
-    norm: str,
-    n_knots: int,
-    limits: tuple[float, float],
-    joint_limits: Mapping[Hashable, AxisLimits] = MappingProxyType({}),
-) -> LineProjection:
-    """Return the projector of parts along their axes, those with limits at places as one."""
-    distinct = {axis.key: axis for _, axis in placed}
-    laws = with_limited_places(_laws(list(distinct.values()), law_of, n_knots), joint_limits)
-    index = [list(distinct).index(axis.key) for _, axis in placed]
-    located = [Part(part, i, laws[i]) for (part, _), i in zip(placed, index, strict=True)]
-    # Demands on pairs first: curvature and unimodality keep order along the same axis, and undo less across axes.
-    parts = joined_parts(sorted(located, key=lambda part: part.declared.n_points), laws, joint_limits, limits)
-    for first, second in combinations(parts, 2):
-        _check_compatible(first, second, laws, norm)
-    return LineProjection(laws, parts, norm, limits)
-
-
-def _check_compatible(first: Part, second: Part, laws: tuple[ReferenceLaw, ...], norm: str) -> None:
-    """Refuse two parts along one axis that no line has both: then not even a constant line can be repaired."""
-    if first.axis != second.axis:
-        return
-    flat = Lines(np.zeros((1, first.law.knots.size)), np.full(1, 1e-9))
-    pair = LineProjection((laws[first.axis],), (replace(first, axis=0), replace(second, axis=0)), norm)
-    if not pair.is_member(pair.project(flat).values, flat.rounding)[0]:
-        raise InputError(
-            f"the property asks for {first.declared} and for {second.declared}, which no function has both; drop one of them."
-        )
-
-
-def _laws(axes: Sequence[Axis], law_of: LawOf, n_knots: int, factor: int = GRID_FACTOR) -> tuple[ReferenceLaw, ...]:
-    """Return the reference laws of the axes, their knots shared out so that the grid stays small.
-
-    An ordered category has all its categories as knots; numeric features share what remains of the grid equally.
-    """
-    numeric = [axis for axis in axes if axis.order is None]
-    n_categories = prod(len(axis.order) for axis in axes if axis.order is not None)
-    grid = n_knots if len(axes) == 1 else factor * n_knots
-    share = max(MIN_KNOTS, int((grid / n_categories) ** (1 / len(numeric)) + 1e-9)) if numeric else 0
-    per_axis = n_knots if len(axes) == 1 else share
-    return tuple(law_of(axis, per_axis if axis.order is None else len(axis.order)) for axis in axes)

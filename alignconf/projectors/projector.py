@@ -28,9 +28,10 @@ from alignconf.lines.exact_lines import ExactLines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.lines.trees import trees_of
 from alignconf.queries.queries import PartQueries
+from alignconf.tables import table as tables
 from alignconf.tables.predictions import Rounding, predictions
 
-__all__ = ["FEW_ROWS", "AtPoints", "Chain", "Projected", "Projector", "WithRounding"]
+__all__ = ["FEW_ROWS", "AtPoints", "Chain", "Projected", "Projector", "WithRounding", "rounding_of"]
 
 #: So few rows are asked together with all that their projection asks; with more of them, a call costs what its rows cost.
 FEW_ROWS = 16
@@ -357,6 +358,13 @@ class Projected:
     def predict(self, table: Table) -> FloatArray:
         """Return projected values, (n_samples,)."""
         return self.with_rounding(table)[0]
+
+
+def rounding_of(function: Model, table: Table) -> Rounding:
+    """Return the rounding of a function: that of the calibration where it is known, otherwise that of an answer to one row."""
+    if isinstance(function, WithRounding):
+        return function.rounding
+    return predictions(function, tables.take(table, np.arange(1)))[1]
 
 
 @dataclass(frozen=True)

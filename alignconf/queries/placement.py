@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import Feature, FloatArray, Table
+from alignconf.contract.outputs import Outputs
 from alignconf.contract.plane import PlaneProperty
 from alignconf.contract.property import LineProperty, Property
 from alignconf.errors import InputError, PropertyWarning
@@ -32,6 +33,7 @@ from alignconf.lines.conditional_law import conditional_laws
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.queries.along_line import AlongLine, LineQueries, WholeLineQueries
 from alignconf.queries.along_path import PathQueries
+from alignconf.queries.of_outputs import asked_of_outputs
 from alignconf.queries.on_orbit import OrbitQueries
 from alignconf.queries.on_plane import PlaneQueries
 from alignconf.queries.queries import PartQueries
@@ -156,6 +158,7 @@ def place_queries(
     reference: Table,
     query_law: str = "iid",
     *,
+    outputs: Outputs | None = None,
     conditional: np.random.Generator | None = None,
     codes: MissingCodes = NO_CODES,
 ) -> tuple[PartQueries, ...]:
@@ -170,11 +173,11 @@ def place_queries(
     warn_of_unseen_codes([*axes, *(axis for _, of_plane in planes for axis in of_plane)], reference)
     lines = [along_line(part, law(axis), query_law) for part, axis in zip(declared.lines, axes, strict=True)]
     on_planes = [PlaneQueries(plane, (law(first), law(second))) for plane, (first, second) in planes]
-    part_queries = (*lines, *on_planes, *place_orbits(declared, table))
-    if conditional is None:
-        return part_queries
-    laws = given_the_others([line.law for line in lines], declared, axes, reference, conditional)
-    return tuple(queries.drawn_along(laws) for queries in part_queries)
+    part_queries: tuple[PartQueries, ...] = (*lines, *on_planes, *place_orbits(declared, table))
+    if conditional is not None:
+        laws = given_the_others([line.law for line in lines], declared, axes, reference, conditional)
+        part_queries = tuple(queries.drawn_along(laws) for queries in part_queries)
+    return asked_of_outputs(part_queries, declared, outputs)
 
 
 def given_the_others(

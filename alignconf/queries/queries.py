@@ -23,7 +23,7 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Table
 from alignconf.contract.property import Property
-from alignconf.kernels.sums import inner, over_last
+from alignconf.kernels.sums import inner
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.queries.row_draws import RowDraws
 
@@ -33,14 +33,8 @@ __all__ = [
     "Tester",
     "askable_parts",
     "draw_queries",
-    "excess",
-    "negligible",
     "place_queries_at",
 ]
-
-#: Relative rounding of sums in double precision, as for the model's own sums.
-DOUBLE = 2.0**-44
-
 
 #: When a query of several parts counts as failed, in words.
 OF_SEVERAL = ", of those whose features the row has, failed if any of them is"
@@ -84,6 +78,22 @@ class PartQueries(ABC):
             return values[:, :, None, None, :]
         return values[:, :, self.arguments][:, :, :, None, :]
 
+    @property
+    def coefficients_on_points(self) -> FloatArray:
+        """The coefficients on all values of a query, (..., n_demands, n_alternatives, n_points)."""
+        coefficients, _ = self.demands
+        if self.arguments is None:
+            return coefficients
+        on_points = np.zeros((*coefficients.shape[:-1], int(self.arguments.max()) + 1))
+        where = np.broadcast_to(self.arguments[:, None, :], coefficients.shape)
+        np.put_along_axis(on_points, where, coefficients, axis=-1)
+        return on_points
+
+    @property
+    def share_points(self) -> bool:
+        """Whether demands of a query are about the same points, so that they cannot be looked at one by one."""
+        return self.arguments is not None
+
     @abstractmethod
     def rows(self, block: slice | IntArray) -> PartQueries:
         """Return the queries of a block of rows, or of rows given by their positions."""
@@ -113,9 +123,18 @@ class PartQueries(ABC):
         return ()
 
     @property
+    def is_on_lines(self) -> bool:
+        """Whether all points are places on lines through the row."""
+        return bool(self.drawn_from)
+
+    @property
     def coordinates(self) -> FloatArray:
         """The places along each of these axes, (n_samples, n_queries, n_points, n_axes)."""
         raise TypeError(f"{self.declared} draws no places")
+
+    def of_outputs(self, values: FloatArray) -> FloatArray:
+        """Return the values that queries are about from those at their points, which are the same for one output."""
+        return values
 
     @property
     def spread(self) -> FloatArray | None:
@@ -204,6 +223,15 @@ class PartQueries(ABC):
         order = np.argsort(self.coordinates[0, query, worst, 0])
         return np.asarray(worst[order])
 
+    def located(self, numbers: IntArray) -> tuple[IntArray, int | None]:
+        """Return at which points the values of one demand are, and of which output; None for a model with one."""
+        return numbers, None
+
+    @property
+    def output_labels(self) -> tuple[Any, ...]:
+        """The labels of the outputs that :meth:`located` numbers."""
+        return ()
+
     def accepted(self, values: FloatArray) -> BoolArray:
         """Return which queries an opaque property accepts, from values (n_samples, n_queries, n_points)."""
         raise TypeError(f"{self.declared} has inequalities")
@@ -258,6 +286,11 @@ class Tester:
     def laws(self) -> tuple[ReferenceLaw, ...]:
         """The reference laws that queries are drawn from, part by part."""
         return tuple(law for part in self.parts for law in part.drawn_from)
+
+    @property
+    def output_labels(self) -> tuple[Any, ...]:
+        """The labels of the outputs of the model; none if it has one."""
+        return next((part.output_labels for part in self.parts if part.output_labels), ())
 
     @property
     def words(self) -> str:
@@ -336,36 +369,3 @@ def place_queries_at(parts: Sequence[PartQueries], table: Table, uniforms: Float
     of_parts = np.split(uniforms, ends[:-1], axis=-1)
     placed = tuple(part.placed(table, of_part) for part, of_part in zip(parts, of_parts, strict=True))
     return Queries(placed, table.shape[0], uniforms.shape[1])
-
-
-def excess(queries: PartQueries, values: FloatArray, rounding: FloatArray) -> FloatArray:
-    """Return how far each query is from being accepted, 0 for an accepted query: (n_samples, n_queries).
-
-    An opaque property only says yes or no: 1 for a query that it does not accept.
-
-    Parameters
-    ----------
-    queries : PartQueries
-    values : (n_samples, n_queries, n_points)
-        A function at the query points.
-    rounding : (n_samples,)
-        Excesses up to this are rounding.
-    """
-    if queries.is_opaque:
-        return np.where(queries.accepted(values), 0.0, 1.0)
-    v = queries.excess(values)
-    over = np.where(v > negligible(queries, rounding, values), v, 0.0)
-    return over_last(np.maximum, over_last(np.minimum, over))
-
-
-def negligible(queries: PartQueries, rounding: FloatArray, *functions: FloatArray) -> FloatArray:
-    """Return which excesses count as rounding, broadcastable to (n_samples, n_queries, n_demands, n_alternatives).
-
-    The model's rounding, or that of the values compared, for a difference of two values; in proportion to its coefficients
-    for any other inequality.
-    """
-    largest: FloatArray = np.max([over_last(np.maximum, np.abs(values)) for values in functions], axis=0)
-    size = np.maximum(rounding[:, None], DOUBLE * largest)
-    coefficients, _ = queries.demands
-    of_pairs: FloatArray = 0.5 * over_last(np.add, np.abs(coefficients)) * size[:, :, None, None]
-    return of_pairs

@@ -62,6 +62,8 @@ class Rounding:
 def predictions(model: Model, table: Table) -> tuple[FloatArray, Rounding]:
     """Return the model's own predictions, (n_samples,), and what of them is rounding.
 
+    A function with several outputs (:mod:`alignconf.lines.output_function`) returns (n_samples, n_outputs).
+
     Raises
     ------
     PredictionError
@@ -74,19 +76,28 @@ def predictions(model: Model, table: Table) -> tuple[FloatArray, Rounding]:
     return answered_numbers(f"{type(model).__name__}.predict", model.predict(table), int(table.shape[0]))
 
 
-def answered_numbers(name: str, answer: Any, n_samples: int) -> tuple[FloatArray, Rounding]:
-    """Return what a model answered as numbers, (n_samples,), and what of them is rounding.
+def answered_numbers(
+    name: str, answer: Any, n_samples: int, n_outputs: int | None = None
+) -> tuple[FloatArray, Rounding]:
+    """Return what a model answered as numbers, (n_samples,) or (n_samples, n_outputs), and what of them is rounding.
 
     Raises
     ------
     PredictionError
-        If the answer is not one finite number for each row that a float holds exactly.
+        If the answer is not one finite number for each row, or each output of each row, that a float holds exactly.
     """
     answer = as_answer(name, answer)
-    if answer.shape != (n_samples,):
+    if n_outputs is None and answer.shape != (n_samples,):
+        several = answer.ndim == 2 and answer.shape[0] == n_samples and answer.shape[1] > 1
+        remedy = f" For a model with {answer.shape[1]} outputs list them: outputs=[...]." if several else ""
         raise PredictionError(
             f"{name} returned shape {answer.shape} for {n_samples} rows; "
-            f"expected one number for each row, shape ({n_samples},)."
+            f"expected one number for each row, shape ({n_samples},).{remedy}"
+        )
+    if n_outputs is not None and answer.shape != (n_samples, n_outputs):
+        raise PredictionError(
+            f"{name} returned shape {answer.shape} for {n_samples} rows; expected one number for each of the {n_outputs} outputs "
+            f"of each row, shape ({n_samples}, {n_outputs}), in every call. List as many outputs as the model has columns."
         )
     if answer.dtype.kind not in "biuf":
         raise PredictionError(
@@ -100,9 +111,10 @@ def answered_numbers(name: str, answer: Any, n_samples: int) -> tuple[FloatArray
         )
     inexact = not_held(answer)
     if inexact.any():
-        row = int(np.flatnonzero(inexact)[0])
+        where = np.argwhere(inexact)[0]
+        row = int(where[0])
         raise PredictionError(
-            f"{name} returned {answer[row]!s} in row {row}, of type {answer.dtype}, which no float holds "
+            f"{name} returned {answer[tuple(where)]!s} in row {row}, of type {answer.dtype}, which no float holds "
             "exactly; expected numbers of double precision, where whole ones are at most 2**53. Round or scale them in the model."
         )
     return values, Rounding.of_type(answer.dtype)

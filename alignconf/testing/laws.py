@@ -17,6 +17,7 @@ import copy
 import pickle
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -81,7 +82,9 @@ def check_property(
     """
     given = _checked(declared, knots, n_lines, random_state)
     random = generator(random_state, 0)
-    for part in declared.lines:
+    # A property of outputs compares them as places of a line.
+    of_outputs = [replace(part, feature="output") for part in declared.along_outputs if isinstance(part, LineProperty)]
+    for part in (*declared.lines, *of_outputs):
         _check_value(part)
         sets = _knots(1, given, random)
         for (places,) in sets:

@@ -22,7 +22,7 @@ from alignconf.lines.evaluation import Lines
 from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.projectors.line_projection import LineProjection, Part
 from alignconf.queries.along_line import LineQueries
-from alignconf.queries.queries import excess
+from alignconf.queries.excess import excess
 
 __all__ = [
     "NORMS",

@@ -72,7 +72,15 @@ class PicturedLine:
     marked: tuple[tuple[float, float], ...] = ()
 
 
-def of_model(model: Model, table: Table, row: int, law: ReferenceLaw, *, n_points: int = N_POINTS) -> PicturedLine:
+def of_model(
+    model: Model,
+    table: Table,
+    row: int,
+    law: ReferenceLaw,
+    *,
+    n_points: int = N_POINTS,
+    output: tuple[int, Any] | None = None,
+) -> PicturedLine:
     """Return a row's line of a model that is not aligned.
 
     Parameters
@@ -84,10 +92,13 @@ def of_model(model: Model, table: Table, row: int, law: ReferenceLaw, *, n_point
         Of the feature that varies.
     n_points : int
         Places besides the knots.
+    output : (position, label), optional
+        The output that is drawn, of a model with several.
     """
     places = _places(law, n_points)
     f, _ = predictions(model, _moved(table, row, law, places))
-    return PicturedLine(**_frame(table, row, law, places), subject="prediction", model=tuple(f.tolist()))
+    f, subject = (f, "prediction") if output is None else (f[:, output[0]], f"output {output[1]}")
+    return PicturedLine(**_frame(table, row, law, places), subject=subject, model=tuple(f.tolist()))
 
 
 def of_alignment(
@@ -107,6 +118,7 @@ def of_alignment(
     half_widths : float or (n_samples,)
         ``lambda_`` at the rows.
     table, row, law, n_points : as for :func:`of_model`
+        Of several outputs the one that is moved farthest is drawn.
     """
     places = _places(law, n_points)
     sites = _moved(table, row, law, places)
@@ -117,15 +129,20 @@ def of_alignment(
     else:
         f, g = alignment.predict(sites)
     half_width = float(half_widths if np.ndim(half_widths) == 0 else np.asarray(half_widths)[row])
-    delivered = alignment.scale.deliver(sites, f, g, half_width)
+    delivered, ends = alignment.scale.deliver(sites, f, g, half_width), alignment.scale.ends(sites, f, half_width)
+    subject = alignment.tester.subject or "prediction"
+    if f.ndim == 2:
+        farthest = int(np.abs(g - f).max(axis=0).argmax())
+        f, g, delivered, ends = (values[:, farthest] for values in (f, g, delivered, ends))
+        subject = f"output {alignment.tester.output_labels[farthest]}"
     band: dict[str, Any] = {}
     if np.isfinite(half_width):
-        low, high = np.clip(alignment.scale.ends(sites, f, half_width), *alignment.chain.limits).T
+        low, high = np.clip(ends, *alignment.chain.limits).T
         plain = float(half_width) if alignment.scale.is_plain else None
         band = {"low": tuple(low.tolist()), "high": tuple(high.tolist()), "half_width": plain}
     return PicturedLine(
         **_frame(table, row, law, places),
-        subject=alignment.tester.subject or "prediction",
+        subject=subject,
         model=tuple(f.tolist()),
         projection=tuple(g.tolist()),
         delivered=tuple(delivered.tolist()),
@@ -158,8 +175,8 @@ def lines_of_model(
     lines = []
     for row, part, law in _worst_rows(queries, sizes, table):
         if sizes[row, part] > 0:
-            marked = _marked(queries[part], values[part], row)
-            line = replace(of_model(model, table, row, law), row=int(numbers[row]), marked=marked)
+            marked, output = _marked(queries[part], values[part], row)
+            line = replace(of_model(model, table, row, law, output=output), row=int(numbers[row]), marked=marked)
             lines.append(line)
     return tuple(lines)
 
@@ -194,13 +211,17 @@ def _worst_rows(queries: Sequence[PartQueries], sizes: FloatArray, table: Table)
     return worst
 
 
-def _marked(queries: PartQueries, values: FloatArray, row: int) -> tuple[tuple[float, float], ...]:
-    """Return the points of a row's first query with the values there, if they lie on a line."""
+def _marked(
+    queries: PartQueries, values: FloatArray, row: int
+) -> tuple[tuple[tuple[float, float], ...], tuple[int, Any] | None]:
+    """Return the points of a row's first query with the values there, if they lie on a line, and their output."""
+    numbers = queries.rows(slice(row, row + 1)).points_of_worst(values[row][None])
+    points, position = queries.located(numbers)
+    output = None if position is None else (position, queries.output_labels[position])
     if len(queries.drawn_from) > 1:
-        return ()
-    points = queries.rows(slice(row, row + 1)).points_of_worst(values[row][None])
-    places, answers = queries.coordinates[row, 0, points, 0], values[row, 0, points]
-    return tuple(zip(places.tolist(), answers.tolist(), strict=True))
+        return (), output
+    places, answers = queries.coordinates[row, 0, points, 0], values[row, 0, numbers]
+    return tuple(zip(places.tolist(), answers.tolist(), strict=True)), output
 
 
 def _places(law: ReferenceLaw, n_points: int) -> FloatArray:

@@ -67,6 +67,7 @@ NEEDED: dict[Form, tuple[str, ...]] = {
     Form.FEATURE_LIMITS: ("feature", "bounds"),
     Form.FEATURES: ("features",),
     Form.LIMITS: ("bounds",),
+    Form.NOTHING: (),
 }
 #: The same of types that stand for several properties.
 SEVERAL: dict[str, tuple[str, ...]] = {"monotone": ("feature", "direction"), "slope": ("feature", "bounds")}
