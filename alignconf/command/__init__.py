@@ -21,10 +21,10 @@ bad input too, whatever it raises: 1 always means that violations were found.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 from alignconf.command.arguments import parser
+from alignconf.command.ending import Ending, aside, complain, conclude
 from alignconf.errors import AlignConfError
 
 __all__ = ["main"]
@@ -43,21 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = parser().parse_args(arguments)
     try:
-        code: int = given.run(given)
+        with aside():
+            ending: Ending = given.run(given)
     except AlignConfError as error:
-        print(f"alignconf: {error}", file=sys.stderr)
+        complain(str(error))
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("alignconf: interrupted", file=sys.stderr)
+        complain("interrupted")
         return INTERRUPTED
     except (SystemExit, GeneratorExit) as error:
         said = f"{type(error).__name__}({error})"
-        print(
-            f"alignconf: the model, or loading it, ended the program with {said}; nothing was found out.",
-            file=sys.stderr,
-        )
+        complain(f"the model, or loading it, ended the program with {said}; nothing was found out.")
         return BAD_INPUT
     except BaseException as error:
-        print(f"alignconf: could not go on: {type(error).__name__}: {error}", file=sys.stderr)
+        complain(f"could not go on: {type(error).__name__}: {error}")
         return BAD_INPUT
-    return code
+    return conclude(ending)

@@ -4,38 +4,36 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from alignconf.certify.audit import check
-from alignconf.certify.report.page import check_path
 from alignconf.certify.report.wording import plain
 from alignconf.certify.verdict import UNDECIDED, VIOLATED, check_max_rate
-from alignconf.command.declarations import check_declared, read_codes, read_properties
-from alignconf.command.files import MODELS, TABLES, check_file, load_model, load_rows
+from alignconf.command.declarations import check_declared, listed_categories, read_codes, read_properties
+from alignconf.command.ending import Ending
+from alignconf.command.files import MODELS, load_model, load_rows
+from alignconf.command.table_file import check_file, names_of_columns, no_column
 from alignconf.errors import InputError
 from alignconf.estimators.classifier import class_function
 from alignconf.tables.checks import check_level
+from alignconf.tables.random_streams import check_random_state
+from alignconf.tables.storage import check_apart, check_target
 
-__all__ = ["CODES", "check_class", "label_of", "reference_rows", "run"]
+__all__ = ["CODES", "check_class", "check_given", "label_of", "reference_rows", "run"]
 
 #: Exit codes by verdict; all others end with 0.
 CODES = {VIOLATED: 1, UNDECIDED: 3}
 
 
-def run(given: Namespace) -> int:
-    """Check, print, write the page and the test cases that are asked for, and return the exit code."""
-    check_declared(given.declared, given.rules)
+def run(given: Namespace) -> Ending:
+    """Check, write the page and the test cases that are asked for, and return the verdict with its exit code."""
     check_level("--confidence", given.confidence)
     check_max_rate(given.max_rate)
-    check_path(given.html)
-    check_path(given.junit)
-    check_file(given.data, TABLES, "data")
-    check_file(given.model, MODELS, "model")
-    if given.reference_data is not None:
-        check_file(given.reference_data, TABLES, "reference data")
+    categories = check_given(given, written={"--html": given.html, "--junit": given.junit})
     model = load_model(given.model, given.trust)
-    rows = load_rows(given.data, model, given.target)
-    reference = reference_rows(given, model)
+    rows = load_rows(given.data, model, given.target, categories=categories)
+    reference = reference_rows(given, model, categories)
     check_class(given, model)
     function = model
     if hasattr(model, "predict_proba"):
@@ -53,20 +51,57 @@ def run(given: Namespace) -> int:
         audit.to_html(given.html, max_rate=given.max_rate)
     if given.junit is not None:
         audit.to_junit(given.junit, max_rate=given.max_rate)
-    if given.json:
-        output = {"verdict": verdict.to_dict(), "exit_code": code, "model": given.model, "data": given.data}
-        print(json.dumps(plain(output | {"audit": audit.to_dict()}), indent=2, allow_nan=False))
-    else:
-        print(verdict)
-        print(audit)
-    return code
+    written = [path for path in (given.html, given.junit) if path is not None]
+    summary = f"{verdict} Written: {', '.join(written)}" if written else str(verdict)
+    if not given.json:
+        return Ending(code, f"{verdict}\n{audit}", summary=summary)
+    output = {"verdict": verdict.to_dict(), "exit_code": code, "model": given.model, "data": given.data}
+    figures = json.dumps(plain(output | {"audit": audit.to_dict()}), indent=2, allow_nan=False)
+    return Ending(code, figures, is_figures=True, summary=summary)
 
 
-def reference_rows(given: Namespace, model: Any) -> Any:
+def check_given(given: Namespace, *, written: dict[str, Any], further: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Refuse what can be refused before the model is loaded, which may run code; return the categories that are listed.
+
+    Parameters
+    ----------
+    given : Namespace
+    written : dict
+        The files that are to be written, by option.
+    further : sequence of str
+        Options of tables besides those of :func:`run`.
+
+    Returns
+    -------
+    dict
+        From columns to the texts that are categories there.
+    """
+    check_declared(given.declared, given.rules)
+    check_random_state(given.random_state)
+    tables = {"--reference-data": given.reference_data}
+    tables |= {option: getattr(given, option.lstrip("-").replace("-", "_")) for option in further}
+    for option, path in written.items():
+        if path is not None:
+            check_target(path, option)
+    check_apart(written, {"data": given.data, "model": given.model, "--rules": given.rules} | tables)
+    check_file(given.model, MODELS, "model")
+    names = {
+        option: names_of_columns(path, option)
+        for option, path in ({"data": given.data} | tables).items()
+        if path is not None
+    }
+    if given.target is not None and not any(given.target in of_file for of_file in names.values()):
+        raise no_column("data", given.data, given.target, names["data"])
+    features = tuple(name for name in names["data"] if name != given.target)
+    domain = {"rules": given.rules, "special": given.special, "between": given.between}
+    return listed_categories(given.declared, features, **domain)
+
+
+def reference_rows(given: Namespace, model: Any, categories: dict[str, list[str]]) -> Any:
     """Return the rows that give the reference law, None where none are given; they need no labels."""
     if given.reference_data is None:
         return None
-    return load_rows(given.reference_data, model, given.target, what="reference data", needs_target=False).X
+    return load_rows(given.reference_data, model, given.target, what="--reference-data", categories=categories).X
 
 
 def check_class(given: Namespace, model: Any) -> None:

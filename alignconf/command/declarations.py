@@ -6,22 +6,25 @@ ways to cut the text, one that gives names of columns is taken.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, TypeAlias, cast
 
+import numpy as np
+
 from alignconf._typing import Feature, Table
 from alignconf.contract.outputs import OUTPUTS
 from alignconf.contract.property import Property
 from alignconf.contract.spelling import Form
 from alignconf.deployment.propose.rule_file import placed_rules
-from alignconf.errors import InputError
+from alignconf.errors import InputError, listed, meant, quoted
 from alignconf.properties.declare import own_parameters, spelled
 from alignconf.tables import table as tables
 
-__all__ = ["Columns", "read_codes", "read_properties"]
+__all__ = ["Columns", "listed_categories", "read_codes", "read_properties"]
 
 #: A class of the vocabulary, called with what was typed.
 Build: TypeAlias = Callable[..., Property]
@@ -36,10 +39,13 @@ class Columns:
     table : Table
     names : tuple of str
         Of the columns in the file, in the order of the table's.
+    is_unseen : bool
+        Whether neither rows nor the model are loaded yet, so that positions may be meant, too.
     """
 
     table: Table
     names: tuple[str, ...]
+    is_unseen: bool = False
 
     def feature(self, text: str) -> Feature | None:
         """Return the feature that a text names, None if there is none; ``OUTPUTS`` are the outputs of the model."""
@@ -47,9 +53,10 @@ class Columns:
             return cast(Feature, OUTPUTS)
         named = tables.column_names(self.table) is not None
         if text in self.names:
-            position = self.names.index(text)
-            return text if named else position
-        return int(text) if text.isdecimal() and int(text) < len(self.names) and not named else None
+            return text if named else self.names.index(text)
+        if (named and not self.is_unseen) or not text.isdecimal() or len(text) > 9 or int(text) >= len(self.names):
+            return None
+        return self.names[int(text)] if named else int(text)
 
     def placed(self, feature: Feature) -> Feature:
         """Return the feature of the table that a rule file names, by its column or position."""
@@ -59,7 +66,7 @@ class Columns:
         placed = self.feature(feature)
         if placed is None:
             raise InputError(
-                f"feature {feature!r} names no column; expected one of {', '.join(map(repr, self.names))}."
+                f"feature {quoted(feature)} names no column; expected one of {listed(self.names)}.{meant(feature, self.names)}"
             )
         return placed
 
@@ -67,7 +74,9 @@ class Columns:
         """Return the feature that a text names, or refuse it."""
         feature = self.feature(text)
         if feature is None:
-            raise InputError(f"--{name} {text!r} names no column; expected one of {', '.join(map(repr, self.names))}.")
+            raise InputError(
+                f"--{name} {quoted(text)} names no column; expected one of {listed(self.names)}.{meant(text, self.names)}"
+            )
         return feature
 
     def then(self, name: str, text: str, form: str) -> tuple[Feature, str]:
@@ -77,8 +86,8 @@ class Columns:
             if feature is not None:
                 return feature, text[colon + 1 :]
         raise InputError(
-            f"--{name} {text!r} is not of the form {form} with a column of the data; expected one of "
-            f"{', '.join(map(repr, self.names))} before the colon."
+            f"--{name} {quoted(text)} is not of the form {form} with a column of the data; expected one of "
+            f"{listed(self.names)} before the colon."
         )
 
     def pair(self, name: str, text: str) -> tuple[Feature, Feature]:
@@ -88,8 +97,8 @@ class Columns:
             if first is not None and second is not None:
                 return first, second
         raise InputError(
-            f"--{name} {text!r} is not of the form FEATURE,FEATURE with columns of the data; expected two of "
-            f"{', '.join(map(repr, self.names))}."
+            f"--{name} {quoted(text)} is not of the form FEATURE,FEATURE with columns of the data; expected two of "
+            f"{listed(self.names)}."
         )
 
     def categories(self, name: str, feature: Feature, text: str) -> list[Any]:
@@ -102,7 +111,7 @@ class Columns:
             return [convert(item.strip()) for item in text.split(",")]
         except (KeyError, ValueError) as error:
             raise InputError(
-                f"--{name} lists {text!r} for {feature!r}, which holds values of type {column.dtype}; list such values."
+                f"--{name} lists {quoted(text)} for {feature!r}, which holds values of type {column.dtype}; list such values."
             ) from error
 
 
@@ -146,6 +155,30 @@ def read_properties(
                 f"--between gives a range of {feature!r}, of which no property is declared. Leave it out, or declare a property."
             )
     return [_within(whole.with_special(codes), ranges) for whole in properties]
+
+
+def listed_categories(
+    declared: Sequence[tuple[str, str]] | None, names: Sequence[str], **domain: Any
+) -> dict[str, list[str]]:
+    """Return the categories that are listed for columns of which only the names are known; refuse what cannot be meant.
+
+    Parameters
+    ----------
+    declared : sequence of (option, text)
+    names : sequence of str
+        Of the columns of features.
+    **domain : dict
+        ``rules``, ``special`` and ``between``, as for :func:`read_properties`.
+
+    Returns
+    -------
+    dict
+        From names to texts.
+    """
+    table = importlib.import_module("pandas").DataFrame(np.empty((0, len(names)), dtype=object), columns=list(names))
+    unseen = Columns(table, tuple(names), is_unseen=True)
+    parts = [part for whole in read_properties(declared, unseen, **domain) for part in whole.lines if part.order]
+    return {str(part.feature): [str(word) for word in (*(part.order or ()), *part.special)] for part in parts}
 
 
 def _ranges(texts: Sequence[str], columns: Columns) -> dict[Feature, tuple[float, float]]:
@@ -246,7 +279,9 @@ def _ends(name: str, text: str, written: str, form: Form) -> list[float | None]:
     """Return the lowest and the highest number of an interval, None for none."""
     ends = [end.strip() for end in written.split(",")]
     if len(ends) != 2:
-        raise InputError(f"--{name} {text!r} is not of the form {form}; leave one of them empty for no limit there.")
+        raise InputError(
+            f"--{name} {quoted(text)} is not of the form {form}; leave one of them empty for no limit there."
+        )
     return [_number(name, text, end) if end else None for end in ends]
 
 
@@ -254,7 +289,7 @@ def _number(name: str, text: str, written: str) -> float:
     try:
         return float(written)
     except ValueError as error:
-        raise InputError(f"--{name} {text!r} has {written!r} where a number is expected.") from error
+        raise InputError(f"--{name} {quoted(text)} has {quoted(written)} where a number is expected.") from error
 
 
 #: How what is typed beside a property is read, by its form.

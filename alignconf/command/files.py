@@ -9,23 +9,24 @@ from __future__ import annotations
 import importlib
 import inspect
 import pickle
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import joblib
 
 from alignconf._typing import Table
 from alignconf.command.declarations import Columns
-from alignconf.errors import InputError
+from alignconf.command.ending import complain
+from alignconf.command.table_file import check_file, labels_of_model, read_frame
+from alignconf.errors import InputError, listed, quoted
 from alignconf.tables.fitted_columns import columns_of_fit
+from alignconf.tables.storage import check_target, replacing
 
-__all__ = ["RowsOfFile", "check_file", "check_output", "load_model", "load_rows", "save_model"]
+__all__ = ["MODELS", "RowsOfFile", "check_output", "load_model", "load_rows", "save_model"]
 
 MODELS = (".joblib", ".pkl", ".pickle", ".skops")
-TABLES = (".csv", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -47,25 +48,11 @@ class RowsOfFile:
         return self.columns.table
 
 
-def check_file(path: str, suffixes: tuple[str, ...], what: str) -> Path:
-    """Return the path of a file that is there and of a known kind."""
-    file = Path(path)
-    if file.suffix.lower() not in suffixes:
-        raise InputError(f"{what} {path!r} must be a file that ends in one of {', '.join(suffixes)}.")
-    if not file.is_file():
-        raise InputError(f"{what} {path!r} is not there.")
-    return file
-
-
 def check_output(path: str) -> Path:
     """Return where a model can be written."""
-    target = Path(path)
+    target = check_target(path, "--output")
     if target.suffix.lower() not in MODELS:
-        raise InputError(f"--output {path!r} must end in one of {', '.join(MODELS)}.")
-    if target.is_dir() or not target.parent.is_dir():
-        raise InputError(
-            f"--output {path!r} cannot be written: expected a file in a directory that exists. Make it first."
-        )
+        raise InputError(f"--output {quoted(path)} must end in one of {', '.join(MODELS)}.")
     return target
 
 
@@ -80,9 +67,8 @@ def load_model(path: str, trusted: Sequence[str] = ()) -> Any:
     file = check_file(path, MODELS, "model")
     if file.suffix.lower() == ".skops":
         return _load_skops(file, trusted)
-    print(
-        f"alignconf: loading {path!r} runs the code that it holds; load only files that you trust, or store models as .skops.",
-        file=sys.stderr,
+    complain(
+        f"loading {quoted(path)} runs the code that it holds; load only files that you trust, or store models as .skops."
     )
     try:
         model = joblib.load(file)
@@ -97,7 +83,12 @@ def load_model(path: str, trusted: Sequence[str] = ()) -> Any:
 
 
 def load_rows(
-    path: str, model: Any, target: str | None, *, what: str = "data", needs_target: bool = True
+    path: str,
+    model: Any,
+    target: str | None = None,
+    *,
+    what: str = "data",
+    categories: Mapping[str, Sequence[str]] | None = None,
 ) -> RowsOfFile:
     """Return the rows of a table, in the columns that the model expects; labels apart.
 
@@ -105,36 +96,35 @@ def load_rows(
     ----------
     path : str
     model : the fitted model, or a mapping from levels to models, which may know the names of its columns
-    target : the column of labels, if any
+    target : the column of labels, where the table has it
     what : how messages call the file
-    needs_target : whether that column must be there
+    categories : from columns to the categories that are listed for them
 
     Raises
     ------
     InputError
         If the file cannot be read, or lacks a column.
     """
-    frame = _read(path, what)
-    if target is not None and target not in frame.columns and not needs_target:
+    frame = read_frame(path, what, categories=categories, target=target)
+    if target not in frame.columns:
         target = None
-    if target is not None and target not in frame.columns:
-        raise InputError(f"{what} {path!r} has no column {target!r} for --target; it has {_listed(frame.columns)}.")
-    y = None if target is None else frame[target].to_numpy()
+    y = None if target is None else labels_of_model(frame[target], model)
     columns = columns_of_fit(next(iter(model.values())) if isinstance(model, Mapping) and model else model)
     features = frame if target is None else frame.drop(columns=target)
     if columns.labels is not None:
         missing = columns.missing(features)
         if missing:
             raise InputError(
-                f"{what} {path!r} lacks {_listed(missing)}, which the model was fitted on; it has {_listed(features.columns)}."
+                f"{what} {quoted(path)} lacks {listed(missing)}, which the model was fitted on; it has "
+                f"{listed(features.columns)}."
             )
-        features = columns.arranged(features, name=f"{what} {path!r}")
+        features = columns.arranged(features, name=f"{what} {quoted(path)}")
         return RowsOfFile(Columns(features, tuple(map(str, features.columns))), y)
     expected = columns.n_features
     if expected is not None and features.shape[1] != expected:
         raise InputError(
-            f"{what} {path!r} has {features.shape[1]} columns of features ({_listed(features.columns)}), and the model, fitted "
-            f"without names, expects {expected}. Name the column of labels with --target, and remove others."
+            f"{what} {quoted(path)} has {features.shape[1]} columns of features ({listed(features.columns)}), and the model, "
+            f"fitted without names, expects {expected}. Name the column of labels with --target, and remove others."
         )
     table = features.to_numpy() if expected is not None else features
     return RowsOfFile(Columns(table, tuple(map(str, features.columns))), y)
@@ -142,28 +132,24 @@ def load_rows(
 
 def save_model(model: Any, target: Path) -> None:
     """Write a model to a file, whole or not at all."""
-    part = target.with_name(f".{target.name}.part")
-    write: Callable[[Path], Any] = {".joblib": _dump_joblib, ".skops": _dump_skops}.get(
+    write: Callable[[IO[bytes]], Any] = {".joblib": _dump_joblib, ".skops": _dump_skops}.get(
         target.suffix.lower(), _dump_pickle
     )(model)
-    try:
-        write(part)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(target) as file:
+        write(file)
 
 
-def _dump_joblib(model: Any) -> Callable[[Path], Any]:
-    return lambda part: joblib.dump(model, part)
+def _dump_joblib(model: Any) -> Callable[[IO[bytes]], Any]:
+    return lambda file: joblib.dump(model, file)
 
 
-def _dump_pickle(model: Any) -> Callable[[Path], Any]:
-    return lambda part: part.write_bytes(pickle.dumps(model))
+def _dump_pickle(model: Any) -> Callable[[IO[bytes]], Any]:
+    return lambda file: pickle.dump(model, file)
 
 
-def _dump_skops(model: Any) -> Callable[[Path], Any]:
+def _dump_skops(model: Any) -> Callable[[IO[bytes]], Any]:
     skops = _skops()
-    return lambda part: part.write_bytes(skops.dumps(model))
+    return lambda file: file.write(skops.dumps(model))
 
 
 def _load_skops(file: Path, trusted: Sequence[str]) -> Any:
@@ -203,31 +189,3 @@ def _skops() -> Any:
         raise InputError(
             "skops files need the library skops, which is not installed; install it with pip install 'alignconf[skops]'."
         ) from error
-
-
-def _read(path: str, what: str) -> Any:
-    file = check_file(path, TABLES, what)
-    try:
-        pandas = importlib.import_module("pandas")
-    except ImportError as error:
-        raise InputError(
-            f"reading {path!r} needs pandas, which is not installed; install it with pip install 'alignconf[command]'."
-        ) from error
-    # Numbers exactly as they were written, as newer pandas reads them: a threshold of a tree tells neighbouring floats apart.
-    is_older = tuple(map(int, pandas.__version__.split(".")[:2])) < (3, 1)
-    exactly = {"float_precision": "round_trip"} if is_older else {}
-    try:
-        frame = pandas.read_csv(file, **exactly) if file.suffix.lower() == ".csv" else pandas.read_parquet(file)
-    except ImportError as error:
-        raise InputError(
-            f"reading {path!r} needs pyarrow, which is not installed; install it with pip install 'alignconf[command]'."
-        ) from error
-    except Exception as error:
-        raise InputError(f"{what} {path!r} could not be read: {type(error).__name__}: {error}") from error
-    if not len(frame):
-        raise InputError(f"{what} {path!r} has no rows.")
-    return frame
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(map(repr, map(str, names)))

@@ -8,7 +8,6 @@ white.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from alignconf.certify.verdict import HOLDS, UNDECIDED, UNSEEN, VIOLATED
-from alignconf.errors import InputError
+from alignconf.tables.storage import check_target, replacing
 
 __all__ = ["FigureTable", "Page", "Picture", "Section", "check_path", "save_text"]
 
@@ -145,30 +144,17 @@ def check_path(path: Any) -> Path | None:
     Raises
     ------
     InputError
-        If it is no path, or not in a directory that exists.
+        If it is no path, or nothing can be written there.
     """
-    if path is None:
-        return None
-    if not isinstance(path, (str, os.PathLike)):
-        raise InputError(f"path must be the name of a file, got {path!r} of type {type(path).__name__}.")
-    target = Path(os.fspath(path))
-    if target.is_dir() or not target.parent.is_dir():
-        raise InputError(
-            f"path {str(target)!r} cannot be written: expected a file in a directory that exists. Make the directory first."
-        )
-    return target
+    return None if path is None else check_target(path)
 
 
 def save_text(text: str, path: Any) -> str:
     """Write text to a file, whole or not at all, and return it; without a path only return it."""
     target = check_path(path)
     if target is not None:
-        part = target.with_name(f".{target.name}.part")
-        try:
-            part.write_text(text, encoding="utf-8")
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(target) as file:
+            file.write(text.encode("utf-8"))
     return text
 
 

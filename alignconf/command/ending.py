@@ -1,0 +1,107 @@
+"""What a command says, and that it is said: on standard output, in lines of at most 100 columns, nothing between them.
+
+A model may print while it is asked; that goes to standard error, so that figures in JSON stay JSON. Standard output may lack a
+character or be full; the verdict is in the exit code and what was stored is stored all the same, so standard error says both.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Ending", "aside", "complain", "conclude"]
+
+COLUMNS = 100
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a command ends.
+
+    Parameters
+    ----------
+    code : int
+        The exit code.
+    text : str
+        For standard output.
+    is_figures : bool
+        Whether the text is JSON, whose lines are as they are.
+    summary : str
+        The verdict and what was stored, in one sentence: what must not be lost with the text.
+    """
+
+    code: int
+    text: str
+    is_figures: bool = False
+    summary: str = ""
+
+
+def conclude(ending: Ending) -> int:
+    """Print an ending and return its exit code, whether it could be printed or not."""
+    text = ending.text if ending.is_figures else _wrapped(ending.text)
+    reason = _printed(text, sys.stdout)
+    if reason:
+        complain(f"standard output cannot be written ({reason}). {ending.summary}")
+        _abandon(sys.stdout)
+    return ending.code
+
+
+def complain(message: str) -> None:
+    """Say something on standard error, as far as it can be said."""
+    if _printed(_wrapped(f"alignconf: {message}"), sys.stderr):
+        _abandon(sys.stderr)
+
+
+@contextmanager
+def aside() -> Iterator[None]:
+    """Send to standard error what anybody prints on standard output, libraries that are no Python among them."""
+    files: list[Any] = [sys.stdout, sys.stderr]
+    with redirect_stdout(sys.stderr or io.StringIO()):
+        try:
+            ours, theirs = (file.fileno() for file in files)
+            kept = os.dup(ours)
+            os.dup2(theirs, ours)
+        except (AttributeError, OSError, ValueError):
+            yield  # there are no such files: in a notebook, or where they are closed
+            return
+        try:
+            yield
+        finally:
+            os.dup2(kept, ours)
+            os.close(kept)
+
+
+def _printed(text: str, stream: Any) -> str:
+    """Print a text with its last line ended, and return why that failed, empty if it did not."""
+    if stream is None:
+        return ""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def _abandon(stream: Any) -> None:
+    """Let what a stream still holds go nowhere, so that the program does not fail over it when it ends."""
+    with suppress(AttributeError, OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _wrapped(text: str) -> str:
+    """Return a text in lines of at most ``COLUMNS`` columns, words and the breaks between its lines kept."""
+    lines = [
+        textwrap.fill(line, COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    ]
+    return "\n".join(lines)
