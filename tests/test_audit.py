@@ -107,7 +107,7 @@ def test_a_model_without_violations():
     assert audit.mean_excess == 0
     assert np.isnan(audit.median_excess)
     assert np.isnan(audit.max_excess)
-    assert str(audit).startswith('0 of 240 queries are violations of "increasing in 0 and decreasing in 1": 0.00%')
+    assert audit.sentence.startswith('0 of 240 queries are violations of "increasing in 0 and decreasing in 1": 0.00%')
     assert json.loads(audit.to_json())["max_excess"] is None
 
 
@@ -162,7 +162,7 @@ def test_the_worst_query_can_be_asked_again(properties, given):
     assert sign * (answers[0] - answers[1]) == pytest.approx(witness.excess, rel=1e-9)
     assert witness.excess == audit.max_excess > 0
     assert witness.property == str({1: Increasing, -1: Decreasing}[sign](witness.feature))
-    assert f"Worst found: row {witness.row}, {witness.property}" in str(audit)
+    assert f"Worst found: row {witness.row}, {witness.property}" in audit.sentence
 
 
 GRADES = ["poor", "fair", "good", "ideal"]
@@ -353,7 +353,7 @@ def test_an_aligned_model_can_be_audited():
 def test_the_report_says_what_was_asked_and_found():
     audit = check(Valley(), uniform(500), {0: 1}, confidence=0.9, random_state=0)
     assert isinstance(audit, Audit)
-    words = str(audit)
+    words = audit.sentence
     assert f'{audit.violations.n_rejected} of 400 queries are violations of "increasing in 0"' in words
     assert "with confidence 0.9 between" in words
     law = "the marginal law of 0 in 100 reference rows, along the line of a fresh row"
@@ -371,7 +371,7 @@ def test_the_printed_interval_holds_the_interval():
     X = uniform(120_000)
     for model, n_samples in ((Valley(0.0), 120_000), (Valley(0.3), 500), (Valley(0.3), 731)):
         audit = check(model, X[:n_samples], {0: 1}, random_state=0)
-        ends = re.search(r"between ([\d.e+-]+)% and ([\d.e+-]+)%", str(audit))
+        ends = re.search(r"between ([\d.e+-]+)% and ([\d.e+-]+)%", audit.sentence)
         low, high = (float(end) / 100 for end in ends.groups())
         assert low <= audit.violations.interval[0]
         assert audit.violations.interval[1] <= high

@@ -137,7 +137,7 @@ def test_what_is_certified_is_the_function_that_users_call(properties, alpha):
 def test_the_sentence_says_what_was_observed(properties, alpha):
     certificate = aligned_model(properties, alpha).certify(X_NEW, confidence=0.9)
     sentence = certificate.sentence
-    assert str(certificate).startswith(sentence)
+    assert sentence.startswith(certificate.claim)
     assert f"({certificate.n_rejected} of 400 observed" in sentence
     assert "With confidence at least 0.9 over the 400 rows certified" in sentence
     assert f'violations of "{certificate.property}"' in sentence
@@ -146,9 +146,9 @@ def test_the_sentence_says_what_was_observed(properties, alpha):
     assert (
         "two different places drawn independently, given that they differ, from the marginal law of 0 in " in sentence
     )
-    assert f"(alpha = {alpha:g})" in str(certificate)
-    assert f"lambda_ = {certificate.lambda_:.6g}" in str(certificate)
-    assert ("mean absolute distance" in sentence) == (len(properties) == 1)
+    assert f"(alpha = {alpha:g})" in certificate.sentence
+    assert f"lambda_ = {certificate.lambda_:.6g}" in certificate.sentence
+    assert ("mean absolute distance" in certificate.claim) == (len(properties) == 1)
 
 
 @pytest.mark.parametrize("confidence", [None, 0.8])
@@ -158,7 +158,7 @@ def test_no_sentence_promises_the_property_with_a_probability(alpha, loss, confi
     """Neither in words nor as the number 0.93; what is promised is a rate of violations of at most 0.07."""
     aligned = aligned_model(alpha=alpha, loss=loss, confidence=confidence)
     certificate = aligned.certify(X_NEW, Y_NEW, confidence=0.8)
-    for words in (str(certificate), str(aligned.calibration_), aligned.calibration_.statement):
+    for words in (certificate.sentence, str(aligned.calibration_), aligned.calibration_.statement):
         assert not re.search(r"1\s*-\s*(alpha|\N{GREEK SMALL LETTER ALPHA})|(?<![\d.])(0?\.93\b|93 ?%)", words)
         assert not re.search(r"(is|be) (monotone|increasing) with", words)
     if alpha:
@@ -178,9 +178,9 @@ def test_printed_bounds_are_never_below_the_bounds(certificate, k, n, confidence
 
 
 def test_labels_add_the_change_of_the_error(certificate, aligned):
-    assert "mean squared error" in str(certificate).lower()
-    assert "paired, approximate" in str(certificate)
-    assert "mean squared error" not in str(aligned.certify(X_NEW)).lower()
+    assert "mean squared error" in certificate.sentence.lower()
+    assert "paired, approximate" in certificate.sentence
+    assert "mean squared error" not in aligned.certify(X_NEW).sentence.lower()
 
 
 def test_missing_rows_are_said_and_not_covered():
@@ -195,8 +195,8 @@ def test_missing_rows_are_said_and_not_covered():
     certificate = aligned.certify(rows)
     assert (certificate.n_missing, certificate.n_queries) == (30, 370)
     assert "over the 370 rows certified" in certificate.sentence
-    assert "30 rows lack all constrained features: returned unchanged and not covered." in str(certificate)
-    assert "lack" not in str(aligned.certify(X_NEW))
+    assert "30 rows lack all constrained features: returned unchanged and not covered." in certificate.sentence
+    assert "lack" not in aligned.certify(X_NEW).sentence
 
 
 def test_the_same_seed_certifies_the_same_and_more_rows_bound_more_tightly(aligned, certificate):
@@ -241,7 +241,7 @@ def test_the_printed_bound_of_groups_and_levels_is_the_bound(separate):
     found = aligned_model(**changes, alpha=alpha, confidence=None).certify(X_NEW)
     assert len(found.separately) == 2
     for what, rate in found.separately:
-        (line,) = [line for line in str(found).split("\n") if line.startswith(what)]
+        (line,) = [line for line in found.sentence.split("\n") if line.startswith(what)]
         printed = float(re.search(r", at most ([\d.]+)\s?%\.$", line).group(1)) / 100
         assert rate.upper_bound <= printed < rate.upper_bound + 1e-3
         assert printed > rate.rate + 0.01
@@ -266,7 +266,7 @@ def test_html_is_escaped(certificate):
     page = odd._repr_html_()
     assert "<script>" not in page
     assert "&lt;script&gt;&amp;" in page
-    assert page.count("<li>") == page.count("</li>") == len(str(odd).split("\n")) - 1
+    assert page.count("\n") == str(odd).count("\n")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -208,7 +208,7 @@ def test_sizes_are_shares_of_the_range_at_the_knots() -> None:
 
 
 def test_sentences() -> None:
-    pairs, paths, lines = (aligned_model(law).certify(X_NEW).sentence for law in ("iid", "path", "line"))
+    pairs, paths, lines = (aligned_model(law).certify(X_NEW).claim for law in ("iid", "path", "line"))
     changing = (
         r"at most [\d.]+% of the values of the delivered model on these places of its line, counted by reference mass"
     )
@@ -223,7 +223,7 @@ def test_sentences() -> None:
     for sentence in (paths, lines):
         assert sentence.endswith("of its own range of such a line.")
         assert "By the sizes" not in sentence
-    slopes = aligned_model("path", [Lipschitz(0, 1.0)]).certify(X_NEW).sentence
+    slopes = aligned_model("path", [Lipschitz(0, 1.0)]).certify(X_NEW).claim
     assert slopes.endswith("need changing for the line to have the property exactly there.")
 
 

@@ -197,7 +197,7 @@ def test_audit_and_certificate_in_words() -> None:
     rows = pd.DataFrame(X, columns=["own", "partner", "c", "d"])
     declared = Dominates("own", "partner", units=(1, 20))
     audit = check(WAVE, rows, declared, random_state=0)
-    assert "'own' matters at least as much as 20 of 'partner'" in str(audit)
+    assert "'own' matters at least as much as 20 of 'partner'" in audit.sentence
     assert "the uniform law on the part of a trade line, 'own' against 'partner' at 1 : 20" in audit.query_law
     (a, b), (f, g) = audit.worst.values, audit.worst.predictions
     assert a[0] < b[0]
@@ -209,7 +209,7 @@ def test_audit_and_certificate_in_words() -> None:
     aligned.calibrate(more_rows(1000, 1), X_reference=rows[:300])
     certificate = check_rate(aligned, more_rows(2000, 2), 1000, 0.1)
     assert certificate.full_strength.n_rejected == 0
-    assert "Half-width lambda_" in str(certificate)
+    assert "Half-width lambda_" in certificate.sentence
 
 
 def test_the_rate_that_queries_show_is_that_of_the_delivered_function() -> None:

@@ -528,7 +528,7 @@ def test_rows_with_a_missing_constrained_value_are_returned_unchanged_and_counte
     assert (g[~absent] != f[~absent]).any()
     certificate = aligned.certify(fresh)
     assert (certificate.n_missing, certificate.n_queries) == (absent.sum(), (~absent).sum())
-    assert f"{absent.sum()} rows lack all constrained features" in str(certificate)
+    assert f"{absent.sum()} rows lack all constrained features" in certificate.sentence
 
 
 def test_missing_values_of_pandas_are_missing():

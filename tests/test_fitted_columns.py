@@ -157,7 +157,7 @@ def test_labels_of_a_multi_index_are_names_everywhere() -> None:
         ROWS[REST]
     )
     assert aligned.lambda_ == pytest.approx(expected.lambda_, rel=1e-12)
-    assert "increasing in ('u', 'b')" in str(aligned.certify(many[FIT]))
+    assert "increasing in ('u', 'b')" in aligned.certify(many[FIT]).sentence
     witnesses = json.loads(search(model, many[REST], {("u", "b"): 1}, max_rows=2000, random_state=0).to_json())[
         "witnesses"
     ]

@@ -65,9 +65,9 @@ def test_the_message_shows_rate_interval_and_the_worst_query() -> None:
     assert message.startswith("Violated: ")
     assert "above max_rate = 0.1" in message
     assert "% and " in message
-    assert "with confidence 0.95 between" in message
-    assert "Worst found: row " in message
-    assert "the model predicts 0." in message
+    assert "with 95% confidence" in message
+    assert "Worst      row " in message
+    assert ": predicts 0." in message
 
 
 def test_one_violation_stops_a_model_that_may_have_none() -> None:

@@ -77,7 +77,7 @@ def test_pooling_breaks_the_promise_in_the_small_group_and_groups_keep_it() -> N
         assert name == f"group {group}"
         assert rate.n_queries == (fresh[:, 2] == group).sum()
         assert 0.06 < rate.rate < 0.14
-        assert f"group {group}: " in str(certificate)
+        assert f"group {group}: " in certificate.sentence
     assert certificate.to_dict()["separately"]["group 1"]["n_rejected"] == certificate.separately[1][1].n_rejected
 
 

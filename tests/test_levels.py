@@ -46,7 +46,7 @@ def test_every_property_keeps_to_its_own_level() -> None:
             "the half-width should be no larger than the strictest level needs"
         )
         assert certificate.delivered.n_rejected <= sum(rate.n_rejected for _, rate in certificate.separately)
-        assert "increasing in 0 (alpha = " in str(certificate)
+        assert "increasing in 0 (alpha = " in certificate.sentence
 
 
 def test_the_rate_of_a_level_is_that_of_its_own_property() -> None:

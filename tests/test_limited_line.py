@@ -247,4 +247,4 @@ def test_the_guarantee_covers_the_point() -> None:
     aligned = delivered(Smooth(), rules, alpha=0.1, confidence=None)
     certificate = aligned.certify(FRESH)
     assert 0 < certificate.delivered.rate < 0.2
-    assert "at least -3 at 0=0" in str(certificate)
+    assert "at least -3 at 0=0" in certificate.sentence

@@ -404,9 +404,9 @@ def test_words_of_points(forest) -> None:
     audit = check(forest, FRAME[200:], rule, random_state=0)
     assert audit.worst.values == ("plan='basic'", "plan='premium'")
     assert audit.worst.feature is None
-    assert "the model predicts" in str(audit)
-    assert "at plan='basic'" in str(audit)
-    assert "\"g(plan='basic') - g(plan='premium') <= 0\"" in str(audit)
+    assert "the model predicts" in audit.sentence
+    assert "at plan='basic'" in audit.sentence
+    assert "\"g(plan='basic') - g(plan='premium') <= 0\"" in audit.sentence
     assert "a fresh row moved to 2 points (plan='basic'; plan='premium')" in audit.query_law
     named = LinearProperty([{"plan": "basic"}, {"plan": "premium"}], [1, -1], words="premium is never below basic")
     aligned = AlignedRegressor(forest, named, alpha=0.2, random_state=0, confidence=None).calibrate(FRAME[200:400])
@@ -667,7 +667,7 @@ def test_a_rule_without_projection_audits_only() -> None:
     f = np.stack([WAVE.predict(np.column_stack([np.full(len(X), a), X[:, 1:]])) for a in (0.0, 0.5)], axis=1)
     assert audit.violations.rate == pytest.approx(1 - at_most_double(f).mean(), abs=0.1)
     assert audit.worst.excess is None
-    assert "too much by" not in str(audit)
+    assert "too much by" not in audit.sentence
     assert audit.to_json()
     for rows in (X, SET):  # also where no row is a point of its orbit
         with pytest.raises(InputError, match="has no projection, so a model can be audited by it but not aligned"):

@@ -280,7 +280,7 @@ def asked_again(aligned: AlignedRegressor, X: np.ndarray, half_width: float, uni
         ([NonCrossing(), Increasing(0)], {"ray": (0.5, 1.0)}),
         ([NonCrossing(), Increasing(0)], {"reference_law": "conditional"}),
     ],
-    ids=str,
+    ids=lambda value: str(value).split(" at 0x")[0],
 )
 def test_a_row_fails_exactly_below_its_score(properties: Any, settings: dict[str, Any]) -> None:
     aligned, X = calibrated(properties, **settings), rows(40, 5)

@@ -104,7 +104,7 @@ def test_a_regressor_that_takes_no_missing_values_leaves_such_rows_alone_and_say
     np.testing.assert_array_equal(aligned.predict(fresh)[lacking], Waves().predict(fresh)[lacking])
     certificate = aligned.certify(fresh)
     assert certificate.n_missing == lacking.sum() > 0
-    assert "lack a constrained feature, which the surrogate does not take" in str(certificate)
+    assert "lack a constrained feature, which the surrogate does not take" in certificate.sentence
 
 
 def test_a_plane_leaves_rows_their_lines():
@@ -143,7 +143,7 @@ def test_what_has_a_place_is_counted_part_by_part():
     assert certificate.n_rows == present.any(axis=1).sum()
     assert certificate.n_missing == (~present).all(axis=1).sum() > 0
     assert [count for _, count in certificate.coverage] == present.sum(axis=0).tolist()
-    assert f"increasing in 0, {present[:, 0].sum()} rows" in str(certificate)
+    assert f"increasing in 0, {present[:, 0].sum()} rows" in certificate.sentence
     audit = check(Waves(), FRESH, {0: +1, 1: -1}, X_reference=TRAIN, random_state=0)
     assert [count for _, count in audit.coverage] == present.sum(axis=0).tolist()
     assert audit.violations.n_queries == present.any(axis=1).sum()

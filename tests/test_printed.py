@@ -63,7 +63,7 @@ def test_no_confidence_is_printed_as_certainty():
     certificate = aligned.certify(fresh, fresh[:, 0], confidence=confidence)
     sequence = SequentialCertificate(aligned, confidence=confidence).update(fresh)
     verdict = Verdict(ViolationRate(1, 100, confidence), alpha)
-    texts = [aligned.calibration_.statement, str(aligned.calibration_), str(certificate), str(sequence), verdict.sentence,
+    texts = [aligned.calibration_.statement, str(aligned.calibration_), certificate.sentence, str(sequence), verdict.sentence,
              str(ErrorChange("error", 1.0, 1.0, 0.0, (0.0, 0.0), confidence)), certificate.to_html(),
              str(check(Falling(), fresh, {0: 1}, confidence=confidence, random_state=0))]  # fmt: skip
     for text in texts:

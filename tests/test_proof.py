@@ -63,7 +63,7 @@ def test_constraints_of_libraries_are_proved(name: str) -> None:
     """All inequalities hold in models trained under their library's own constraint, and the verdict needs no rows."""
     audit = check(_fitted(PROVED[name]), np.nan_to_num(X[800:]), RULES, random_state=0)
     assert audit.proof.holds
-    assert str(audit).startswith("Proved: in each of the model's ")
+    assert audit.sentence.startswith("Proved: in each of the model's ")
     assert audit.verdict().word == audit.verdict(0.05).word == "holds"
     assert audit.verdict().is_passed
     assert audit.violations.n_rejected == 0
@@ -78,7 +78,7 @@ def test_models_without_constraints_are_not(name: str) -> None:
     audit = check(_fitted(free), np.nan_to_num(X[800:]), RULES, random_state=0)
     assert not audit.proof.holds
     assert audit.proof.text.startswith("Not proved by the model's trees, which does not refute it: tree ")
-    assert audit.proof.text not in str(audit)
+    assert audit.proof.text not in audit.sentence
     assert audit.verdict().word == "violated"
 
 
@@ -108,7 +108,7 @@ def test_a_sum_may_be_in_order_although_a_tree_is_not() -> None:
     assert not audit.proof.holds
     assert "tree 1 of 2" in audit.proof.text
     assert audit.verdict().word == "no violation seen"
-    assert audit.proof.text in str(audit)
+    assert audit.proof.text in audit.sentence
 
 
 def test_what_trees_do_not_tell_has_no_proof() -> None:

@@ -128,7 +128,7 @@ def test_an_audit_says_verdict_sentence_worst_queries_settings_and_versions(audi
     words = Reader(audit.to_html(max_rate=0.05)).words
     assert "Violated" in words
     assert Verdict(audit.violations, 0.05).reason in words
-    assert all(line in words for line in str(audit).split("\n"))
+    assert all(line in words for line in audit.sentence.split("\n"))
     for witness in audit.witnesses:
         assert f"{witness.excess:.6g}" in words
         assert all(f"{witness.feature} = {point}: " in words for point in witness.points)
@@ -151,7 +151,7 @@ def test_a_page_without_a_violation_says_so_and_has_no_table_of_them() -> None:
 
 def test_a_certificate_says_all_that_its_words_say(certificate: Any, pages: list[str]) -> None:
     words = Reader(pages[1]).words
-    assert all(line in words for line in str(certificate).split("\n"))
+    assert all(line in words for line in certificate.sentence.split("\n"))
     assert "delivered, group True" in words
     assert "The weakest of 3 verdicts, each by itself: " in words
     assert "with probability at least 0.95 over the calibration draw" in words, "the promise is part of the settings"

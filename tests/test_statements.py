@@ -75,7 +75,7 @@ def test_the_scale_and_the_class_are_named() -> None:
     model = LogisticRegression().fit(X, X[:, 0] + np.sin(9 * X[:, 1]) > 0.8)
     aligned = AlignedClassifier(model, {0: "concave"}, scale="logit", random_state=0, confidence=None).calibrate(X)
     assert "the logit of class True" in aligned.calibration_.statement
-    assert "the logit of class True" in str(aligned.certify(np.random.default_rng(99).random((200, X.shape[1]))))
+    assert "the logit of class True" in aligned.certify(np.random.default_rng(99).random((200, X.shape[1]))).sentence
 
 
 def test_probabilities_in_single_precision_sum_to_one() -> None:

@@ -146,7 +146,7 @@ def test_a_certificate_is_judged_against_alpha_where_that_was_calibrated_with_co
     verdict = certified(confidence=0.95).verdict()
     assert verdict is not None
     assert (verdict.max_rate, verdict.named) == (0.1, "alpha")
-    assert "Give more rows, or ask more queries" in certified(100, confidence=0.95).to_html()
+    assert "Calibration made the promise, and these rows do not contradict" in certified(100, confidence=0.95).to_html()
     assert "or raise alpha" not in certified(100, confidence=0.95).to_html()
 
 

@@ -6,6 +6,7 @@ that the number of violations is binomial and its interval exact.
 
 from __future__ import annotations
 
+import builtins
 import json
 from dataclasses import asdict, dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR
@@ -24,6 +25,7 @@ from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.pictured_line import PicturedLine, lines_of_model
 from alignconf.certify.report.report import audit_page
 from alignconf.certify.report.wording import coverage_in_words, coverage_of, model_in_words, plain, versions
+from alignconf.certify.summary import audit_summary
 from alignconf.certify.verdict import Verdict, check_max_rate
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.certify.witness import N_WITNESSES, Witness, found_at
@@ -39,7 +41,7 @@ __all__ = ["Audit", "Witness", "check"]
 
 @dataclass(frozen=True)
 class Audit:
-    """What a tester found. ``str`` is the sentence; nothing about the model was changed.
+    """What a tester found. ``str`` is what is shown of it, ``sentence`` the full statement; the model was not changed.
 
     Parameters
     ----------
@@ -58,6 +60,8 @@ class Audit:
         How many rows were asked about each part of the property: those that have its features.
     by_rule : tuple of (str, ViolationRate or None)
         The same queries, counted for each part of the property by itself; None for a part that no row was asked about.
+    question : tuple of str
+        What a query of each part is, in a few words.
     witnesses : tuple of Witness
         The most violated queries, the worst first.
     lines : tuple of PicturedLine
@@ -82,9 +86,20 @@ class Audit:
     proof: Proof | None = None
     coverage: tuple[tuple[str, int], ...] = ()
     by_rule: tuple[tuple[str, ViolationRate | None], ...] = ()
+    question: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Return the finding in sentences."""
+        """Return what is shown in at most eight lines: :mod:`alignconf.certify.summary`."""
+        return str(audit_summary(self))
+
+    @builtins.property
+    def is_proved(self) -> bool:
+        """Whether the trees of the model prove the property."""
+        return self.proof is not None and self.proof.holds
+
+    @builtins.property
+    def sentence(self) -> str:
+        """The full statement: the finding with its law and counts, and the facts next to it, a line each."""
         rate = self.violations
         low, high = rate.interval
         sentence = (
@@ -107,8 +122,7 @@ class Audit:
 
     def verdict(self, max_rate: float = 0.0) -> Verdict:
         """Return whether the violation rate keeps to ``max_rate``, as far as queries tell: :mod:`alignconf.certify.verdict`."""
-        proved = self.proof is not None and self.proof.holds
-        return Verdict(self.violations, max_rate, proof=self.proof.text if proved and self.proof else "")
+        return Verdict(self.violations, max_rate, proof=self.proof.text if self.is_proved and self.proof else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure under its name, nested; the lines are for pictures and left out."""
@@ -154,7 +168,7 @@ class Audit:
         return save_text(junit_xml(self, max_rate), path)
 
     def _repr_html_(self) -> str:
-        return "<div>" + "".join(f"<p>{escape(line)}</p>" for line in str(self).split("\n")) + "</div>"
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def check(
@@ -267,6 +281,7 @@ def check(
             (rule, ViolationRate(int(n_rejected), n_asked, level) if n_asked else None)
             for (rule, n_asked), n_rejected in zip(coverage, counts[1], strict=True)
         ),
+        question=tuple(part.question for part in asking.part_queries),
     )
 
 

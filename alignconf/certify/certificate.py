@@ -13,7 +13,6 @@ import builtins
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from decimal import ROUND_CEILING
 from html import escape
 from math import sqrt
 from typing import Any
@@ -23,11 +22,13 @@ import numpy as np
 from alignconf._typing import BoolArray
 from alignconf.calibration.claim import Calibration
 from alignconf.calibration.levels import Level
-from alignconf.certify.distance import absolute_sentence, distance_bounds, hamming_sentence, size_sentence
+from alignconf.certify.distance import distance_bounds
 from alignconf.certify.error_change import ErrorChange, change_of
 from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.report import certificate_page
-from alignconf.certify.report.wording import coverage_in_words, coverage_of, plain
+from alignconf.certify.report.wording import coverage_of, names_of, plain
+from alignconf.certify.statement import claim_of, half_width_note, promise_in_words, statement_of
+from alignconf.certify.summary import RuleRate, certificate_summary
 from alignconf.certify.tally import Evidence, Tally, evidence_of
 from alignconf.certify.verdict import Verdict, check_max_rate
 from alignconf.certify.violation_rate import ViolationRate, rate_of
@@ -39,7 +40,7 @@ from alignconf.tables import printed
 __all__ = ["Certificate", "certify", "check_asked"]
 
 #: Remedies where a verdict is undecided: against the alpha of a calibration, and against a rate that is not above it.
-AGAINST_ALPHA = "Give more rows, or ask more queries at each of them."
+AGAINST_ALPHA = "Calibration made the promise, and these rows do not contradict it."
 TOO_NEAR = (
     "The function was calibrated to alpha = {}, so its rate is near that, and more rows may never decide: calibrate to a smaller "
     "alpha, or give a larger max_rate."
@@ -101,6 +102,14 @@ class Certificate:
         The rate that calibration aimed at, with confidence or on average; None where ``alpha`` is no rate.
     promised_separately : tuple of (float or None)
         As ``promised``, for each of ``separately``.
+    by_rule : tuple of RuleRate
+        How often each part of the property was broken, before and now.
+    question : tuple of str
+        What a query of each part is, in a few words.
+    share_unmoved : float
+        Of all rows, those whose prediction is the model's own.
+    promise_in_words : str
+        What calibration promised, in a line; empty where a proof says more.
     evidence : Evidence
         The worst queries with their coordinates, the lines that are violated most, and how all was made.
     """
@@ -134,6 +143,10 @@ class Certificate:
     promised: float | None = None
     calibrated_to: float | None = None
     promised_separately: tuple[float | None, ...] = ()
+    by_rule: tuple[RuleRate, ...] = ()
+    question: tuple[str, ...] = ()
+    share_unmoved: float = 0.0
+    promise_in_words: str = ""
     evidence: Evidence = field(default_factory=Evidence)
 
     def __post_init__(self) -> None:
@@ -188,48 +201,18 @@ class Certificate:
         return f"{self.before.rate:.2%} of queries violated before, {self.delivered.rate:.2%} after"
 
     @builtins.property
-    def sentence(self) -> str:
-        """The claim, without the facts next to it."""
-        observed = f"{self.n_rejected} of {self.n_queries} observed"
-        if self.n_queries != self.n_rows:
-            observed += f", {self.n_queries // self.n_rows} at each row"
-        claim = (
-            f"With confidence at least {printed.level(self.confidence)} over the {self.n_rows} rows certified and the queries "
-            "drawn at them (independent rows, used for nothing before), at most "
-            f"{printed.percent(self.upper_bound, ROUND_CEILING)} of queries to the delivered model are violations of "
-            f'"{self.property}" '
-            f"({observed}; queries are {self.query_law})."
-        )
-        further = (
-            hamming_sentence(self.tester, self.hamming_bound, self.distance_bound),
-            absolute_sentence(self.tester, self.distance_bound),
-            size_sentence(self.size_bound),
-        )
-        return " ".join([claim, *(sentence for sentence in further if sentence is not None)])
+    def claim(self) -> str:
+        """What the bound says, with its assumptions and counts."""
+        return claim_of(self)
 
     def __str__(self) -> str:
-        """Return the claim and the facts next to it, a line each."""
-        facts = [
-            self.sentence,
-            f"Before alignment: {self.before}. Delivered: {self.delivered}. Full strength: {self.full_strength}.",
-            (
-                f"Half-width lambda_ = {self.lambda_:.6g}{self.half_width_note} (alpha = {self.alphas_in_words}); displacement "
-                f"{self.rms_displacement:.4g} root mean square, {printed.rounded(self.max_displacement, ROUND_CEILING)} at most."
-            ),
-        ]
-        if self.by_construction:
-            facts.append(f"By construction no query fails: {self.construction}.")
-        facts += [
-            f"{what}: {rate}, at most {printed.percent(rate.upper_bound, ROUND_CEILING)}."
-            for what, rate in self.separately
-        ]
-        if self.n_missing:
-            what = "not asked" if self.covers_missing else "returned unchanged and not covered"
-            facts.append(f"{self.n_missing} rows {self.left_out}: {what}.")
-        facts += coverage_in_words(self.coverage, self.n_rows)
-        if self.error is not None:
-            facts.append(f"{str(self.error)[0].upper()}{str(self.error)[1:]}.")
-        return "\n".join(facts)
+        """Return what is shown in at most eight lines: :mod:`alignconf.certify.summary`."""
+        return str(certificate_summary(self))
+
+    @builtins.property
+    def sentence(self) -> str:
+        """The full statement: the claim with its assumptions, and the facts next to it, a line each."""
+        return statement_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure under its name, nested, with the derived bounds and the sentence; the lines are for pictures."""
@@ -247,6 +230,7 @@ class Certificate:
             "n_queries": self.n_queries,
             "n_rejected": self.n_rejected,
             "upper_bound": self.upper_bound,
+            "claim": self.claim,
             "sentence": self.sentence,
         }
 
@@ -278,9 +262,7 @@ class Certificate:
         return save_text(certificate_page(self, max_rate).html(), path)
 
     def _repr_html_(self) -> str:
-        claim, *facts = str(self).split("\n")
-        items = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
-        return f"<div><p><strong>{escape(claim)}</strong></p><ul>{items}</ul></div>"
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def certify(
@@ -334,11 +316,18 @@ def certify(
         error=change_of(tally.measure, tally.errors, confidence) if tally.errors else None,
         alphas_in_words=" and ".join(printed.level(alpha) for alpha in calibration.promise.alphas)
         + ("" if calibration.promise.loss.is_rate else ", an expected loss"),
-        half_width_note=_note(calibration, tally.is_same),
+        half_width_note=half_width_note(calibration, is_same=tally.is_same),
         separately=separately,
         promised=_promised_rate(calibration),
         calibrated_to=calibration.alpha if calibration.promise.loss.is_rate and calibration.alpha > 0 else None,
         promised_separately=promised,
+        by_rule=tuple(
+            RuleRate(name, tally.share_failed(i, 1), tally.share_failed(i, 0))
+            for i, name in enumerate(names_of([part.declared for part in alignment.tester.parts]))
+        ),
+        question=tuple(part.question for part in alignment.tester.parts),
+        share_unmoved=tally.share_unmoved,
+        promise_in_words=promise_in_words(calibration),
         evidence=evidence_of(alignment, calibration, tally.seen),
     )
 
@@ -354,14 +343,6 @@ def _promised_rate(calibration: Calibration) -> float | None:
     promise = calibration.promise
     is_sure = promise.confidence is not None or calibration.alpha == 0
     return promise.alphas[0] if is_sure and promise.loss.is_rate and len(promise.alphas) == 1 else None
-
-
-def _note(calibration: Calibration, is_same: bool) -> str:
-    """Return the note on a half-width that is not the same for all rows, or not in the unit of the prediction."""
-    notes = [] if is_same else ["the largest, rows differ"]
-    if calibration.scale:
-        notes.append(f"times the scale: {calibration.scale}")
-    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def _separately(

@@ -50,6 +50,11 @@ class ErrorChange:
     interval: tuple[float, float]
     confidence: float
 
+    @property
+    def is_worse(self) -> bool:
+        """Whether the interval of the change lies above zero."""
+        return self.interval[0] > 0
+
     def __str__(self) -> str:
         """Return the change with its interval."""
         low, high = self.interval

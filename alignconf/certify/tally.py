@@ -71,6 +71,8 @@ class Tally:
         How many rows were asked about each part.
     moved : Mean
         Of the squared displacement, over all rows.
+    n_unmoved : int
+        Rows whose prediction is the model's own.
     errors : tuple of Mean
         Of errors before and after, and of their difference, where there are labels.
     measure : str
@@ -87,6 +89,7 @@ class Tally:
     n_missing: int
     counts: IntArray
     moved: Mean
+    n_unmoved: int
     errors: tuple[Mean, ...]
     measure: str
     membership: Membership | None
@@ -98,6 +101,16 @@ class Tally:
     def n_rows(self) -> int:
         """How many rows were asked."""
         return int(self.failed.shape[1])
+
+    @property
+    def share_unmoved(self) -> float:
+        """The share of rows whose prediction is the model's own."""
+        return self.n_unmoved / self.moved.n
+
+    def share_failed(self, part: int, function: int) -> float:
+        """Return the share of failed queries among those about a part, of one of the three functions; NaN if none was asked."""
+        n_asked = int(self.counts[part]) * int(self.failed.shape[3])
+        return float(self.failed[part, :, function].sum() / n_asked) if n_asked else float("nan")
 
     @classmethod
     def joined(cls, blocks: Sequence[Tally]) -> Tally:
@@ -111,6 +124,7 @@ class Tally:
             n_missing=sum(block.n_missing for block in blocks),
             counts=np.sum([block.counts for block in blocks], axis=0),
             moved=reduce(Mean.joined, (block.moved for block in blocks)),
+            n_unmoved=sum(block.n_unmoved for block in blocks),
             errors=tuple(reduce(Mean.joined, means) for means in zip(*(block.errors for block in blocks), strict=True)),
             measure=blocks[0].measure,
             membership=Membership.joined(groups) if groups else None,
@@ -176,6 +190,7 @@ def tallied(
         n_missing=int(table.shape[0] - askable.size),
         counts=alignment.counts(table),
         moved=Mean.of((aligned - f) ** 2),
+        n_unmoved=int((aligned == f).sum()),
         errors=() if errors is None else tuple(Mean.of(values) for values in (before, after, after - before)),
         measure="" if errors is None else errors.measure,
         membership=membership and membership.take(askable),

@@ -7,7 +7,7 @@ predictions are those of the function that was asked, and ``excess`` is by how m
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ import numpy as np
 
 from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.queries.queries import PartQueries
+from alignconf.tables import table as tables
+from alignconf.tables.printed import figure
 
 __all__ = ["N_WITNESSES", "Witness", "found_at", "largest"]
 
@@ -42,6 +44,8 @@ class Witness:
         By how much the inequality fails, in the unit of the prediction; None where the property only says yes or no.
     output : label or None
         The output that the predictions are of; None for a model with one, or where several are compared.
+    label : hashable or None
+        Of the row in the index of a data frame, where labels are not positions.
     """
 
     row: int
@@ -51,11 +55,22 @@ class Witness:
     predictions: tuple[float, ...]
     excess: float | None
     output: Any = None
+    label: Hashable | None = None
 
     @builtins.property
     def points(self) -> tuple[str, ...]:
         """The points of the query in words."""
         return tuple(str(value) if self.feature is None else repr(value) for value in self.values)
+
+    @builtins.property
+    def in_words(self) -> str:
+        """The row by its label, and what the model predicts there, in three digits."""
+        name = f"row {self.row}" if self.label is None else f"row {self.label} (position {self.row})"
+        along = "" if self.feature is None else f"{self.feature} = "
+        points = [f"{figure(y)} at {along}{_short(x)}" for x, y in zip(self.values[:1], self.predictions, strict=False)]
+        points += [f"{figure(y)} at {_short(x)}" for x, y in zip(self.values[1:], self.predictions[1:], strict=True)]
+        of_output = "" if self.output is None else f", output {self.output}"
+        return f"{name}{of_output}: predicts {' but '.join(points)}"
 
     def __str__(self) -> str:
         """Return the witness in words."""
@@ -63,8 +78,9 @@ class Witness:
             f"{prediction:.6g} at {point}" for point, prediction in zip(self.points, self.predictions, strict=True)
         )
         size = "" if self.excess is None else f" (too much by {self.excess:.6g})"
+        name = self.row if self.label is None else f"{self.label} (position {self.row})"
         of_output = "" if self.output is None else f", output {self.output}"
-        return f"row {self.row}{of_output}, {self.property}: the model predicts {points}{size}"
+        return f"row {name}{of_output}, {self.property}: the model predicts {points}{size}"
 
 
 def largest(sizes: FloatArray, limit: int = N_WITNESSES) -> tuple[IntArray, IntArray, IntArray]:
@@ -148,4 +164,10 @@ def _witness(
         predictions=tuple(values[query][numbers].tolist()),
         excess=None if is_opaque else size,
         output=None if output is None else part.output_labels[output],
+        label=tables.label_of(table, row),
     )
+
+
+def _short(value: Any) -> str:
+    """Return a value of a feature in four digits, a category as it is."""
+    return figure(value, digits=4) if isinstance(value, float) else str(value)

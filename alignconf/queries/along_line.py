@@ -149,6 +149,15 @@ class LineQueries(AlongLine):
         """Return the queries of a block of rows."""
         return replace(self, places=self.places[block])
 
+    @property
+    def question(self) -> str:
+        """So many values of the feature, as reference rows have them."""
+        number = {1: "a value", 2: "two values", 3: "three values"}.get(
+            self.part.n_points, f"{self.part.n_points} values"
+        )
+        rows = f"{self.law.n_reference:,} reference rows"
+        return f"{number} of {self.law.axis.label} as in {rows if self.law.is_marginal else f'those of {rows} that are like it'}"
+
     def __str__(self) -> str:
         """Return the query law in words."""
         if self.part.n_points == 1:
@@ -206,6 +215,11 @@ class WholeLineQueries(AlongLine):
     def _neighbours(self) -> IntArray:
         first = np.arange(self.law.knots.size - self.part.n_points + 1)
         return first[:, None] + np.arange(self.part.n_points)
+
+    @property
+    def question(self) -> str:
+        """All values at once."""
+        return f"{self.law.knots.size} values of {self.law.axis.label}, all together"
 
     def __str__(self) -> str:
         """Return the query law in words."""

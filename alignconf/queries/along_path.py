@@ -106,6 +106,11 @@ class PathQueries(AlongLine):
         """Return the queries of a block of rows."""
         return replace(self, positions=self.positions[block])
 
+    @property
+    def question(self) -> str:
+        """A value against those that a binary search for it passes."""
+        return f"a value of {self.law.axis.label} against each step of its binary search among {self.law.knots.size} values"
+
     def __str__(self) -> str:
         """Return the query law in words."""
         among = self.law.knots_in_words

@@ -156,6 +156,11 @@ class AtOutputs(PartQueries):
         worst: IntArray = self.arguments[self.excess(values)[0, query].min(axis=-1).argmax()]
         return np.sort(worst)
 
+    @property
+    def question(self) -> str:
+        """The question of each output."""
+        return f"{self.of_each.question}, at {len(self.named)} outputs"
+
     def __str__(self) -> str:
         """Return the query law in words."""
         every = len(self.named) == len(self.outputs)
@@ -262,6 +267,11 @@ class AlongOutputs(PartQueries):
         """Return the outputs of the most violated demand of the first row."""
         worst: IntArray = self.arguments[self.excess(values)[0, query].min(axis=-1).argmax()]
         return worst
+
+    @property
+    def question(self) -> str:
+        """All outputs at once."""
+        return f"all {self.law.knots.size} outputs together"
 
     def __str__(self) -> str:
         """Return the query law in words."""

@@ -105,6 +105,16 @@ class OrbitQueries(PartQueries):
         """Return which queries are accepted, (n_samples, n_queries), from values (n_samples, n_queries, n_points)."""
         return np.broadcast_to(self.part.accepts(values[:, 0])[:, None], values.shape[:2])
 
+    @property
+    def question(self) -> str:
+        """The prediction at the row, or at points made from it."""
+        labels = self.part.labels(self.n_points)
+        return (
+            "the prediction"
+            if labels == ("the row itself",)
+            else f"the predictions at {len(labels)} points made from the row"
+        )
+
     def __str__(self) -> str:
         """Return the query law in words."""
         labels = self.part.labels(self.n_points)

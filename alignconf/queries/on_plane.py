@@ -107,6 +107,14 @@ class PlaneQueries(PartQueries):
         """Return both features at the corners."""
         return tuple(map(tuple, self.coordinates[row, query].tolist()))
 
+    @property
+    def question(self) -> str:
+        """Two values of each of both features."""
+        first, second = self.laws
+        return (
+            f"two values each of {first.axis.label} and {second.axis.label} as in {first.n_reference:,} reference rows"
+        )
+
     def __str__(self) -> str:
         """Return the query law in words."""
         return (

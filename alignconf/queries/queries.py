@@ -56,6 +56,11 @@ class PartQueries(ABC):
 
     @property
     @abstractmethod
+    def question(self) -> str:
+        """What a query is, in a few words of everyday language; ``str`` names its law."""
+
+    @property
+    @abstractmethod
     def n_sites(self) -> int:
         """The number of points at which values are needed for a row."""
 

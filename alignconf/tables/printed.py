@@ -7,11 +7,35 @@ not "at least 1". Bounds are rounded up where they say "at most" and down where 
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from alignconf.kernels.exact import as_fraction
 
-__all__ = ["level", "level_in_percent", "percent", "rounded"]
+__all__ = ["figure", "level", "level_in_percent", "percent", "rounded", "share"]
+
+
+def figure(value: float, direction: str = ROUND_HALF_EVEN, *, digits: int = 3, sign: str = "") -> str:
+    """Return a number in so many significant digits, with commas between thousands, as a reader takes it in.
+
+    Parameters
+    ----------
+    value : float
+        May be infinite.
+    direction : str
+        Of :mod:`decimal`; a bound is rounded outwards.
+    digits : int, default=3
+    sign : str
+        "+" to print the sign of positive numbers, too.
+
+    Examples
+    --------
+    >>> figure(3349.48), figure(0.0123456), figure(-92.06, sign="+"), figure(6.76767, "ROUND_CEILING")
+    ('3,350', '0.0123', '-92.1', '6.77')
+    """
+    if not 1e-4 <= abs(value) < 1e15:
+        return f"{value:{sign}.{digits}g}"
+    exact = Context(prec=digits, rounding=direction).create_decimal(Decimal(value))
+    return f"{exact:{sign},f}".rstrip("0").rstrip(".") if "." in f"{exact:f}" else f"{exact:{sign},f}"
 
 
 def level(value: float) -> str:
@@ -54,6 +78,28 @@ def percent(value: float, direction: str) -> str:
     """
     exact = 100 * Decimal(value)
     digits = 2 if exact == 0 or exact >= Decimal("0.1") else 1 - exact.adjusted()
+    return f"{exact.quantize(Decimal(1).scaleb(-digits), rounding=direction):f}%"
+
+
+def share(value: float, direction: str = ROUND_HALF_EVEN) -> str:
+    """Return a probability in percent with one decimal, more only below one percent: what is read at a glance.
+
+    Parameters
+    ----------
+    value : float
+        In [0, 1].
+    direction : str
+        Of :mod:`decimal`; a bound is rounded outwards.
+
+    Examples
+    --------
+    >>> share(0.12809), share(0.0390001, "ROUND_CEILING"), share(0.00061), share(0.0)
+    ('12.8%', '4.0%', '0.061%', '0%')
+    """
+    exact = 100 * Decimal(value)
+    if exact == 0 or exact == 100:
+        return f"{exact:.0f}%"
+    digits = 1 if exact >= 1 else 1 - exact.adjusted()
     return f"{exact.quantize(Decimal(1).scaleb(-digits), rounding=direction):f}%"
 
 

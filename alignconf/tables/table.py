@@ -7,7 +7,7 @@ kinds of tables is in :mod:`alignconf.tables.containers`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -145,6 +145,15 @@ def unit_of(table: Table, position: int) -> str:
     if isinstance(said, Mapping) and table.columns[position] in said:
         return str(said[table.columns[position]])
     return str(getattr(table.dtypes.iloc[position], "units", ""))
+
+
+def label_of(table: Table, row: int) -> Hashable | None:
+    """Return the label of a row in the index of a data frame; None where rows have no labels but their positions."""
+    index: Any = getattr(table, "index", None)
+    if not hasattr(table, "iloc") or type(index).__name__ == "RangeIndex":
+        return None
+    label: Hashable = index[row]
+    return label
 
 
 def take(table: Table, rows: IntArray) -> Table:

@@ -103,6 +103,8 @@ class Page:
     settings : sequence of (str, str)
     sections : sequence of Section
         What else is known, after the tables.
+    summary : sequence of (str, str)
+        What a reader with little time is told; the claims are then further down, in full.
     """
 
     title: str
@@ -113,6 +115,7 @@ class Page:
     tables: Sequence[FigureTable]
     settings: Sequence[tuple[str, str]]
     sections: Sequence[Section] = ()
+    summary: Sequence[tuple[str, str]] = ()
 
     def html(self) -> str:
         """Return the page."""
@@ -131,8 +134,9 @@ class Page:
             f"<title>{escape(self.title)}</title><style>{STYLE}</style></head>\n<body><main>"
             f"<h1>{escape(self.title)}</h1>"
             f'<section class="verdict {kind}"><strong>{escape(word)}</strong><p>{escape(self.sentence)}</p></section>\n'
-            f"{_facts(self.facts)}\n{'<h2>Pictures</h2>' if pictures else ''}{pictures}\n"
+            f"{_summary(self.summary) or _facts(self.facts)}\n{'<h2>Pictures</h2>' if pictures else ''}{pictures}\n"
             f"{''.join(map(_table, self.tables))}{''.join(map(_section, self.sections))}\n"
+            f"{'<h2>In full</h2>' + _facts(self.facts) if self.summary else ''}\n"
             f"<h2>Settings and versions</h2><dl>{settings}</dl>"
             "</main></body></html>\n"
         )
@@ -156,6 +160,11 @@ def save_text(text: str, path: Any) -> str:
         with replacing(target) as file:
             file.write(text.encode("utf-8"))
     return text
+
+
+def _summary(facts: Sequence[tuple[str, str]]) -> str:
+    items = "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in facts)
+    return f'<dl class="summary">{items}</dl>' if items else ""
 
 
 def _facts(facts: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from alignconf.certify.report.drawing import RateRow, draw_line, draw_rates
 from alignconf.certify.report.inline_svg import inline_svg
 from alignconf.certify.report.page import FigureTable, Page, Picture
 from alignconf.certify.report.pictured_line import PicturedLine
+from alignconf.certify.summary import Summary, audit_summary, certificate_summary
 from alignconf.certify.verdict import Verdict, weakest
 from alignconf.certify.witness import Witness
 from alignconf.tables import printed
@@ -31,16 +32,20 @@ NO_LIMIT = (
 #: A page draws at most so many rates; the table has them all.
 MAX_DRAWN = 12
 
+#: A title has at most so many characters.
+MAX_TITLE = 60
+
 
 def audit_page(audit: Any, max_rate: float) -> Page:
     """Return the page of an :class:`~alignconf.certify.audit.Audit`, judged against a tolerated rate."""
     verdict = audit.verdict(max_rate)
     rates = audit_rates(audit, max_rate)
     return Page(
-        title=f"Is the model {audit.property}?",
+        title=f"Is the model {_short(audit)}?",
         word=verdict.word,
         sentence=verdict.reason,
-        facts=str(audit).split("\n"),
+        facts=audit.sentence.split("\n"),
+        summary=_labelled(audit_summary(audit)),
         pictures=_pictures(
             rates, audit.lines, "Row {row}, along whose line the worst violation was found; its points are marked."
         ),
@@ -65,10 +70,11 @@ def certificate_page(certificate: Any, max_rate: float | None = None) -> Page:
         first = f"The weakest of {len(verdicts)} verdicts, each by itself: {name}. " if len(verdicts) > 1 else ""
         word, sentence = headline.word, f"{first}{headline.reason}"
     return Page(
-        title=f"Certificate: {certificate.property}",
+        title=f"Certificate: {_short(certificate)}",
         word=word,
         sentence=sentence,
-        facts=str(certificate).split("\n"),
+        facts=certificate.sentence.split("\n"),
+        summary=_labelled(certificate_summary(certificate)),
         pictures=_pictures(
             rates, certificate.evidence.lines, "Row {row}, along whose line the model violates the property most."
         ),
@@ -105,6 +111,19 @@ def certificate_rates(certificate: Any, max_rate: float | None = None) -> list[R
     promised = certificate.promised_separately or (None,) * len(certificate.separately)
     separately = zip(certificate.separately, promised, strict=True)
     return rates + [RateRow(f"delivered, {what}", rate, alpha) for (what, rate), alpha in separately]
+
+
+def _short(finding: Any) -> str:
+    """Return the property in words, or how many rules it has."""
+    return finding.property if len(finding.property) <= MAX_TITLE else f"in accord with {len(finding.by_rule)} rules"
+
+
+def _labelled(summary: Summary) -> list[tuple[str, str]]:
+    """Return the facts of a summary, those of several lines as one."""
+    facts: list[tuple[str, str]] = []
+    for label, text in summary.facts:
+        facts.append((label, text) if label else (facts[-1][0], f"{facts.pop()[1]} {text}"))
+    return facts
 
 
 def _verdicts(certificate: Any, rates: Sequence[RateRow], max_rate: float | None) -> dict[str, Verdict]:

@@ -14,7 +14,7 @@ from alignconf._typing import IntArray
 from alignconf.contract.property import Property
 from alignconf.tables.printed import percent
 
-__all__ = ["coverage_in_words", "coverage_of", "model_in_words", "plain", "versions"]
+__all__ = ["coverage_in_words", "coverage_of", "model_in_words", "names_of", "plain", "versions"]
 
 #: What every finding depends on.
 LIBRARIES = ("alignconf", "numpy", "scipy", "sklearn")
@@ -38,9 +38,14 @@ def _at_most(value: float) -> str:
     return percent(value, ROUND_CEILING)
 
 
+def names_of(parts: Sequence[Property]) -> tuple[str, ...]:
+    """Return each part of a property in words."""
+    return tuple(str(part).rstrip(",") for part in parts)
+
+
 def coverage_of(parts: Sequence[Property], counts: IntArray) -> tuple[tuple[str, int], ...]:
     """Return how many rows were asked about each part of a property, by its name in words."""
-    return tuple((str(part).rstrip(","), int(count)) for part, count in zip(parts, counts, strict=True))
+    return tuple((name, int(count)) for name, count in zip(names_of(parts), counts, strict=True))
 
 
 def coverage_in_words(coverage: Sequence[tuple[str, int]], n_rows: int) -> list[str]:
