@@ -70,7 +70,7 @@ def test_full_strength_is_in_order_to_the_last_bit(name: str, sign: int) -> None
 
 @every_model
 def test_walks_add_as_the_model_does(name: str) -> None:
-    """At the rows themselves to the last bit, but for the link; at other places within the account of both."""
+    """At the rows themselves to the last bit, but for the link; at other places within the account of both, and in its order."""
     model, y = MODELS[name]
     ensemble = read_ensemble(model.fit(X[:500], y[:500]))
     own = np.asarray(model.predict(X[500:]), dtype=float)
@@ -80,8 +80,32 @@ def test_walks_add_as_the_model_does(name: str) -> None:
     lines = ensemble.along(0, places).values(X[500:600])
     asked = np.asarray(model.predict(moved(X[500:600], places)), dtype=float).reshape(100, -1)
     assert (np.abs(lines - asked) <= 2 * ensemble.rounding.of(asked)[:, None]).all()
-    if name.startswith("xgboost") and ensemble.link == "identity":
-        assert lines.tobytes() == asked.tobytes()
+    if ensemble.link == "identity":
+        assert lines[:, 0].tobytes() == asked[:, 0].tobytes()
+    assert (np.diff(lines) * np.diff(asked) >= 0).all()
+    assert ((np.diff(lines) == 0) <= (np.diff(asked) == 0)).all()
+
+
+@pytest.mark.parametrize("base", [0.0, 1e5])
+@pytest.mark.parametrize("is_single", [False, True])
+def test_lines_with_steps_of_the_size_of_rounding_are_summed_as_the_model_sums(base: float, is_single: bool) -> None:
+    """Against sums one by one. Stumps that go up are followed by stumps that go down as much, or a little less."""
+    rng = np.random.default_rng(1)
+    dtype = np.float32 if is_single else np.float64
+    heights = rng.normal(size=40).astype(dtype)
+    heights = np.concatenate([heights, np.nextafter(-heights, dtype(0), dtype=dtype)])
+    cuts = np.tile(rng.permutation(40) / 40.0, 2)
+    trees = [
+        Tree(*(np.array(it) for it in ([0, -1, -1], [cut, 0, 0], [1, 0, 0], [2, 0, 0], [0, 0, 0], [0.0, 0.0, height])))
+        for cut, height in zip(cuts.tolist(), heights.tolist(), strict=True)
+    ]
+    ensemble = Ensemble.of_trees(trees, 1, base=base, is_single=is_single)
+    places = np.append(np.arange(40) / 40.0, 1.0)
+    expected = np.full(41, base, dtype)
+    for cut, height in zip(cuts, heights, strict=True):
+        expected += np.where(places > cut, height, dtype(0))
+    line = ensemble.along(0, places).values(np.zeros((1, 1)))[0]
+    assert line.tobytes() == expected.astype(np.float64).tobytes()
 
 
 @pytest.mark.parametrize("is_single", [False, True])

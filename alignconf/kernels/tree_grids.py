@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from alignconf._typing import FloatArray
 from alignconf.kernels.compiled import compiled
-from alignconf.kernels.tree_walk import ALONG, CATEGORY, LEAF, Forest, StackArray, double_row, follow_link, goes_left
+from alignconf.kernels.tree_walk import ALONG, CATEGORY, LEAF, Forest, ListArray, double_row, follow_link, goes_left
 
 __all__ = ["walk_grids"]
 
@@ -39,7 +39,7 @@ def walk_grids(forest: Forest, rows: FloatArray, grids: FloatArray) -> None:
 
 @compiled
 def _add_corners(
-    nodes: NDArray[Any], bits: NDArray[np.uint8], root: int, row: FloatArray, steps: FloatArray, stack: StackArray
+    nodes: NDArray[Any], bits: NDArray[np.uint8], root: int, row: FloatArray, steps: FloatArray, stack: ListArray
 ) -> None:
     """Add a tree to the mixed differences of a doubled row's grid, (n_places_1 + 1, n_places_2 + 1): each leaf at its corners."""
     i, top = root, 0

@@ -1,21 +1,22 @@
-r"""Lines of tree ensembles, exactly, by one walk of each tree; projected and looked up without being stored.
+r"""Lines of tree ensembles, exactly, by one walk of each tree for many rows together.
 
-The line of a row along a feature is looked at in increasing *places*, one in each piece. A walk descends a tree with the
-range of places that can reach the node: where the feature is split the range is cut in two and both children are
-visited, at any other node the row chooses. Leaves are reached from left to right, so each adds the step from the leaf
-before it to a difference array; after all trees one running sum gives the line. Cost: the nodes visited, and O(n_places).
+The line of a row along a feature is looked at in increasing *places*, one in each piece. A block of rows descends a tree as one
+list, with the range of places that can reach the node. A node on another feature parts the list, each row as it compares; where
+the feature is split the range is cut in two and both children are handed the whole list. Each row reaches its leaves from left
+to right, so each leaf adds the step from the leaf before it to a difference array; after all trees the steps are the line, and
+one running sum tells its values. Cost: the nodes visited, and O(n_places).
 
-Steps are exact enough to say in which order neighbouring places lie, unless a step is as small as the rounding of sums. A line
-with such a step, and every line of a model that adds in single precision, is summed as the model sums: base first, then leaf
-after leaf, in its own precision, at every place. Cost: O(n_trees * n_places). A step that no leaf touched stays -0.0: the
-same leaves are reached on both of its sides.
+A step that no leaf touched stays -0.0: the same leaves are reached on both of its sides, and the line has *runs* of equal values
+between the others. Steps are added in double precision, whatever the model's own; they are exact enough to say in which order
+neighbouring places lie, unless a step is as small as the rounding of the model's sums. The lines of a block with such a step are
+summed as the model sums, in a second walk: base first, then leaf after leaf, in its own precision, at every place. The first
+place always is.
 
-Nodes are records of 16 bytes in depth-first order: a left child follows its parent. A row is doubled: ``split`` is a position
-in the doubled row, whose even numbers hold the features and whose odd ones hold them with minus infinity for what is
-missing, so that one comparison sends every value where it goes, a missing one to either side. The rows of a block walk a
-tree one after the other, while it is in the cache; in an order that puts similar rows together they take the same turns,
-which processors guess. Every kernel runs on one thread and releases the interpreter lock, so that callers can spread blocks
-of rows over threads; what a row gets does not depend on the others.
+Nodes are records of 16 bytes in depth-first order: a left child follows its parent. A block holds each feature twice: ``split``
+is a position among its columns, whose even numbers hold the features and whose odd ones hold them with minus infinity for what
+is missing, so that one comparison sends every value where it goes, a missing one to either side. Every kernel runs on one thread
+and releases the interpreter lock, so that callers can spread blocks of rows over threads; what a row gets does not depend on
+the others.
 """
 
 from __future__ import annotations
@@ -25,9 +26,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from alignconf._typing import FloatArray, IntArray
+from alignconf._typing import BoolArray, FloatArray, IntArray
 from alignconf.kernels.compiled import compiled
-from alignconf.kernels.order import centre, pool
 
 __all__ = [
     "ALONG",
@@ -35,16 +35,17 @@ __all__ = [
     "CATEGORY",
     "LEAF",
     "NODE",
+    "Block",
     "Forest",
-    "LookedUp",
-    "Rule",
-    "StackArray",
+    "ListArray",
     "depth_first",
     "double_row",
     "follow_link",
     "goes_left",
-    "project_lines",
-    "project_values",
+    "new_block",
+    "runs_of_values",
+    "take_runs",
+    "walk_block",
     "walk_lines",
 ]
 
@@ -55,23 +56,23 @@ NODE = np.dtype([("split", np.int32), ("right", np.int32), ("number", np.float64
 
 LEAF, ALONG, ALONG_SECOND, CATEGORY = -1, -2, -3, -4
 
-#: Rows that walk a tree one after the other, at most, and places that their lines may have together.
-N_BLOCK = 256
-N_BLOCK_PLACES = 2**17
+#: Rows that walk a tree together, at most, and places that their lines may have together.
+N_BLOCK = 1024
+N_BLOCK_PLACES = 2**18
 
 #: Nodes, roots, depth; what the sum of leaves starts from and is divided by; whether the prediction is its exponential (1), or
 #: 1 / (1 + exp) of its negative (2), or itself (0); whether sums are of single precision; the size up to which a step of the
 #: sum may be rounding; the bits of the sets of categories.
 Forest: TypeAlias = tuple[NDArray[Any], IntArray, int, float, float, int, bool, float, NDArray[np.uint8]]
 
-#: Weights of the places, (1, n_places) for all rows or (n_rows, n_places); whether to project by least squares or to the
-#: midpoint; 1 for increasing, -1 for decreasing.
-Rule: TypeAlias = tuple[FloatArray, bool, float]
+ListArray: TypeAlias = NDArray[np.int32]
 
-#: The line, its projection, and the nearest values below and above to which places on the left and right are moved.
-LookedUp: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
+#: A list of rows of a block, room for another, and a stack: node, part of the list, range of places.
+Lists: TypeAlias = tuple[ListArray, ListArray, ListArray]
 
-StackArray: TypeAlias = NDArray[np.int32]
+#: Of a block of rows: its doubled columns, (2 * n_features, n_block); the steps of lines, (n_block, n_places); sums of leaves at
+#: the first place, the leaf before, and whether a line holds values instead of steps, (n_block,) each; lists.
+Block: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray, BoolArray, Lists]
 
 
 @compiled
@@ -108,68 +109,65 @@ def depth_first(
 @compiled
 def walk_lines(forest: Forest, rows: FloatArray, order: IntArray, lines: FloatArray) -> None:
     """Fill ``lines``, (n_rows, n_places), with the line of each row, (n_rows, n_features), taken in some order."""
-    n_rows, depth, n_places = rows.shape[0], forest[2], lines.shape[1]
-    n_block = max(1, min(N_BLOCK, n_rows, N_BLOCK_PLACES // n_places))
-    stack = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
-    doubled, block = np.empty((n_block, 2 * rows.shape[1])), np.empty((n_block, n_places))
-    single = np.empty((n_block if forest[6] else 0, n_places), np.float32)
-    for start in range(0, n_rows, n_block):
-        members = order[start : start + n_block]
-        _walk_block(forest, rows, members, block, single, doubled, stack)
+    n_rows, n_places = rows.shape[0], lines.shape[1]
+    block = new_block(forest, rows.shape, n_places)
+    values, first, run_of = np.empty(n_places + 1), np.empty(n_places + 1, np.intp), np.empty(n_places, np.intp)
+    for start in range(0, n_rows, block[2].size):
+        members = order[start : start + block[2].size]
+        walk_block(forest, rows, members, block)
         for m in range(members.size):
-            lines[members[m]] = block[m]
+            n_runs = take_runs(forest, block, m, values, first, run_of)
+            line = lines[members[m]]
+            for run in range(n_runs):
+                for k in range(first[run], first[run + 1]):
+                    line[k] = values[run]
 
 
 @compiled
-def _walk_block(
-    forest: Forest,
-    rows: FloatArray,
-    members: IntArray,
-    lines: FloatArray,
-    single: NDArray[np.float32],
-    doubled: FloatArray,
-    stack: tuple[StackArray, StackArray],
-) -> None:
-    """Fill the first lines with those of some rows; ``single`` has as many where sums are of single precision."""
-    _, _, _, _, divisor, link, is_single, _, _ = forest
-    for m in range(members.size):
-        double_row(rows[members[m]], doubled[m])
-    if is_single:
-        _sum_as_the_model(forest, doubled[: members.size], single[: members.size], stack)
-        # Number by number: compiling an assignment of blocks, with its message about shapes, takes five seconds.
-        for m in range(members.size):
-            for k in range(lines.shape[1]):
-                lines[m, k] = single[m, k]
-    else:
-        _sum_steps(forest, doubled[: members.size], lines[: members.size], stack)
-    for m in range(members.size):
-        if divisor != 1.0:
-            for k in range(lines.shape[1]):
-                lines[m, k] /= divisor
-        follow_link(lines[m], link)
+def new_block(forest: Forest, shape: tuple[int, int], n_places: int) -> Block:
+    """Return room for the lines of a block of rows, whose number is the size of its third member."""
+    n_block = max(1, min(N_BLOCK, shape[0], N_BLOCK_PLACES // n_places))
+    steps = np.full((n_block, n_places), -0.0)
+    columns, sums, before = np.empty((2 * shape[1], n_block)), np.empty(n_block), np.empty(n_block)
+    return columns, steps, sums, before, np.zeros(n_block, np.bool_), new_lists(n_block, forest[2])
 
 
 @compiled
-def _sum_steps(forest: Forest, rows: FloatArray, lines: FloatArray, stack: tuple[StackArray, StackArray]) -> None:
-    """Fill lines with sums of leaves by their steps, as the model itself sums where a step may be rounding."""
-    nodes, roots, _, base, _, _, _, tie, bits = forest
-    lines[:] = -0.0
-    lines[:, 0] = base
+def new_lists(n_block: int, depth: int) -> Lists:
+    """Return a list of rows, room for as many, and a stack of the parts of a tree that wait for their walk."""
+    return np.empty(n_block, np.int32), np.empty(n_block, np.int32), np.empty((depth + 1, 5), np.int32)
+
+
+@compiled
+def walk_block(forest: Forest, rows: FloatArray, members: IntArray, block: Block) -> None:
+    """Fill the block with the steps of the lines of some rows, or, where a step may be rounding, with the lines themselves."""
+    _, roots, _, base, _, _, is_single, tie, _ = forest
+    columns, steps, sums, _, as_model, lists = block
+    for j in range(rows.shape[1]):
+        for m in range(members.size):
+            value = rows[members[m], j]
+            columns[2 * j, m] = value
+            columns[2 * j + 1, m] = -np.inf if np.isnan(value) else value
+    for m in range(members.size):
+        lists[0][m] = m
+        sums[m] = np.float32(base) if is_single else base
     for tree in range(roots.size):
-        for m in range(len(rows)):
-            _add_steps(nodes, bits, roots[tree], rows[m], lines[m], stack[0], stack[1])
-    for m in range(len(rows)):
-        line = lines[m]
-        if _may_be_rounding(line, tie):
-            _sum_as_the_model(forest, rows[m : m + 1], lines[m : m + 1], stack)
-        else:
-            for k in range(1, line.size):
-                line[k] += line[k - 1]
+        _walk_tree(forest, roots[tree], members.size, block, True)
+    n_doubtful = 0
+    for m in range(members.size):
+        as_model[m] = _may_be_rounding(steps[m], tie)
+        if as_model[m]:
+            lists[0][n_doubtful] = m
+            n_doubtful += 1
+            steps[m] = np.float32(base) if is_single else base
+    if n_doubtful > 0:
+        for tree in range(roots.size):
+            _walk_tree(forest, roots[tree], n_doubtful, block, False)
 
 
 @compiled
 def _may_be_rounding(steps: FloatArray, tie: float) -> bool:
-    """Whether any step, after the first entry, is touched and as small as rounding."""
+    """Whether any step, after the first place, is touched and as small as rounding."""
     n_doubtful = 0
     for k in range(1, steps.size):
         is_untouched = steps[k] == 0.0 and np.copysign(1.0, steps[k]) < 0.0
@@ -178,15 +176,149 @@ def _may_be_rounding(steps: FloatArray, tie: float) -> bool:
 
 
 @compiled
-def _sum_as_the_model(
-    forest: Forest, rows: FloatArray, lines: NDArray[Any], stack: tuple[StackArray, StackArray]
+def _walk_tree(forest: Forest, root: int, n_rows: int, block: Block, by_steps: bool) -> None:
+    """Add a tree to the lines of the rows that are listed first, by steps or at every place."""
+    nodes, is_single, bits = forest[0], forest[6], forest[8]
+    columns, lines, sums, before, _, (listed, aside, stack) = block
+    # Unsigned positions spare the compiled code the question whether they count from the end.
+    i, next_one, top = np.uintp(root), np.uintp(1), 0
+    start, stop, low, high = 0, n_rows, 0, lines.shape[1]
+    while True:
+        split, number, right = nodes[i]["split"], nodes[i]["number"], np.uintp(nodes[i]["right"])
+        if split >= 0 or split <= CATEGORY:
+            column, middle, n_right = np.uintp(split if split >= 0 else CATEGORY - split), start, 0
+            for k in range(start, stop):
+                row = listed[np.uintp(k)]
+                value = columns[column, np.uintp(row)]
+                is_left = value <= number if split >= 0 else goes_left(bits, number, value)
+                # Both are written, and one of them counts: nothing for the processor to guess.
+                listed[np.uintp(middle)], aside[np.uintp(n_right)] = row, row
+                middle += is_left
+                n_right += not is_left
+            for k in range(n_right):
+                listed[np.uintp(middle + k)] = aside[np.uintp(k)]
+            if start < middle < stop:
+                _push(stack, top, nodes[i]["right"], middle, stop, low, high)
+                top, stop = top + 1, middle
+            i = i + next_one if middle > start else right
+        elif split != LEAF:
+            cut = int(number)
+            if low < cut < high:
+                _push(stack, top, nodes[i]["right"], start, stop, cut, high)
+                top, high = top + 1, cut
+            i = i + next_one if cut > low else right
+        else:
+            if not by_steps:
+                _add_to_places(listed, start, stop, lines, low, high, number, is_single)
+            elif low == 0:
+                _add_to_sums(listed, start, stop, sums, before, number, is_single)
+            else:
+                _add_step(listed, start, stop, lines, low, before, number)
+            if top == 0:
+                return
+            top -= 1
+            i, start, stop, low, high = (
+                np.uintp(stack[top, 0]),
+                stack[top, 1],
+                stack[top, 2],
+                stack[top, 3],
+                stack[top, 4],
+            )
+
+
+@compiled
+def _push(stack: ListArray, top: int, node: int, start: int, stop: int, low: int, high: int) -> None:
+    # Views, even of a row of the stack, would be counted, by instructions that take longer than all others here.
+    stack[top, 0], stack[top, 1], stack[top, 2], stack[top, 3], stack[top, 4] = node, start, stop, low, high
+
+
+@compiled
+def _add_to_sums(
+    listed: ListArray, start: int, stop: int, sums: FloatArray, before: FloatArray, leaf: float, is_single: bool
 ) -> None:
-    """Fill lines, in the precision of their type, with base plus leaf after leaf at every place."""
-    nodes, roots, base, bits = forest[0], forest[1], forest[3], forest[8]
-    lines[:] = base
-    for tree in range(roots.size):
-        for m in range(len(rows)):
-            _add_ranges(nodes, bits, roots[tree], rows[m], lines[m], stack[0], stack[1])
+    """Add a leaf to the sums of rows at their first place, as the model does."""
+    for k in range(start, stop):
+        row = np.uintp(listed[np.uintp(k)])
+        total = sums[row] + leaf
+        sums[row], before[row] = np.float32(total) if is_single else total, leaf
+
+
+@compiled
+def _add_step(
+    listed: ListArray, start: int, stop: int, steps: FloatArray, low: int, before: FloatArray, leaf: float
+) -> None:
+    """Add to the lines of rows the step from the leaf before to a leaf that begins at a place."""
+    for k in range(start, stop):
+        row = np.uintp(listed[np.uintp(k)])
+        steps[row, np.uintp(low)] += leaf - before[row]
+        before[row] = leaf
+
+
+@compiled
+def _add_to_places(
+    listed: ListArray, start: int, stop: int, lines: FloatArray, low: int, high: int, leaf: float, is_single: bool
+) -> None:
+    """Add a leaf, as the model does, to the values of rows at the places that reach it."""
+    for m in range(start, stop):
+        values = lines[np.uintp(listed[np.uintp(m)])][low:high]
+        if is_single:
+            for k in range(values.size):
+                values[k] = np.float32(values[k] + leaf)
+        else:
+            for k in range(values.size):
+                values[k] += leaf
+
+
+@compiled
+def take_runs(forest: Forest, block: Block, m: int, values: FloatArray, first: IntArray, run_of: IntArray) -> int:
+    """Fill in the runs of a line of the block, whose steps are then forgotten; return how many there are.
+
+    ``values`` and ``first``, (n_places + 1,), tell the value of each run and where it starts, ``run_of``, (n_places,), the run
+    of each place. One more start is the number of places.
+    """
+    divisor, link = forest[4], forest[5]
+    steps = block[1][m]
+    if block[4][m]:
+        n_runs = runs_of_values(steps, values, first, run_of)
+    else:
+        n_runs = _runs_of_steps(steps, block[2][m], values, first, run_of)
+    steps[:] = -0.0
+    if divisor != 1.0:
+        for run in range(n_runs):
+            values[run] /= divisor
+    follow_link(values[:n_runs], link)
+    return n_runs
+
+
+@compiled
+def _runs_of_steps(steps: FloatArray, start: float, values: FloatArray, first: IntArray, run_of: IntArray) -> int:
+    run, next_one = np.uintp(0), np.uintp(1)
+    values[0], first[0], run_of[0] = start, 0, 0
+    for k in range(1, steps.size):
+        step = steps[np.uintp(k)]
+        # The next run is written in any case, and counts if the step is touched: nothing for the processor to guess.
+        values[run + next_one], first[run + next_one] = step, k
+        run += np.uintp(step != 0.0 or np.copysign(1.0, step) > 0.0)
+        run_of[np.uintp(k)] = run
+    n_runs = int(run) + 1
+    for i in range(1, n_runs):
+        values[i] += values[i - 1]
+    first[n_runs] = steps.size
+    return n_runs
+
+
+@compiled
+def runs_of_values(line: FloatArray, values: FloatArray, first: IntArray, run_of: IntArray) -> int:
+    """Fill in the runs of a line that is known as :func:`take_runs` does; return how many there are."""
+    run = 0
+    values[0], first[0], run_of[0] = line[0], 0, 0
+    for k in range(1, line.size):
+        run += line[k] != line[k - 1]
+        if line[k] != line[k - 1]:
+            values[run], first[run] = line[k], k
+        run_of[k] = run
+    first[run + 1] = line.size
+    return run + 1
 
 
 @compiled
@@ -206,179 +338,11 @@ def goes_left(bits: NDArray[np.uint8], start: float, code: float) -> bool:
 
 
 @compiled
-def _add_steps(
-    nodes: NDArray[Any],
-    bits: NDArray[np.uint8],
-    root: int,
-    row: FloatArray,
-    steps: FloatArray,
-    right: StackArray,
-    end: StackArray,
-) -> None:
-    """Add a tree to the steps of a doubled row's line, (n_places,); the last two arguments are a stack."""
-    # Unsigned positions spare the compiled code the question whether they count from the end.
-    i, next_one = np.uintp(root), np.uintp(1)
-    low, high, top, before = 0, steps.size, 0, 0.0
-    while True:
-        split, number, right_child = nodes[i]["split"], nodes[i]["number"], np.uintp(nodes[i]["right"])
-        if split >= 0:
-            i = i + next_one if row[np.uintp(split)] <= number else right_child
-        elif split == LEAF:
-            steps[np.uintp(low)] += number - before
-            if top == 0:
-                return
-            top -= 1
-            before, low, high, i = number, high, end[np.uintp(top)], np.uintp(right[np.uintp(top)])
-        elif split <= CATEGORY:
-            i = i + next_one if goes_left(bits, number, row[np.uintp(CATEGORY - split)]) else right_child
-        else:
-            cut = int(number)
-            if cut > low and cut < high:
-                right[np.uintp(top)], end[np.uintp(top)] = right_child, high
-                top += 1
-                high = cut
-            i = i + next_one if cut > low else right_child
-
-
-@compiled
-def _add_ranges(
-    nodes: NDArray[Any],
-    bits: NDArray[np.uint8],
-    root: int,
-    row: FloatArray,
-    line: NDArray[Any],
-    right: StackArray,
-    end: StackArray,
-) -> None:
-    """Add a tree to a doubled row's line, (n_places,): each leaf to the range of places that reach the leaf."""
-    i, next_one = np.uintp(root), np.uintp(1)
-    low, high, top = 0, line.size, 0
-    while True:
-        split, number, right_child = nodes[i]["split"], nodes[i]["number"], np.uintp(nodes[i]["right"])
-        if split >= 0:
-            i = i + next_one if row[np.uintp(split)] <= number else right_child
-        elif split == LEAF:
-            leaf = line.dtype.type(number)
-            for k in range(low, high):
-                line[np.uintp(k)] += leaf
-            if top == 0:
-                return
-            top -= 1
-            low, high, i = high, end[np.uintp(top)], np.uintp(right[np.uintp(top)])
-        elif split <= CATEGORY:
-            i = i + next_one if goes_left(bits, number, row[np.uintp(CATEGORY - split)]) else right_child
-        else:
-            cut = int(number)
-            if cut > low and cut < high:
-                right[np.uintp(top)], end[np.uintp(top)] = right_child, high
-                top += 1
-                high = cut
-            i = i + next_one if cut > low else right_child
-
-
-@compiled
-def follow_link(line: FloatArray, link: int) -> None:
+def follow_link(values: FloatArray, link: int) -> None:
     """Turn sums into predictions, in place."""
     if link == 1:
-        for k in range(line.size):
-            line[k] = np.exp(line[k])
+        for k in range(values.size):
+            values[k] = np.exp(values[k])
     elif link == 2:
-        for k in range(line.size):
-            line[k] = 1.0 / (1.0 + np.exp(-line[k]))
-
-
-@compiled
-def project_lines(
-    forest: Forest,
-    rows: FloatArray,
-    order: IntArray,
-    rule: Rule,
-    pieces: IntArray,
-    lookups: LookedUp,
-    largest: FloatArray,
-) -> None:
-    """Project the line of each row, taken in some order, and look both up, in O(n_places) memory.
-
-    Fills ``lookups``, each (n_rows, n_lookups), with the line, its projection and the nearest values below and above to which
-    places on the left and right are moved, at the given ``pieces``; ``largest``, (n_rows,), with the largest move on the line.
-    Pieces below 0 get NaN, and no limits.
-    """
-    n_rows, depth, n_places = rows.shape[0], forest[2], rule[0].shape[1]
-    n_block = max(1, min(N_BLOCK, n_rows, N_BLOCK_PLACES // n_places))
-    stack = np.empty(depth + 1, np.int32), np.empty(depth + 1, np.int32)
-    doubled, block = np.empty((n_block, 2 * rows.shape[1])), np.empty((n_block, n_places))
-    single = np.empty((n_block if forest[6] else 0, n_places), np.float32)
-    fitted, mean, mass = np.empty(n_places), np.empty(n_places), np.empty(n_places)
-    first = np.empty(n_places, np.intp)
-    stride = 1 if rule[0].shape[0] > 1 else 0
-    for start in range(0, n_rows, n_block):
-        members = order[start : start + n_block]
-        _walk_block(forest, rows, members, block, single, doubled, stack)
-        for m in range(members.size):
-            i = members[m]
-            _fit(block[m], rule[0][stride * i], rule, fitted, mean, mass, first)
-            looked_up = lookups[0][i], lookups[1][i], lookups[2][i], lookups[3][i]
-            largest[i] = _look_up(block[m], fitted, rule[2], pieces[i], looked_up)
-
-
-@compiled
-def project_values(lines: FloatArray, rule: Rule, pieces: IntArray, lookups: LookedUp, largest: FloatArray) -> None:
-    """Project lines that are known, (n_rows, n_places), and look them up as :func:`project_lines` does."""
-    n_places = lines.shape[1]
-    fitted, mean, mass = np.empty(n_places), np.empty(n_places), np.empty(n_places)
-    line, first = np.empty(n_places), np.empty(n_places, np.intp)
-    stride = 1 if rule[0].shape[0] > 1 else 0
-    for i in range(len(lines)):
-        line[:] = lines[i]
-        _fit(line, rule[0][stride * i], rule, fitted, mean, mass, first)
-        largest[i] = _look_up(
-            line, fitted, rule[2], pieces[i], (lookups[0][i], lookups[1][i], lookups[2][i], lookups[3][i])
-        )
-
-
-@compiled
-def _fit(
-    line: FloatArray,
-    weights: FloatArray,
-    rule: Rule,
-    fitted: FloatArray,
-    mean: FloatArray,
-    mass: FloatArray,
-    first: IntArray,
-) -> None:
-    """Fill ``fitted`` with the projection of a line; both are negated if the rule is to decrease."""
-    _, is_least_squares, sign = rule
-    for k in range(line.size):
-        line[k] *= sign
-    if not is_least_squares:
-        centre(line, fitted)
-        return
-    end = line.size
-    for block in range(pool(line, weights, mean, mass, first) - 1, -1, -1):
-        fitted[first[block] : end] = mean[block]
-        end = first[block]
-
-
-@compiled
-def _look_up(line: FloatArray, fitted: FloatArray, sign: float, pieces: IntArray, looked_up: LookedUp) -> float:
-    """Look up a line and its projection, both signed by the rule; return the largest move."""
-    values, repaired, below, above = looked_up
-    largest = 0.0
-    for k in range(line.size):
-        largest = max(largest, abs(fitted[k] - line[k]))
-    for m in range(pieces.size):
-        values[m], repaired[m], below[m], above[m] = np.nan, np.nan, -np.inf, np.inf
-        if pieces[m] < 0:
-            continue
-        piece = pieces[m]
-        values[m], repaired[m] = sign * line[piece], sign * fitted[piece]
-        if largest > 0.0:
-            low, high = piece - 1, piece + 1
-            while low >= 0 and fitted[low] == line[low]:
-                low -= 1
-            while high < line.size and fitted[high] == line[high]:
-                high += 1
-            before = sign * fitted[low] if low >= 0 else -sign * np.inf
-            after = sign * fitted[high] if high < line.size else sign * np.inf
-            below[m], above[m] = min(before, after), max(before, after)
-    return largest
+        for k in range(values.size):
+            values[k] = 1.0 / (1.0 + np.exp(-values[k]))

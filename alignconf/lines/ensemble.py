@@ -26,20 +26,15 @@ from alignconf.kernels.order import per_line
 from alignconf.kernels.place_sets import cut_by_places
 from alignconf.kernels.tree_grids import walk_grids
 from alignconf.kernels.tree_leaves import find_leaves
-from alignconf.kernels.tree_walk import (
-    ALONG,
-    ALONG_SECOND,
-    LEAF,
-    Forest,
-    project_lines,
-    walk_lines,
-)
+from alignconf.kernels.tree_projection import project_lines
+from alignconf.kernels.tree_walk import ALONG, ALONG_SECOND, Forest, walk_lines
 from alignconf.lines.category_sets import CategorySets
 from alignconf.lines.exact_lines import Move, ProjectedAt, piece_of
 from alignconf.lines.routes import Route
 from alignconf.lines.similar_rows import Landmarks, landmarks_of, similar_first
 from alignconf.lines.single_precision import as_compared, largest_rounded_to
 from alignconf.lines.stored_trees import Tree, features_of, flat_nodes
+from alignconf.lines.sum_rounding import UNIT, UNIT_SINGLE, largest_sum, sum_error
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import Rounding
 
@@ -51,8 +46,8 @@ ALMOST_ZERO = float(np.float32(1e-35))
 #: From the sum of leaves to the prediction.
 LINKS = ("identity", "exp", "expit")
 
-#: Unit roundoffs of double and of single precision.
-UNIT, UNIT_SINGLE = 2.0**-53, 2.0**-24
+#: Larger ensembles do not stay in the cache, and similar rows share more of what is read.
+MANY_NODES = 2**17
 
 #: Links err by fewer units in the last place.
 LINK_UNITS = 8
@@ -149,24 +144,8 @@ class Ensemble:
 
     @cached_property
     def sum_error(self) -> float:
-        r"""The bound on the distance of sums of leaves, the model's own or a walk's, from exact sums.
-
-        A sum of terms one after the other errs by at most :math:`u \sum_k |s_k|`, with the partial sums :math:`s_k` and the
-        unit roundoff ``u``; a partial sum lies between those of the smallest and of the largest leaves. A walk adds at most
-        two terms for each tree and for each split on the feature, none of whose sums exceeds twice the largest leaves
-        together.
-        """
-        is_leaf = self.nodes["split"] == LEAF
-        leaves, starts = self.nodes["number"][is_leaf], np.append(0, np.cumsum(is_leaf))[self.roots]
-        low = self.base + np.cumsum(np.minimum.reduceat(leaves, starts))
-        high = self.base + np.cumsum(np.maximum.reduceat(leaves, starts))
-        partial = np.maximum(np.abs(low), np.abs(high))
-        # The last sum once more, for a division.
-        sums = abs(self.base) + float(partial.sum()) + float(partial[-1])
-        model = (UNIT_SINGLE if self.is_single else UNIT) * sums
-        largest = abs(self.base) + float(np.maximum.reduceat(np.abs(leaves), starts).sum())
-        n_splits = max(self.n_cuts, int(np.bincount(features_of(self.nodes)[~is_leaf], minlength=1).max()))
-        return model + 2 * UNIT * (self.roots.size + n_splits) * 2 * largest
+        """The bound on the distance of sums of leaves, the model's own or a walk's, from exact sums."""
+        return sum_error(self.nodes, self.roots, self.base, is_single=self.is_single, n_cuts=self.n_cuts)
 
     @property
     def why_ends_only(self) -> str:
@@ -309,7 +288,7 @@ class Ensemble:
         return self._forest(self.nodes, self.roots, self.depth)
 
     def _forest(self, nodes: NDArray[Any], roots: IntArray, depth: int) -> Forest:
-        link, tie = LINKS.index(self.link), 4 * self._with_cuts(nodes).sum_error
+        link, tie = LINKS.index(self.link), 2 * self._with_cuts(nodes).sum_error
         return nodes, roots, depth, self.base, self.divisor, link, self.is_single, tie, self.categories.bits
 
 
@@ -335,8 +314,18 @@ class TreeLines:
         return landmarks_of(self.forest[0])
 
     def order(self, rows: FloatArray) -> IntArray:
-        """Return an order of the rows that puts similar rows together, (n_samples,), so that walks are faster."""
-        return similar_first(rows, self.landmarks)
+        """Return the order in which rows are walked, (n_samples,): similar ones together, if that makes walks faster."""
+        return similar_first(rows, self.landmarks) if self.forest[0].size > MANY_NODES else np.arange(len(rows))
+
+    @cached_property
+    def _slack(self) -> tuple[float, float]:
+        """The relative and the absolute part of more than what is rounding of values on a line, and of means of some of them."""
+        rounding, means = self.model.rounding, self.n_places * 2.0**-50
+        if self.model.link == "exp":
+            return 4 * rounding.relative + means, 0.0
+        model = self.model
+        largest = 1.0 if model.link == "expit" else largest_sum(model.nodes, model.roots, model.base) / model.divisor
+        return 0.0, 4 * max(rounding.absolute, rounding.relative * largest) + means * largest
 
     def values(self, table: Any) -> FloatArray:
         """Return the line of each row, (n_samples, n_places)."""
@@ -346,7 +335,13 @@ class TreeLines:
         return lines
 
     def project(
-        self, table: Any, pieces: ArrayLike, weights: FloatArray | None, *, increasing: bool = True
+        self,
+        table: Any,
+        pieces: ArrayLike,
+        weights: FloatArray | None,
+        *,
+        increasing: bool = True,
+        predicted: FloatArray | None = None,
     ) -> ProjectedAt:
         """Project the line of each row, and look both up; no line is stored. See :meth:`ExactLine.project`."""
         rows, pieces = self.model.rows(table), np.ascontiguousarray(pieces, dtype=np.intp)
@@ -354,10 +349,11 @@ class TreeLines:
             per_line(np.ones(self.n_places) if weights is None else weights),
             weights is not None,
             1.0 if increasing else -1.0,
+            *self._slack,
         )
         projected = ProjectedAt.empty(pieces)
-        lookups = projected.values, projected.fitted, projected.below, projected.above
-        project_lines(self.forest, rows, self.order(rows), rule, pieces, lookups, projected.largest)
+        answers = np.full(pieces.shape, np.nan) if predicted is None else np.ascontiguousarray(predicted)
+        project_lines(self.forest, rows, self.order(rows), rule, pieces, answers, projected.lookups)
         return projected
 
 

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.kernels.order import per_line
-from alignconf.kernels.tree_walk import project_values
+from alignconf.kernels.tree_projection import LookedUp, project_values
 from alignconf.lines.axis import Axis
 from alignconf.lines.routes import Route
 from alignconf.tables.predictions import Rounding
@@ -100,7 +100,14 @@ class ExactLine(ExactGrids, Protocol):
     """The line of each row at fixed places."""
 
     def project(
-        self, table: Table, pieces: IntArray, weights: FloatArray | None, /, *, increasing: bool = True
+        self,
+        table: Table,
+        pieces: IntArray,
+        weights: FloatArray | None,
+        /,
+        *,
+        increasing: bool = True,
+        predicted: FloatArray | None = None,
     ) -> ProjectedAt:
         """Project the line of each row onto the monotone lines and look both up at pieces, (n_samples, n_lookups).
 
@@ -113,6 +120,8 @@ class ExactLine(ExactGrids, Protocol):
             Positive weights of the least-squares projection; None for the midpoint, the nearest in largest distance.
         increasing : bool
             False for decreasing lines.
+        predicted : (n_samples, n_lookups), optional
+            What the model says at these pieces. Limits are told wherever it could cross them.
         """
 
 
@@ -125,22 +134,24 @@ class ProjectedAt:
     values, fitted : (n_samples, n_lookups)
         The line and its projection; NaN where the feature is missing.
     below, above : (n_samples, n_lookups)
-        The nearest values to which the projection moves places on either side; infinite where no place is moved.
-    largest : (n_samples,)
-        The largest distance between projection and line, wherever on the line.
+        The nearest values to which the projection moves places on either side; infinite where no place is moved, and where
+        such values are known to be farther than rounding.
     """
 
     values: FloatArray
     fitted: FloatArray
     below: FloatArray
     above: FloatArray
-    largest: FloatArray
 
     @classmethod
     def empty(cls, pieces: IntArray) -> ProjectedAt:
         """Return room for what is looked up at pieces, (n_samples, n_lookups)."""
-        values, fitted, below, above = (np.empty(pieces.shape) for _ in range(4))
-        return cls(values, fitted, below, above, np.empty(len(pieces)))
+        return cls(*(np.empty(pieces.shape) for _ in range(4)))
+
+    @property
+    def lookups(self) -> LookedUp:
+        """All of it, as kernels fill it."""
+        return self.values, self.fitted, self.below, self.above
 
 
 def piece_of(places: FloatArray, x: ArrayLike) -> IntArray:
@@ -161,7 +172,9 @@ def project_line(values: FloatArray, pieces: IntArray, weights: FloatArray | Non
         per_line(np.ones(values.shape[1]) if weights is None else weights),
         weights is not None,
         1.0 if increasing else -1.0,
+        0.0,
+        np.inf,
     )
-    lookups = looked_up.values, looked_up.fitted, looked_up.below, looked_up.above
-    project_values(np.ascontiguousarray(values), rule, pieces, lookups, looked_up.largest)
+    unknown = np.full(pieces.shape, np.nan)
+    project_values(np.ascontiguousarray(values), rule, pieces, unknown, looked_up.lookups)
     return looked_up

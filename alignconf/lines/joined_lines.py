@@ -14,9 +14,10 @@ import numpy as np
 from scipy.special import softmax
 
 from alignconf._typing import FloatArray, IntArray, Table
-from alignconf.lines.ensemble import LINK_UNITS, UNIT, UNIT_SINGLE, Ensemble
+from alignconf.lines.ensemble import LINK_UNITS, Ensemble
 from alignconf.lines.exact_lines import ExactGrids, ExactLine, ExactLines, Move, ProjectedAt, project_line
 from alignconf.lines.routes import Route
+from alignconf.lines.sum_rounding import UNIT, UNIT_SINGLE
 from alignconf.tables.predictions import Rounding
 
 __all__ = ["ClassShare", "JoinedLines", "Joining"]
@@ -127,7 +128,13 @@ class JoinedLine(JoinedGrids):
     """Lines of a function of several models' answers."""
 
     def project(
-        self, table: Table, pieces: IntArray, weights: FloatArray | None, *, increasing: bool = True
+        self,
+        table: Table,
+        pieces: IntArray,
+        weights: FloatArray | None,
+        *,
+        increasing: bool = True,
+        predicted: FloatArray | None = None,  # noqa: ARG002
     ) -> ProjectedAt:
-        """Project the line of each row; see :meth:`ExactLine.project`."""
+        """Project the line of each row, and tell all limits; see :meth:`ExactLine.project`."""
         return project_line(self.values(table), pieces, weights, increasing=increasing)

@@ -240,7 +240,14 @@ class PipedLine:
         return self.inner.values(self.model.transformed(table))
 
     def project(
-        self, table: Table, pieces: IntArray, weights: FloatArray | None, *, increasing: bool = True
+        self,
+        table: Table,
+        pieces: IntArray,
+        weights: FloatArray | None,
+        *,
+        increasing: bool = True,
+        predicted: FloatArray | None = None,
     ) -> ProjectedAt:
         """Project the line of each row; see :meth:`ExactLine.project`."""
-        return self.inner.project(self.model.transformed(table), pieces, weights, increasing=increasing)
+        rows = self.model.transformed(table)
+        return self.inner.project(rows, pieces, weights, increasing=increasing, predicted=predicted)

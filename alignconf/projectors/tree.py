@@ -155,7 +155,9 @@ class TreeProjector(WalkingProjector):
         PredictionError
             If the model does not answer what its trees said at calibration.
         """
-        values, fitted, below, above = (lookup[:, 0] for lookup in self._look_up(rows.table, rows.places))
+        values, fitted, below, above = (
+            lookup[:, 0] for lookup in self._look_up(rows.table, rows.places, predicted[:, None])
+        )
         _check_unchanged(self.tree_lines.model, rows.table, values, predicted)
         return np.where(fitted != values, fitted, np.minimum(np.maximum(predicted, below), above))
 
@@ -197,13 +199,17 @@ class TreeProjector(WalkingProjector):
         mean = total(weights * projection.values) / total(weights)
         return np.where(member[:, None], projection.values, np.clip(mean, *self.steps.limits)[:, None])
 
-    def _look_up(self, table: Table, places: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    def _look_up(
+        self, table: Table, places: FloatArray, predicted: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Return the line at places (n_samples, n_places), its repair, and the limits between which kept values stay."""
         pieces: IntArray = piece_of(self.places, places)
         first, *others = (part.declared for part in self.steps.parts)
         if first.compares_pairs and not others:
             weights = self.steps.laws[0].weights_at(table) if self.steps.norm == "l2" else None
-            projected = self.tree_lines.project(table, pieces, weights, increasing=first.direction == 1)
+            projected = self.tree_lines.project(
+                table, pieces, weights, increasing=first.direction == 1, predicted=predicted
+            )
             return projected.values, projected.fitted, projected.below, projected.above
         lines = self._walked(table, ARITHMETIC)
         fitted = self._repaired(lines, table)
