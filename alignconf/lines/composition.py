@@ -19,6 +19,7 @@ from alignconf._typing import Table
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.exact_lines import ExactLines
 from alignconf.lines.joined_lines import ClassShare, JoinedLines
+from alignconf.lines.native.catboost_trees import catboost_sums
 from alignconf.lines.native.category_codes import step_before_trees
 from alignconf.lines.piped_lines import PipedLines, transformed_by
 from alignconf.lines.trees import SOFTMAX, read_trees
@@ -81,13 +82,26 @@ def _read_trees(model: Any, reference: Table, column: int) -> ExactLines | str:
     if isinstance(ensemble, str):
         return ensemble
     lines = _of_classes(model, column) if ensemble.link == SOFTMAX else ensemble
-    if ensemble.n_features > reference.shape[1]:
-        return f"the model has {ensemble.n_features} columns, and rows have {reference.shape[1]}."
-    of_fit = tables.select(reference, range(ensemble.n_features))
+    return _on_rows(model, lines, ensemble.n_features, reference)
+
+
+def _read_catboost(model: Any, reference: Table, column: int) -> ExactLines | str:
+    sums = catboost_sums(model, column=column)
+    if isinstance(sums, str):
+        return sums
+    lines = sums[0] if len(sums) == 1 else JoinedLines(sums, ClassShare(column))
+    return _on_rows(model, lines, sums[0].n_features, reference)
+
+
+def _on_rows(model: Any, lines: ExactLines, n_features: int, reference: Table) -> ExactLines | str:
+    """Return the lines of trees on rows as the model takes them, or why these rows are not what the trees compare."""
+    if n_features > reference.shape[1]:
+        return f"the model has {n_features} columns, and rows have {reference.shape[1]}."
+    of_fit = tables.select(reference, range(n_features))
     step = step_before_trees(model, of_fit)
     if step is None:
         return lines if tables.is_numeric(of_fit) else "some columns are not numbers."
-    return step if isinstance(step, str) else PipedLines(lines, (step,), ensemble.n_features, of_fit, of_model=True)
+    return step if isinstance(step, str) else PipedLines(lines, (step,), n_features, of_fit, of_model=True)
 
 
 def _of_classes(model: Any, column: int) -> JoinedLines:
@@ -123,4 +137,5 @@ def _read_pipeline(model: Any, reference: Table, column: int) -> ExactLines | st
 #: By library and type: what reads a model, rows and a class.
 READERS: dict[tuple[str, str], Callable[[Any, Table, int], ExactLines | str]] = {
     ("sklearn", "Pipeline"): _read_pipeline,
+    **{("catboost", f"CatBoost{kind}"): _read_catboost for kind in ("", "Regressor", "Classifier", "Ranker")},
 }

@@ -119,7 +119,7 @@ def _encoded(step: Any, route: Route) -> Route | str:
 
 def _coded(step: Any, route: Route) -> Route | str:
     """Return the route through the codes of a booster's categories; columns of numbers stay as they are."""
-    if not any(column in step.known for column in route.signs):
+    if not any(column in step.kept for column in route.signs):
         return route
     if route.axis.order is None:
         return f"{route.axis.feature!r} is a category to the model; list its values in the property, order=[...]."

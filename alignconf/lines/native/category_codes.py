@@ -27,19 +27,19 @@ class CategoryCodes:
 
     Parameters
     ----------
-    known : mapping of int to tuple or None
+    kept : mapping of int to tuple or None
         From each column of categories to those that the model keeps, in the order of their codes; None for those of the frame.
     """
 
-    known: Mapping[int, tuple[Any, ...] | None]
+    kept: Mapping[int, tuple[Any, ...] | None]
 
     def transform(self, table: Table) -> FloatArray:
         """Return rows as the trees take them, (n_samples, n_features)."""
-        others = [j for j in range(table.shape[1]) if j not in self.known]
+        others = [j for j in range(table.shape[1]) if j not in self.kept]
         numbers = np.empty(table.shape)
         numbers[:, others] = tables.as_numbers(tables.select(table, others))
-        for j, known in self.known.items():
-            numbers[:, j] = _codes(table, j, known)
+        for j, kept in self.kept.items():
+            numbers[:, j] = _codes(table, j, kept)
         return numbers
 
 
@@ -69,20 +69,20 @@ def step_before_trees(model: Any, reference: Table) -> Any | str | None:
         return "some columns are neither numbers nor categories."
     is_native = bool(native_booster(model))
     if library == "xgboost":
-        kept = kept_categories(model if is_native else model.get_booster())
-        return CategoryCodes({j: kept.get(j) for j in columns})
+        of_model = kept_categories(model if is_native else model.get_booster())
+        return CategoryCodes({j: of_model.get(j) for j in columns})
     of_fit = (model if is_native else model.booster_).pandas_categorical or []
     if len(of_fit) != len(columns):
         return f"the model was fitted on {len(of_fit)} columns of categories, and rows have {len(columns)}."
     return CategoryCodes({j: tuple(categories) for j, categories in zip(columns, of_fit, strict=True)})
 
 
-def _codes(table: Table, position: int, known: tuple[Any, ...] | None) -> FloatArray:
+def _codes(table: Table, position: int, kept: tuple[Any, ...] | None) -> FloatArray:
     """Return the codes of a column of categories, NaN for what has none: (n_samples,)."""
     held = tables.categories(table, position)
     if held is None:
         raise ValueError(f"column {position} holds no categories any more")
     codes, categories = held
-    code_of = {category: float(code) for code, category in enumerate(categories if known is None else known)}
+    code_of = {category: float(code) for code, category in enumerate(categories if kept is None else kept)}
     of_codes = np.array([*(code_of.get(category, np.nan) for category in categories), np.nan])
     return np.asarray(of_codes[codes])
