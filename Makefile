@@ -6,7 +6,7 @@ JOBS ?= 2
 # One thread for numerical libraries in each test process: more only fight each other for the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test processors docs figure mutants validity lint wheel-test clean
+.PHONY: demo test processors docs figures mutants validity lint wheel-test clean
 
 demo: $(VENV)/installed
 	OMP_NUM_THREADS=2 $(BIN)/python -m benchmarks demo --output results
@@ -23,9 +23,9 @@ docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
-# The picture of the README.
-figure: $(VENV)/installed
-	$(BIN)/python docs/figure.py docs/_static/line.svg
+# The pictures of the pages.
+figures: $(VENV)/installed
+	$(BIN)/python docs/figure.py docs/_static
 
 # Changes of one line that the tests must notice; resumable, an hour or two. Shares by area and what lived are printed at the end.
 mutants: $(VENV)/installed

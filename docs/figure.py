@@ -1,42 +1,155 @@
-"""Draw the README's picture: ``python docs/figure.py docs/_static/line.svg``.
+"""Draw the pictures of the pages: ``python docs/figure.py docs/_static``.
 
-The model and data of the README. Of the certified rows whose line breaks the rule, the one in the middle is drawn: half
-of them need a wider band for the whole line to be repaired, half a narrower one.
+Both show the model and data of the README. Of the fresh rows whose line breaks the rule, the one in the middle is drawn: half
+of them are moved further by the repair, half less far.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from sklearn.datasets import load_diabetes
+import pandas as pd
+from matplotlib.axes import Axes
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from alignconf import AlignedRegressor, plotting
+from alignconf import AlignedRegressor
+
+RULE = {"mileage": "decreasing"}
+GREY, RED, GREEN, ORANGE = "#777777", "#c62828", "#1b7837", "#d95f02"
+STYLE = {"svg.hashsalt": "alignconf", "svg.fonttype": "none", "font.size": 11, "axes.spines.top": False}
 
 
-def draw(path: Path) -> None:
-    """Write the picture; the same versions write the same bytes."""
-    X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
-    model = HistGradientBoostingRegressor(random_state=0).fit(X[:200], y[:200])
-    aligned = AlignedRegressor(model, {"bp": "increasing"}, alpha=0.05, random_state=0)
-    aligned.calibrate(X[200:330], X_reference=X[:200])
-    whole_lines = AlignedRegressor(model, {"bp": "increasing"}, alpha=0.5, loss="line", random_state=0)
-    whole_lines.calibrate(X[200:330], X_reference=X[:200])
-    needed = whole_lines.critical_half_widths(X[330:])
-    broken = np.flatnonzero(needed > 0)
-    row = int(broken[np.argsort(needed[broken])[broken.size // 2]])
-    with mpl.rc_context({"svg.hashsalt": "alignconf", "svg.fonttype": "none", "font.size": 11}):
-        figure, axes = plt.subplots(figsize=(7.2, 4), layout="constrained")
-        plotting.line(aligned, X[330:], "bp", row=row, ax=axes)
-        axes.set(
-            xlabel="mean blood pressure of one patient, all else equal", ylabel="predicted progression of diabetes"
+class Cars:
+    """The README's example, and one car's predictions as its mileage varies."""
+
+    def __init__(self) -> None:
+        random = np.random.default_rng(0)
+        columns = ["mileage", "age", "power"]
+        self.X = pd.DataFrame(random.uniform([0, 0, 50], [200, 15, 200], (6000, 3)).round(), columns=columns)
+        noise = random.normal(0, 3, 6000)
+        price = 20 - 0.04 * self.X["mileage"] - 0.4 * self.X["age"] + 0.05 * self.X["power"] + noise
+        self.model = HistGradientBoostingRegressor(random_state=0).fit(self.X[:1000], price[:1000])
+        self.full, self.dial = (self.aligned(alpha) for alpha in (0, 0.05))
+        moved = np.abs(self.full.predict(self.X[2000:]) - self.model.predict(self.X[2000:]))
+        row = int(np.argsort(moved)[np.count_nonzero(moved == 0) + np.count_nonzero(moved) // 2])
+        self.mileage = np.arange(201.0)
+        self.car = pd.DataFrame([self.X.iloc[2000 + row]] * 201).assign(mileage=self.mileage)
+
+    def aligned(self, alpha: float) -> AlignedRegressor:
+        """Return the model aligned at one level."""
+        estimator = AlignedRegressor(self.model, RULE, alpha=alpha, random_state=0)
+        return estimator.calibrate(self.X[1000:2000], X_reference=self.X[:1000])
+
+
+def model_line(axes: Axes, cars: Cars, label: str | None = "model") -> np.ndarray:
+    """Draw the model's predictions for the car, red where they rise, and return them."""
+    line = np.asarray(cars.model.predict(cars.car))
+    axes.step(cars.mileage, line, where="post", color=GREY, lw=1.6, label=label)
+    return line
+
+
+def caption(axes: Axes, title: str, y: str | None = None) -> None:
+    """Write what a panel shows, and its axes."""
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.set(xlabel="mileage of one car (1,000 km), all else equal", ylabel=y)
+
+
+def draw_line(path: Path, cars: Cars) -> None:
+    """Write the README's picture: the model of one car before, and after at two levels."""
+    with mpl.rc_context(STYLE):
+        figure, (before, after) = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
+        line = model_line(before, cars)
+        for i in np.flatnonzero(np.diff(line) > 0) + 1:
+            before.plot([cars.mileage[i]] * 2, [line[i - 1], line[i]], color=RED, lw=3, label=None)
+        before.plot([], [], color=RED, lw=3, label="rises: the rule is broken")
+        caption(before, "The model", "predicted price (1,000 euros)")
+        model_line(after, cars)
+        after.step(
+            cars.mileage, cars.full.predict(cars.car), where="post", color=GREEN, lw=2.2, label="alpha=0: never rises"
         )
-        figure.savefig(path, metadata={"Date": None})
-        plt.close(figure)
+        label = "alpha=0.05: 5% of questions may be broken"
+        after.step(cars.mileage, cars.dial.predict(cars.car), where="post", color=ORANGE, lw=1.4, ls="--", label=label)
+        caption(after, "The same model, aligned")
+        for axes in (before, after):
+            axes.legend(fontsize=9, frameon=False, loc="lower left")
+        save(figure, path)
+
+
+def draw_question(path: Path, cars: Cars) -> None:
+    """Write the picture of *How it works*: a question, the nearest line that obeys, the band, and how wide it must be."""
+    lambda_ = cars.dial.lambda_
+    with mpl.rc_context(STYLE):
+        figure, panels = plt.subplots(2, 2, figsize=(9, 6.6), layout="constrained")
+        asked, nearest, band, widths = panels.flat
+        line = model_line(asked, cars)
+        first, second = worst_pair(line)
+        asked.plot(
+            cars.mileage[[first, second]],
+            line[[first, second]],
+            "o",
+            color=RED,
+            label="two values: the second is higher",
+        )
+        caption(asked, "1  A question")
+        repaired = cars.full.predict(cars.car)
+        for axes in (nearest, band):
+            model_line(axes, cars)
+            axes.step(cars.mileage, repaired, where="post", color=GREEN, ls="--", label="nearest line that never rises")
+        caption(nearest, "2  The nearest line that obeys")
+        band.fill_between(
+            cars.mileage, line - lambda_, line + lambda_, step="post", color=GREY, alpha=0.2, label="band"
+        )
+        band.step(
+            cars.mileage,
+            cars.dial.predict(cars.car),
+            where="post",
+            color=ORANGE,
+            lw=2,
+            label="aligned, within the band",
+        )
+        caption(band, "3  The band")
+        needed = np.sort(cars.dial.critical_half_widths(cars.X[1000:2000], random_state=0))
+        widths.step(np.r_[0, needed], 100 * np.arange(needed.size, -1, -1) / needed.size, where="post", color=GREY)
+        widths.axhline(5, color=RED, lw=1, label="alpha: 5%")
+        widths.axvline(lambda_, color=ORANGE, lw=1.5, label="half-width")
+        widths.set(
+            xlim=(0, 2.5 * lambda_),
+            ylim=(0, 16),
+            xlabel="half-width of the band (1,000 euros)",
+            ylabel="questions broken (%)",
+        )
+        widths.set_title("4  How wide the band must be", loc="left", fontsize=11)
+        for axes in panels.flat:
+            axes.legend(fontsize=9, frameon=False, loc="best" if axes is widths else "lower left")
+        save(figure, path)
+
+
+def worst_pair(line: np.ndarray) -> tuple[int, int]:
+    """Return the two places between which the line rises most."""
+    lowest = np.minimum.accumulate(line)
+    second = int(np.argmax(line - lowest))
+    return int(np.argmin(line[: second + 1])), second
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a picture; the same versions write the same bytes."""
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+PICTURES = {"line.svg": draw_line, "question.svg": draw_question}
+
+
+def draw(folder: Path) -> None:
+    """Write all pictures."""
+    cars = Cars()
+    for name, picture in PICTURES.items():
+        picture(folder / name, cars)
 
 
 if __name__ == "__main__":

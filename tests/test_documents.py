@@ -49,10 +49,18 @@ def test_blocks_run(
             assert any(line.startswith(shown) for line in printed.splitlines()), shown
 
 
-def test_the_first_code_of_the_readme_is_short() -> None:
-    code = re.search(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
-    assert code is not None
-    assert sum(bool(line) for line in code[1].splitlines()) <= 12
+def test_the_first_screen_of_the_readme_says_what_its_code_prints() -> None:
+    """Twelve lines of code, and what they print (:func:`test_blocks_run` runs them); the words repeat its figures."""
+    page = (ROOT / "README.md").read_text()
+    shown = re.search(r"^```python\n(.*?)^```\n\n```output\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert shown is not None
+    assert sum(bool(line) for line in shown[1].splitlines()) <= 12
+    assert page[: shown.end()].count("\n") <= 45
+    figures = re.search(r"Broken +(\S+) before, (\S+) now.*Moved +at most (\S+),.*Valid if", shown[2], re.DOTALL)
+    assert figures is not None
+    said = " ".join(page[shown.end() :].split())
+    assert said.startswith(f"{figures[1]} of the questions broke the rule before, and {figures[2]} do now.")
+    assert f"moves by more than {figures[3]} " in said
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -95,7 +103,7 @@ def test_messages_in_troubleshooting_are_messages_of_the_package() -> None:
         assert any(pattern.search(message) for message in said), quote
 
 
-def test_the_picture_of_the_readme_is_what_its_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pictures_are_what_their_script_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Words and numbers are compared; the strokes may differ between versions of matplotlib."""
     monkeypatch.setenv("MPLBACKEND", "Agg")
     specification = importlib.util.spec_from_file_location("figure", ROOT / "docs" / "figure.py")
@@ -103,10 +111,11 @@ def test_the_picture_of_the_readme_is_what_its_script_draws(tmp_path: Path, monk
     assert specification.loader is not None
     script = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(script)
-    script.draw(tmp_path / "line.svg")
-    drawn, kept = (
-        sorted(re.findall(r"<text[^>]*>([^<]+)</text>", path.read_text(encoding="utf-8")))
-        for path in (tmp_path / "line.svg", ROOT / "docs" / "_static" / "line.svg")
-    )
-    assert drawn == kept, "make figure draws it again"
-    assert "delivered" in drawn
+    script.draw(tmp_path)
+    for name in script.PICTURES:
+        drawn, kept = (
+            sorted(re.findall(r"<text[^>]*>([^<]+)</text>", (folder / name).read_text(encoding="utf-8")))
+            for folder in (tmp_path, ROOT / "docs" / "_static")
+        )
+        assert drawn == kept, "make figures draws them again"
+        assert "model" in drawn
