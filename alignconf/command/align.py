@@ -12,7 +12,7 @@ from typing import Any
 from alignconf.certify.certificate import Certificate
 from alignconf.certify.report.page import save_text
 from alignconf.certify.report.wording import plain
-from alignconf.command.check import check_class, check_given, label_of, reference_rows
+from alignconf.command.check import check_class, check_given, classes_of, label_of, reference_rows
 from alignconf.command.declarations import read_codes, read_properties
 from alignconf.command.ending import Ending
 from alignconf.command.files import check_output, load_model, load_rows, save_model
@@ -41,7 +41,8 @@ def run(given: Namespace) -> Ending:
     if given.certify_data is not None:
         fresh = load_rows(given.certify_data, model, given.target, what="--certify-data", categories=categories)
         outputs = aligned._outputs
-        certificate = aligned.certify(fresh.X, fresh.y if outputs is None or outputs.are_probabilities else None)
+        compared = outputs is None or outputs.are_probabilities or hasattr(model, "predict_proba")
+        certificate = aligned.certify(fresh.X, fresh.y if compared else None)
     page = "" if certificate is None else certificate.to_html()
     save_model(aligned, target)
     stored = f"Stored as {given.output}"
@@ -79,9 +80,9 @@ def _aligned(given: Namespace, model: Any, properties: list[Any]) -> Any:
         "random_state": given.random_state,
     }
     if hasattr(model, "predict_proba"):
-        return AlignedClassifier(
-            model, properties, pos_label=label_of(model, given.pos_label), scale=given.scale, **settings
-        )
+        classes = classes_of(model, given.classes)
+        label = None if classes is not None else label_of(model, given.pos_label)
+        return AlignedClassifier(model, properties, pos_label=label, classes=classes, scale=given.scale, **settings)
     check_class(given, model)
     return AlignedRegressor(model, properties, outputs=read_codes(given.outputs) or None, **settings)
 

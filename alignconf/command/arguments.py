@@ -118,6 +118,11 @@ def _add_files(command: ArgumentParser) -> None:
     command.add_argument(
         "--class", dest="pos_label", metavar="LABEL", help="of a classifier: the class whose probability is meant"
     )
+    command.add_argument(
+        "--classes",
+        metavar="LABEL,...,LABEL",
+        help="of a classifier: all classes from the lowest to the highest, for rules about each class or higher; or all",
+    )
     command.add_argument("--scale", choices=("probability", "logit"), default="probability", help="of a classifier")
     command.add_argument("--reference-data", help="rows that give the reference law, for example the training rows")
     command.add_argument("--reference-law", choices=REFERENCES, default="marginal")

@@ -16,11 +16,12 @@ from alignconf.command.files import MODELS, load_model, load_rows
 from alignconf.command.table_file import check_file, names_of_columns, no_column
 from alignconf.errors import InputError
 from alignconf.estimators.classifier import class_function
+from alignconf.lines.classes_function import ALL
 from alignconf.tables.checks import check_level
 from alignconf.tables.random_streams import check_random_state
 from alignconf.tables.storage import check_apart, check_target
 
-__all__ = ["CODES", "check_class", "check_given", "label_of", "reference_rows", "run"]
+__all__ = ["CODES", "check_class", "check_given", "classes_of", "label_of", "reference_rows", "run"]
 
 #: Exit codes by verdict; all others end with 0.
 CODES = {VIOLATED: 1, UNDECIDED: 3}
@@ -37,7 +38,9 @@ def run(given: Namespace) -> Ending:
     check_class(given, model)
     function = model
     if hasattr(model, "predict_proba"):
-        function = class_function(model, label_of(model, given.pos_label), scale=given.scale)
+        classes = classes_of(model, given.classes)
+        label = None if classes is not None else label_of(model, given.pos_label)
+        function = class_function(model, label, scale=given.scale, classes=classes)
     declared = read_properties(
         given.declared, rows.columns, rules=given.rules, special=given.special, between=given.between
     )
@@ -105,9 +108,23 @@ def reference_rows(given: Namespace, model: Any, categories: dict[str, list[str]
 
 
 def check_class(given: Namespace, model: Any) -> None:
-    """Refuse a class where the model is no classifier."""
-    if given.pos_label is not None and not hasattr(model, "predict_proba"):
-        raise InputError(f"--class is for classifiers, and the model is a {type(model).__name__}; leave it out.")
+    """Refuse classes where the model is no classifier."""
+    for option, text in (("--class", given.pos_label), ("--classes", given.classes)):
+        if text is not None and not hasattr(model, "predict_proba"):
+            raise InputError(f"{option} is for classifiers, and the model is a {type(model).__name__}; leave it out.")
+
+
+def classes_of(model: Any, text: str | None) -> Any:
+    """Return the classes that a text lists, or ``"all"``; None where none are given.
+
+    Raises
+    ------
+    InputError
+        If it names what is no class.
+    """
+    if text is None or text == ALL:
+        return text
+    return [label_of(model, label.strip()) for label in text.split(",")]
 
 
 def label_of(model: Any, text: str | None) -> Any:

@@ -10,7 +10,8 @@ outputs are counted from 0.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from itertools import pairwise
 from numbers import Real
 from typing import Any, ClassVar, Final
@@ -20,7 +21,7 @@ import numpy as np
 from alignconf._typing import FloatArray
 from alignconf.errors import InputError
 
-__all__ = ["OUTPUTS", "Outputs", "named_outputs"]
+__all__ = ["OUTPUTS", "Kept", "Outputs", "named_outputs"]
 
 
 class _OutputCoordinate:
@@ -47,6 +48,14 @@ class _OutputCoordinate:
 OUTPUTS: Final[Any] = _OutputCoordinate()
 
 
+class Kept(StrEnum):
+    """What the outputs of a row have by construction: nothing, their sum, or that they fall."""
+
+    NOTHING = ""
+    SUM = "sum"
+    FALLING = "falling"
+
+
 @dataclass(frozen=True)
 class Outputs:
     """The outputs of a model, in the order of the columns that it returns.
@@ -55,9 +64,12 @@ class Outputs:
     ----------
     labels : tuple
         Levels or names, at least two, each once; numbers increase.
+    kept : Kept
+        What the outputs of a row have by construction, and keep.
     """
 
     labels: tuple[Any, ...]
+    kept: Kept = field(default=Kept.NOTHING, compare=False)
 
     @classmethod
     def of(cls, written: Any) -> Outputs:
@@ -86,6 +98,10 @@ class Outputs:
                         "columns that the model returns. Reorder its columns, or name the outputs by texts."
                     )
         return cls(labels)
+
+    def keeping(self, kept: Kept) -> Outputs:
+        """Return the outputs with what they have by construction."""
+        return replace(self, kept=kept)
 
     def __len__(self) -> int:
         """Return how many there are."""

@@ -23,7 +23,6 @@ from alignconf.calibration.levels import read_levels
 from alignconf.calibration.loss_family import Scores
 from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.calibration.threshold import Fixed, Threshold
-from alignconf.contract.outputs import Outputs
 from alignconf.contract.property import Declaration
 from alignconf.errors import CalibrationError, InputError
 from alignconf.estimators.conventions import ConventionalEstimator
@@ -268,11 +267,6 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             return columns.positions(table, name=name)
         return columns.leading_positions(table, name=name)
 
-    @property
-    def _outputs(self) -> Outputs | None:
-        """The outputs of the aligned function; None if it has one."""
-        return None
-
     @abstractmethod
     def _check_estimator(self) -> None:
         """Refuse an estimator that cannot be aligned, before any work."""
@@ -333,7 +327,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             sample_weight=None if labels is None else labels.sample_weight, n_jobs=self.n_jobs, verbose=self.verbose,
         )  # fmt: skip
         chain = alignment.chain.learning_from(labels, keeps_trees=self.path == "leaves")
-        return replace(alignment, chain=chain, scale=scale_of(self.difficulty, self.ray))
+        return replace(alignment, chain=chain, scale=scale_of(self.difficulty, self.ray, self._outputs))
 
     def _calibrate(
         self, prepared: Alignment, estimator: Any, rows: Rows, reference: Table, *, is_given: bool = False

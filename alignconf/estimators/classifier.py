@@ -19,13 +19,14 @@ from alignconf._typing import FloatArray, IntArray, RandomState, Table
 from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.certify.certificate import Certificate
 from alignconf.certify.error_change import RowErrors
+from alignconf.contract.outputs import Kept, Outputs
 from alignconf.contract.property import Declaration
 from alignconf.errors import InputError
 from alignconf.estimators.aligned import AlignedEstimator
 from alignconf.estimators.conventions import ENDS
 from alignconf.estimators.training import check_classes
-from alignconf.kernels.sums import total
 from alignconf.lines.class_function import ClassFunction
+from alignconf.lines.classes_function import ClassesFunction, outputs_of_classes
 from alignconf.lines.decisions import decided, own_labels, probabilities
 from alignconf.losses.loss import Loss
 from alignconf.projectors.margins import LogOdds, Margins, OwnRange
@@ -52,6 +53,9 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         What must hold for the probability of the class; see :class:`~alignconf.AlignedRegressor`.
     pos_label : label, optional
         The class whose probability is aligned. With two classes the second one by default; with more it must be given.
+    classes : "all" or list of all classes from the lowest to the highest, optional
+        Instead of one class, all of them. ``"all"``: rules of invariance hold for the probability of each class. A list: rules
+        hold for the probability of each class or higher, ``P(y >= c)``; an order in a feature is then first-order dominance.
     scale : {"probability", "logit"}, default="probability"
         Where the band lives. Order properties mean the same on both; curvature and slopes do not.
     alpha, confidence, loss, projection, n_knots, n_queries, query_law : see :class:`~alignconf.AlignedRegressor`
@@ -97,6 +101,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         properties: Declaration,
         *,
         pos_label: Any = None,
+        classes: Any = None,
         scale: str = "probability",
         alpha: Any = 0.1,
         confidence: float | None = 0.95,
@@ -144,12 +149,13 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             verbose=verbose,
         )
         self.pos_label = pos_label
+        self.classes = classes
         self.scale = scale
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: more than two classes only where one of them is named."""
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = self.pos_label is not None
+        tags.classifier_tags.multi_class = self.pos_label is not None or self.classes is not None
         return tags
 
     @property
@@ -173,7 +179,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         function = self._function
         p_model = probabilities(function.fitted_model, table)
         f = function.of(p_model).astype(np.float64)
-        return self._rescaled(p_model.astype(np.float64), f, self._delivered(table, groups, f))
+        return function.delivered(p_model.astype(np.float64), f, self._delivered(table, groups, f))
 
     def predict(self, X: Table, *, groups: Any = None) -> NDArray[Any]:
         """Return labels, (n_samples,): the classifier's own wherever its probabilities are delivered as they are.
@@ -193,26 +199,26 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         delivered = self._delivered(table, groups, f)
         door = self._function.fitted_model
         labels = own_labels(door, table, self.classes_)
-        moved = np.flatnonzero(delivered != f)
+        moved = np.flatnonzero((delivered != f).reshape(len(f), -1).any(axis=1))
         if moved.size:
             p_model = probabilities(door, tables.take(table, moved)).astype(np.float64)
-            p = self._rescaled(p_model, f[moved], delivered[moved])
+            p = self._function.delivered(p_model, f[moved], delivered[moved])
             labels[moved] = self.classes_[decided(self.estimator_, p)]
         return labels
 
     def predict_band(self, X: Table, *, groups: Any = None) -> Any:
-        """Return the ends of the band around the class's probability, (n_samples, 2), within [0, 1].
+        """Return the ends of the band around the class's probability, (n_samples, 2), within [0, 1]; of several, one for each.
 
         An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``; a plan for rows of Dask.
         """
         if is_partitioned(X):
-            return self._lazily("predict_band", X, groups, names=ENDS)
+            return self._lazily("predict_band", X, groups, names=self._columns_of(*ENDS))
         ends = self._band(X, groups)
         function = self._function
         band = function.to_probability(ends)
-        p_model = probabilities(function.fitted_model, self._ready(X)[1])[:, [function.column]]
-        within = np.column_stack([np.minimum(band[:, :1], p_model), np.maximum(band[:, 1:], p_model)])
-        return self._contained(within, X, ENDS)
+        p_model = function.chosen(probabilities(function.fitted_model, self._ready(X)[1]))
+        within = np.stack([np.minimum(band[..., 0], p_model), np.maximum(band[..., 1], p_model)], axis=-1)
+        return self._contained_outputs(within, X)
 
     def certify(
         self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int | None = None, confidence: float = 0.95
@@ -249,18 +255,27 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         f, _ = self.alignment_.predict_model(table)
 
         def log_loss(values: FloatArray) -> FloatArray:
-            p = self._rescaled(p_model, f, values)[np.arange(columns.size), columns]
+            p = self._function.delivered(p_model, f, values)[np.arange(columns.size), columns]
             return -np.log(np.clip(p, EDGE, 1.0))
 
         return RowErrors("log-loss", log_loss)
 
-    def _aligned_function(self, estimator: Any) -> ClassFunction:
+    @property
+    def _outputs(self) -> Outputs | None:
+        if self.classes is None:
+            return None
+        known = getattr(self.estimator, "classes_", None)
+        return outputs_of_classes(self.classes, None if known is None else tuple(np.asarray(known).tolist()))[0]
+
+    def _aligned_function(self, estimator: Any) -> ClassFunction | ClassesFunction:
         classes = np.asarray(getattr(estimator, "classes_", ()))
         if classes.ndim != 1 or classes.size < 2:
             raise InputError(
                 f"estimator must be a fitted classifier with two or more classes_, got {type(estimator).__name__} with "
                 f"classes_ {classes.tolist()!r}."
             )
+        if self.classes is not None:
+            return ClassesFunction(estimator, *outputs_of_classes(self.classes, tuple(classes.tolist())))
         return ClassFunction(estimator, self._column(classes), self.scale)
 
     def _column(self, classes: NDArray[Any]) -> int:
@@ -269,7 +284,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         if self.pos_label is None and len(labels) > 2:
             raise InputError(
                 "Only binary classification is supported. With more than two classes pos_label must name the class whose "
-                f"probability is aligned; expected one of {labels!r}."
+                f"probability is aligned; expected one of {labels!r}, or classes= for all of them."
             )
         if self.pos_label is not None and not _is_among(self.pos_label, labels):
             raise InputError(
@@ -284,13 +299,19 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
                 f"{type(self.estimator).__name__}."
             )
         check_choice("scale", self.scale, SCALES)
+        if self.classes is not None and (self.scale != "probability" or self.pos_label is not None):
+            raise InputError(
+                f"classes={self.classes!r} aligns the probabilities of all classes; leave pos_label and scale out, or classes."
+            )
 
     @property
-    def _function(self) -> ClassFunction:
-        return cast(ClassFunction, self.alignment_.model)
+    def _function(self) -> ClassFunction | ClassesFunction:
+        return cast(ClassFunction | ClassesFunction, self.alignment_.model)
 
     def _subject(self, estimator: Any) -> str:
-        label = estimator.classes_.tolist()[self._aligned_function(estimator).column]
+        if self._outputs is not None:
+            return f"the probability of each class{' or higher' * (self._outputs.kept is Kept.FALLING)}"
+        label = estimator.classes_.tolist()[self._column(np.asarray(estimator.classes_))]
         return f"the {self.scale} of class {label!r}"
 
     def _margins(self) -> Margins:
@@ -307,7 +328,11 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             raise InputError(
                 f"Unknown label type: {kind}. y holds values such as {labels.tolist()[0]!r}; expected class labels."
             )
-        self._column(np.asarray(check_classes(labels, train, self.pos_label)))
+        trained_on = check_classes(labels, train, self.pos_label)
+        if self.classes is None:
+            self._column(np.asarray(trained_on))
+        else:
+            outputs_of_classes(self.classes, tuple(trained_on))
 
     def _targets(self, y: Any, n_samples: int) -> NDArray[np.intp]:
         labels = check_entries("y", y)
@@ -320,20 +345,10 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
                              f"{list(column)!r}.")  # fmt: skip
         return np.array([column[label] for label in labels.tolist()], dtype=np.intp)
 
-    def _rescaled(self, p_model: FloatArray, f: FloatArray, delivered: FloatArray) -> FloatArray:
-        """Return probabilities in which the class has its delivered one and the others keep their proportions."""
-        function = self._function
-        moved = delivered != f
-        p_new = function.to_probability(delivered)
-        others = np.delete(p_model, function.column, axis=1)
-        rest = total(others)[:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            shares = np.where(rest > 0, others / rest, 1 / others.shape[1])
-        scaled = np.insert(shares * (1 - p_new)[:, None], function.column, p_new, axis=1)
-        return np.where(moved[:, None], scaled, p_model)
 
-
-def class_function(estimator: Any, pos_label: Any = None, *, scale: str = "probability") -> ClassFunction:
+def class_function(
+    estimator: Any, pos_label: Any = None, *, scale: str = "probability", classes: Any = None
+) -> ClassFunction | ClassesFunction:
     """Return one class's probability, or logit, of a fitted classifier as a function that :func:`alignconf.check` can ask.
 
     Parameters
@@ -342,8 +357,10 @@ def class_function(estimator: Any, pos_label: Any = None, *, scale: str = "proba
     pos_label : label, optional
         With two classes the second one by default; with more it must be given.
     scale : {"probability", "logit"}, default="probability"
+    classes : as for :class:`AlignedClassifier`, optional
+        Probabilities of all classes instead of one.
     """
-    meant = AlignedClassifier(estimator, {}, pos_label=pos_label, scale=scale)
+    meant = AlignedClassifier(estimator, {}, pos_label=pos_label, scale=scale, classes=classes)
     meant._check_estimator()
     return meant._aligned_function(estimator)
 

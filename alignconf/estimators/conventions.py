@@ -23,6 +23,7 @@ from sklearn.utils import estimator_html_repr, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 
 from alignconf._typing import FloatArray
+from alignconf.contract.outputs import Outputs
 from alignconf.errors import InputError
 from alignconf.tables.checks import check_choice
 
@@ -99,6 +100,24 @@ class ConventionalEstimator(MetaEstimatorMixin, BaseEstimator):
     def _is_framed(self) -> bool:
         """Whether results with several columns come as data frames."""
         return bool(getattr(self, "_sklearn_output_config", {}).get("transform", "default") != "default")
+
+    @property
+    def _outputs(self) -> Outputs | None:
+        """The outputs of the aligned function; None if it has one."""
+        return None
+
+    def _columns_of(self, *ends: str) -> tuple[str, ...]:
+        """Return the names of the columns of results: outputs, or the ends of each of them; none for a single column."""
+        outputs = self._outputs
+        if outputs is None:
+            return ends
+        return tuple(f"{end} {label}" if end else str(label) for label in outputs.labels for end in ends or ("",))
+
+    def _contained_outputs(self, ends: FloatArray, X: Any) -> Any:
+        """Return ends (n_samples, 2), or of each output (n_samples, n_outputs, 2), as an array or in the container of choice."""
+        if ends.ndim == 3 and not self._is_framed:
+            return ends
+        return self._contained(ends.reshape(len(ends), -1), X, self._columns_of(*ENDS))
 
     def _contained(self, values: FloatArray, X: Any, names: tuple[str, ...]) -> Any:
         """Return columns (n_samples, n_names) in the container of choice; a pandas frame keeps the index of ``X``."""

@@ -200,13 +200,9 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         An array, or a data frame with the columns ``lower`` and ``upper`` after ``set_output``; a plan for rows of Dask. With
         several outputs an array (n_samples, n_outputs, 2), and frames and plans with the two ends of each output in turn.
         """
-        ends = self._columns_of(*ENDS)
         if is_partitioned(X):
-            return self._lazily("predict_band", X, groups, names=ends)
-        band = self._band(X, groups)
-        if band.ndim == 3 and not self._is_framed:
-            return band
-        return self._contained(band.reshape(len(band), -1), X, ends)
+            return self._lazily("predict_band", X, groups, names=self._columns_of(*ENDS))
+        return self._contained_outputs(self._band(X, groups), X)
 
     def certify(
         self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int | None = None, confidence: float = 0.95
@@ -243,13 +239,6 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
     def outputs_(self) -> tuple[Any, ...] | None:
         """The outputs that are returned for each row; None for one number."""
         return None if self._outputs is None else self._outputs.labels
-
-    def _columns_of(self, *ends: str) -> tuple[str, ...]:
-        """Return the names of the columns of results: outputs, or the ends of each of them; none for a single column."""
-        outputs = self._outputs
-        if outputs is None:
-            return ends
-        return tuple(f"{end} {label}" if end else str(label) for label in outputs.labels for end in ends or ("",))
 
     def _targets(self, y: Any, n_samples: int) -> FloatArray:
         return check_targets(y, n_samples) if self._outputs is None else output_targets(y, n_samples, self._outputs)

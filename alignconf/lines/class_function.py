@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from alignconf._typing import FloatArray, Table
+from alignconf.kernels.sums import total
 from alignconf.lines.composition import read_lines
 from alignconf.lines.decisions import probabilities
 from alignconf.lines.ensemble import Ensemble
@@ -61,7 +62,7 @@ class ClassFunction:
 
     def of(self, p_classes: NDArray[Any]) -> NDArray[Any]:
         """Return the values of the class, (n_samples,), from the probabilities of all classes, (n_samples, n_classes)."""
-        p = p_classes[:, self.column]
+        p = self.chosen(p_classes)
         if self.scale == "probability":
             return p
         edge = float(np.finfo(p.dtype).eps) if p.dtype.kind == "f" else EDGE
@@ -91,6 +92,27 @@ class ClassFunction:
     def with_trees(self, other: Any, *, exact: bool) -> ClassFunction:
         """Return the function of the classifier with the trees of a regressor of its margins, as :meth:`with_leaves`."""
         return replace(self, estimator=with_other_trees(self.estimator, other, exact=exact, column=self.column))
+
+    def chosen(self, p_classes: NDArray[Any]) -> NDArray[Any]:
+        """Return the probability of the class, (n_samples,), from those of all classes."""
+        return p_classes[:, self.column]
+
+    def delivered(self, p_model: FloatArray, f: FloatArray, values: FloatArray) -> FloatArray:
+        """Return the probabilities of all classes in which the class has a delivered value and others keep their proportions.
+
+        Parameters
+        ----------
+        p_model : (n_samples, n_classes)
+        f, values : (n_samples,)
+            The class's own and delivered values on the scale; where they are equal the classifier's probabilities stay.
+        """
+        p_new = self.to_probability(values)
+        others = np.delete(p_model, self.column, axis=1)
+        rest = total(others)[:, None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = np.where(rest > 0, others / rest, 1 / others.shape[1])
+        scaled = np.insert(shares * (1 - p_new)[:, None], self.column, p_new, axis=1)
+        return np.where((values != f)[:, None], scaled, p_model)
 
     def to_probability(self, values: FloatArray) -> FloatArray:
         """Return probabilities, (n_samples,), from values on the scale."""

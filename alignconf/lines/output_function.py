@@ -116,8 +116,10 @@ def outputs_of(estimator: Any, outputs: Any) -> Outputs | None:
     return levels
 
 
-def output_function(estimator: Any, outputs: Outputs) -> OutputFunction:
+def output_function(estimator: Any, outputs: Outputs) -> Any:
     """Return the function with several outputs that a fitted model, or a mapping from levels to models, is."""
+    if isinstance(getattr(estimator, "fitted_model", None), FittedModel):
+        return estimator  # made from a model, such as the probabilities of classes
     if isinstance(estimator, Mapping):
         models = ModelsByLevel(estimator)
         return OutputFunction(FittedModel(models, "predict", models.columns), outputs)

@@ -343,9 +343,9 @@ class Alignment:
         def stage(rows: PlacedRows, block: slice) -> tuple[IntArray, list[Result]]:
             parts, reduced = queries.rows(block).parts, []
             for part, at_points in zip(parts, self.chain.at_queries(self.function, rows, parts), strict=True):
-                path = self.leaf_path
-                moves = None if path is None else path.moves(part, rows.table, self.native)
-                sigma = self._difficulty(part, rows.table)
+                moves = path.moves(part, rows.table, self.native) if (path := self.leaf_path) else None
+                d = at_points[1] - at_points[0]
+                sigma = self.scale.in_proportion(d, self._difficulty(part, rows.table), part.n_outputs)
                 answers = Answers(part, *at_points, numbers[block], self.scale, sigma, moves)
                 if self.chain.is_exact:
                     _check_by_construction(answers)

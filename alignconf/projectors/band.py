@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import FloatArray, Table
+from alignconf.contract.outputs import Kept, Outputs
 from alignconf.errors import InputError
 from alignconf.tables.checks import check_number, is_row_function
 from alignconf.tables.predictions import row_numbers
@@ -43,15 +44,19 @@ class Scale:
         From a table to positive numbers (n_samples,): ``sigma``. A fitted ``DifficultyEstimator`` of crepes is one.
     ray : (float, float)
         Factors of the half-width below and above the model.
+    keeps_sum : bool
+        Whether the outputs of a row move in proportion, the farthest by the half-width: sums that ``f`` and ``g`` share are
+        kept, as that of the probabilities of all classes.
     """
 
     difficulty: Any = None
     ray: tuple[float, float] = (1.0, 1.0)
+    keeps_sum: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether the half-width is ``lambda_`` itself, everywhere and on both sides."""
-        return self.difficulty is None and self.ray == (1.0, 1.0)
+        return self.difficulty is None and self.ray == (1.0, 1.0) and not self.keeps_sum
 
     def sigma(self, table: Table) -> FloatArray | None:
         """Return the difficulty of rows, (n_samples,), or None where it is 1 throughout.
@@ -93,7 +98,25 @@ class Scale:
     def at_rows(self, table: Table, d: FloatArray) -> FloatArray:
         """Return the scale at rows on the side of ``d = g - f`` there, (n_samples,) or (n_samples, n_outputs)."""
         sigma = self.sigma(table)
-        return self.towards(d, None if sigma is None else sigma.reshape(-1, *(1,) * (d.ndim - 1)))
+        of_outputs = None if sigma is None else sigma.reshape(-1, *(1,) * (d.ndim - 1))
+        return self.towards(d, self.in_proportion(d, of_outputs, d.shape[-1]))
+
+    def in_proportion(self, d: FloatArray, sigma: FloatArray | None, n_outputs: int) -> FloatArray | None:
+        """Return the difficulty times each output's share of the way of the farthest one, where sums are kept.
+
+        Parameters
+        ----------
+        d : (..., n_points * n_outputs)
+            ``g - f``, the outputs of each point in turn.
+        sigma : broadcastable to ``d``, optional
+        n_outputs : int
+        """
+        if not self.keeps_sum:
+            return sigma
+        size = np.abs(d).reshape(*d.shape[:-1], -1, n_outputs)
+        farthest = size.max(axis=-1, keepdims=True)
+        shares: FloatArray = np.divide(size, farthest, out=np.ones_like(size), where=size > 0).reshape(d.shape)
+        return shares if sigma is None else shares * sigma
 
     def deliver(self, table: Table, f: FloatArray, g: FloatArray, half_widths: float | FloatArray) -> FloatArray:
         """Return the delivered function at rows, (n_samples,), from ``f`` and ``g`` there, for one ``lambda_`` or one per row.
@@ -124,7 +147,8 @@ class Scale:
         """Return the scale in words, empty if it is plain."""
         sigma = "" if self.difficulty is None else f"difficulty {_named(self.difficulty)}"
         ray = "" if self.ray == (1.0, 1.0) else f"{self.ray[0]:.4g} below and {self.ray[1]:.4g} above the model"
-        return ", ".join(part for part in (ray, sigma) if part)
+        shares = "the share of each class in the way of the one that moves farthest" if self.keeps_sum else ""
+        return ", ".join(part for part in (ray, sigma, shares) if part)
 
 
 def clip_to_band(f: FloatArray, g: FloatArray, half_width: float | FloatArray) -> FloatArray:
@@ -147,7 +171,7 @@ def _named(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def scale_of(difficulty: Any, ray: Any) -> Scale:
+def scale_of(difficulty: Any, ray: Any, outputs: Outputs | None = None) -> Scale:
     """Return the scale of a band; a ray that is read off the reference rows comes later, see :func:`with_reference_ray`.
 
     Raises
@@ -160,8 +184,13 @@ def scale_of(difficulty: Any, ray: Any) -> Scale:
             f"difficulty must be a function from rows to positive numbers, or a fitted DifficultyEstimator, got "
             f"{difficulty!r} of type {type(difficulty).__name__}."
         )
+    keeps_sum = outputs is not None and outputs.kept is Kept.SUM
+    if keeps_sum and ray is not None:
+        raise InputError(
+            f"ray={ray!r} moves outputs by themselves, and those of all classes add up to 1; leave ray out."
+        )
     if ray is None or (isinstance(ray, str) and ray == "reference"):
-        return Scale(difficulty)
+        return Scale(difficulty, keeps_sum=keeps_sum)
     if isinstance(ray, str) or not isinstance(ray, (Sequence, np.ndarray)) or np.shape(ray) != (2,):
         raise InputError(
             "ray must be two positive numbers, the factors of the half-width below and above the model, or 'reference', got "

@@ -16,7 +16,7 @@ import numpy as np
 
 from alignconf._typing import FloatArray, Model, Table
 from alignconf.contract.output_rule import OutputRule
-from alignconf.contract.outputs import Outputs
+from alignconf.contract.outputs import OUTPUTS, Kept, Outputs
 from alignconf.contract.property import LineProperty, Property
 from alignconf.errors import InputError
 from alignconf.kernels.polyhedron import colliding
@@ -32,6 +32,7 @@ from alignconf.projectors.place_limits import limits_on_axes
 from alignconf.projectors.preparation import AUTO, LINES
 from alignconf.projectors.projector import Chain, Projector
 from alignconf.projectors.shared_grids import MAX_FEATURES, fits_a_grid, grid_projection, shared_grids
+from alignconf.properties import AllOf, Decreasing, InvariantUnder
 from alignconf.queries.of_outputs import AlongOutputs, along_outputs, asked_of_outputs
 from alignconf.queries.placement import (
     along_line,
@@ -83,6 +84,8 @@ def prepare_outputs(
 
     check_query_law(declared, query_law)
     _check_served(declared, projector)
+    if outputs.kept is Kept.SUM:
+        _check_averages(declared, norm)
     codes = missing_codes(model, table)
     axes = place_axes(declared, table, codes)
     placed = list(zip(declared.lines, axes, strict=True))
@@ -96,7 +99,8 @@ def prepare_outputs(
         )
     names_none = all(part.outputs is None for part in declared.lines)
     joint_limits = limits_on_axes(declared, placed, reference) if names_none else {}
-    along = _joined(along_outputs(declared, outputs))
+    about_outputs = AllOf(declared, Decreasing(OUTPUTS)) if outputs.kept is Kept.FALLING else declared
+    along = _joined(along_outputs(about_outputs, outputs))
     projectors: list[Projector] = []
     part_queries: list[PartQueries] = []
     for group in shared_grids(placed) or [[]] * bool(along):
@@ -143,6 +147,23 @@ def _with_outputs(of_features: LineProjection, outputs: Outputs, along: Sequence
     ]
     on_outputs = [Part(line, len(of_features.laws), law) for line in along]
     return replace(of_features, laws=(*of_features.laws, law), parts=(*parts, *on_outputs))
+
+
+def _check_averages(declared: Property, norm: str) -> None:
+    """Refuse rules of all classes that do not keep the sum of their probabilities.
+
+    Raises
+    ------
+    InputError
+    """
+    for part in declared.parts:
+        averages = isinstance(part, InvariantUnder) or (isinstance(part, LineProperty) and part.direction == 0)
+        if not averages or getattr(part, "tol", None) or getattr(part, "outputs", None) or norm != "l2":
+            raise InputError(
+                f"{part!r} is declared of all classes, whose probabilities add up to 1, which averages keep: expected Invariant "
+                "or InvariantUnder without tol= and outputs=, and projection='l2'. Name one class by pos_label, or list ordered "
+                "classes from the lowest to the highest, classes=[...]."
+            )
 
 
 def _check_served(declared: Property, projector: Any) -> None:

@@ -111,6 +111,11 @@ class AtOutputs(PartQueries):
         return self.outputs.labels
 
     @property
+    def n_outputs(self) -> int:
+        """The number of outputs that the part is about."""
+        return len(self.named)
+
+    @property
     def drawn_from(self) -> tuple[ReferenceLaw, ...]:
         """The reference laws of the axes of features."""
         return self.of_each.drawn_from

@@ -237,6 +237,11 @@ class PartQueries(ABC):
         """The labels of the outputs that :meth:`located` numbers."""
         return ()
 
+    @property
+    def n_outputs(self) -> int:
+        """The number of outputs at each point that a query is about."""
+        return 1
+
     def accepted(self, values: FloatArray) -> BoolArray:
         """Return which queries an opaque property accepts, from values (n_samples, n_queries, n_points)."""
         raise TypeError(f"{self.declared} has inequalities")

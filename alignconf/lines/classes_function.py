@@ -1,0 +1,133 @@
+r"""The probabilities of several classes as one function with an output for each.
+
+Of classes without an order the outputs are the probabilities :math:`p_c`, which add up to 1. Of ordered classes they are
+:math:`P(y \ge c)` for every class but the lowest, which fall as ``c`` grows: a rule that holds at each of them is one about
+first-order dominance [1]_, and the probabilities of the classes are their differences.
+
+References
+----------
+.. [1] Lehmann, E. L. (1955). Ordered Families of Distributions. The Annals of Mathematical Statistics 26(3).
+   doi:10.1214/aoms/1177728487
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignconf._typing import FloatArray, Table
+from alignconf.contract.outputs import Kept, Outputs
+from alignconf.errors import InputError
+from alignconf.lines.decisions import probabilities
+from alignconf.lines.fitted_model import FittedModel
+from alignconf.tables.predictions import Rounding
+
+__all__ = ["ALL", "ClassesFunction", "outputs_of_classes"]
+
+#: What users write for all classes, without an order.
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class ClassesFunction:
+    """The probabilities of all classes of a classifier, or of each class or higher.
+
+    Parameters
+    ----------
+    estimator : object with ``predict_proba``
+    outputs : Outputs
+        Of :func:`outputs_of_classes`.
+    order : tuple of int, optional
+        The columns of the classes in ``predict_proba``, from the lowest to the highest; None for classes without an order.
+    """
+
+    estimator: Any
+    outputs: Outputs
+    order: tuple[int, ...] | None
+
+    @cached_property
+    def fitted_model(self) -> FittedModel:
+        """The door to the classifier."""
+        return FittedModel.of(self.estimator, method="predict_proba")
+
+    @property
+    def outputs_(self) -> tuple[Any, ...]:
+        """The outputs, as :func:`alignconf.check` reads them."""
+        return self.outputs.labels
+
+    def with_rounding(self, table: Table) -> tuple[FloatArray, Rounding]:
+        """Return the outputs of each row, (n_samples, n_outputs), and their rounding."""
+        p_classes = probabilities(self.fitted_model, table)
+        return self.of(p_classes), Rounding.of_type(p_classes.dtype)
+
+    def predict(self, table: Table) -> FloatArray:
+        """Return the outputs of each row, (n_samples, n_outputs)."""
+        return self.with_rounding(table)[0]
+
+    def of(self, p_classes: NDArray[Any]) -> FloatArray:
+        """Return the outputs from the probabilities of all classes, (n_samples, n_classes)."""
+        p = p_classes.astype(np.float64)
+        if self.order is None:
+            return p
+        from_above = np.cumsum(p[:, self.order[:0:-1]], axis=1)
+        return np.minimum(from_above[:, ::-1], 1.0)
+
+    def chosen(self, p_classes: NDArray[Any]) -> FloatArray:
+        """Return the probabilities that the outputs are: themselves."""
+        return self.of(p_classes)
+
+    def to_probability(self, values: FloatArray) -> FloatArray:
+        """Return probabilities from outputs, within [0, 1]."""
+        return np.clip(values, 0.0, 1.0)
+
+    def delivered(self, p_model: FloatArray, f: FloatArray, values: FloatArray) -> FloatArray:
+        """Return the probabilities of all classes, (n_samples, n_classes): the model's own at rows where no output moved."""
+        p_new = np.clip(values, 0.0, 1.0)
+        if self.order is not None:
+            ends = np.ones((len(values), 1)), np.zeros((len(values), 1))
+            steps = np.maximum(-np.diff(np.concatenate([ends[0], p_new, ends[1]], axis=1), axis=1), 0.0)
+            p_new = np.empty_like(steps)
+            p_new[:, self.order] = steps
+        return np.where((values != f).any(axis=1)[:, None], p_new, p_model)
+
+    def trees(self) -> str:
+        """Return why no trees are read."""
+        return "a model with several outputs is asked by predict_proba."
+
+
+def outputs_of_classes(classes: Any, known: tuple[Any, ...] | None) -> tuple[Outputs, tuple[int, ...] | None]:
+    """Return the outputs of a classifier, and the columns of ordered classes.
+
+    Parameters
+    ----------
+    classes : ``"all"``, or the list of classes from the lowest to the highest
+    known : the classes of the fitted classifier, in the order of its columns; None before it is fitted
+
+    Raises
+    ------
+    InputError
+        If the list is not that of all classes.
+    """
+    if isinstance(classes, str) and classes == ALL:
+        if known is None:
+            raise InputError(
+                "classes='all' reads the classes off a fitted classifier, and this one is not fitted; fit it yourself and call "
+                "calibrate(X)."
+            )
+        return Outputs.of(known).keeping(Kept.SUM), None
+    listed = None if isinstance(classes, (str, bytes)) or not hasattr(classes, "__iter__") else list(classes)
+    if (
+        listed is None
+        or len(listed) < 3
+        or (known is not None and sorted(map(repr, listed)) != sorted(map(repr, known)))
+    ):
+        expected = "at least three classes" if known is None else f"each of {list(known)!r} once"
+        raise InputError(
+            f"classes must be 'all', or list all classes from the lowest to the highest, got {classes!r}; expected {expected}."
+        )
+    outputs = Outputs(tuple(f">= {label}" for label in listed[1:])).keeping(Kept.FALLING)
+    return outputs, None if known is None else tuple(list(known).index(label) for label in listed)
