@@ -384,3 +384,25 @@ def test_pages_print(pages: list[str], tmp_path: Path) -> None:
     printed = print_to_pdf(pages[1], tmp_path)
     assert printed.startswith(b"%PDF-")
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) >= 2
+
+
+def test_a_page_shows_how_far_predictions_were_moved_and_a_typical_row_before_the_worst() -> None:
+    aligned = AlignedRegressor(Wave(), {0: 1}, alpha=0.1, n_knots=12, random_state=0).calibrate(rows(300, 1))
+    X = rows(400, 2)
+    certificate = aligned.certify(X)
+    moved = aligned.predict(X) - Wave().predict(X)
+    moves, typical = certificate.evidence.moves, certificate.evidence.typical
+    assert moves.n_unmoved == (moved == 0).sum()
+    assert moves.n_moves == 400
+    counts, _ = np.histogram(moved[moved != 0], moves.edges)
+    assert list(moves.counts) == counts.tolist()
+    sizes = np.abs(moved[moved != 0])
+    assert (sizes <= abs(moved[typical.row])).mean() >= 0.5
+    assert (sizes >= abs(moved[typical.row])).mean() >= 0.5
+    page = certificate.to_html()
+    assert page.index("How far predictions were moved") < page.index("a typical one") < page.index("the worst: ")
+    assert "typical" not in certificate.to_dict()
+    idle = AlignedRegressor(Wave(), {2: 1}, alpha=0.1, n_knots=12, random_state=0).calibrate(rows(300, 1)).certify(X)
+    assert idle.evidence.moves.counts == ()
+    assert idle.evidence.typical is None
+    assert "How far predictions were moved" not in idle.to_html()

@@ -216,9 +216,9 @@ class Certificate:
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure under its name, nested, with the derived bounds and the sentence; the lines are for pictures."""
-        figures = asdict(replace(self, evidence=replace(self.evidence, lines=())))
+        figures = asdict(replace(self, evidence=replace(self.evidence, lines=(), typical=None)))
         figures |= figures.pop("evidence") | {"settings": dict(self.evidence.settings)}
-        del figures["lines"]
+        del figures["lines"], figures["typical"]
         for name in ("delivered", "before", "full_strength"):
             rate: ViolationRate = getattr(self, name)
             figures[name].update(rate=rate.rate, upper_bound=rate.upper_bound, interval=list(rate.interval))

@@ -17,7 +17,7 @@ from alignconf.certify.verdict import HOLDS, UNDECIDED, UNSEEN
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.tables.printed import figure, level_in_percent, share
 
-__all__ = ["N_LINES", "WIDTH", "RuleRate", "Summary", "audit_summary", "certificate_summary"]
+__all__ = ["N_LINES", "POINTER", "WIDTH", "RuleRate", "Summary", "audit_summary", "certificate_summary"]
 
 #: Columns of a line, and lines.
 WIDTH, N_LINES = 100, 8
@@ -113,6 +113,9 @@ def audit_summary(audit: Any) -> Summary:
     return Summary(_fitted(headline, WIDTH), tuple((label, _fitted(text)) for label, text in facts))
 
 
+#: Where the full statement is.
+POINTER = "  [.sentence]"
+
 #: The flag of a headline where the error is clearly worse.
 COST = "  ! COST"
 
@@ -205,8 +208,7 @@ def _valid(certificate: Any) -> str:
         what = "not asked" if certificate.covers_missing else "not covered"
         missing = f"; {certificate.n_missing:,} are {what}"
     valid = "the model is not fitted again" if certificate.by_construction else VALID
-    pointer = "  [.sentence]"
-    return f"{valid}{missing}{pointer if len(valid + missing + pointer) <= WIDTH - LABEL else ''}"
+    return f"{valid}{missing}{POINTER if len(valid + missing + POINTER) <= WIDTH - LABEL else ''}"
 
 
 def _fitted(text: str, width: int = WIDTH - LABEL) -> str:

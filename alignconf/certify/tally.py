@@ -12,7 +12,7 @@ and the line of one row for each feature. Nothing of that enters a bound.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 
 import numpy as np
@@ -21,7 +21,8 @@ from alignconf._typing import BoolArray, FloatArray, IntArray, Table
 from alignconf.calibration.claim import Calibration
 from alignconf.certify.distance import line_figures, line_losses, whole_lines
 from alignconf.certify.error_change import Mean, RowErrors
-from alignconf.certify.report.pictured_line import PicturedLine, lines_of_alignment
+from alignconf.certify.report.moves import Moves, moves_of, typical_row
+from alignconf.certify.report.pictured_line import PicturedLine, line_of_row, lines_of_alignment
 from alignconf.certify.report.wording import model_in_words, versions
 from alignconf.certify.witness import Witness, found_at, largest
 from alignconf.projectors.alignment import Alignment, Answers
@@ -46,6 +47,8 @@ class Seen:
         How far each query is from being accepted by the delivered function, the model and the repaired one.
     numbers : (n_rows,)
         Positions of the rows in the users' table.
+    moved : (n_rows,) or (n_rows, n_outputs)
+        From the model's prediction to the delivered one.
     """
 
     half_widths: float | FloatArray
@@ -53,6 +56,7 @@ class Seen:
     queries: Queries
     sizes: FloatArray
     numbers: IntArray
+    moved: FloatArray
 
 
 @dataclass(frozen=True)
@@ -180,9 +184,10 @@ def tallied(
             (figures[broken],) = alignment.at_queries(
                 tables.take(rows, broken), lines, partial(_line_figures, of_broken)
             )
-        seen = Seen(widths, rows, queries, of_parts, askable) if keep else None
+        seen = Seen(widths, rows, queries, of_parts, askable, np.empty(0)) if keep else None
     f, g = alignment.predict(table)
     aligned = alignment.scale.deliver(table, f, g, half_widths)
+    seen = None if seen is None else replace(seen, moved=(aligned - f)[askable])
     before, after = (errors.of(f), errors.of(aligned)) if errors is not None else (f[:0], f[:0])
     return Tally(
         failed=failed,
@@ -225,6 +230,10 @@ class Evidence:
         The most violated queries to the delivered function, and to the model before alignment; the worst first.
     lines : tuple of PicturedLine
         For each feature along which queries are asked, the line of the row that the model violates most.
+    typical : PicturedLine or None
+        Of the first of these features, the line of the row that is moved by the median of those that are moved.
+    moves : Moves or None
+        How far predictions were moved.
     settings : tuple of (str, str)
         How it was aligned, and with which versions.
     """
@@ -233,6 +242,8 @@ class Evidence:
     witnesses_before: tuple[Witness, ...] = ()
     lines: tuple[PicturedLine, ...] = ()
     settings: tuple[tuple[str, str], ...] = ()
+    typical: PicturedLine | None = None
+    moves: Moves | None = None
 
 
 def evidence_of(alignment: Alignment, calibration: Calibration, seen: Seen | None) -> Evidence:
@@ -252,7 +263,8 @@ def evidence_of(alignment: Alignment, calibration: Calibration, seen: Seen | Non
     of_functions = seen.sizes.transpose(2, 1, 0, 3)
     delivered, before = _witnesses(alignment, seen, of_functions)
     lines = lines_of_alignment(alignment, seen.half_widths, seen.rows, of_functions[1].max(axis=2), seen.numbers)
-    return Evidence(delivered, before, lines, settings)
+    typical = line_of_row(alignment, seen.half_widths, seen.rows, typical_row(seen.moved), seen.numbers)
+    return Evidence(delivered, before, lines, settings, typical, moves_of(seen.moved))
 
 
 def _witnesses(alignment: Alignment, seen: Seen, sizes: FloatArray) -> tuple[tuple[Witness, ...], tuple[Witness, ...]]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from alignconf.certify.report.moves import Moves
 from alignconf.certify.report.pictured_line import PicturedLine
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.tables import printed
@@ -36,6 +37,7 @@ __all__ = [
     "RateRow",
     "category_ticks",
     "draw_line",
+    "draw_moves",
     "draw_rates",
     "frame",
     "legend_above",
@@ -119,6 +121,18 @@ def draw_rates(rows: Sequence[RateRow], ax: Axes) -> None:
     ax.set_xlabel("violated queries (%)", color=INK)
     frame(ax)
     ax.grid(axis="x", color=RULE, lw=0.8)
+    legend_above(ax, n_columns=1)
+
+
+def draw_moves(moves: Moves, unit: str, ax: Axes) -> None:
+    """Draw how many predictions were moved how far; those that were not moved are counted in the legend."""
+    widths = np.diff(moves.edges)
+    share = f"{100 * moves.n_unmoved / moves.n_moves:.0f} % not moved at all"
+    ax.bar(moves.edges[:-1], moves.counts, widths, align="edge", color=DELIVERED, lw=0, label=f"moved rows; {share}")
+    ax.axvline(0, color=MUTED, lw=0.9, ls=":", zorder=0)
+    ax.set_xlabel(_wrapped(f"delivered less {unit} of the model", 46), color=INK)
+    ax.set_ylabel("rows", color=INK)
+    frame(ax)
     legend_above(ax, n_columns=1)
 
 

@@ -46,6 +46,7 @@ th,td{text-align:left;vertical-align:top;padding:.4rem .7rem .4rem 0;border-bott
 th{color:var(--muted);font-weight:600}tr{break-inside:avoid}td span{display:block}
 dl{display:grid;grid-template-columns:minmax(6rem,12rem) 1fr;gap:.25rem 1rem;font-size:.92rem;margin:0}
 dt{color:var(--muted)}dd{margin:0}
+.summary{grid-template-columns:6rem 1fr;font-size:1rem}
 @media (max-width:34rem){
 table,tbody,tr,td{display:block}thead{display:none}caption{display:block}tr{border-bottom:1px solid var(--rule);padding:.5rem 0}
 td{border:0;padding:.1rem 0}td::before{content:attr(data-label) ": ";color:var(--muted)}

@@ -20,7 +20,7 @@ from alignconf.queries.queries import PartQueries, askable_parts
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
 
-__all__ = ["PicturedLine", "lines_of_alignment", "lines_of_model", "of_alignment", "of_model"]
+__all__ = ["PicturedLine", "line_of_row", "lines_of_alignment", "lines_of_model", "of_alignment", "of_model"]
 
 #: Kept pictures are of at most so many lines, each at about so many places.
 MAX_LINES = 4
@@ -189,6 +189,18 @@ def lines_of_alignment(
         replace(of_alignment(alignment, half_widths, table, row, law), row=int(numbers[row]))
         for row, _, law in _worst_rows(alignment.tester.parts, sizes, table)
     )
+
+
+def line_of_row(
+    alignment: Alignment, half_widths: float | FloatArray, table: Table, row: int | None, numbers: IntArray
+) -> PicturedLine | None:
+    """Return the line of a row along the first feature that has lines and that the row has; None where there is none."""
+    if row is None:
+        return None
+    for law in (law for part in alignment.tester.parts for law in part.drawn_from):
+        if not np.isnan(law.axis.places(tables.take(table, np.array([row])))[0]):
+            return replace(of_alignment(alignment, half_widths, table, row, law), row=int(numbers[row]))
+    return None
 
 
 def _worst_rows(queries: Sequence[PartQueries], sizes: FloatArray, table: Table) -> list[tuple[int, int, ReferenceLaw]]:

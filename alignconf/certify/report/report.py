@@ -12,11 +12,11 @@ from decimal import ROUND_CEILING
 from functools import partial
 from typing import Any
 
-from alignconf.certify.report.drawing import RateRow, draw_line, draw_rates
+from alignconf.certify.report.drawing import RateRow, draw_line, draw_moves, draw_rates
 from alignconf.certify.report.inline_svg import inline_svg
 from alignconf.certify.report.page import FigureTable, Page, Picture
 from alignconf.certify.report.pictured_line import PicturedLine
-from alignconf.certify.summary import Summary, audit_summary, certificate_summary
+from alignconf.certify.summary import POINTER, Summary, audit_summary, certificate_summary
 from alignconf.certify.verdict import Verdict, weakest
 from alignconf.certify.witness import Witness
 from alignconf.tables import printed
@@ -76,7 +76,10 @@ def certificate_page(certificate: Any, max_rate: float | None = None) -> Page:
         facts=certificate.sentence.split("\n"),
         summary=_labelled(certificate_summary(certificate)),
         pictures=_pictures(
-            rates, certificate.evidence.lines, "Row {row}, along whose line the model violates the property most."
+            rates,
+            certificate.evidence.lines,
+            "Row {row}, the worst: along its line the model violates the property most.",
+            _pictures_of_moves(certificate),
         ),
         tables=[
             rates_table(rates),
@@ -119,9 +122,10 @@ def _short(finding: Any) -> str:
 
 
 def _labelled(summary: Summary) -> list[tuple[str, str]]:
-    """Return the facts of a summary, those of several lines as one."""
+    """Return the facts of a summary, those of several lines as one; the full statement is on the same page."""
     facts: list[tuple[str, str]] = []
-    for label, text in summary.facts:
+    for label, line in summary.facts:
+        text = line.removesuffix(POINTER)
         facts.append((label, text) if label else (facts[-1][0], f"{facts.pop()[1]} {text}"))
     return facts
 
@@ -135,11 +139,27 @@ def _verdicts(certificate: Any, rates: Sequence[RateRow], max_rate: float | None
     return ({} if overall is None else {"delivered": overall}) | separately
 
 
-def _pictures(rates: Sequence[RateRow], lines: Sequence[PicturedLine], caption: str) -> list[Picture]:
+def _pictures_of_moves(certificate: Any) -> list[Picture]:
+    """Return how far predictions were moved, and a typical row's line; nothing where rows were not kept."""
+    evidence, pictures = certificate.evidence, []
+    if evidence.moves is not None and evidence.moves.counts:
+        words = "How far predictions were moved."
+        subject = "prediction" if evidence.typical is None else evidence.typical.subject
+        drawn = partial(draw_moves, evidence.moves, subject)
+        pictures.append(Picture(inline_svg(drawn, "moves", words, size=(3.7, 2.4)), words))
+    if evidence.typical is not None:
+        words = f"Row {evidence.typical.row}, a typical one: it is moved by the median of those that are moved."
+        pictures.append(Picture(inline_svg(partial(draw_line, evidence.typical), "typical", words), words))
+    return pictures
+
+
+def _pictures(
+    rates: Sequence[RateRow], lines: Sequence[PicturedLine], caption: str, moved: Sequence[Picture] = ()
+) -> list[Picture]:
     drawn = rates[:MAX_DRAWN]
     size = (3.7, 1.3 + 0.42 * len(drawn))
     words = "Violation rates with their intervals; the table below has the numbers."
-    pictures = [Picture(inline_svg(partial(draw_rates, drawn), "rates", words, size=size), words)]
+    pictures = [Picture(inline_svg(partial(draw_rates, drawn), "rates", words, size=size), words), *moved]
     for number, line in enumerate(lines):
         sentence = caption.format(row=line.row)
         svg = inline_svg(partial(draw_line, line), f"line{number}", f"{sentence} Along it varies {line.label}.")
