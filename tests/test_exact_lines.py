@@ -35,9 +35,10 @@ from xgboost import XGBClassifier, XGBRegressor
 from alignconf import AlignedClassifier, AlignedRegressor
 from alignconf.lines.axis import Axis
 from alignconf.lines.composition import read_lines
-from alignconf.lines.exact_lines import Move, piece_of
+from alignconf.lines.exact_lines import Move
 from alignconf.lines.routes import Route
 from alignconf.properties import Decreasing, Increasing
+from tests.brute_force import Probability, asked, assert_lines_are_predictions
 
 # TargetEncoder takes its random state in another way from scikit-learn 1.11 on.
 pytestmark = pytest.mark.filterwarnings("ignore:.TargetEncoder:FutureWarning")
@@ -93,33 +94,6 @@ STEPS: dict[str, Any] = {
         remainder="passthrough",
     ),
 }
-
-
-def asked(model: Any, rows: pd.DataFrame, feature: str, values: Any) -> np.ndarray:
-    """Predictions with a feature set to each value, (n_rows, n_values)."""
-    moved = rows.iloc[np.repeat(np.arange(len(rows)), len(values))].copy()
-    moved[feature] = np.tile(values, len(rows))
-    return np.asarray(model.predict(moved), dtype=float).reshape(len(rows), -1)
-
-
-def around(ends: np.ndarray) -> np.ndarray:
-    """The ends of pieces, the numbers beside them, and what lies between."""
-    inner = (ends[1:] + ends[:-1]) / 2
-    return np.concatenate([[-50.0], ends, np.nextafter(ends, -np.inf), np.nextafter(ends, np.inf), inner, [50.0]])
-
-
-def assert_lines_are_predictions(model: Any, lines: Any, rows: pd.DataFrame, feature: str) -> None:
-    """In every piece, at its end and one number beside it."""
-    axis = Axis(feature, rows.columns.get_loc(feature), None)
-    ends = lines.ends(Route.of(axis))
-    places = np.append(ends, np.inf)
-    last = np.where(np.isinf(places), 1e6, places)
-    x = around(ends)
-    walked = lines.line(Move.along(axis, last)).values(rows)[:, piece_of(places, x)]
-    expected = asked(model, rows, feature, x)
-    assert (np.abs(walked - expected) <= 2 * lines.rounding.of(expected)[:, None]).all()
-    # Neighbouring pieces differ somewhere: no end is made up.
-    assert ends.size == 0 or (np.diff(walked[:, np.argsort(x, kind="stable")], axis=1) != 0).any()
 
 
 @pytest.mark.parametrize("steps", STEPS)
@@ -190,12 +164,8 @@ def test_the_probability_of_one_of_several_classes_is_known_along_its_line(name:
     classes = np.digitize(Y, [-0.5, 0.5, 1.5])
     model = CLASSIFIERS[name].fit(rows, classes)
 
-    class Probability:
-        def predict(self, table: Any) -> np.ndarray:
-            return model.predict_proba(table)[:, 2]
-
     lines = read_lines(model, rows, column=2)
-    assert_lines_are_predictions(Probability(), lines, FRESH[NUMBERS].dropna().iloc[:5], "a")
+    assert_lines_are_predictions(Probability(model, 2), lines, FRESH[NUMBERS].dropna().iloc[:5], "a")
     aligned = AlignedClassifier(model, {"a": +1}, pos_label=3, alpha=0, random_state=0).calibrate(rows)
     assert aligned.calibration_.repair.startswith("exact")
     assert aligned.certify(FRESH[NUMBERS].fillna(0.0)).full_strength.n_rejected == 0

@@ -34,7 +34,7 @@ from alignconf.lines import native_leaves
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.native.unscaled import as_before, unscaled
 from alignconf.lines.native_leaves import leaf_values_of, with_leaves
-from alignconf.lines.trees import read_ensemble, trees_of
+from alignconf.lines.trees import read_ensemble, read_sum, trees_of
 from tests.test_trees import MODELS, case, categories, classes, data, fitted, lgbm, xgb
 
 #: LightGBM gives names to the columns of arrays and older versions then miss them.
@@ -260,9 +260,6 @@ REFUSED = {
     "leaves of RandomForestRegressor cannot be written: RandomForestRegressor predicts 2 outputs": lambda: fitted(
         RandomForestRegressor(2), y=np.ones((240, 2))
     ),
-    "leaves of GradientBoostingClassifier cannot be written: GradientBoostingClassifier has more than two": lambda: (
-        fitted(GradientBoostingClassifier(n_estimators=2), y=classes(3), missing=False)
-    ),
     "leaves of LGBMRegressor cannot be written: LGBMRegressor has linear models": lambda: fitted(
         lgbm("Regressor", linear_tree=True)
     ),
@@ -283,6 +280,18 @@ def test_models_that_cannot_be_written_say_why(sentence: str) -> None:
         with_leaves(REFUSED[sentence](), [0.0])
     assert str(caught.value).startswith(sentence)
     assert str(caught.value).endswith("Give a model whose trees can be read.")
+
+
+def test_leaves_of_a_class_of_gradient_boosting_are_written_and_those_of_others_stay() -> None:
+    model = fitted(GradientBoostingClassifier(n_estimators=3, random_state=0), y=classes(3), missing=False)
+    values = [leaf_values_of(read_sum(model, column=column)) for column in range(3)]
+    twin = with_leaves(model, values[2] + 1.0, column=2)
+    np.testing.assert_array_equal(leaf_values_of(read_sum(twin, column=1)), values[1])
+    np.testing.assert_allclose(leaf_values_of(read_sum(twin, column=2)), values[2] + 1.0, rtol=1e-15)
+    rows = np.nan_to_num(data(3)[0])
+    np.testing.assert_array_equal(
+        with_leaves(model, values[2], column=2).predict_proba(rows), model.predict_proba(rows)
+    )
 
 
 def test_a_forest_of_many_classes_is_refused() -> None:

@@ -18,11 +18,15 @@ import numpy as np
 from alignconf._typing import Table
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.exact_lines import ExactLines
-from alignconf.lines.joined_lines import ClassShare, JoinedLines
+from alignconf.lines.joined_lines import JoinedLines
+from alignconf.lines.joinings import ClassShare
+from alignconf.lines.linear_models import LINEAR_MODELS, read_linear
+from alignconf.lines.links import SOFTMAX
+from alignconf.lines.model_joins import JOINS, Join
 from alignconf.lines.native.catboost_trees import catboost_sums
 from alignconf.lines.native.category_codes import step_before_trees
 from alignconf.lines.piped_lines import PipedLines, transformed_by
-from alignconf.lines.trees import SOFTMAX, read_trees
+from alignconf.lines.trees import read_trees, why_replaced
 from alignconf.lines.wrapped import passes, within_wrapper
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import predictions
@@ -54,7 +58,7 @@ def exact_lines_of(function: Any, reference: Table) -> ExactLines | str:
     predicted, _ = predictions(function, few)
     apart = np.abs(lines.predict(few) - predicted)
     if (apart > AGREEMENT * lines.rounding.of(predicted[:, None])).any():
-        return "its trees do not add up to its predictions."
+        return f"its {lines.made_of} do not add up to its predictions."
     return lines
 
 
@@ -70,6 +74,8 @@ def read_lines(model: Any, reference: Table, *, column: int = 1) -> ExactLines |
         Of a classifier, the class whose probability is read.
     """
     kind = type(model)
+    if reason := why_replaced(model):
+        return reason
     inner = within_wrapper(model)
     if inner is not None:
         return read_lines(inner, reference, column=column)
@@ -81,35 +87,44 @@ def _read_trees(model: Any, reference: Table, column: int) -> ExactLines | str:
     ensemble = read_trees(model, column=column)
     if isinstance(ensemble, str):
         return ensemble
-    lines = _of_classes(model, column) if ensemble.link == SOFTMAX else ensemble
-    return _on_rows(model, lines, ensemble.n_features, reference)
+    rows = _rows_of_trees(model, ensemble.n_features, reference)
+    if isinstance(rows, str):
+        return rows
+    compared, behind_step = rows
+    return behind_step(_of_classes(model, compared, column) if ensemble.link == SOFTMAX else ensemble)
 
 
 def _read_catboost(model: Any, reference: Table, column: int) -> ExactLines | str:
     sums = catboost_sums(model, column=column)
     if isinstance(sums, str):
         return sums
-    lines = sums[0] if len(sums) == 1 else JoinedLines(sums, ClassShare(column))
-    return _on_rows(model, lines, sums[0].n_features, reference)
+    rows = _rows_of_trees(model, sums[0].n_features, reference)
+    if isinstance(rows, str):
+        return rows
+    compared, behind_step = rows
+    return behind_step(sums[0] if len(sums) == 1 else JoinedLines.of(sums, ClassShare(column), compared))
 
 
-def _on_rows(model: Any, lines: ExactLines, n_features: int, reference: Table) -> ExactLines | str:
-    """Return the lines of trees on rows as the model takes them, or why these rows are not what the trees compare."""
+def _rows_of_trees(
+    model: Any, n_features: int, reference: Table
+) -> tuple[Table, Callable[[ExactLines], ExactLines]] | str:
+    """Return rows as trees compare them and what puts a step before the trees, or why these rows are not what they compare."""
     if n_features > reference.shape[1]:
         return f"the model has {n_features} columns, and rows have {reference.shape[1]}."
     of_fit = tables.select(reference, range(n_features))
     step = step_before_trees(model, of_fit)
-    if step is None:
-        return lines if tables.is_numeric(of_fit) else "some columns are not numbers."
-    return step if isinstance(step, str) else PipedLines(lines, (step,), n_features, of_fit, of_model=True)
+    if isinstance(step, str):
+        return step
+    if step is not None:
+        compared = tables.as_table(step.transform(of_fit))
+        return compared, lambda lines: PipedLines(lines, (step,), n_features, of_fit, of_model=True)
+    return (of_fit, lambda lines: lines) if tables.is_numeric(of_fit) else "some columns are not numbers."
 
 
-def _of_classes(model: Any, column: int) -> JoinedLines:
+def _of_classes(model: Any, reference: Table, column: int) -> JoinedLines:
     sums = [read_trees(model, column=k) for k in range(len(model.classes_))]
-    return JoinedLines(
-        tuple(replace(of_class, link="identity") for of_class in sums if isinstance(of_class, Ensemble)),
-        ClassShare(column),
-    )
+    known = [replace(of_class, link="identity") for of_class in sums if isinstance(of_class, Ensemble)]
+    return JoinedLines.of(known, ClassShare(column), reference)
 
 
 def _read_pipeline(model: Any, reference: Table, column: int) -> ExactLines | str:
@@ -134,8 +149,19 @@ def _read_pipeline(model: Any, reference: Table, column: int) -> ExactLines | st
     return PipedLines(inner, steps, n_columns, few)
 
 
+def _with_members(read_join: Join) -> Callable[[Any, Table, int], ExactLines | str]:
+    """Return what reads a model of models, whose members are read here again."""
+
+    def read_member(model: Any, reference: Table, column: int) -> ExactLines | str:
+        return read_lines(model, reference, column=column)
+
+    return lambda model, reference, column: read_join(model, reference, column, read_member)
+
+
 #: By library and type: what reads a model, rows and a class.
 READERS: dict[tuple[str, str], Callable[[Any, Table, int], ExactLines | str]] = {
     ("sklearn", "Pipeline"): _read_pipeline,
     **{("catboost", f"CatBoost{kind}"): _read_catboost for kind in ("", "Regressor", "Classifier", "Ranker")},
+    **{("sklearn", name): read_linear for name in LINEAR_MODELS},
+    **{("sklearn", name): _with_members(read) for name, read in JOINS.items()},
 }

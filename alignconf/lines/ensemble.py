@@ -30,6 +30,7 @@ from alignconf.kernels.tree_projection import project_lines
 from alignconf.kernels.tree_walk import ALONG, ALONG_SECOND, Forest, walk_lines
 from alignconf.lines.category_sets import CategorySets
 from alignconf.lines.exact_lines import Move, ProjectedAt, piece_of
+from alignconf.lines.links import LINKS, linked_rounding
 from alignconf.lines.routes import Route
 from alignconf.lines.similar_rows import Landmarks, landmarks_of, similar_first
 from alignconf.lines.single_precision import as_compared, largest_rounded_to
@@ -38,20 +39,13 @@ from alignconf.lines.sum_rounding import UNIT, UNIT_SINGLE, largest_sum, sum_err
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import Rounding
 
-__all__ = ["ALMOST_ZERO", "LINKS", "Ensemble", "TreeGrids", "TreeLines"]
+__all__ = ["ALMOST_ZERO", "Ensemble", "TreeGrids", "TreeLines"]
 
 #: LightGBM takes values as small as this for zero; some of its thresholds are exactly this.
 ALMOST_ZERO = float(np.float32(1e-35))
 
-#: From the sum of leaves to the prediction.
-LINKS = ("identity", "exp", "expit")
-
 #: Larger ensembles do not stay in the cache, and similar rows share more of what is read.
 MANY_NODES = 2**17
-
-#: Links err by fewer units in the last place.
-LINK_UNITS = 8
-
 
 #: Nodes, roots, and the depth of the deepest tree.
 Trees: TypeAlias = tuple[NDArray[Any], IntArray, int]
@@ -134,13 +128,12 @@ class Ensemble:
     @cached_property
     def rounding(self) -> Rounding:
         """The rounding of a prediction, the model's own or a walk's; the sizes of base and leaves fix it."""
-        error = self.sum_error / self.divisor
-        unit = UNIT_SINGLE if self.is_single else UNIT
-        if self.link == "exp":
-            return Rounding(float(np.expm1(error)) + LINK_UNITS * unit)
-        if self.link == "expit":
-            return Rounding(0.0, error / 4 + LINK_UNITS * unit)
-        return Rounding(unit, error)
+        return linked_rounding(self.link, self.sum_error / self.divisor, self.unit)
+
+    @property
+    def unit(self) -> float:
+        """The unit roundoff of the model's sums."""
+        return UNIT_SINGLE if self.is_single else UNIT
 
     @cached_property
     def sum_error(self) -> float:
@@ -151,6 +144,11 @@ class Ensemble:
     def why_ends_only(self) -> str:
         """Sums of single precision are told at the ends of pieces only."""
         return "its sums are of single precision." if self.is_single else ""
+
+    @property
+    def made_of(self) -> str:
+        """What values are made of."""
+        return "trees"
 
     def rows(self, X: Any) -> FloatArray:
         """Return rows (n_samples, n_features) as the model compares them; missing values are NaN.
@@ -203,14 +201,17 @@ class Ensemble:
 
     def ends(self, route: Route) -> FloatArray:
         """Return the largest numbers of double precision in each piece but the last along the only column of a route."""
-        (feature,) = route.signs
-        return self.places(feature)[:-1]
+        return np.unique(np.concatenate([np.empty(0), *(self.places(feature)[:-1] for feature in route.signs)]))
 
     def why_not(self, route: Route) -> str:
         """Return that categories have no order of their own; nothing along every other column."""
         feature = route.axis.feature
         if route.axis.order is None and any(j in self.categories.sizes for j in route.signs):
             return f"{feature!r} is a category to the model; list its values in the property, order=[...]."
+        return ""
+
+    def why_no_pieces(self, route: Route) -> str:  # noqa: ARG002
+        """Return nothing: lines are step functions."""
         return ""
 
     def places(self, feature: int) -> FloatArray:
@@ -230,7 +231,7 @@ class Ensemble:
 
     def line(self, move: Move) -> TreeLines:
         """Return the lines of rows as they move, place by place."""
-        return self._line(move.values)
+        return self._line(move.values, move.n_places)
 
     def plane(self, first: Move, second: Move) -> TreeGrids:
         """Return the grids of rows as they move along two features."""
@@ -242,14 +243,13 @@ class Ensemble:
     def along(self, feature: int, places: ArrayLike | None = None) -> TreeLines:
         """Return the lines along a feature at increasing places, (n_places,); without them at the end of each piece."""
         values = self.places(feature) if places is None else np.asarray(places, dtype=np.float64)
-        return self._line({feature: values})
+        return self._line({feature: values}, values.size)
 
     def _on(self, feature: int) -> NDArray[np.bool_]:
         return np.asarray(features_of(self.nodes) == feature)
 
-    def _line(self, values: Mapping[int, NDArray[Any]]) -> TreeLines:
+    def _line(self, values: Mapping[int, NDArray[Any]], n_places: int) -> TreeLines:
         trees = self._cut((self.nodes, self.roots, self.depth), values, ALONG)
-        n_places = next((of_places.size for of_places in values.values()), 1)
         return TreeLines(self._with_cuts(trees[0]), n_places, self._forest(*trees))
 
     def _cut(self, trees: Trees, values: Mapping[int, NDArray[Any]], mark: int) -> Trees:

@@ -2,15 +2,17 @@
 
 Along a feature such a model is a step function. It says where its pieces end (:meth:`ExactLines.ends`), its values at chosen
 places of a line (:meth:`ExactLines.line`) or of a plane (:meth:`ExactLines.plane`), and how its sums are rounded; or a sentence
-that says why lines along a feature are not known (:meth:`ExactLines.why_not`).
+that says why lines along a feature are not known (:meth:`ExactLines.why_not`). A linear model is no step function: it has values
+at all places, and a sentence in place of pieces (:meth:`ExactLines.why_no_pieces`).
 
 How a row moves is a :class:`Move`: the values that some columns take, place by place, while all others stay. A step of a Pipeline
 turns the move of a feature into that of the columns behind it, so a model behind steps answers by what the model behind
 them answers; a model that joins the answers of others asks each for its line at the same places.
 
-Implementations: tree ensembles (:class:`alignconf.lines.ensemble.Ensemble`), models behind steps
-(:class:`alignconf.lines.piped_lines.PipedLines`), and functions of the answers of several
-(:class:`alignconf.lines.joined_lines.JoinedLines`). :mod:`alignconf.lines.composition` reads them off a fitted model.
+Implementations: tree ensembles (:class:`alignconf.lines.ensemble.Ensemble`), linear models
+(:class:`alignconf.lines.linear_lines.LinearLines`), models behind steps (:class:`alignconf.lines.piped_lines.PipedLines`), and
+functions of the answers of several (:class:`alignconf.lines.joined_lines.JoinedLines`). :mod:`alignconf.lines.composition` reads
+them off a fitted model.
 """
 
 from __future__ import annotations
@@ -41,21 +43,18 @@ class Move:
     route : Route
         Of the feature, to the columns that move.
     values : mapping of int to (n_places,)
-        By the position of each of these columns.
+        By the position of each of these columns; empty if none moves.
+    n_places : int
     """
 
     route: Route
     values: Mapping[int, NDArray[Any]]
+    n_places: int
 
     @classmethod
     def along(cls, axis: Axis, places: FloatArray) -> Move:
         """Return the move of a row along an axis, through some places."""
-        return cls(Route.of(axis), {axis.position: axis.values(places)})
-
-    @property
-    def n_places(self) -> int:
-        """The number of places."""
-        return next((values.size for values in self.values.values()), 1)
+        return cls(Route.of(axis), {axis.position: axis.values(places)}, places.size)
 
 
 class ExactLines(Protocol):
@@ -66,17 +65,31 @@ class ExactLines(Protocol):
         """The rounding of its values, the model's own or those of its lines."""
 
     @property
+    def unit(self) -> float:
+        """The unit roundoff of the model's own arithmetic."""
+
+    @property
+    def made_of(self) -> str:
+        """What its values are made of, in words, such as "trees"."""
+
+    @property
     def why_ends_only(self) -> str:
         """Why values are told at the ends of all pieces only, not at places of one's choice; empty if at any."""
 
     def why_not(self, route: Route, /) -> str:
         """Return why lines along a feature are not known; empty if they are."""
 
+    def why_no_pieces(self, route: Route, /) -> str:
+        """Return why known lines along a feature are no step functions; empty if they are."""
+
     def predict(self, table: Table, /) -> FloatArray:
         """Return predictions, (n_samples,): the model's own up to rounding."""
 
     def ends(self, route: Route, /) -> FloatArray:
-        """Return the largest number in each piece but the last along the only column of a route, increasing: (n_pieces - 1,)."""
+        """Return the largest number in each piece but the last along the only column of a route, increasing: (n_pieces - 1,).
+
+        A route without columns has a single piece.
+        """
 
     def line(self, move: Move, /) -> ExactLine:
         """Return the lines of rows as they move."""

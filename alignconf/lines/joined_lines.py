@@ -1,62 +1,27 @@
-"""The lines of a function of several models' answers: each model is asked for its line at the same places.
+r"""The lines of a function of several models' answers: each model is asked for its line at the same places.
 
-A piece of the whole is where no member crosses a piece of its own. The function is taken at each place by itself: means and
-sums of weights, the probability of a class from the sums of all classes, the inverse of a transform.
+A piece of the whole is where no member crosses a piece of its own. The function is taken at each place by itself
+(:mod:`alignconf.lines.joinings`): means and sums of weights, the probability of a class from the sums of all classes, the
+inverse of a transform. Trees whose weighted sum the function is, on rows that are compared alike, are joined to one ensemble
+(:mod:`alignconf.lines.merged_ensembles`) and walked together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-from scipy.special import softmax
 
 from alignconf._typing import FloatArray, IntArray, Table
-from alignconf.lines.ensemble import LINK_UNITS, Ensemble
 from alignconf.lines.exact_lines import ExactGrids, ExactLine, ExactLines, Move, ProjectedAt, project_line
+from alignconf.lines.joinings import ITSELF, Joining, WeightedSum
+from alignconf.lines.links import LINK_UNITS
+from alignconf.lines.merged_ensembles import merged_sum
 from alignconf.lines.routes import Route
-from alignconf.lines.sum_rounding import UNIT, UNIT_SINGLE
 from alignconf.tables.predictions import Rounding
 
-__all__ = ["ClassShare", "JoinedLines", "Joining"]
-
-
-class Joining(Protocol):
-    """A function of the members' answers at one place."""
-
-    def rounding(self, members: Sequence[ExactLines], /) -> Rounding:
-        """Return the rounding of the function's values."""
-
-    def of(self, answers: Sequence[FloatArray], /) -> FloatArray:
-        """Return values from the answers of the members, all of one shape."""
-
-
-@dataclass(frozen=True)
-class ClassShare:
-    """The probability of a class from the sums of all classes: their softmax.
-
-    An error of :math:`e` in each sum moves a probability by at most :math:`e / 2`.
-
-    Parameters
-    ----------
-    column : int
-        The class.
-    """
-
-    column: int
-
-    def rounding(self, members: Sequence[ExactLines]) -> Rounding:
-        """Return the rounding of the probability."""
-        sums = [member for member in members if isinstance(member, Ensemble)]
-        unit = UNIT_SINGLE if any(ensemble.is_single for ensemble in sums) else UNIT
-        return Rounding(0.0, max(ensemble.sum_error for ensemble in sums) / 2 + LINK_UNITS * len(sums) * unit)
-
-    def of(self, answers: Sequence[FloatArray]) -> FloatArray:
-        """Return the probability of the class."""
-        shares: FloatArray = softmax(np.stack(answers, axis=-1), axis=-1)[..., self.column]
-        return shares
+__all__ = ["JoinedLines"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,24 +33,42 @@ class JoinedLines:
     members : tuple of ExactLines
         All on the same rows.
     joining : Joining
+    rounding : Rounding
+        Of the function's values.
+    unit : float
+        The unit roundoff of the function's own arithmetic.
     """
 
     members: tuple[ExactLines, ...]
     joining: Joining
+    rounding: Rounding
+    unit: float
 
-    @property
-    def rounding(self) -> Rounding:
-        """The rounding of the function's values."""
-        return self.joining.rounding(self.members)
+    @classmethod
+    def of(cls, members: Sequence[ExactLines], joining: Joining, reference: Table) -> JoinedLines:
+        """Return the lines of a function of models' answers, with its rounding measured at reference rows."""
+        rounding, unit = _rounding(members, joining, reference), max(member.unit for member in members)
+        if isinstance(joining, WeightedSum):
+            members, joining = merged_sum(members, joining)
+        return cls(tuple(members), joining, rounding, unit)
 
     @property
     def why_ends_only(self) -> str:
         """What the first member says that has such a reason."""
         return next((member.why_ends_only for member in self.members if member.why_ends_only), "")
 
+    @property
+    def made_of(self) -> str:
+        """What the members are made of."""
+        return " and ".join(dict.fromkeys(member.made_of for member in self.members))
+
     def why_not(self, route: Route) -> str:
         """Return what the first member says that does not know the lines."""
         return next((reason for member in self.members if (reason := member.why_not(route))), "")
+
+    def why_no_pieces(self, route: Route) -> str:
+        """Return what the first member says that has no pieces."""
+        return next((reason for member in self.members if (reason := member.why_no_pieces(route))), "")
 
     def predict(self, table: Table) -> FloatArray:
         """Return predictions, (n_samples,)."""
@@ -127,6 +110,8 @@ class JoinedGrids:
 class JoinedLine(JoinedGrids):
     """Lines of a function of several models' answers."""
 
+    members: tuple[ExactLine, ...]
+
     def project(
         self,
         table: Table,
@@ -134,7 +119,26 @@ class JoinedLine(JoinedGrids):
         weights: FloatArray | None,
         *,
         increasing: bool = True,
-        predicted: FloatArray | None = None,  # noqa: ARG002
+        predicted: FloatArray | None = None,
     ) -> ProjectedAt:
         """Project the line of each row, and tell all limits; see :meth:`ExactLine.project`."""
+        if self.model.joining == ITSELF:
+            return self.members[0].project(table, pieces, weights, increasing=increasing, predicted=predicted)
         return project_line(self.values(table), pieces, weights, increasing=increasing)
+
+
+def _rounding(members: Sequence[ExactLines], joining: Joining, reference: Table) -> Rounding:
+    r"""Return the rounding of a function of answers.
+
+    With the slopes :math:`s_i` and the rounding :math:`e_i` of the answers :math:`f_i` of a row, it is
+    :math:`\sum_i s_i e_i`, and for the function's own arithmetic, on terms as large as :math:`s_i |f_i|`, some units in the last
+    place of their sum and of the value: at the worst of the reference rows, and in proportion where values are larger than there.
+    """
+    answers = [member.predict(reference) for member in members]
+    errors = np.array([member.rounding.of(answer[:, None]) for member, answer in zip(members, answers, strict=True)])
+    slopes, sizes = joining.slopes(answers), np.abs(joining.of(answers))
+    largest = float(sizes.max())
+    n_units = (len(members) + LINK_UNITS) * max(member.unit for member in members)
+    terms = sizes + (slopes * np.abs(answers)).sum(axis=0)
+    error = float(((slopes * errors).sum(axis=0) + n_units * terms).max())
+    return Rounding(error / largest if largest > 0 else 0.0, error)

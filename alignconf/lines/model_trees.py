@@ -28,7 +28,8 @@ from alignconf._typing import FloatArray, Table
 from alignconf.contract.domain import Domain
 from alignconf.lines.axis import Axis
 from alignconf.lines.class_sums import ClassSum
-from alignconf.lines.ensemble import LINK_UNITS, Ensemble
+from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.links import LINK_UNITS
 from alignconf.lines.piped_lines import N_MOVED, N_PLACES, transformed_by
 from alignconf.lines.routes import ROUNDING, Route, route_through_all
 from alignconf.lines.trees import trees_of

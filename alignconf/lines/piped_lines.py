@@ -65,16 +65,32 @@ class PipedLines:
         return self.inner.rounding
 
     @property
+    def unit(self) -> float:
+        """The unit roundoff of the model behind the steps."""
+        return self.inner.unit
+
+    @property
     def why_ends_only(self) -> str:
         """What the model behind the steps says."""
         return self.inner.why_ends_only
+
+    @property
+    def made_of(self) -> str:
+        """What the model behind the steps is made of."""
+        return self.inner.made_of
 
     def why_not(self, route: Route) -> str:
         """Return which step does not map a feature by itself, or why the model behind the steps does not know its lines."""
         behind = route_through_all(self.steps, route)
         if isinstance(behind, str):
             return behind
+        if not route.signs:
+            return ""
         return self._why_moved_otherwise(route, behind) or self.inner.why_not(behind)
+
+    def why_no_pieces(self, route: Route) -> str:
+        """Return what the model behind the steps says."""
+        return self.inner.why_no_pieces(self._behind(route))
 
     def predict(self, table: Table) -> FloatArray:
         """Return predictions, (n_samples,)."""
@@ -82,8 +98,10 @@ class PipedLines:
 
     def ends(self, route: Route) -> FloatArray:
         """Return the largest number in each piece but the last along the only column of a route, increasing."""
-        behind, (column,) = self._behind(route), route.signs
-        ends = [np.empty(0)]
+        behind, ends = self._behind(route), [np.empty(0)]
+        if not behind.signs:
+            return ends[0]
+        (column,) = route.signs
         for moved, sign in behind.signs.items():
             thresholds = self.inner.ends(replace(behind, signs={moved: sign}))
             if not behind.is_raw:
@@ -117,9 +135,11 @@ class PipedLines:
     def _moved(self, move: Move) -> Move:
         """Return how columns behind the steps change as a row moves."""
         behind = self._behind(move.route)
+        if not behind.signs:
+            return Move(behind, {}, move.n_places)
         rows = tables.replicate(self.reference, np.zeros(move.n_places, np.intp), move.values)
         passed = self.transformed(rows)
-        return Move(behind, {column: tables.column(passed, column) for column in behind.signs})
+        return Move(behind, {column: tables.column(passed, column) for column in behind.signs}, move.n_places)
 
     def _why_moved_otherwise(self, route: Route, behind: Route) -> str:
         """Return how steps move columns otherwise than their types say; empty if rows show nothing of it."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_array
 
 from alignconf.lines.axis import Axis
@@ -163,6 +164,12 @@ def _selected(step: Any, route: Route) -> Route:
     return route.to({int(column): place for place, column in enumerate(np.flatnonzero(step.get_support()))})
 
 
+def _picked(step: Any, route: Route) -> Route:
+    """Return the route through SelectedColumns, which may hand a column on twice."""
+    signs = {place: route.signs[column] for place, column in enumerate(step.columns.tolist()) if column in route.signs}
+    return replace(route, signs=signs)
+
+
 def _applied(step: Any, route: Route) -> Route | str:
     """Return the route through FunctionTransformer with no function, or one of numpy's that is known."""
     if step.func is None or getattr(step.func, "func", None) is check_array:
@@ -203,6 +210,32 @@ def _parts(step: Any) -> Iterator[tuple[Any, list[int], slice]]:
             yield part, [int(column) for column in step._transformer_to_input_indices[name]], outputs
 
 
+def _united(step: Any, route: Route) -> Route | str:
+    """Return the route through FeatureUnion: through each part, behind which columns are multiplied by the weight of the part."""
+    behind, start = replace(route, signs={}), 0
+    for _, part, weight in step._iter():
+        through, width = route_through(part, route), _width(part)
+        if isinstance(through, str):
+            return through
+        if not width:
+            return f"FeatureUnion does not tell how many columns {type(part).__name__} makes of {route.axis.feature!r}."
+        if weight is not None:
+            through = through.moved(int(np.sign(weight))) if weight else replace(through, signs={})
+        behind = behind.joined(through.to({k: start + k for k in through.signs}))
+        start += width
+    return behind
+
+
+def _width(part: Any) -> int:
+    """Return how many columns a transformer hands on; 0 if it does not tell."""
+    if isinstance(part, FunctionTransformer):
+        return int(getattr(part, "n_features_in_", 0))
+    try:
+        return len(part.get_feature_names_out())
+    except (AttributeError, ValueError):
+        return 0
+
+
 Through = Callable[[Any, Route], Route | str]
 
 THROUGH: dict[tuple[str, str], Through] = {
@@ -218,9 +251,10 @@ THROUGH: dict[tuple[str, str], Through] = {
         (_applied, ("FunctionTransformer",)),
         (_nested, ("Pipeline",)),
         (_split, ("ColumnTransformer",)),
+        (_united, ("FeatureUnion",)),
     )
     for name in names
-} | {("alignconf", "CategoryCodes"): _coded}
+} | {("alignconf", "CategoryCodes"): _coded, ("alignconf", "SelectedColumns"): _picked}
 
 #: Functions of numpy that are monotone wherever they give a number: the way they go, and whether only up to rounding.
 FUNCTIONS = {

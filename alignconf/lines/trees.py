@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from alignconf.lines.ensemble import ALMOST_ZERO, Ensemble
+from alignconf.lines.links import SKLEARN_LINKS, SOFTMAX
 from alignconf.lines.native.category_splits import histogram_sets, treelite_sets
 from alignconf.lines.native.xgboost_categories import keeps_categories, without_categories
 from alignconf.lines.stored_trees import Tree
@@ -26,7 +27,16 @@ from alignconf.lines.wrapped import within_wrapper
 from alignconf.tables.fitted_columns import native_booster
 from alignconf.tables.missing_codes import takes_zero_for_missing
 
-__all__ = ["SOFTMAX", "many_classes", "read_ensemble", "read_sum", "read_trees", "trees_of", "unwrapped"]
+__all__ = [
+    "many_classes",
+    "read_ensemble",
+    "read_sum",
+    "read_trees",
+    "sklearn_tree",
+    "trees_of",
+    "unwrapped",
+    "why_replaced",
+]
 
 
 def trees_of(function: Any) -> Ensemble | str:
@@ -103,9 +113,8 @@ def read_trees(model: Any, *, column: int = 1) -> Ensemble | str:
     :func:`alignconf.lines.native.category_codes.step_before_trees`.
     """
     kind = type(model)
-    replaced = [name for name in ("predict", "predict_proba") if name in getattr(model, "__dict__", {})]
-    if replaced:
-        return f"{kind.__name__} has a {replaced[0]} of its own, which its trees do not tell."
+    if reason := why_replaced(model):
+        return reason
     read = READERS.get((kind.__module__.split(".")[0], kind.__name__))
     if read is None:
         return (
@@ -117,6 +126,12 @@ def read_trees(model: Any, *, column: int = 1) -> Ensemble | str:
     return read(model, column)
 
 
+def why_replaced(model: Any) -> str:
+    """Return why what a model was fitted to does not tell its answers, because a method was replaced; empty if none was."""
+    replaced = [name for name in ("predict", "predict_proba") if name in getattr(model, "__dict__", {})]
+    return f"{type(model).__name__} has a {replaced[0]} of its own, which its type does not tell." if replaced else ""
+
+
 def _read_forest(model: Any, column: int) -> Ensemble | str:
     name = type(model).__name__
     members = [model] if hasattr(model, "tree_") else getattr(model, "estimators_", [])
@@ -124,7 +139,7 @@ def _read_forest(model: Any, column: int) -> Ensemble | str:
         return f"{name} is not fitted."
     if model.n_outputs_ > 1:
         return f"{name} predicts {model.n_outputs_} outputs; one can be read."
-    trees = [_sklearn_tree(member.tree_, column if _is_classifier(model) else 0) for member in members]
+    trees = [sklearn_tree(member.tree_, column if _is_classifier(model) else 0) for member in members]
     return Ensemble.of_trees(trees, model.n_features_in_, divisor=len(trees), is_float32=True)
 
 
@@ -132,20 +147,19 @@ def _read_gradient_boosting(model: Any, column: int) -> Ensemble | str:
     name = type(model).__name__
     if not hasattr(model, "estimators_"):
         return f"{name} is not fitted."
-    if model.estimators_.shape[1] > 1:
-        return many_classes(name)
     if model.init not in (None, "zero"):
         return f"{name} starts from a model of its own, {model.init!r}, not from a constant."
-    base = float(model._raw_predict_init(np.zeros((1, model.n_features_in_), np.float32))[0, 0])
+    is_of_class = model.estimators_.shape[1] > 1
+    place = column if is_of_class else 0
+    base = float(model._raw_predict_init(np.zeros((1, model.n_features_in_), np.float32))[0, place])
     # The exponential loss fits half the log-odds.
-    factor = 2.0 if model.loss == "exponential" else 1.0
-    sign = _sign(model, column)
+    factor = 1.0 if is_of_class else _sign(model, column) * (2.0 if model.loss == "exponential" else 1.0)
     return Ensemble.of_trees(
-        [_sklearn_tree(stage[0].tree_, 0) for stage in model.estimators_],
+        [sklearn_tree(stage[place].tree_, 0) for stage in model.estimators_],
         model.n_features_in_,
-        base=sign * factor * base,
-        scale=sign * factor * model.learning_rate,
-        link="expit" if _is_classifier(model) else "identity",
+        base=factor * base,
+        scale=factor * model.learning_rate,
+        link=SOFTMAX if is_of_class else "expit" if _is_classifier(model) else "identity",
         is_float32=True,
     )
 
@@ -168,7 +182,8 @@ def _read_histogram(model: Any, column: int) -> Ensemble | str:
     )
 
 
-def _sklearn_tree(tree: Any, output: int) -> Tree:
+def sklearn_tree(tree: Any, output: int) -> Tree:
+    """Return a tree of scikit-learn with the values of one output, or class."""
     return Tree(
         tree.feature,
         tree.threshold,
@@ -329,10 +344,6 @@ LESS = 2
 #: LightGBM cuts off the digits of codes before it looks at their sign.
 ABOVE_MINUS_ONE = float(np.nextafter(-1.0, 0.0))
 
-#: The link of several sums, one for each class, which no sum has by itself.
-SOFTMAX = "softmax"
-
-SKLEARN_LINKS = {"IdentityLink": "identity", "LogLink": "exp", "LogitLink": "expit", "MultinomialLogit": SOFTMAX}
 TREELITE_LINKS = {"identity": "identity", "exponential": "exp", "sigmoid": "expit", SOFTMAX: SOFTMAX}
 
 READERS: dict[tuple[str, str], Callable[[Any, int], Ensemble | str]] = {
@@ -350,6 +361,8 @@ READERS: dict[tuple[str, str], Callable[[Any, int], Ensemble | str]] = {
     },
     **{("xgboost", f"XGB{rf}{kind}"): _read_xgboost for rf in ("", "RF") for kind in ("Regressor", "Classifier")},
     **{("lightgbm", f"LGBM{kind}"): _read_lightgbm for kind in ("Regressor", "Classifier")},
+    ("xgboost", "XGBRanker"): _read_xgboost,
+    ("lightgbm", "LGBMRanker"): _read_lightgbm,
     ("xgboost", "Booster"): _read_xgboost,
     ("lightgbm", "Booster"): _read_lightgbm,
 }

@@ -1,6 +1,7 @@
 """The model that predicts, within Pipelines and wrappers: where it is, what rows pass before they reach it, a copy with another.
 
-A ``FrozenEstimator`` and a search hand rows on unchanged; a Pipeline hands them through its steps first.
+A ``FrozenEstimator``, a search and a classifier with a threshold hand rows on unchanged; a Pipeline hands them through its steps
+first.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ WRAPPERS = {
     "RandomizedSearchCV": "best_estimator_",
     "HalvingGridSearchCV": "best_estimator_",
     "HalvingRandomSearchCV": "best_estimator_",
+    "FixedThresholdClassifier": "estimator_",
+    "TunedThresholdClassifierCV": "estimator_",
 }
 
 
 def within_wrapper(model: Any) -> Any | None:
     """Return the fitted model that a wrapper hands its rows to unchanged; None if a model is no wrapper."""
-    return getattr(model, WRAPPERS.get(type(model).__name__, ""), None)
+    name = WRAPPERS.get(type(model).__name__, "")
+    # A threshold around a fitted classifier need not be fitted itself.
+    return getattr(model, name, getattr(model, "estimator", None) if name == "estimator_" else None)
 
 
 def predicting_model(model: Any) -> Any:
@@ -57,12 +62,11 @@ def in_its_wrappers(model: Any, replace: Callable[[Any], Any]) -> Any:
         name, last = steps[-1]
         twin.steps = [*copy.deepcopy(steps[:-1]), (name, in_its_wrappers(last, replace))]
         return twin
-    name = WRAPPERS.get(type(model).__name__, "")
-    wrapped = getattr(model, name, None)
+    wrapped = within_wrapper(model)
     if wrapped is None:
         return replace(model)
     twin = copy.copy(model)
-    setattr(twin, name, in_its_wrappers(wrapped, replace))
+    setattr(twin, WRAPPERS[type(model).__name__], in_its_wrappers(wrapped, replace))
     return twin
 
 

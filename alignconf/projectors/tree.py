@@ -131,12 +131,12 @@ class TreeProjector(WalkingProjector):
     @property
     def path(self) -> str:
         """The way to the lines, in words."""
-        return f"on the {self.places.size} pieces of the model's own trees"
+        return f"on the {self.places.size} pieces of the model's own {self.tree_lines.model.made_of}"
 
     @property
     def construction(self) -> str:
         """Why at full strength no query can fail."""
-        return "the function is repaired on every piece of the model's own trees"
+        return f"the function is repaired on every piece of the model's own {self.tree_lines.model.made_of}"
 
     @property
     def exact(self) -> ExactGrids:
@@ -238,7 +238,7 @@ class WalkedGridProjector(WalkingProjector):
     def path(self) -> str:
         """The way to the lines, in words."""
         knots = " x ".join(str(law.knots.size) for law in self.projector.laws)
-        return f"at {knots} knots in the model's own trees, because {self.reason}"
+        return f"at {knots} knots in the model's own {self.walked.model.made_of}, because {self.reason}"
 
     @property
     def exact(self) -> ExactGrids:
@@ -288,14 +288,14 @@ def through_trees(repair: GridProjector, function: Model, reference: Table) -> G
     unknown = next((sentence for axis in axes if (sentence := model.why_not(Route.of(axis)))), "")
     if unknown:
         return replace(repair, reason=unknown)
-    reason = _why_not_pieces(repair)
+    reason = _why_not_pieces(repair) or model.why_no_pieces(Route.of(axes[0]))
     ends = np.empty(0) if reason else _ends(repair, model)
     if not reason and ends.size < MAX_PIECES:
         return _on_pieces(repair, model, ends)
     if model.why_ends_only:
         return replace(repair, reason=reason or model.why_ends_only)
     if not reason:
-        reason = f"the model's trees cut the feature in {ends.size + 1} pieces."
+        reason = f"the model's {model.made_of} cut the feature in {ends.size + 1} pieces."
         laws = (laws[0].at_quantiles(N_QUANTILES),)
         repair = replace(repair, projector=_on(repair.projector, laws[0]))
     moves = [Move.along(law.axis, law.knots) for law in laws]
@@ -361,8 +361,8 @@ def _check_unchanged(model: ExactLines, table: Table, walked: FloatArray, predic
     if wrong.size:
         row = int(wrong[0])
         raise PredictionError(
-            f"the model predicts {predicted[row]:.6g} in row {row}, its trees at calibration said {walked[row]:.6g}: it has "
-            "changed since, for example by another fit. Calibrate again."
+            f"the model predicts {predicted[row]:.6g} in row {row}, its {model.made_of} at calibration said {walked[row]:.6g}: "
+            "it has changed since, for example by another fit. Calibrate again."
         )
 
 

@@ -50,10 +50,10 @@ def rewritten_forest(model: Any, change: Change, column: int) -> Any:
     return twin
 
 
-def rewritten_boosting(model: Any, change: Change, column: int) -> Any:  # noqa: ARG001
-    """Return a copy of a GradientBoosting model with changed leaves, before the learning rate."""
+def rewritten_boosting(model: Any, change: Change, column: int) -> Any:
+    """Return a copy of a GradientBoosting model with changed leaves, before the learning rate, as :func:`rewritten_histogram`."""
     twin = copy.deepcopy(model)
-    _write([stage[0].tree_ for stage in twin.estimators_], change)
+    _write([stage[column if len(stage) > 1 else 0].tree_ for stage in twin.estimators_], change)
     return twin
 
 
