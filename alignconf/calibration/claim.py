@@ -106,6 +106,12 @@ class Promise:
         )
 
 
+#: What full strength says where places between those looked at may differ.
+BETWEEN = (
+    "Questions about two values between the same two places that were looked at may stay broken: certify counts them."
+)
+
+
 @dataclass(frozen=True)
 class Claim:
     """One bound that rows support: the half-width it needs.
@@ -229,9 +235,8 @@ class Calibration:
     @property
     def _guarantee(self) -> str:
         if self.alpha == 0:
-            return (
-                "Full strength: the delivered function is the repaired function itself; nothing was calibrated. What a repair "
-                "leaves, for example between two points strictly within the same two knots, certify says."
+            return "Full strength: the aligned model is the projection itself; nothing was calibrated. " + (
+                "No question is left broken." if self.repair.startswith("exact") else BETWEEN
             )
         use = "were used neither to fit the model nor as reference"
         groups = dict.fromkeys(claim.group for claim in self.claims if claim.group is not None)
@@ -265,8 +270,8 @@ class Calibration:
                 "any half-width."
             )
         return (
-            f"{self.n_queries} score(s) each, {self.n_above} of which may lie above; {self.positive_rate:.2%} were positive, "
-            f"{self.unrepaired_rate:.2%} infinite."
+            f"{self.n_queries} {'question' if self.n_queries == 1 else 'questions'} each: {self.positive_rate:.2%} are broken "
+            f"without a band, {self.unrepaired_rate:.2%} at any half-width; {self.n_above} may stay broken."
         )
 
     def __str__(self) -> str:
@@ -371,12 +376,9 @@ def _weighted_claim(scores: WeightedScores, heaviest: float) -> Claim:
     if np.isinf(half_width):
         needed = printed.rounded((1 - scores.alpha) / scores.alpha * heaviest, ROUND_CEILING, 6)
         raise CalibrationError(
-            f"the likelihood ratios of {n_rows} calibration rows sum to {scores.total:.6g}, which cannot support "
-            f"alpha={printed.level(scores.alpha)} "
-            f"at a row of weight {heaviest:.6g}: a sum of at least {needed} is "
-            "needed, and no "
-            "more infinite scores than alpha allows. Give more rows, a larger alpha, or rows from deployment, which need no "
-            "weights."
+            f"the likelihood ratios of {n_rows} calibration rows sum to {scores.total:.6g}: too few of them look like deployment "
+            f"for alpha={printed.level(scores.alpha)} at a row of weight {heaviest:.6g}, which takes a sum of at least {needed}. "
+            "Calibrate on rows from deployment, which need no weights, on more rows, or at a larger alpha."
         )
     return Claim(scores.alpha, None, n_rows, int((scores.scores > half_width).sum()), half_width)
 

@@ -149,9 +149,9 @@ def left_violated(n_infinite: int, n_scores: int, allowed: str, alpha: float) ->
     """
     return (
         f"{n_infinite} of {n_scores} calibration queries stay violated at any half-width, {allowed} for "
-        f"alpha={printed.level(alpha)}: the projection repairs lines at their knots, and these queries fall between two "
-        "knots, or several parts that include curvature or unimodality could not be repaired jointly, or the points "
-        "of an orbit have other orbits. Raise n_knots or alpha, or declare less."
+        f"alpha={printed.level(alpha)}. Most often their two values lie between the same two of the places looked at: raise "
+        "n_knots. Otherwise rules of different kinds were declared together, or a group of rows leads out of itself: declare "
+        "fewer, or raise alpha."
     )
 
 

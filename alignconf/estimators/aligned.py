@@ -242,8 +242,8 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         loss: Loss = self.loss_
         if not loss.is_rate:
             raise InputError(
-                f"loss={loss.name!r} has no critical half-widths: sizes shrink as the band widens, and do not "
-                "stop at one half-width. Calibrate a rate of violations, such as the default loss, 'delivered'."
+                f"loss={loss.name!r} has no critical half-widths: a size shrinks as the band widens and never stops. Use a loss "
+                "that counts violations, such as the default, loss='delivered'."
             )
         alignment.check_unchanged(table.shape[0])
         random = generator(self.random_state if random_state is None else random_state, SCORE)

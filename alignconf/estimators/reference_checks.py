@@ -160,8 +160,8 @@ def _check_constant(
     if changed.any():
         raise InputError(
             f"{name} changes between the points of a query at {int(changed.sum())} of {changed.size} reference rows, the first "
-            f"being row {int(changed.argmax())}. {what} must depend only on features that queries do not move: a query across "
-            "two half-widths has none of its own. Leave constrained features out of it."
+            f"being row {int(changed.argmax())}: it depends on a feature of the rules, which queries move "
+            f"(an age band on the age, say). {what} must depend on other features only. Leave constrained features out of it."
         )
 
 

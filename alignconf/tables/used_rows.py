@@ -221,9 +221,8 @@ class UsedRows:
         complaint = self.complaint(fresh)
         if complaint:
             warn(
-                f"{complaint}: rows that gave the reference law, or on which the model was trained, look better than fresh ones, "
-                "or worse, and rows that were copied are not independent; the promise does not hold for them. Calibrate on other "
-                "rows, each once.",
+                f"{complaint}: the promise does not hold for rows that trained the model, gave the reference values or come "
+                "twice. Calibrate on other rows, each once.",
                 RepeatedRowsWarning,
             )
 
