@@ -387,15 +387,69 @@ def test_a_mapping_from_levels_to_models_is_a_model_with_as_many_outputs() -> No
         def predict(self, X: Any) -> np.ndarray:
             return np.column_stack([model.predict(X) for model in models.values()])
 
-    settings = {"alpha": 0.1, "n_knots": 9, "random_state": 0}
-    of_mapping = AlignedRegressor(models, [NonCrossing(), Increasing(0)], **settings).calibrate(rows(200, 1))
-    of_model = AlignedRegressor(Together(), [NonCrossing(), Increasing(0)], outputs=LEVELS, **settings)
-    of_model.calibrate(rows(200, 1))
+    settings: dict[str, Any] = {"alpha": 0.1, "n_knots": 9, "random_state": 0, "properties": [NonCrossing()]}
+    of_mapping = AlignedRegressor(models, **settings).calibrate(rows(200, 1))
+    of_model = AlignedRegressor(Together(), outputs=LEVELS, **settings).calibrate(rows(200, 1))
     assert of_mapping.outputs_ == LEVELS
     assert of_mapping.lambda_ == of_model.lambda_
     assert (of_mapping.predict(X) == of_model.predict(X)).all()
     stored = pickle.loads(pickle.dumps(of_mapping))
     assert (stored.predict(X) == of_mapping.predict(X)).all()
+
+
+@pytest.mark.parametrize("norm", ["l2", "sup"])
+@pytest.mark.parametrize("named", [None, [0.1, 0.9]], ids=str)
+def test_models_of_trees_are_projected_on_the_pieces_of_all_of_them(norm: str, named: Any) -> None:
+    X, y = rows(300, 0), np.random.default_rng(1).normal(size=300)
+    models = {
+        level: HistGradientBoostingRegressor(loss="quantile", quantile=level, max_iter=8, random_state=0).fit(X, y)
+        for level in LEVELS
+    }
+    rules = [NonCrossing(), Increasing(0, outputs=named)]
+    aligned = AlignedRegressor(models, rules, alpha=0, projection=norm, random_state=0).calibrate(X[:90])
+    assert "pieces of the trees of all 4 outputs" in aligned.alignment_.chain.path
+    dense = np.repeat(rows(15, 2), 400, axis=0)
+    dense[:, 0] = np.tile(np.linspace(-1.1, 1.1, 400), 15)
+    values = aligned.predict(dense).reshape(15, 400, 4)
+    assert (np.diff(values, axis=2) >= -1e-14).all()
+    positions = [LEVELS.index(label) for label in named or LEVELS]
+    assert (np.diff(values[..., positions], axis=1) >= -1e-14).all()
+    f = np.column_stack([model.predict(dense) for model in models.values()]).reshape(15, 400, 4)
+    still = (aligned.alignment_.predict(dense)[0].reshape(f.shape) == values).all(axis=2)
+    assert (values[still] == f[still]).all()
+    pieces: Any = aligned.alignment_.chain.stages[0]
+    projector = getattr(pieces, "whole", pieces)
+    ends = projector.steps.laws[0].knots
+    assert ends.size > 10
+    asked = np.repeat(rows(5, 3), ends.size, axis=0)
+    asked[:, 0] = np.tile(ends, 5)
+    told = projector.lines(aligned.alignment_.function, rows(5, 3)).values.reshape(-1, 4)
+    np.testing.assert_allclose(
+        told, np.column_stack([model.predict(asked) for model in models.values()]), rtol=0, atol=1e-12
+    )
+    certificate = aligned.certify(rows(300, 4))
+    assert certificate.full_strength.rate == 0
+    assert certificate.by_construction
+    if named is None and norm == "l2":
+        # The least-squares projection on the pieces, weighted by the reference law, and then along the outputs.
+        weights = projector.steps.laws[0].weights
+        one = told.reshape(5, ends.size, 4)[0]
+        risen = np.column_stack([isotonic_regression(line, weights=weights).x for line in one.T])
+        nearest = np.array([isotonic_regression(outputs).x for outputs in risen])
+        row = asked[: ends.size]
+        np.testing.assert_allclose(aligned.alignment_.predict(row)[1], nearest, rtol=0, atol=1e-9)
+
+
+def test_a_model_that_was_fitted_again_is_refused() -> None:
+    X, y = rows(200, 0), np.random.default_rng(1).normal(size=200)
+    models = {
+        level: HistGradientBoostingRegressor(loss="quantile", quantile=level, max_iter=5, random_state=0).fit(X, y)
+        for level in LEVELS
+    }
+    aligned = AlignedRegressor(models, [NonCrossing(), Increasing(0)], alpha=0, random_state=0).calibrate(X)
+    models[0.5].fit(X, -y)
+    with pytest.raises(PredictionError, match="Calibrate again"):
+        aligned.predict(X)
 
 
 def test_fit_trains_a_model_with_several_outputs_on_labels_of_each() -> None:

@@ -28,6 +28,9 @@ from alignconf.tables.predictions import Rounding
 
 __all__ = ["ALL", "ClassesFunction", "outputs_of_classes"]
 
+#: Why the trees of all classes together are not read.
+WHY_ASKED = "all classes together are asked by predict_proba."
+
 #: What users write for all classes, without an order.
 ALL = "all"
 
@@ -96,7 +99,11 @@ class ClassesFunction:
 
     def trees(self) -> str:
         """Return why no trees are read."""
-        return "a model with several outputs is asked by predict_proba."
+        return WHY_ASKED
+
+    def exact_lines_of_outputs(self, reference: Table) -> str:  # noqa: ARG002
+        """Return why no lines are read."""
+        return WHY_ASKED
 
 
 def outputs_of_classes(classes: Any, known: tuple[Any, ...] | None) -> tuple[Outputs, tuple[int, ...] | None]:

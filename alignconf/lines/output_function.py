@@ -15,12 +15,17 @@ import numpy as np
 from alignconf._typing import FloatArray, Table
 from alignconf.contract.outputs import Outputs
 from alignconf.errors import InputError
+from alignconf.lines.composition import exact_lines_of
+from alignconf.lines.exact_lines import ExactLines
 from alignconf.lines.fitted_model import FittedModel
 from alignconf.tables.checks import check_model
 from alignconf.tables.fitted_columns import FittedColumns
 from alignconf.tables.predictions import Rounding, answered_numbers
 
 __all__ = ["ModelsByLevel", "OutputFunction", "output_function", "outputs_of"]
+
+#: Why the trees of a model with several outputs are not read.
+WHY_ASKED = "a model with several outputs is asked by predict."
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,12 @@ class OutputFunction:
 
     def trees(self) -> str:
         """Return why no trees are read."""
-        return "a model with several outputs is asked by predict."
+        return WHY_ASKED
+
+    def exact_lines_of_outputs(self, reference: Table) -> tuple[ExactLines, ...] | str:
+        """Return the exact lines of each output, or a sentence that says why they are not known."""
+        model = self.fitted_model.estimator
+        return model.exact_lines_of_outputs(reference) if isinstance(model, ModelsByLevel) else WHY_ASKED
 
 
 class ModelsByLevel:
@@ -87,6 +97,16 @@ class ModelsByLevel:
                     f"estimator maps {first_level!r} to a model fitted on {_in_words(self.columns)} and {level!r} to a model "
                     f"fitted on {_in_words(door.columns)}; expected the same columns in the same order."
                 )
+
+    def exact_lines_of_outputs(self, reference: Table) -> tuple[ExactLines, ...] | str:
+        """Return the exact lines of each model, or a sentence that says why those of one are not known."""
+        known = []
+        for door in self._doors:
+            lines = exact_lines_of(door, reference)
+            if isinstance(lines, str):
+                return lines
+            known.append(lines)
+        return tuple(known)
 
     def predict(self, X: Table) -> FloatArray:
         """Return what each model says of each row, (n_samples, n_models)."""

@@ -87,6 +87,14 @@ class GridProjector(Projector):
         return "on the whole line of a fresh row, at the knots"
 
     @property
+    def construction(self) -> str:
+        """Why at full strength no query can fail: there is no place but the outputs, all of which are repaired together."""
+        is_known = not moving_laws(self.laws) and all(
+            part.declared.direction is not None for part in self.projector.parts
+        )
+        return "all outputs of a row are repaired together" if is_known else ""
+
+    @property
     def laws(self) -> tuple[ReferenceLaw, ...]:
         """The reference laws of the grid's axes."""
         return self.projector.laws

@@ -27,6 +27,7 @@ from alignconf.projectors.alignment import Alignment
 from alignconf.projectors.grid import GridProjector
 from alignconf.projectors.joint_orbits import common_limits, orbit_projectors
 from alignconf.projectors.line_projection import LineProjection, Part
+from alignconf.projectors.output_pieces import UnreadOutputs
 from alignconf.projectors.patterns import of_patterns
 from alignconf.projectors.place_limits import limits_on_axes
 from alignconf.projectors.preparation import AUTO, LINES
@@ -106,8 +107,8 @@ def prepare_outputs(
     for group in shared_grids(placed) or [[]] * bool(along):
         of_features = grid_projection(group, law_of, norm, n_knots, limits, joint_limits)
         part_queries += [along_line(asked, part.law, query_law) for part in of_features.parts for asked in part.asked]
-        whole = GridProjector(_with_outputs(of_features, outputs, along))
-        projectors.append(of_patterns(whole, GridProjector))
+        kind = GridProjector if projectors else UnreadOutputs
+        projectors.append(of_patterns(kind(_with_outputs(of_features, outputs, along)), kind))
     part_queries += place_orbits(declared, reference)
     joined = [rule for of_axis in joint_limits.values() for rule in of_axis.rules]
     projectors += orbit_projectors([rule for rule in declared.orbits if rule not in joined], reference, norm, limits)

@@ -190,8 +190,13 @@ def _concatenated(answers: Sequence[AtPoints], order: IntArray) -> AtPoints:
 
 
 def of_patterns(whole: GridProjector, kind: type[GridProjector]) -> Projector:
-    """Return a grid with the grids of those rows that lack some of its features; itself where there is but one."""
+    """Return a grid with the grids of those rows that lack some of its features; itself where there is but one.
+
+    No row lacks outputs: their axis is one of every grid.
+    """
     n_axes = len(whole.axes)
     subsets = [axes for size in range(1, n_axes) for axes in combinations(range(n_axes), size)]
+    outputs = {i for i, axis in enumerate(whole.axes) if not axis.columns}
+    subsets = [axes for axes in subsets if outputs.issubset(axes)]
     fewer = tuple(kind(whole.projector.along(axes)) for axes in subsets if whole.projector.acts_along(axes))
     return PatternProjector(whole, fewer) if n_axes > 1 else whole

@@ -48,7 +48,7 @@ from alignconf.queries.queries import PartQueries
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import Rounding
 
-__all__ = ["MAX_PIECES", "TreeProjector", "UnreadProjector", "WalkedGridProjector"]
+__all__ = ["MAX_PIECES", "TreeProjector", "UnreadProjector", "WalkedGridProjector", "check_unchanged"]
 
 #: A feature with more pieces is looked at on this many quantiles.
 MAX_PIECES = 1024
@@ -158,7 +158,7 @@ class TreeProjector(WalkingProjector):
         values, fitted, below, above = (
             lookup[:, 0] for lookup in self._look_up(rows.table, rows.places, predicted[:, None])
         )
-        _check_unchanged(self.tree_lines.model, rows.table, values, predicted)
+        check_unchanged(self.tree_lines.model, rows.table, values, predicted)
         return np.where(fitted != values, fitted, np.minimum(np.maximum(predicted, below), above))
 
     def at_queries(self, function: Model, rows: PlacedRows, parts: Sequence[PartQueries]) -> list[AtPoints]:
@@ -264,7 +264,7 @@ class WalkedGridProjector(WalkingProjector):
         """
         few = tables.take(rows.table, np.arange(min(rows.table.shape[0], N_CHECKED)))
         model = self.walked.model
-        _check_unchanged(model, few, model.predict(few), predicted[:N_CHECKED])
+        check_unchanged(model, few, model.predict(few), predicted[:N_CHECKED])
         return super().apply(function, rows, predicted)
 
 
@@ -351,7 +351,7 @@ def _on(projector: LineProjection, law: ReferenceLaw) -> LineProjection:
     return replace(projector, laws=(law,), parts=parts)
 
 
-def _check_unchanged(model: ExactLines, table: Table, walked: FloatArray, predicted: FloatArray) -> None:
+def check_unchanged(model: ExactLines, table: Table, walked: FloatArray, predicted: FloatArray) -> None:
     """Refuse a model that does not answer what its lines say of rows, (n_samples,)."""
     wrong = np.flatnonzero(~_agree(walked, predicted, model.rounding))
     if wrong.size:
