@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
+from alignconf.certify.agreement import own_constraints
 from alignconf.certify.asking import Answered, place_rows
 from alignconf.certify.proof import Proof
 from alignconf.certify.report.junit import junit_xml
@@ -62,6 +63,8 @@ class Audit:
         The same queries, counted for each part of the property by itself; None for a part that no row was asked about.
     question : tuple of str
         What a query of each part is, in a few words.
+    own_constraints : tuple of str
+        Constraints that the model was trained with, beside the rules that are opposite to them or the same.
     witnesses : tuple of Witness
         The most violated queries, the worst first.
     lines : tuple of PicturedLine
@@ -87,6 +90,7 @@ class Audit:
     coverage: tuple[tuple[str, int], ...] = ()
     by_rule: tuple[tuple[str, ViolationRate | None], ...] = ()
     question: tuple[str, ...] = ()
+    own_constraints: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return what is shown in at most eight lines: :mod:`alignconf.certify.summary`."""
@@ -118,7 +122,7 @@ class Audit:
         if self.worst is not None:
             size = "" if self.worst.excess is None else f"Median size of a violation {self.median_excess:.6g}. "
             sentence += f"\n{size}Worst found: {self.worst}."
-        return sentence
+        return "\n".join([sentence, *self.own_constraints])
 
     def verdict(self, max_rate: float = 0.0) -> Verdict:
         """Return whether the violation rate keeps to ``max_rate``, as far as queries tell: :mod:`alignconf.certify.verdict`."""
@@ -282,6 +286,7 @@ def check(
             for (rule, n_asked), n_rejected in zip(coverage, counts[1], strict=True)
         ),
         question=tuple(part.question for part in asking.part_queries),
+        own_constraints=tuple(map(str, own_constraints(asking.function, asking.part_queries))),
     )
 
 

@@ -57,7 +57,7 @@ def statement_of(certificate: Any) -> str:
     facts += coverage_in_words(certificate.coverage, certificate.n_rows)
     if certificate.error is not None:
         facts.append(f"{str(certificate.error)[0].upper()}{str(certificate.error)[1:]}.")
-    return "\n".join(facts)
+    return "\n".join([*facts, *certificate.evidence.own_constraints])
 
 
 def promise_in_words(calibration: Calibration) -> str:

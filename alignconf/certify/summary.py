@@ -15,6 +15,7 @@ from typing import Any
 from alignconf.certify.error_change import ErrorChange
 from alignconf.certify.verdict import HOLDS, UNDECIDED, UNSEEN
 from alignconf.certify.violation_rate import ViolationRate
+from alignconf.lines.own_constraints import WARNING
 from alignconf.tables.printed import figure, level_in_percent, share
 
 __all__ = ["N_LINES", "POINTER", "WIDTH", "RuleRate", "Summary", "audit_summary", "certificate_summary"]
@@ -97,7 +98,10 @@ def audit_summary(audit: Any) -> Summary:
     facts = _rules(rates, audit.property, 0)
     if audit.is_proved:
         facts.append(("Why", audit.proof.text))
-    if audit.worst is not None and audit.worst.excess is not None:
+    opposed = [line for line in audit.own_constraints if line.startswith(WARNING)]
+    if opposed:
+        facts.append((WARNING.rstrip(": "), opposed[0].removeprefix(WARNING)))
+    elif audit.worst is not None and audit.worst.excess is not None:
         facts.append(
             (
                 "Size",

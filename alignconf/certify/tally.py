@@ -19,6 +19,7 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Table
 from alignconf.calibration.claim import Calibration
+from alignconf.certify.agreement import own_constraints
 from alignconf.certify.distance import line_figures, line_losses, whole_lines
 from alignconf.certify.error_change import Mean, RowErrors
 from alignconf.certify.report.moves import Moves, moves_of, typical_row
@@ -236,6 +237,8 @@ class Evidence:
         How far predictions were moved.
     settings : tuple of (str, str)
         How it was aligned, and with which versions.
+    own_constraints : tuple of str
+        Constraints that the model was trained with, beside the rules that are opposite to them or the same.
     """
 
     witnesses: tuple[Witness, ...] = ()
@@ -244,6 +247,7 @@ class Evidence:
     settings: tuple[tuple[str, str], ...] = ()
     typical: PicturedLine | None = None
     moves: Moves | None = None
+    own_constraints: tuple[str, ...] = ()
 
 
 def evidence_of(alignment: Alignment, calibration: Calibration, seen: Seen | None) -> Evidence:
@@ -258,13 +262,14 @@ def evidence_of(alignment: Alignment, calibration: Calibration, seen: Seen | Non
         ("Promised", calibration.statement),
         *versions(alignment.model),
     )
+    constraints = tuple(map(str, own_constraints(alignment.model, alignment.tester.parts)))
     if seen is None:
-        return Evidence(settings=settings)
+        return Evidence(settings=settings, own_constraints=constraints)
     of_functions = seen.sizes.transpose(2, 1, 0, 3)
     delivered, before = _witnesses(alignment, seen, of_functions)
     lines = lines_of_alignment(alignment, seen.half_widths, seen.rows, of_functions[1].max(axis=2), seen.numbers)
     typical = line_of_row(alignment, seen.half_widths, seen.rows, typical_row(seen.moved), seen.numbers)
-    return Evidence(delivered, before, lines, settings, typical, moves_of(seen.moved))
+    return Evidence(delivered, before, lines, settings, typical, moves_of(seen.moved), constraints)
 
 
 def _witnesses(alignment: Alignment, seen: Seen, sizes: FloatArray) -> tuple[tuple[Witness, ...], tuple[Witness, ...]]:

@@ -9,6 +9,7 @@ import json
 from argparse import Namespace
 from typing import Any
 
+from alignconf.certify.agreement import own_constraints
 from alignconf.certify.certificate import Certificate
 from alignconf.certify.report.page import save_text
 from alignconf.certify.report.wording import plain
@@ -88,18 +89,19 @@ def _aligned(given: Namespace, model: Any, properties: list[Any]) -> Any:
 
 
 def _said(given: Namespace, aligned: AlignedEstimator, certificate: Certificate | None, stored: str) -> str:
+    own = [str(constraint) for constraint in own_constraints(aligned.alignment_.model, aligned.alignment_.tester.parts)]
     if given.json:
         output = {
             "output": given.output,
             "lambda_": float(aligned.lambda_),
             "alpha": given.alpha,
             "statement": aligned.calibration_.statement,
+            "own_constraints": own,
             "certificate": None if certificate is None else certificate.to_dict(),
         }
         return json.dumps(plain(output), indent=2, allow_nan=False)
-    shown: Any = certificate
-    if certificate is None:
-        shown = (
-            "Not certified: fresh rows, given with --certify-data, would show how often the aligned model is violated."
-        )
-    return f"{aligned.calibration_}\n{shown}\n{stored}"
+    uncertified = (
+        "Not certified: fresh rows, given with --certify-data, would show how often the aligned model is violated."
+    )
+    shown: Any = uncertified if certificate is None else certificate
+    return "\n".join([str(aligned.calibration_), *own, str(shown), stored])

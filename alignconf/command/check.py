@@ -57,7 +57,7 @@ def run(given: Namespace) -> Ending:
     written = [path for path in (given.html, given.junit) if path is not None]
     summary = f"{verdict} Written: {', '.join(written)}" if written else str(verdict)
     if not given.json:
-        return Ending(code, f"{verdict}\n{audit}", summary=summary)
+        return Ending(code, "\n".join([str(verdict), str(audit), *audit.own_constraints]), summary=summary)
     output = {"verdict": verdict.to_dict(), "exit_code": code, "model": given.model, "data": given.data}
     figures = json.dumps(plain(output | {"audit": audit.to_dict()}), indent=2, allow_nan=False)
     return Ending(code, figures, is_figures=True, summary=summary)

@@ -27,7 +27,7 @@ from alignconf.contract.property import Declaration
 from alignconf.errors import CalibrationError, InputError
 from alignconf.estimators.conventions import ConventionalEstimator
 from alignconf.estimators.delivery import DeliveringEstimator
-from alignconf.estimators.reference_checks import refuse_calibrating, refuse_wider, with_reference_ray
+from alignconf.estimators.reference_checks import refuse_calibrating, refuse_wider, warn_of_opposed, with_reference_ray
 from alignconf.estimators.reference_labels import read_labels
 from alignconf.estimators.request import Request, check_parameters
 from alignconf.estimators.surveyed_rows import SurveyedRows
@@ -350,6 +350,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         function.fitted_model.check_is_function(reference)
         prepared = prepared.within(self._margins(), function, reference)
         alignment = prepared.fitted(function, self._subject(estimator), reference)
+        warn_of_opposed(alignment)
         alignment = alignment.leaf_by_leaf() if self.path == "leaves" else alignment
         return with_reference_ray(alignment, reference) if isinstance(self.ray, str) else alignment
 

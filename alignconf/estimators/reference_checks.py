@@ -16,20 +16,36 @@ from numpy.typing import NDArray
 from alignconf._typing import FloatArray, Table
 from alignconf.calibration.claim import Calibration
 from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
-from alignconf.errors import CalibrationError, InputError
+from alignconf.certify.agreement import own_constraints
+from alignconf.errors import CalibrationError, InputError, PropertyWarning
 from alignconf.projectors.alignment import Alignment
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import printed
 from alignconf.tables import table as tables
+from alignconf.tables.checks import warn
 from alignconf.tables.groups import read_groups
 
-__all__ = ["check_groups", "fitted_ratio", "refuse_calibrating", "refuse_wider", "with_reference_ray"]
+__all__ = [
+    "check_groups",
+    "fitted_ratio",
+    "refuse_calibrating",
+    "refuse_wider",
+    "warn_of_opposed",
+    "with_reference_ray",
+]
 
 #: Rows at which a ray is read off and constancy along lines is looked at.
 N_ROWS = 2000
 
 #: A side of the band is at least this share of the other.
 NARROWEST = 0.05
+
+
+def warn_of_opposed(alignment: Alignment) -> None:
+    """Warn of rules that are opposite to constraints that the fitted model was trained with."""
+    for constraint in own_constraints(alignment.model, alignment.tester.parts):
+        if not constraint.agrees:
+            warn(constraint.sentence, PropertyWarning)
 
 
 def refuse_calibrating(X: Any, X_reference: Any, *, is_full: bool) -> None:
