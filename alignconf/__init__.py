@@ -28,6 +28,7 @@ from alignconf.errors import (
     RepeatedRowsWarning,
 )
 from alignconf.estimators.classifier import AlignedClassifier
+from alignconf.estimators.function_model import Cost, FunctionModel, cost_of
 from alignconf.estimators.regressor import AlignedRegressor
 from alignconf.lines.class_function import ClassFunction
 from alignconf.losses.bounded_loss import BoundedLoss
@@ -45,8 +46,10 @@ __all__ = [
     "CalibrationError",
     "Certificate",
     "ClassFunction",
+    "Cost",
     "DefectError",
     "EstimatedRatio",
+    "FunctionModel",
     "InputError",
     "InputLaw",
     "InputTypeError",
@@ -61,5 +64,6 @@ __all__ = [
     "RepeatedRowsWarning",
     "SequentialCertificate",
     "check",
+    "cost_of",
     "read_rules",
 ]

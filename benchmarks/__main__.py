@@ -24,6 +24,7 @@ TAKES = {
     "reference": ("data", "cases", "seeds", "output"),
     "projection": ("output",),
     "speed": ("output",),
+    "serving": ("output",),
     "calibration": ("output",),
     "validity": ("draws", "only", "output"),
     "promise": ("data", "draws", "output"),
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     on_data = _add_rows_of_data(commands)
     projection = commands.add_parser("projection", help="speed of the projections, as ratios")
     speed = commands.add_parser("speed", help="speed of exact lines of tree ensembles, in predicts")
+    serving = commands.add_parser("serving", help="one row: latency of the model's own predict and of the aligned one")
     pitfalls = commands.add_parser("pitfalls", help="violation rates where an assumption of calibration is broken")
     referees = commands.add_parser(
         "referees", help="figures of other people's implementations, recomputed and compared"
@@ -76,6 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
         *on_data,
         projection,
         speed,
+        serving,
         calibration,
         validity,
         promise,

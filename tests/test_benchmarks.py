@@ -19,6 +19,7 @@ from benchmarks.measures import pairs, violated, violated_by_aligned
 from benchmarks.methods import IceLoop
 from benchmarks.projection import concave_ratios, prepared, ratios
 from benchmarks.reference import neighbourhoods, with_equal_weights
+from benchmarks.serving import latencies
 from benchmarks.solvers import fits
 from benchmarks.speed import STAGES, fresh_processes, scaling
 from benchmarks.speed import ratios as speed_ratios
@@ -230,6 +231,14 @@ def test_made_up_prices_fall_with_crime_by_what_is_written() -> None:
     assert slopes[0] == pytest.approx(-1.5, abs=0.12)
     assert rest[0] / 20_000 == pytest.approx(4, abs=0.16)
     assert np.corrcoef(np.log(X.crime), X.industry)[0, 1] > 0.8
+
+
+def test_serving_measures_every_way() -> None:
+    """Ratios of a loaded machine mean little; that all are there and finite is looked at, and that preparing pays."""
+    results = latencies(12, n_training=200)
+    assert len({(row["model"], row["rows"], row["rules"], row["alpha"]) for row in results}) == len(results)
+    assert {row["rows"] for row in results} == {"array", "frame", "Pipeline"}
+    assert all(np.isfinite(list(row.values())[4:]).all() for row in results)
 
 
 def test_speed_measures_every_model() -> None:

@@ -301,10 +301,32 @@ class Watch:
         among = self._answers[few]
         return float(np.max(np.ptp([np.concatenate(alone), self._few_answers, among], axis=0), initial=0.0))
 
+    @property
+    def few(self) -> Table:
+        """The rows that are asked again in most calls."""
+        return self._few
+
+    @property
+    def asks_few(self) -> bool:
+        """Whether objects do not tell, and have not changed, so that the few rows are asked in a call about a single one."""
+        state = self._state
+        known = state is not None and not self._is_other and self._few_answers.size > 0
+        return known and state is not None and not state.is_telling and state.changed() is None
+
+    def check_few(self, now: FloatArray) -> None:
+        """Refuse a model that answers so to the few rows, (n_few,).
+
+        Raises
+        ------
+        PredictionError
+        """
+        self._refuse_other(now, self._few_answers)
+
     def _compare(self, rows: Table, before: FloatArray) -> None:
-        if not before.size:
-            return
-        now, _ = predictions(self.model, rows)
+        if before.size:
+            self._refuse_other(predictions(self.model, rows)[0], before)
+
+    def _refuse_other(self, now: FloatArray, before: FloatArray) -> None:
         granted = self.rounding.of(np.column_stack([now, before])) + SPREAD * self._noise
         wrong = np.argwhere(np.abs(now - before) > (granted if now.ndim == 1 else granted[:, None]))
         if wrong.size:

@@ -20,6 +20,7 @@ from alignconf.errors import DefectError, InputError
 from alignconf.lines.evaluation import PlacedRows
 from alignconf.lines.fitted_model import function_of
 from alignconf.lines.unchanged import Watch
+from alignconf.lines.watched import watched
 from alignconf.projectors.band import Scale, clip_to_band
 from alignconf.projectors.leaves.leaf_path import LeafMoves, LeafPath
 from alignconf.projectors.margins import Margins
@@ -250,8 +251,8 @@ class Alignment:
             If the model is another than at calibration.
         """
         if 0 < table.shape[0] <= FEW_ROWS:
-            self.check_unchanged(table.shape[0])
-            return self.chain.at_rows(self.function, self.placed(table))
+            with watched(self.function, self.watch) as function:
+                return self.chain.at_rows(function, self.placed(table))
         f, _ = self.predict_model(table)
         return f, self.project(table, f)
 
@@ -356,8 +357,7 @@ class Alignment:
 
     def _no_answers(self, part: PartQueries) -> Answers:
         """Return the answers of no rows to queries."""
-        nobody = np.zeros(0, dtype=np.intp)
-        queries = part.rows(nobody)
+        queries = part.rows(nobody := np.zeros(0, dtype=np.intp))
         at_points = queries.arrange([np.zeros(0)])
         return Answers(queries, at_points, at_points, np.zeros(0), nobody, Scale())
 

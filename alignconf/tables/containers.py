@@ -57,6 +57,10 @@ class Container(Protocol):
         """Return a table of some columns, in the given order."""
         ...
 
+    def stacked(self, first: Table, second: Table) -> Table:
+        """Return the rows of two tables with the same columns."""
+        ...
+
     def copied(self, table: Table) -> Table:
         """Return a table that shares no memory with this one that anybody could write to."""
         ...
@@ -105,6 +109,10 @@ class Arrays:
     def select(self, table: Table, positions: Sequence[int]) -> Table:
         """Return an array of some columns."""
         return np.take(table, positions, axis=1)
+
+    def stacked(self, first: Table, second: Table) -> Table:
+        """Return an array of the rows of both."""
+        return np.concatenate([first, second])
 
     def copied(self, table: Table) -> Table:
         """Return a copy with the same layout."""
@@ -159,6 +167,12 @@ class PandasFrames:
     def select(self, table: Table, positions: Sequence[int]) -> Table:
         """Return a frame of some columns."""
         return table.iloc[:, list(positions)]
+
+    def stacked(self, first: Table, second: Table) -> Table:
+        """Return a frame of the rows of both; categories that only one of them has are added."""
+        import pandas as pd
+
+        return pd.concat([first, second], ignore_index=True)
 
     def copied(self, table: Table) -> Table:
         """Return a deep copy."""
@@ -227,6 +241,12 @@ class PolarsFrames:
     def select(self, table: Table, positions: Sequence[int]) -> Table:
         """Return a frame of some columns."""
         return table[:, list(positions)]
+
+    def stacked(self, first: Table, second: Table) -> Table:
+        """Return a frame of the rows of both."""
+        import polars as pl
+
+        return pl.concat([first, second], how="vertical_relaxed")
 
     def copied(self, table: Table) -> Table:
         """Return a clone: polars writes to no memory that others see, and hands none out to be written to."""

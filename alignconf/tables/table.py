@@ -33,6 +33,7 @@ __all__ = [
     "replicate",
     "same_rows",
     "select",
+    "stacked",
     "take",
     "unit_of",
 ]
@@ -163,6 +164,11 @@ def take(table: Table, rows: IntArray) -> Table:
     except ValueError:
         _check_byte_order(table, "X")
         raise
+
+
+def stacked(first: Table, second: Table) -> Table:
+    """Return the rows of two tables of one kind and the same columns, one after the other."""
+    return _kind(first).stacked(first, second)
 
 
 def same_rows(left: Table, right: Table) -> NDArray[np.bool_]:
