@@ -1,11 +1,12 @@
 """Draw the pictures of the pages: ``python docs/figure.py docs/_static``.
 
-Both show the model and data of the README. Of the fresh rows whose line breaks the rule, the one in the middle is drawn: half
-of them are moved further by the repair, half less far.
+Two show the model and data of the README. Of the fresh rows whose line breaks the rule, the one in the middle is drawn: half
+of them are moved further by the repair, half less far. The picture of the credit page is the one that its own code draws.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,19 @@ def draw_question(path: Path, cars: Cars) -> None:
         save(figure, path)
 
 
+def draw_credit(path: Path, _: Cars) -> None:
+    """Write the picture of the credit page, up to the block that draws it."""
+    page = (Path(__file__).parent / "credit.md").read_text(encoding="utf-8")
+    drawn: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE):
+        with mpl.rc_context(STYLE):
+            exec(compile(block.replace('figure.savefig("moved.svg")', ""), "credit.md", "exec"), drawn)
+        if "figure" in drawn:
+            break
+    with mpl.rc_context(STYLE):
+        save(drawn["figure"], path)
+
+
 def worst_pair(line: np.ndarray) -> tuple[int, int]:
     """Return the two places between which the line rises most."""
     lowest = np.minimum.accumulate(line)
@@ -142,7 +156,7 @@ def save(figure: Any, path: Path) -> None:
     plt.close(figure)
 
 
-PICTURES = {"line.svg": draw_line, "question.svg": draw_question}
+PICTURES = {"line.svg": draw_line, "question.svg": draw_question, "credit.svg": draw_credit}
 
 
 def draw(folder: Path) -> None:

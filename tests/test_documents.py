@@ -118,4 +118,4 @@ def test_pictures_are_what_their_script_draws(tmp_path: Path, monkeypatch: pytes
             for folder in (tmp_path, ROOT / "docs" / "_static")
         )
         assert drawn == kept, "make figures draws them again"
-        assert "model" in drawn
+        assert len(drawn) > 10
