@@ -25,6 +25,7 @@ from alignconf.lines.links import SOFTMAX
 from alignconf.lines.model_joins import JOINS, Join
 from alignconf.lines.native.catboost_trees import catboost_sums
 from alignconf.lines.native.category_codes import step_before_trees
+from alignconf.lines.native.shape_functions import shape_sums, step_before_shapes
 from alignconf.lines.piped_lines import PipedLines, transformed_by
 from alignconf.lines.trees import read_trees, why_replaced
 from alignconf.lines.wrapped import passes, within_wrapper
@@ -96,8 +97,16 @@ def _read_trees(model: Any, reference: Table, column: int) -> ExactLines | str:
 
 def _read_catboost(model: Any, reference: Table, column: int) -> ExactLines | str:
     sums = catboost_sums(model, column=column)
-    if isinstance(sums, str):
-        return sums
+    return sums if isinstance(sums, str) else _read_sums(sums, model, reference, column)
+
+
+def _read_shapes(model: Any, reference: Table, column: int) -> ExactLines | str:
+    sums = shape_sums(model, column=column)
+    return sums if isinstance(sums, str) else _read_sums(sums, model, reference, column)
+
+
+def _read_sums(sums: tuple[Ensemble, ...], model: Any, reference: Table, column: int) -> ExactLines | str:
+    """Return the lines of a sum, or of the softmax of several."""
     rows = _rows_of_trees(model, sums[0].n_features, reference)
     if isinstance(rows, str):
         return rows
@@ -112,7 +121,7 @@ def _rows_of_trees(
     if n_features > reference.shape[1]:
         return f"the model has {n_features} columns, and rows have {reference.shape[1]}."
     of_fit = tables.select(reference, range(n_features))
-    step = step_before_trees(model, of_fit)
+    step = step_before_shapes(model) if hasattr(model, "bins_") else step_before_trees(model, of_fit)
     if isinstance(step, str):
         return step
     if step is not None:
@@ -162,6 +171,7 @@ def _with_members(read_join: Join) -> Callable[[Any, Table, int], ExactLines | s
 READERS: dict[tuple[str, str], Callable[[Any, Table, int], ExactLines | str]] = {
     ("sklearn", "Pipeline"): _read_pipeline,
     **{("catboost", f"CatBoost{kind}"): _read_catboost for kind in ("", "Regressor", "Classifier", "Ranker")},
+    **{("interpret", f"ExplainableBoosting{kind}"): _read_shapes for kind in ("Regressor", "Classifier")},
     **{("sklearn", name): read_linear for name in LINEAR_MODELS},
     **{("sklearn", name): _with_members(read) for name, read in JOINS.items()},
 }

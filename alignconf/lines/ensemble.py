@@ -79,6 +79,8 @@ class Ensemble:
         Cuts among the places of its lines, where they are told.
     categories : CategorySets
         Of the nodes that list categories.
+    made_of : str
+        What the trees are to the model, in words.
     """
 
     nodes: NDArray[Any]
@@ -94,6 +96,7 @@ class Ensemble:
     scale: float = 1.0
     n_cuts: int = 0
     categories: CategorySets = field(default_factory=CategorySets)
+    made_of: str = "trees"
 
     @classmethod
     def of_trees(
@@ -144,11 +147,6 @@ class Ensemble:
     def why_ends_only(self) -> str:
         """Sums of single precision are told at the ends of pieces only."""
         return "its sums are of single precision." if self.is_single else ""
-
-    @property
-    def made_of(self) -> str:
-        """What values are made of."""
-        return "trees"
 
     def rows(self, X: Any) -> FloatArray:
         """Return rows (n_samples, n_features) as the model compares them; missing values are NaN.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import FloatArray, IntArray, Table
+from alignconf.kernels.sums import inner
 from alignconf.lines.exact_lines import ExactGrids, ExactLine, Move, ProjectedAt, project_line
 from alignconf.lines.links import LINK_UNITS, linked, linked_rounding
 from alignconf.lines.routes import Route
@@ -123,8 +124,7 @@ class LinearLines:
 
     def _margins(self, table: Table) -> FloatArray:
         numbers = tables.as_numbers(tables.as_table(table))[:, : self.coefficients.size]
-        margins: FloatArray = numbers @ self.coefficients + self.intercept
-        return margins
+        return inner(numbers, self.coefficients) + self.intercept
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ def merged_sum(members: Sequence[ExactLines], joining: WeightedSum) -> tuple[tup
     merged: list[tuple[ExactLines, float]] = []
     for member, weight in zip(members, joining.weights, strict=True):
         if isinstance(member, Ensemble) and member.link == "identity" and not member.categories.sizes:
-            key = member.is_float32, member.missing_code, member.n_features
+            key = member.is_float32, member.missing_code, member.n_features, member.made_of
             groups.setdefault(key, []).append((member, weight))
         else:
             merged.append((member, weight))
@@ -73,4 +73,5 @@ def _merged(terms: Sequence[tuple[Ensemble, float]], constant: float, link: str)
         False,
         first.n_features,
         first.missing_code,
+        made_of=first.made_of,
     )

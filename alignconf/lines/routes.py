@@ -119,7 +119,7 @@ def _encoded(step: Any, route: Route) -> Route | str:
 
 
 def _coded(step: Any, route: Route) -> Route | str:
-    """Return the route through the codes of a booster's categories; columns of numbers stay as they are."""
+    """Return the route through the codes, or bins, of a model's categories; columns of numbers stay as they are."""
     if not any(column in step.kept for column in route.signs):
         return route
     if route.axis.order is None:
@@ -254,7 +254,11 @@ THROUGH: dict[tuple[str, str], Through] = {
         (_united, ("FeatureUnion",)),
     )
     for name in names
-} | {("alignconf", "CategoryCodes"): _coded, ("alignconf", "SelectedColumns"): _picked}
+} | {
+    ("alignconf", "CategoryCodes"): _coded,
+    ("alignconf", "ShapeBins"): _coded,
+    ("alignconf", "SelectedColumns"): _picked,
+}
 
 #: Functions of numpy that are monotone wherever they give a number: the way they go, and whether only up to rounding.
 FUNCTIONS = {
