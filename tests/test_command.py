@@ -40,6 +40,7 @@ from alignconf.properties import (
     SlopeAtMost,
     Unimodal,
 )
+from alignconf.tables.digests import digest_of_file
 
 N_ROWS = 250
 
@@ -168,6 +169,8 @@ def test_the_finding_is_that_of_check(capsys: Any) -> None:
     said = json.loads(said_of(capsys).out)
     assert said["exit_code"] == code == 1
     assert said["verdict"]["word"] == "violated"
+    of_files = {name: said["audit"]["digests"].pop(name) for name in ("model file wave.joblib", "data file rows.csv")}
+    assert of_files == {name: digest_of_file(name.split(" file ")[1]) for name in of_files}
     assert said["audit"] == json.loads(audit.to_json())
 
 
@@ -221,9 +224,14 @@ def test_fresh_rows_certify(at: Path, capsys: Any) -> None:
     said = json.loads(said_of(capsys).out)
     assert code == 0
     certificate = load_model(str(target)).certify(rows(2)[["v", "dose"]], rows(2)["y"])
+    for option, name in (("model", "wave.joblib"), ("data", "rows.csv"), ("certify-data", "fresh.parquet")):
+        digest = said["certificate"]["digests"].pop(f"{option} file {name}")
+        assert digest == digest_of_file(name)
+        assert digest in page.read_text(encoding="utf-8")
     assert said["certificate"] == json.loads(certificate.to_json())
     assert said["certificate"]["error"]["measure"] == "mean squared error"
-    assert page.read_text(encoding="utf-8") == certificate.to_html()
+    without_files = re.sub(r"<dt>Digest: [a-z-]+ file .*?</dd>", "", page.read_text(encoding="utf-8"))
+    assert without_files == certificate.to_html()
 
 
 def test_classifiers_are_aligned(at: Path) -> None:

@@ -17,10 +17,12 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, RandomState, Table
 from alignconf.certify.proof import Proof, proof_by_trees
+from alignconf.certify.report.wording import digests_of
 from alignconf.contract.property import Declaration, Property
 from alignconf.errors import InputError
 from alignconf.lines.fitted_model import FittedModel, declared_features, function_of
 from alignconf.lines.output_function import output_function, outputs_of
+from alignconf.lines.unchanged import digest_of_model
 from alignconf.properties import declare
 from alignconf.queries.excess import excess as excess_of
 from alignconf.queries.placement import REFERENCES, check_query_law, place_queries
@@ -29,6 +31,7 @@ from alignconf.queries.row_draws import RowDraws, RowMarks, row_marks
 from alignconf.tables import table as tables
 from alignconf.tables.blocks import over_blocks
 from alignconf.tables.checks import check_choice, check_model
+from alignconf.tables.digests import digest_of_marks
 from alignconf.tables.missing_codes import MissingCodes, without_codes
 from alignconf.tables.predictions import predictions
 from alignconf.tables.random_streams import generator, reference_rows
@@ -85,6 +88,8 @@ class Asking:
         How many rows of each part of the rows can be asked.
     draws : list of RowDraws
         Of these rows.
+    digests : tuple of (str, str)
+        Of the rules, of the rows that are asked, and of the model.
     proof : Proof or None
         What the trees of the function show, where they can be read.
     """
@@ -95,6 +100,7 @@ class Asking:
     rows: Rows
     counts: IntArray
     draws: list[RowDraws]
+    digests: tuple[tuple[str, str], ...]
     proof: Proof | None
 
     @property
@@ -169,8 +175,12 @@ def place_rows(
             f"X has no row to ask: all {rows.n_rows} rows besides the reference rows lack all constrained features."
         )
     door.check_is_function(seen)
-    draws = RowDraws.of_marks(np.concatenate(marks), random).split(counts.tolist())
-    return Asking(function, declared, placed, rows, counts, draws, proof_by_trees(function, placed, referring))
+    together = np.concatenate(marks)
+    draws = RowDraws.of_marks(together, random).split(counts.tolist())
+    askable = tables.take(referring, np.flatnonzero(askable_rows(placed, referring)))
+    of_model = digest_of_model(function, askable) if askable.shape[0] else ""
+    digests = digests_of(declared, digest_of_marks(together[:, 1]), of_model)
+    return Asking(function, declared, placed, rows, counts, draws, digests, proof_by_trees(function, placed, referring))
 
 
 def askable_rows(parts: Sequence[PartQueries], table: Table) -> BoolArray:

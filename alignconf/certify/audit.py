@@ -65,6 +65,8 @@ class Audit:
         What a query of each part is, in a few words.
     own_constraints : tuple of str
         Constraints that the model was trained with, beside the rules that are opposite to them or the same.
+    digests : tuple of (str, str)
+        Of the rules, of the rows asked and of the model's answers at reference rows: :mod:`alignconf.tables.digests`.
     witnesses : tuple of Witness
         The most violated queries, the worst first.
     lines : tuple of PicturedLine
@@ -91,6 +93,7 @@ class Audit:
     by_rule: tuple[tuple[str, ViolationRate | None], ...] = ()
     question: tuple[str, ...] = ()
     own_constraints: tuple[str, ...] = ()
+    digests: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         """Return what is shown in at most eight lines: :mod:`alignconf.certify.summary`."""
@@ -132,7 +135,7 @@ class Audit:
         """Return every figure under its name, nested; the lines are for pictures and left out."""
         figures = asdict(replace(self, lines=()))
         del figures["lines"]
-        figures["settings"] = dict(self.settings)
+        figures |= {"settings": dict(self.settings), "digests": dict(self.digests)}
         figures["violations"] = self.violations.to_dict()
         figures["by_rule"] = [
             {"rule": rule, "violations": None if rate is None else rate.to_dict()} for rule, rate in self.by_rule
@@ -287,6 +290,7 @@ def check(
         ),
         question=tuple(part.question for part in asking.part_queries),
         own_constraints=tuple(map(str, own_constraints(asking.function, asking.part_queries))),
+        digests=asking.digests,
     )
 
 

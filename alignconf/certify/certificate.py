@@ -217,7 +217,8 @@ class Certificate:
     def to_dict(self) -> dict[str, Any]:
         """Return every figure under its name, nested, with the derived bounds and the sentence; the lines are for pictures."""
         figures = asdict(replace(self, evidence=replace(self.evidence, lines=(), typical=None)))
-        figures |= figures.pop("evidence") | {"settings": dict(self.evidence.settings)}
+        figures |= figures.pop("evidence")
+        figures |= {"settings": dict(self.evidence.settings), "digests": dict(self.evidence.digests)}
         del figures["lines"], figures["typical"]
         for name in ("delivered", "before", "full_strength"):
             rate: ViolationRate = getattr(self, name)
@@ -271,6 +272,8 @@ def certify(
     tally: Tally,
     confidence: float,
     levels: Sequence[Level] = (),
+    *,
+    of_rows: str,
 ) -> Certificate:
     """State what follows from the answers of fresh rows.
 
@@ -284,6 +287,8 @@ def certify(
     confidence : float
     levels : sequence of Level
         Where there are several, each has a rate of its own.
+    of_rows : str
+        The digest of the rows.
     """
     queries = Queries(alignment.tester.parts, tally.n_rows, tally.failed.shape[-1])
     failed: BoolArray = np.any(tally.failed, axis=0)
@@ -328,7 +333,7 @@ def certify(
         question=tuple(part.question for part in alignment.tester.parts),
         share_unmoved=tally.share_unmoved,
         promise_in_words=promise_in_words(calibration),
-        evidence=evidence_of(alignment, calibration, tally.seen),
+        evidence=evidence_of(alignment, calibration, tally.seen, of_rows),
     )
 
 

@@ -24,7 +24,7 @@ from alignconf.certify.distance import line_figures, line_losses, whole_lines
 from alignconf.certify.error_change import Mean, RowErrors
 from alignconf.certify.report.moves import Moves, moves_of, typical_row
 from alignconf.certify.report.pictured_line import PicturedLine, line_of_row, lines_of_alignment
-from alignconf.certify.report.wording import model_in_words, versions
+from alignconf.certify.report.wording import digests_of, model_in_words, versions
 from alignconf.certify.witness import Witness, found_at, largest
 from alignconf.projectors.alignment import Alignment, Answers
 from alignconf.queries.queries import Queries
@@ -239,6 +239,8 @@ class Evidence:
         How it was aligned, and with which versions.
     own_constraints : tuple of str
         Constraints that the model was trained with, beside the rules that are opposite to them or the same.
+    digests : tuple of (str, str)
+        Of the rules, of the rows certified and of the model's answers at reference rows: :mod:`alignconf.tables.digests`.
     """
 
     witnesses: tuple[Witness, ...] = ()
@@ -248,9 +250,10 @@ class Evidence:
     typical: PicturedLine | None = None
     moves: Moves | None = None
     own_constraints: tuple[str, ...] = ()
+    digests: tuple[tuple[str, str], ...] = ()
 
 
-def evidence_of(alignment: Alignment, calibration: Calibration, seen: Seen | None) -> Evidence:
+def evidence_of(alignment: Alignment, calibration: Calibration, seen: Seen | None, of_rows: str) -> Evidence:
     """Return what queries have shown of an aligned model; without queries that were kept, only how it was aligned."""
     settings = (
         ("Model", model_in_words(alignment.model)),
@@ -263,13 +266,18 @@ def evidence_of(alignment: Alignment, calibration: Calibration, seen: Seen | Non
         *versions(alignment.model),
     )
     constraints = tuple(map(str, own_constraints(alignment.model, alignment.tester.parts)))
+    of_model = "" if alignment.watch is None else alignment.watch.digest
+    digests = digests_of(alignment.tester.declared, of_rows, of_model)
+    about = Evidence(settings=settings, own_constraints=constraints, digests=digests)
     if seen is None:
-        return Evidence(settings=settings, own_constraints=constraints)
+        return about
     of_functions = seen.sizes.transpose(2, 1, 0, 3)
     delivered, before = _witnesses(alignment, seen, of_functions)
     lines = lines_of_alignment(alignment, seen.half_widths, seen.rows, of_functions[1].max(axis=2), seen.numbers)
     typical = line_of_row(alignment, seen.half_widths, seen.rows, typical_row(seen.moved), seen.numbers)
-    return Evidence(delivered, before, lines, settings, typical, moves_of(seen.moved), constraints)
+    return replace(
+        about, witnesses=delivered, witnesses_before=before, lines=lines, typical=typical, moves=moves_of(seen.moved)
+    )
 
 
 def _witnesses(alignment: Alignment, seen: Seen, sizes: FloatArray) -> tuple[tuple[Witness, ...], tuple[Witness, ...]]:

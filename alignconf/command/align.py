@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from dataclasses import replace
 from typing import Any
 
 from alignconf.certify.agreement import own_constraints
@@ -16,6 +17,7 @@ from alignconf.certify.report.wording import plain
 from alignconf.command.check import check_class, check_given, classes_of, label_of, reference_rows
 from alignconf.command.declarations import read_codes, read_properties
 from alignconf.command.ending import Ending
+from alignconf.command.file_digests import digests_of_files
 from alignconf.command.files import check_output, load_model, load_rows, save_model
 from alignconf.errors import InputError
 from alignconf.estimators.aligned import AlignedEstimator
@@ -43,7 +45,7 @@ def run(given: Namespace) -> Ending:
         fresh = load_rows(given.certify_data, model, given.target, what="--certify-data", categories=categories)
         outputs = aligned._outputs
         compared = outputs is None or outputs.are_probabilities or hasattr(model, "predict_proba")
-        certificate = aligned.certify(fresh.X, fresh.y if compared else None)
+        certificate = _with_files(aligned.certify(fresh.X, fresh.y if compared else None), given)
     page = "" if certificate is None else certificate.to_html()
     save_model(aligned, target)
     stored = f"Stored as {given.output}"
@@ -53,6 +55,12 @@ def run(given: Namespace) -> Ending:
         except InputError as error:
             raise InputError(f"{error} {stored}.") from error
     return Ending(0, _said(given, aligned, certificate, stored), is_figures=given.json, summary=stored)
+
+
+def _with_files(certificate: Certificate, given: Namespace) -> Certificate:
+    """Return the certificate with the digests of the files that it is about."""
+    evidence = certificate.evidence
+    return replace(certificate, evidence=replace(evidence, digests=(*evidence.digests, *digests_of_files(given))))
 
 
 def _check(given: Namespace) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from alignconf.certify.audit import check
@@ -12,6 +13,7 @@ from alignconf.certify.report.wording import plain
 from alignconf.certify.verdict import UNDECIDED, VIOLATED, check_max_rate
 from alignconf.command.declarations import check_declared, listed_categories, read_codes, read_properties
 from alignconf.command.ending import Ending
+from alignconf.command.file_digests import digests_of_files
 from alignconf.command.files import MODELS, load_model, load_rows
 from alignconf.command.table_file import check_file, names_of_columns, no_column
 from alignconf.errors import InputError
@@ -48,6 +50,7 @@ def run(given: Namespace) -> Ending:
         function, rows.X, declared, outputs=read_codes(given.outputs) or None, confidence=given.confidence,
         query_law=given.query_law, X_reference=reference, reference_law=given.reference_law, random_state=given.random_state,
     )  # fmt: skip
+    audit = replace(audit, digests=(*audit.digests, *digests_of_files(given)))
     verdict = audit.verdict(given.max_rate)
     code = CODES.get(verdict.word, 0)
     if given.html is not None:

@@ -150,7 +150,7 @@ class DeliveringEstimator:
         work = partial(_tallied, aligned, n_queries, not rows.is_spread)
         each = (draws, rows.labels, parts.alongside(y, "y"))
         tally = Tally.joined(rows.run(work, *each, label=str(alignment.tester.declared)))
-        return certify(self.alignment_, self.calibration_, tally, confidence, self.levels_)
+        return certify(self.alignment_, self.calibration_, tally, confidence, self.levels_, of_rows=surveyed.digest)
 
     def _queries_of_each(self) -> int:
         """Return how many queries each row is asked by default: several, if calibration found that they tell more."""

@@ -28,6 +28,7 @@ from alignconf.calibration.loss_family import LossFamily, PositiveScores, Scores
 from alignconf.projectors.alignment import Alignment
 from alignconf.queries.row_draws import RowDraws, RowMarks, row_marks
 from alignconf.tables import table as tables
+from alignconf.tables.digests import digest_of_marks
 from alignconf.tables.groups import Membership, read_groups
 from alignconf.tables.rows import Rows
 from alignconf.tables.used_rows import N_BITS, FreshRows, Marks, UsedRows, limit, marks_of
@@ -121,6 +122,11 @@ class SurveyedRows:
         if len(memberships) == 1:
             return memberships[0]
         return Membership.joined(memberships) if memberships else None
+
+    @property
+    def digest(self) -> str:
+        """The digest of all rows."""
+        return digest_of_marks(np.concatenate([survey.marks[:, 1] for survey in self.surveys]))
 
     def fresh(self) -> FreshRows:
         """Return all rows as they compare with used ones."""

@@ -25,9 +25,10 @@ import numpy as np
 from alignconf._typing import FloatArray, IntArray, Model, Table
 from alignconf.errors import PredictionError
 from alignconf.tables import table as tables
+from alignconf.tables.digests import digest_of_answers
 from alignconf.tables.predictions import predictions
 
-__all__ = ["FittedState", "Watch"]
+__all__ = ["FittedState", "Watch", "digest_of_model"]
 
 #: Models of these libraries store what a fit learned in their attributes, and nothing while they predict.
 LIBRARIES = ("sklearn", "xgboost", "lightgbm", "alignconf")
@@ -236,15 +237,18 @@ class Watch:
     ----------
     rounding : Rounding
         Of the model's answers, at the level of those at the reference rows.
+    digest : str
+        See :func:`digest_of_model`.
     """
 
     def __init__(self, model: Model, reference: Table) -> None:
-        n_rows = min(reference.shape[0], N_REMEMBERED)
         self.model = model
         self._state: FittedState | None = FittedState(_behind(model))
         self._is_other = False
-        self._rows = tables.take(reference, np.linspace(0, reference.shape[0] - 1, n_rows).astype(np.intp))
+        self._rows = _remembered(reference)
+        n_rows = self._rows.shape[0]
         self._answers, rounding = predictions(model, self._rows)
+        self.digest = digest_of_answers(self._answers)
         self.rounding = rounding.at_level(self._answers)
         ranks = np.linspace(0, n_rows - 1, min(n_rows, N_ASKED)).astype(np.intp)
         few = np.unique(np.argsort(self._answers.reshape(n_rows, -1).sum(axis=1), kind="stable")[ranks])
@@ -338,6 +342,16 @@ class Watch:
             f"{type(_behind(self.model)).__name__} is not the model that was calibrated ({why}): it has changed since, for "
             "example by another fit. Calibrate again."
         )
+
+
+def digest_of_model(model: Model, reference: Table) -> str:
+    """Return the digest of what a model answers to up to ``N_REMEMBERED`` reference rows, evenly spaced: as a watch has it."""
+    return digest_of_answers(predictions(model, _remembered(reference))[0])
+
+
+def _remembered(reference: Table) -> Table:
+    n_rows = min(reference.shape[0], N_REMEMBERED)
+    return tables.take(reference, np.linspace(0, reference.shape[0] - 1, n_rows).astype(np.intp))
 
 
 def _restored(state: dict[str, Any]) -> Watch:

@@ -16,6 +16,7 @@ import re
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from alignconf.certify.report.wording import digests_in_words
 from alignconf.certify.verdict import Verdict
 
 __all__ = ["junit_xml"]
@@ -31,7 +32,7 @@ def junit_xml(audit: Any, max_rate: float) -> str:
     overall = audit.verdict(max_rate)
     suite = Element("testsuite", name=SUITE)
     properties = SubElement(suite, "properties")
-    for name, value in (*audit.settings, ("max_rate", max_rate)):
+    for name, value in (*audit.settings, *digests_in_words(audit.digests), ("max_rate", max_rate)):
         SubElement(properties, "property", name=_text(name), value=_text(value))
     for name, verdict in _cases(audit, overall):
         case = SubElement(suite, "testcase", classname=SUITE, name=_text(name), time="0")

@@ -16,6 +16,7 @@ from alignconf.certify.report.drawing import RateRow, draw_line, draw_moves, dra
 from alignconf.certify.report.inline_svg import inline_svg
 from alignconf.certify.report.page import FigureTable, Page, Picture
 from alignconf.certify.report.pictured_line import PicturedLine
+from alignconf.certify.report.wording import digests_in_words
 from alignconf.certify.summary import POINTER, Summary, audit_summary, certificate_summary
 from alignconf.certify.verdict import Verdict, weakest
 from alignconf.certify.witness import Witness
@@ -50,7 +51,7 @@ def audit_page(audit: Any, max_rate: float) -> Page:
             rates, audit.lines, "Row {row}, along whose line the worst violation was found; its points are marked."
         ),
         tables=[rates_table(rates), *_witnesses("Worst queries", "the model", audit.witnesses)],
-        settings=audit.settings,
+        settings=(*audit.settings, *digests_in_words(audit.digests)),
     )
 
 
@@ -88,7 +89,7 @@ def certificate_page(certificate: Any, max_rate: float | None = None) -> Page:
                 "Worst queries to the model before alignment", "the model", certificate.evidence.witnesses_before
             ),
         ],
-        settings=certificate.evidence.settings,
+        settings=(*certificate.evidence.settings, *digests_in_words(certificate.evidence.digests)),
     )
 
 

@@ -12,12 +12,23 @@ import numpy as np
 
 from alignconf._typing import IntArray
 from alignconf.contract.property import Property
+from alignconf.tables.digests import digest_of_text
 from alignconf.tables.printed import percent
 
-__all__ = ["coverage_in_words", "coverage_of", "model_in_words", "names_of", "plain", "versions"]
+__all__ = [
+    *("coverage_in_words", "coverage_of", "digests_in_words", "digests_of", "model_in_words", "names_of"),
+    *("plain", "versions"),
+]
 
 #: What every finding depends on.
 LIBRARIES = ("alignconf", "numpy", "scipy", "sklearn")
+
+#: What the digests of a finding are of.
+DIGESTED = {
+    "rules": "rules, as Property above",
+    "rows": "values of the rows, in their order",
+    "model": "the model's answers at reference rows",
+}
 
 #: Of so many parts of a property it is said how many rows have their features, those that fewest rows have.
 N_NAMED = 3
@@ -58,6 +69,17 @@ def coverage_in_words(coverage: Sequence[tuple[str, int]], n_rows: int) -> list[
     return [
         f"Of {n_rows} rows asked, not all have the features of every part, and are asked about the others: {named}{others}."
     ]
+
+
+def digests_of(declared: Property, of_rows: str, of_model: str) -> tuple[tuple[str, str], ...]:
+    """Return the digests by which a finding is matched with what it is about, each by its name; none where there is none."""
+    named = {"rules": digest_of_text(repr(declared)), "rows": of_rows, "model": of_model}
+    return tuple((name, digest) for name, digest in named.items() if digest)
+
+
+def digests_in_words(digests: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return digests as the settings of a page, each with what was digested."""
+    return tuple((f"Digest: {DIGESTED.get(name, name)}", digest) for name, digest in digests)
 
 
 def model_in_words(model: Any) -> str:
