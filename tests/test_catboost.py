@@ -15,6 +15,7 @@ from alignconf import AlignedClassifier, AlignedRegressor
 from alignconf.lines.axis import Axis
 from alignconf.lines.composition import read_lines
 from alignconf.lines.exact_lines import Move, piece_of
+from alignconf.lines.native import catboost_trees
 from alignconf.lines.routes import Route
 from alignconf.properties import Increasing
 
@@ -140,6 +141,59 @@ def test_the_probability_of_a_class_is_known_along_its_line(loss: str, column: i
     aligned = AlignedClassifier(model, {0: +1}, pos_label=column, alpha=0, random_state=0).calibrate(X)
     assert aligned.calibration_.repair.startswith("exact")
     assert aligned.certify(data(3)[0]).full_strength.n_rejected == 0
+
+
+def export_of(trees: list[dict[str, Any]]) -> dict[str, Any]:
+    columns = [{"feature_index": j, "flat_feature_index": j, "nan_value_treatment": "AsIs"} for j in range(5)]
+    return {"features_info": {"float_features": columns}, "oblivious_trees": trees, "scale_and_bias": [1, [0.1]]}
+
+
+def tree(random: np.random.Generator, features: tuple[int, ...], leaves: np.ndarray | None = None) -> dict[str, Any]:
+    splits = [
+        {"split_type": "FloatFeature", "float_feature_index": j, "border": float(np.float32(random.normal()))}
+        for j in features
+    ]
+    return {
+        "splits": splits,
+        "leaf_values": (random.normal(size=2 ** len(splits)) if leaves is None else leaves).tolist(),
+    }
+
+
+def test_steps_as_small_as_rounding_are_summed_as_the_model_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trees that cancel: their sums along the line differ by rounding only, which differences of leaves do not tell."""
+    random = np.random.default_rng(8)
+    first = tree(random, (0, 1, 0, 2))
+    second = {**first, "leaf_values": (-np.array(first["leaf_values"])).tolist()}
+    trees = [first, second, tree(random, (1, 2)), tree(random, ())]
+    monkeypatch.setattr(catboost_trees, "_export", lambda _: export_of(trees))
+    (sums,) = catboost_trees.catboost_sums(fitted("symmetric"))
+    axis = Axis(0, 0, None)
+    places = np.append(sums.ends(Route.of(axis)), 9.0)
+    walked = sums.line(Move.along(axis, places)).values(FRESH)
+    expected = np.full(walked.shape, 0.1)
+    for of_tree in trees:
+        number = np.zeros(walked.shape, int)
+        for bit, split in enumerate(of_tree["splits"]):
+            j = split["float_feature_index"]
+            values = np.broadcast_to(places if j == 0 else FRESH[:, [j]], walked.shape)
+            number += (values.astype(np.float32) > split["border"]) << bit
+        expected += np.array(of_tree["leaf_values"])[number]
+    assert 0 < np.ptp(expected, axis=1).max() < 1e-14
+    np.testing.assert_array_equal(walked, expected)
+
+
+@pytest.mark.parametrize("n_rows", [1, 15, 16, 17, 400, 1500])
+def test_lines_of_symmetric_trees_are_those_of_the_same_trees_node_by_node(n_rows: int) -> None:
+    trees = read_lines(fitted("symmetric"), X)
+    rows, move = data(4, n_rows)[0], Move.along(Axis(0, 0, None), np.linspace(-3, 3, 150))
+    expected, lines = trees.ensemble.line(move), trees.line(move)
+    np.testing.assert_allclose(lines.values(rows), expected.values(rows), rtol=0, atol=1e-13)
+    pieces = np.random.default_rng(0).integers(-1, 150, (n_rows, 2))
+    for weights in (None, np.linspace(1, 2, 150)):
+        for increasing in (True, False):
+            projected = lines.project(rows, pieces, weights, increasing=increasing)
+            of_nodes = expected.project(rows, pieces, weights, increasing=increasing)
+            np.testing.assert_allclose(projected.fitted, of_nodes.fitted, rtol=0, atol=1e-13)
 
 
 def test_other_types_frames_and_pipelines_are_read() -> None:

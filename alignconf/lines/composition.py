@@ -9,7 +9,7 @@ The reader knows types, not behaviour: a subclass with a ``predict`` of its own 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from alignconf.lines.native.catboost_trees import catboost_sums
 from alignconf.lines.native.category_codes import step_before_trees
 from alignconf.lines.native.shape_functions import shape_sums, step_before_shapes
 from alignconf.lines.piped_lines import PipedLines, transformed_by
+from alignconf.lines.symmetric_trees import SymmetricTrees
 from alignconf.lines.trees import read_trees, why_replaced
 from alignconf.lines.wrapped import passes, within_wrapper
 from alignconf.tables import table as tables
@@ -105,7 +106,9 @@ def _read_shapes(model: Any, reference: Table, column: int) -> ExactLines | str:
     return sums if isinstance(sums, str) else _read_sums(sums, model, reference, column)
 
 
-def _read_sums(sums: tuple[Ensemble, ...], model: Any, reference: Table, column: int) -> ExactLines | str:
+def _read_sums(
+    sums: Sequence[Ensemble] | Sequence[SymmetricTrees], model: Any, reference: Table, column: int
+) -> ExactLines | str:
     """Return the lines of a sum, or of the softmax of several."""
     rows = _rows_of_trees(model, sums[0].n_features, reference)
     if isinstance(rows, str):

@@ -26,7 +26,7 @@ from alignconf.kernels.order import per_line
 from alignconf.kernels.place_sets import cut_by_places
 from alignconf.kernels.tree_grids import walk_grids
 from alignconf.kernels.tree_leaves import find_leaves
-from alignconf.kernels.tree_projection import project_lines
+from alignconf.kernels.tree_projection import Rule, project_lines, project_values
 from alignconf.kernels.tree_walk import ALONG, ALONG_SECOND, Forest, walk_lines
 from alignconf.lines.category_sets import CategorySets
 from alignconf.lines.exact_lines import Move, ProjectedAt, piece_of
@@ -342,17 +342,32 @@ class TreeLines:
         predicted: FloatArray | None = None,
     ) -> ProjectedAt:
         """Project the line of each row, and look both up; no line is stored. See :meth:`ExactLine.project`."""
-        rows, pieces = self.model.rows(table), np.ascontiguousarray(pieces, dtype=np.intp)
-        rule = (
-            per_line(np.ones(self.n_places) if weights is None else weights),
-            weights is not None,
-            1.0 if increasing else -1.0,
-            *self._slack,
-        )
-        projected = ProjectedAt.empty(pieces)
-        answers = np.full(pieces.shape, np.nan) if predicted is None else np.ascontiguousarray(predicted)
-        project_lines(self.forest, rows, self.order(rows), rule, pieces, answers, projected.lookups)
-        return projected
+        rows, lookup = self.model.rows(table), self._lookup(pieces, weights, increasing, predicted)
+        project_lines(self.forest, rows, self.order(rows), *lookup[:3], lookup[3].lookups)
+        return lookup[3]
+
+    def projected(
+        self,
+        values: FloatArray,
+        pieces: ArrayLike,
+        weights: FloatArray | None,
+        *,
+        increasing: bool = True,
+        predicted: FloatArray | None = None,
+    ) -> ProjectedAt:
+        """Return what :meth:`project` does of lines that are known, (n_samples, n_places)."""
+        lookup = self._lookup(pieces, weights, increasing, predicted)
+        project_values(values, *lookup[:3], lookup[3].lookups)
+        return lookup[3]
+
+    def _lookup(
+        self, pieces: ArrayLike, weights: FloatArray | None, increasing: bool, predicted: FloatArray | None
+    ) -> tuple[Rule, IntArray, FloatArray, ProjectedAt]:
+        """Return the rule, pieces and predictions as kernels take them, and room for what they tell."""
+        numbers, direction = np.ascontiguousarray(pieces, dtype=np.intp), 1.0 if increasing else -1.0
+        rule = per_line(np.ones(self.n_places) if weights is None else weights), weights is not None, direction
+        answers = np.full(numbers.shape, np.nan) if predicted is None else np.ascontiguousarray(predicted)
+        return (*rule, *self._slack), numbers, answers, ProjectedAt.empty(numbers)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,11 +19,12 @@ import numpy as np
 
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.stored_trees import Tree
+from alignconf.lines.symmetric_trees import SymmetricTrees
 
 __all__ = ["catboost_sums"]
 
 
-def catboost_sums(model: Any, *, column: int = 1) -> tuple[Ensemble, ...] | str:
+def catboost_sums(model: Any, *, column: int = 1) -> tuple[Ensemble, ...] | tuple[SymmetricTrees, ...] | str:
     """Return the trees of a fitted model of CatBoost, or a sentence that says why they cannot be read.
 
     Parameters
@@ -34,7 +35,7 @@ def catboost_sums(model: Any, *, column: int = 1) -> tuple[Ensemble, ...] | str:
 
     Returns
     -------
-    tuple of Ensemble, or str
+    tuple of Ensemble or of SymmetricTrees, or str
         One whose prediction is the model's, or the sums of all classes, whose softmax their probabilities are.
     """
     name = type(model).__name__
@@ -57,7 +58,7 @@ def catboost_sums(model: Any, *, column: int = 1) -> tuple[Ensemble, ...] | str:
         link = "exp" if name == "CatBoostRegressor" and loss in ("Poisson", "Tweedie") else "identity"
     sign = -1.0 if is_classifier and is_single_sum and column == 0 else 1.0
     columns = {info["feature_index"]: info for info in export["features_info"]["float_features"]}
-    return tuple(
+    ensembles = tuple(
         Ensemble.of_trees(
             [_tree(tree, columns, place, len(biases)) for tree in trees],
             len(model.feature_names_),
@@ -67,6 +68,26 @@ def catboost_sums(model: Any, *, column: int = 1) -> tuple[Ensemble, ...] | str:
             is_float32=True,
         )
         for place, bias in enumerate(biases)
+    )
+    return ensembles if "trees" in export else _of_levels(ensembles, trees, columns)
+
+
+def _of_levels(ensembles: tuple[Ensemble, ...], trees: Any, columns: Mapping[int, Any]) -> tuple[SymmetricTrees, ...]:
+    """Return ensembles of symmetric trees as such."""
+    questions = [_question(split, columns) for tree in trees for split in _splits(tree)]
+    starts = np.append(0, np.cumsum([len(tree["splits"] or ()) for tree in trees])).astype(np.intp)
+    of_columns, thresholds, missing_left = (np.array([question[k] for question in questions]) for k in range(3))
+    leaves = np.concatenate([np.asarray(tree["leaf_values"]).reshape(-1, len(ensembles)) for tree in trees])
+    return tuple(
+        SymmetricTrees(
+            ensemble,
+            starts,
+            of_columns.astype(np.intp),
+            thresholds.astype(np.float64),
+            missing_left.astype(bool),
+            ensemble.scale * np.ascontiguousarray(leaves[:, place]),
+        )
+        for place, ensemble in enumerate(ensembles)
     )
 
 
