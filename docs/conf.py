@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from docutils.nodes import SkipNode
+from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
@@ -71,13 +71,13 @@ def mathml(node: Any, *, as_block: bool) -> str:
 def inline_math(translator: Any, node: Any) -> None:
     """Write a formula within a sentence."""
     translator.body.append(mathml(node, as_block=False))
-    raise SkipNode
+    raise nodes.SkipNode
 
 
 def displayed_math(translator: Any, node: Any) -> None:
     """Write a formula on a line of its own."""
     translator.body.append(f'<div class="math">{mathml(node, as_block=True)}</div>')
-    raise SkipNode
+    raise nodes.SkipNode
 
 
 def skip_inherited(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:  # noqa: ARG001
@@ -85,7 +85,26 @@ def skip_inherited(app: Sphinx, what: str, name: str, obj: Any, skip: bool, opti
     return True if (getattr(obj, "__module__", None) or "").startswith("sklearn.") else None
 
 
+#: Tables of at most so many columns stand cell below cell on a phone; wider ones, of figures, scroll.
+MOST_COLUMNS = 4
+
+
+def label_cells(app: Sphinx, doctree: nodes.document, docname: str) -> None:  # noqa: ARG001
+    """Give each cell of a narrow table the heading of its column, which pages.css shows where one column fits."""
+    for table in doctree.findall(nodes.table):
+        header, body = table.next_node(nodes.thead), table.next_node(nodes.tbody)
+        if header is None or body is None or len(headings := list(header.findall(nodes.entry))) > MOST_COLUMNS:
+            continue
+        table["classes"].append("stacked")
+        for row in body.findall(nodes.row):
+            for heading, cell in zip(headings[1:], row.children[1:], strict=True):
+                words = heading.astext()
+                if words and cell.children:
+                    cell.children[0].insert(0, nodes.inline("", f"{words}: ", classes=["heading"]))
+
+
 def setup(app: Sphinx) -> None:
-    """Draw formulas as MathML; the reference is about this project's own methods."""
+    """Draw formulas as MathML, stack tables on phones; the reference is about this project's own methods."""
     app.add_html_math_renderer("mathml", (inline_math, None), (displayed_math, None))
     app.connect("autodoc-skip-member", skip_inherited)
+    app.connect("doctree-resolved", label_cells)

@@ -73,11 +73,11 @@ def draw_line(path: Path, cars: Cars) -> None:
         after.step(
             cars.mileage, cars.full.predict(cars.car), where="post", color=GREEN, lw=2.2, label="alpha=0: never rises"
         )
-        label = "alpha=0.05: 5% of questions may be broken"
+        label = "alpha=0.05: hardly ever"
         after.step(cars.mileage, cars.dial.predict(cars.car), where="post", color=ORANGE, lw=1.4, ls="--", label=label)
         caption(after, "The same model, aligned")
         for axes in (before, after):
-            axes.legend(fontsize=9, frameon=False, loc="lower left")
+            axes.legend(fontsize=9, frameon=False, loc="upper right")
         save(figure, path)
 
 
@@ -126,7 +126,7 @@ def draw_question(path: Path, cars: Cars) -> None:
         )
         widths.set_title("4  How wide the band must be", loc="left", fontsize=11)
         for axes in panels.flat:
-            axes.legend(fontsize=9, frameon=False, loc="best" if axes is widths else "lower left")
+            axes.legend(fontsize=9, frameon=False, loc="upper right")
         save(figure, path)
 
 
