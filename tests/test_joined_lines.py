@@ -32,15 +32,19 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline, make_union
+from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn.preprocessing import QuantileTransformer, StandardScaler
 from sklearn.svm import SVR, LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from xgboost import XGBClassifier, XGBRanker, XGBRegressor, XGBRFRegressor
 
 from alignconf import AlignedClassifier, AlignedRegressor
+from alignconf.kernels.weighted_median import weighted_medians
+from alignconf.lines import joined_lines
+from alignconf.lines.axis import Axis
 from alignconf.lines.composition import read_lines
 from alignconf.lines.ensemble import Ensemble
+from alignconf.lines.exact_lines import Move
 from tests.brute_force import Probability, asked, assert_lines_are_predictions
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
@@ -210,6 +214,27 @@ def test_a_member_of_a_bag_that_has_not_seen_a_class_gives_it_nothing() -> None:
     assert_lines_are_predictions(Probability(model, 2), read_lines(model, FULL, column=2), FULL[N_FIT : N_FIT + 5], "a")
 
 
+def test_weighted_medians_are_those_of_sorting() -> None:
+    """With ties among values, and vectors that are and are not like the one before."""
+    random = np.random.default_rng(0)
+    values = np.concatenate(
+        [random.normal(size=(9, 50)).round(1), random.integers(0, 3, (9, 50)).astype(float)], axis=1
+    )
+    weights, medians = random.uniform(0.1, 1.0, 9), np.empty(100)
+    weighted_medians(values, weights, medians)
+    order = np.argsort(values, axis=0)
+    weight = np.cumsum(weights[order], axis=0)
+    first = (weight >= 0.5 * weight[-1]).argmax(axis=0)
+    np.testing.assert_array_equal(medians, np.take_along_axis(values, order, axis=0)[first, np.arange(100)])
+
+
+@pytest.mark.parametrize("weight", [-2.0, 0.0, 3.0])
+def test_a_union_with_weights_goes_the_way_of_their_signs(weight: float) -> None:
+    union = FeatureUnion([("s", StandardScaler()), ("i", SimpleImputer())], transformer_weights={"s": weight})
+    model = make_pipeline(union, histogram()).fit(FULL[:N_FIT], Y[:N_FIT])
+    assert_lines_are_predictions(model, read_lines(model, FULL[:N_FIT]), FULL[N_FIT : N_FIT + 5], "a")
+
+
 def test_sums_of_trees_that_compare_rows_alike_are_one_ensemble() -> None:
     def members(model: Any) -> tuple[Any, ...]:
         return read_lines(model.fit(FULL[:N_FIT], Y[:N_FIT]), FULL).members
@@ -224,6 +249,17 @@ def test_sums_of_trees_that_compare_rows_alike_are_one_ensemble() -> None:
         CalibratedClassifierCV(histogram_of_classes(), cv=2, ensemble=False).fit(FULL[:N_FIT], BINARY[:N_FIT]), FULL
     ).members
     assert calibrated.members[0].link == "expit"
+
+
+def test_answers_of_many_members_are_held_for_some_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = VotingRegressor([("p", histogram(loss="poisson")), ("l", light())]).fit(FULL[:N_FIT], Y[:N_FIT] - Y.min())
+    axis, other = Axis("a", 0, None), Axis("c", 2, None)
+    lines, places = read_lines(model, FULL), np.linspace(-2, 2, 7)
+    line, plane = lines.line(Move.along(axis, places)), lines.plane(Move.along(axis, places), Move.along(other, places))
+    together = line.values(FULL), plane.values(FULL)
+    monkeypatch.setattr(joined_lines, "MOST_ANSWERS", 2 * 7 * 7 * 30)
+    np.testing.assert_array_equal(line.values(FULL), together[0])
+    np.testing.assert_array_equal(plane.values(FULL), together[1])
 
 
 ALIGNED = ("voting", "voting, single precision", "bagging columns twice", "adaboost", "quantiles of the target")

@@ -19,9 +19,13 @@ from alignconf.lines.joinings import ITSELF, Joining, WeightedSum
 from alignconf.lines.links import LINK_UNITS
 from alignconf.lines.merged_ensembles import merged_sum
 from alignconf.lines.routes import Route
+from alignconf.tables import table as tables
 from alignconf.tables.predictions import Rounding
 
 __all__ = ["JoinedLines"]
+
+#: Answers of all members that are held at once.
+MOST_ANSWERS = 2**23
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +84,12 @@ class JoinedLines:
 
     def line(self, move: Move) -> ExactLine:
         """Return the lines of rows as they move."""
-        return JoinedLine(self, tuple(member.line(move) for member in self.members))
+        return JoinedLine(self, tuple(member.line(move) for member in self.members), move.n_places)
 
     def plane(self, first: Move, second: Move) -> ExactGrids:
         """Return the grids of rows as they move along two features."""
-        return JoinedGrids(self, tuple(member.plane(first, second) for member in self.members))
+        grids = tuple(member.plane(first, second) for member in self.members)
+        return JoinedGrids(self, grids, first.n_places * second.n_places)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +101,21 @@ class JoinedGrids:
     model : JoinedLines
     members : tuple of ExactGrids
         The same places of each member.
+    n_sites : int
+        Places of a row.
     """
 
     model: JoinedLines
     members: tuple[ExactGrids, ...]
+    n_sites: int
 
     def values(self, table: Table) -> FloatArray:
         """Return the values, (n_samples, n_places) or (n_samples, n_places_1, n_places_2)."""
-        return self.model.joining.of([member.values(table) for member in self.members])
+        n_rows, step = int(table.shape[0]), max(1, MOST_ANSWERS // (self.n_sites * len(self.members)))
+        if n_rows <= step:
+            return self.model.joining.of([member.values(table) for member in self.members])
+        parts = (tables.take(table, np.arange(start, min(start + step, n_rows))) for start in range(0, n_rows, step))
+        return np.concatenate([self.values(part) for part in parts])
 
 
 @dataclass(frozen=True, eq=False)

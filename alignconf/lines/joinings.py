@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from alignconf._typing import FloatArray
+from alignconf.kernels.weighted_median import weighted_medians
 from alignconf.lines.links import linked
 
 __all__ = [
@@ -167,11 +168,9 @@ class WeightedMedian:
 
     def of(self, answers: Sequence[FloatArray]) -> FloatArray:
         """Return the weighted median of the answers."""
-        stacked = np.stack(answers, axis=-1)
-        order = np.argsort(stacked, axis=-1)
-        weight = np.cumsum(self.weights[order], axis=-1)
-        first = (weight >= 0.5 * weight[..., -1:]).argmax(axis=-1)[..., None]
-        return np.take_along_axis(stacked, np.take_along_axis(order, first, axis=-1), axis=-1)[..., 0]
+        medians = np.empty(answers[0].size)
+        weighted_medians(np.stack([answer.ravel() for answer in answers]), self.weights, medians)
+        return medians.reshape(answers[0].shape)
 
     def slopes(self, answers: Sequence[FloatArray]) -> FloatArray:
         """Return 1 for every member, as each may be the median."""

@@ -83,7 +83,9 @@ def _read_adaboost(model: Any, reference: Table, column: int, read: Read) -> Exa
     members = _members(model, range(len(model.estimators_)), reference, column, read)
     if isinstance(members, str):
         return members
-    return JoinedLines.of(members, WeightedMedian(model.estimator_weights_[: len(members)]), reference)
+    return JoinedLines.of(
+        members, WeightedMedian(np.ascontiguousarray(model.estimator_weights_[: len(members)])), reference
+    )
 
 
 def _read_votes_of_trees(model: Any, reference: Table, column: int, read: Read) -> ExactLines | str:  # noqa: ARG001
