@@ -181,7 +181,8 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         """Return the delivered function at the rows of ``X``, (n_samples,), or (n_samples, n_outputs) with several outputs.
 
         Within ``lambda_`` of the model's own prediction, and equal to it bit for bit wherever the line needed no change
-        or a constrained feature is missing.
+        or a constrained feature is missing. Up to sixteen rows of a black box are asked together with their knots: there "its own
+        prediction" is what it says in that call.
 
         Rows of Dask are answered by a plan, a Dask series for a data frame and a Dask array for an array.
         """
