@@ -66,7 +66,8 @@ def labels(X: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 X = frame(N_ROWS, 1)
-FRESH = pd.DataFrame({name: frame(300, 2)[name].astype(X[name].dtype) for name in X})
+FRESH = frame(300, 2)
+FRESH["town"] = FRESH["town"].cat.set_categories(X["town"].cat.categories)
 Y = labels(X, 3)
 
 
