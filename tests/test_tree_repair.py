@@ -168,8 +168,6 @@ def test_every_property_of_order_goes_through_trees(declared, loss: str) -> None
     ("model", "declared", "reason"),
     [
         (SVR().fit(TRAIN, Y[:600]), {1: +1}, "SVR is no tree ensemble"),
-        (fitted("xgboost"), Concave(1), "concave in 1 compares more than the order of places"),
-        (fitted("xgboost"), {0: +1, 1: +1}, "two features share a grid"),
         (fitted("histogram"), {0: +1, 1: +1, 2: -1}, "3 features share a grid"),
         (fitted("histogram"), Dominates(0, 1), "the line is along two features at once"),
         (fitted("histogram"), DiminishingReturns(0, 1), "planes are asked of predict"),
@@ -184,7 +182,7 @@ def test_every_property_of_order_goes_through_trees(declared, loss: str) -> None
             "linear models in its leaves",
         ),
     ],
-    ids=["no trees", "curvature", "two", "three", "trade", "plane", "pipeline", "linear leaves"],
+    ids=["no trees", "three", "trade", "plane", "pipeline", "linear leaves"],
 )
 def test_what_falls_back_to_knots_says_so(model, declared, reason: str) -> None:
     settings = {"projector": "lines"} if isinstance(declared, dict) and len(declared) > 1 else {}
@@ -223,9 +221,9 @@ def test_many_pieces_are_thinned_to_quantiles_and_what_is_left_is_stated() -> No
     ],
     ids=str,
 )
-@pytest.mark.parametrize("name", ["histogram", "forest", "lightgbm"])
+@pytest.mark.parametrize("name", ["histogram", "forest", "lightgbm", "xgboost"])
 def test_other_properties_walk_to_their_knots(declared, name: str) -> None:
-    """The same as asking the model at the same knots, of lines and of grids of two features."""
+    """The same as asking the model at the same knots, of lines and of grids of two features, but for its own rounding."""
     settings = {"n_knots": 16, "n_queries": 3, "random_state": 0}
     seen, hidden = (
         AlignedRegressor(model, declared, alpha=0.2, projector="lines", **{"confidence": None, **settings}).calibrate(
@@ -234,8 +232,10 @@ def test_other_properties_walk_to_their_knots(declared, name: str) -> None:
         for model in (fitted(name), Hidden(fitted(name)))
     )
     assert "knots in the model's own trees" in seen.calibration_.repair
-    assert seen.lambda_ == pytest.approx(hidden.lambda_, rel=1e-9)
-    np.testing.assert_allclose(seen.predict(FRESH), hidden.predict(FRESH), rtol=1e-9, atol=1e-12)
+    # What rounding is not a violation is told by leaves for trees, by answers for other models.
+    slack = 100 * read_ensemble(fitted(name)).rounding.absolute if name == "xgboost" else 1e-12
+    assert seen.lambda_ == pytest.approx(hidden.lambda_, rel=1e-9, abs=slack)
+    np.testing.assert_allclose(seen.predict(FRESH), hidden.predict(FRESH), rtol=1e-9, atol=2 * slack)
 
 
 def test_trees_that_do_not_add_up_to_the_predictions_are_not_used() -> None:

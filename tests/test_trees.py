@@ -30,6 +30,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTre
 
 from alignconf.errors import InputError
 from alignconf.kernels.order import isotonic_least_squares, isotonic_midpoint
+from alignconf.kernels.tree_walk import N_BLOCK
 from alignconf.lines.axis import Axis
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.exact_lines import Move, piece_of
@@ -263,10 +264,50 @@ def test_what_is_kept_lies_between_what_is_moved(name: str, increasing: bool) ->
 
 
 @some_models
+@pytest.mark.parametrize("increasing", [True, False])
+def test_rows_with_weights_of_their_own_against_predictions_around_every_threshold(name: str, increasing: bool) -> None:
+    """The model says each piece's value at its end, one unit beside the ends and inside; the projection is of these values."""
+    one = case(name)
+    rows, lines, sign = one.X[:12], one.ensemble.along(0), 1.0 if increasing else -1.0
+    x = np.concatenate([points_around(one.ensemble.pieces(0), dtype) for dtype in (np.float32, np.float64)])
+    piece = one.ensemble.piece_of(0, x)
+    asked = np.repeat(rows, x.size, axis=0)
+    asked[:, 0] = np.tile(x, len(rows))
+    said = one.predict(asked).reshape(len(rows), -1)
+    values = np.column_stack([said[:, piece == k][:, 0] for k in range(lines.n_places)])
+    np.testing.assert_array_equal(values[:, piece], said)
+    weights = np.random.default_rng(1).dirichlet(np.full(lines.n_places, 0.2), size=len(rows)) + 1e-9
+    expected = sign * isotonic_least_squares(sign * values, weights)
+    pieces = np.broadcast_to(np.arange(lines.n_places), values.shape)
+    for predicted in (None, values):
+        found = lines.project(rows, pieces, weights, increasing=increasing, predicted=predicted)
+        one.assert_close(found.fitted, expected)
+        assert (sign * np.diff(found.fitted) >= 0).all()
+    alone = [lines.project(rows[i : i + 1], pieces[i : i + 1], weights[i]).fitted for i in range(len(rows))]
+    together = lines.project(rows, pieces, weights).fitted
+    assert np.vstack(alone).tobytes() == together.tobytes()
+
+
+def test_planes_of_single_precision_models_are_walked_within_their_rounding() -> None:
+    """Against predictions at all knots of two features; the account of rounding holds the difference."""
+    one = case("xgboost")
+    few = thinned_places(one.X[:, 0], 7), thinned_places(one.X[:, 3], 5)
+    grids = one.ensemble.plane(move(0, few[0]), move(3, few[1])).values(one.X[:40])
+    first, second = np.meshgrid(*few, indexing="ij")
+    asked = np.repeat(one.X[:40], first.size, axis=0)
+    asked[:, 0], asked[:, 3] = np.tile(first.ravel(), 40), np.tile(second.ravel(), 40)
+    said = one.predict(asked).reshape(grids.shape)
+    assert (np.abs(grids - said) <= one.ensemble.rounding.of(said)[:, None, None]).all()
+    assert np.abs(grids - said).max() > 0
+
+
+@some_models
 def test_neither_threads_nor_neighbours_change_a_bit(name: str) -> None:
     one = case(name)
     lines = one.ensemble.along(0)
-    rows = np.vstack([one.X, one.X + 0.1, one.X - 0.2])
+    # More rows than walk a tree together.
+    rows = np.vstack([one.X + shift for shift in np.linspace(-0.3, 0.3, 5)])
+    assert len(rows) > N_BLOCK
     pieces = piece_of(one.ensemble.places(0), rows[:, :1])
     weights = np.ones(lines.n_places)
     whole, projected = lines.values(rows), lines.project(rows, pieces, weights)

@@ -28,12 +28,11 @@ Rule: TypeAlias = tuple[FloatArray, bool, float, float, float]
 #: The line, its projection, and the nearest values below and above to which places on the left and right are moved.
 LookedUp: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
 
-#: Of a line's runs, (n_places + 1,): values, weights, projected values; then what ``pool`` fills.
-Runs: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray, IntArray]
-
-
-#: Of a line: where its runs start, (n_places + 1,), the run of each place, (n_places,), and the weight before each place.
-Places: TypeAlias = tuple[IntArray, IntArray, FloatArray]
+#: Of the line that is looked up: the value, the weight and the projected value of each run, (n_places + 1,); where runs start,
+#: (n_places + 1,), and the run of each place, (n_places,); the weight before each place; then what ``pool`` fills.
+Room: TypeAlias = tuple[
+    FloatArray, FloatArray, FloatArray, IntArray, IntArray, FloatArray, FloatArray, FloatArray, IntArray
+]
 
 
 @compiled
@@ -53,118 +52,101 @@ def project_lines(
     value is the one that is ``predicted``, or NaN for an unknown one, where all moved values are farther than rounding.
     """
     n_rows, n_places = rows.shape[0], rule[0].shape[1]
-    block, runs, places = new_block(forest, rows.shape, n_places), _new_runs(n_places), _new_places(rule[0])
+    block, room = new_block(forest, rows.shape, n_places), _new_room(rule[0])
     for start in range(0, n_rows, block[2].size):
         members = order[start : start + block[2].size]
         walk_block(forest, rows, members, block)
         for m in range(members.size):
-            i = members[m]
-            n_runs = take_runs(forest, block, m, runs[0], places[0], places[1])
-            looked_up = lookups[0][i], lookups[1][i], lookups[2][i], lookups[3][i]
-            _look_up(runs, n_runs, rule, i, places, pieces[i], predicted[i], looked_up)
+            n_runs = take_runs(forest, block, m, room[0], room[3], room[4])
+            _look_up(room, n_runs, rule, members[m], pieces, predicted, lookups)
 
 
 @compiled
 def project_values(lines: FloatArray, rule: Rule, pieces: IntArray, predicted: FloatArray, lookups: LookedUp) -> None:
     """Project lines that are known, (n_rows, n_places), and look them up as :func:`project_lines` does."""
-    runs, places = _new_runs(lines.shape[1]), _new_places(rule[0])
+    room = _new_room(rule[0])
     for i in range(len(lines)):
-        n_runs = runs_of_values(lines[i], runs[0], places[0], places[1])
-        looked_up = lookups[0][i], lookups[1][i], lookups[2][i], lookups[3][i]
-        _look_up(runs, n_runs, rule, i, places, pieces[i], predicted[i], looked_up)
+        n_runs = runs_of_values(lines[i], room[0], room[3], room[4])
+        _look_up(room, n_runs, rule, i, pieces, predicted, lookups)
 
 
 @compiled
-def _new_runs(n_places: int) -> Runs:
-    room = n_places + 1
-    return np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room, np.intp)
-
-
-@compiled
-def _new_places(weights: FloatArray) -> Places:
-    n_places = weights.shape[1]
-    before = np.empty(n_places + 1)
+def _new_room(weights: FloatArray) -> Room:
+    n_places, size = weights.shape[1], weights.shape[1] + 1
+    before = np.empty(size)
     if weights.shape[0] == 1:
-        _sum_up(weights[0], before)
-    return np.empty(n_places + 1, np.intp), np.empty(n_places, np.intp), before
+        _sum_up(weights, 0, before)
+    return (
+        np.empty(size), np.empty(size), np.empty(size), np.empty(size, np.intp), np.empty(n_places, np.intp), before,
+        np.empty(size), np.empty(size), np.empty(size, np.intp),
+    )  # fmt: skip
 
 
 @compiled
-def _sum_up(weights: FloatArray, before: FloatArray) -> None:
-    """Fill in the weight before each place, (n_places + 1,)."""
+def _sum_up(weights: FloatArray, i: int, before: FloatArray) -> None:
+    """Fill in the weight before each place, (n_places + 1,), by row ``i`` of weights."""
     before[0] = 0.0
-    for k in range(weights.size):
-        before[k + 1] = before[k] + weights[k]
-
-
-@compiled
-def _weigh(weights: FloatArray, i: int, places: Places, weights_of_runs: FloatArray) -> None:
-    """Fill in the weights of the runs of row ``i``."""
-    first, _, before = places
-    of_row = weights[i if weights.shape[0] > 1 else 0]
-    if weights.shape[0] > 1:
-        _sum_up(of_row, before)
-    for run in range(weights_of_runs.size):
-        # Rounding of the difference must not leave a run without weight.
-        weights_of_runs[run] = max(before[first[run + 1]] - before[first[run]], of_row[first[run]])
+    for k in range(weights.shape[1]):
+        before[k + 1] = before[k] + weights[i, k]
 
 
 @compiled
 def _look_up(
-    runs: Runs,
-    n_runs: int,
-    rule: Rule,
-    i: int,
-    places: Places,
-    pieces: IntArray,
-    predicted: FloatArray,
-    looked_up: LookedUp,
+    room: Room, n_runs: int, rule: Rule, i: int, pieces: IntArray, predicted: FloatArray, lookups: LookedUp
 ) -> None:
     """Look up the line of row ``i`` and its projection, both signed by the rule."""
-    values, fitted, run_of, sign, is_projected = runs[0], runs[2], places[1], rule[2], False
+    # Arrays are unpacked once: each view of one is counted, which takes as long as a look-up.
+    values, weights, fitted, first, run_of, before, mean, mass, first_run = room
+    line_at, fitted_at, below, above = lookups
+    of_places, is_least_squares, sign, relative, absolute = rule
     for run in range(n_runs):
         values[run] *= sign
-    _weigh(rule[0], i, places, runs[1][:n_runs])
-    slack = _slack(values[:n_runs], rule[3], rule[4])
-    for m in range(pieces.size):
-        looked_up[0][m], looked_up[1][m], looked_up[2][m], looked_up[3][m] = np.nan, np.nan, -np.inf, np.inf
-        if pieces[m] < 0:
+    of_row = i if of_places.shape[0] > 1 else 0
+    if of_places.shape[0] > 1:
+        _sum_up(of_places, i, before)
+    for run in range(n_runs):
+        # Rounding of the difference must not leave a run without weight.
+        weights[run] = max(before[first[run + 1]] - before[first[run]], of_places[of_row, first[run]])
+    slack = absolute if relative == 0.0 else max(absolute, relative * _size(values, n_runs))
+    is_projected = False
+    for m in range(pieces.shape[1]):
+        line_at[i, m], fitted_at[i, m], below[i, m], above[i, m] = np.nan, np.nan, -np.inf, np.inf
+        if pieces[i, m] < 0:
             continue
-        run = run_of[pieces[m]]
-        looked_up[0][m] = looked_up[1][m] = sign * values[run]
+        run = run_of[pieces[i, m]]
+        line_at[i, m] = fitted_at[i, m] = sign * values[run]
         if not is_projected:
             # In rare rows the model's own rounding of the row falls into the piece beside.
-            is_here = not abs(sign * predicted[m] - values[run]) > slack
-            if rule[1] and is_here and _is_left_alone(values[:n_runs], runs[1], run, slack):
+            is_here = not abs(sign * predicted[i, m] - values[run]) > slack
+            if is_least_squares and is_here and _is_left_alone(values, weights, n_runs, run, slack):
                 continue
-            _fit(runs, n_runs, rule[1])
+            _fit(values, weights, n_runs, is_least_squares, fitted, mean, mass, first_run)
             is_projected = True
-        looked_up[1][m] = sign * fitted[run]
+        fitted_at[i, m] = sign * fitted[run]
         low, high = run - 1, run + 1
         while low >= 0 and fitted[low] == values[low]:
             low -= 1
         while high < n_runs and fitted[high] == values[high]:
             high += 1
-        before = sign * fitted[low] if low >= 0 else -sign * np.inf
-        after = sign * fitted[high] if high < n_runs else sign * np.inf
-        looked_up[2][m], looked_up[3][m] = min(before, after), max(before, after)
+        left = sign * fitted[low] if low >= 0 else -sign * np.inf
+        right = sign * fitted[high] if high < n_runs else sign * np.inf
+        below[i, m], above[i, m] = min(left, right), max(left, right)
 
 
 @compiled
-def _slack(values: FloatArray, relative: float, absolute: float) -> float:
-    """Return more than what is rounding of a line's values, and of means of some of them."""
+def _size(values: FloatArray, n_runs: int) -> float:
+    """Return the largest size of values."""
     size = 0.0
-    if relative > 0.0:
-        for run in range(values.size):
-            size = max(size, abs(values[run]))
-    return max(absolute, relative * size)
+    for run in range(n_runs):
+        size = max(size, abs(values[run]))
+    return size
 
 
 @compiled
-def _is_left_alone(values: FloatArray, weights: FloatArray, run: int, slack: float) -> bool:
+def _is_left_alone(values: FloatArray, weights: FloatArray, n_runs: int, run: int, slack: float) -> bool:
     """Whether all means of runs right after a run are above its value, and right before it below, by more than some slack."""
     value, total, mass = values[run], 0.0, 0.0
-    for other in range(run + 1, values.size):
+    for other in range(run + 1, n_runs):
         mass += weights[other]
         total += weights[other] * (values[other] - value)
         if total <= slack * mass:
@@ -179,9 +161,11 @@ def _is_left_alone(values: FloatArray, weights: FloatArray, run: int, slack: flo
 
 
 @compiled
-def _fit(runs: Runs, n_runs: int, is_least_squares: bool) -> None:
+def _fit(
+    values: FloatArray, weights: FloatArray, n_runs: int, is_least_squares: bool,
+    fitted: FloatArray, mean: FloatArray, mass: FloatArray, first: IntArray,
+) -> None:  # fmt: skip
     """Fill in the projected values of runs."""
-    values, weights, fitted, mean, mass, first = runs
     if not is_least_squares:
         centre(values[:n_runs], fitted[:n_runs])
         return

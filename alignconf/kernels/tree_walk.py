@@ -71,8 +71,9 @@ ListArray: TypeAlias = NDArray[np.int32]
 Lists: TypeAlias = tuple[ListArray, ListArray, ListArray]
 
 #: Of a block of rows: its doubled columns, (2 * n_features, n_block); the steps of lines, (n_block, n_places); sums of leaves at
-#: the first place, the leaf before, and whether a line holds values instead of steps, (n_block,) each; lists.
-Block: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray, BoolArray, Lists]
+#: the first place, the leaf before, and whether a line holds values instead of steps, (n_block,) each; lists; and room for
+#: sums of single precision, as for steps, if the model's are.
+Block: TypeAlias = tuple[FloatArray, FloatArray, FloatArray, FloatArray, BoolArray, Lists, NDArray[np.float32]]
 
 
 @compiled
@@ -129,7 +130,8 @@ def new_block(forest: Forest, shape: tuple[int, int], n_places: int) -> Block:
     n_block = max(1, min(N_BLOCK, shape[0], N_BLOCK_PLACES // n_places))
     steps = np.full((n_block, n_places), -0.0)
     columns, sums, before = np.empty((2 * shape[1], n_block)), np.empty(n_block), np.empty(n_block)
-    return columns, steps, sums, before, np.zeros(n_block, np.bool_), new_lists(n_block, forest[2])
+    singles = np.empty((n_block if forest[6] else 0, n_places), np.float32)
+    return columns, steps, sums, before, np.zeros(n_block, np.bool_), new_lists(n_block, forest[2]), singles
 
 
 @compiled
@@ -141,8 +143,8 @@ def new_lists(n_block: int, depth: int) -> Lists:
 @compiled
 def walk_block(forest: Forest, rows: FloatArray, members: IntArray, block: Block) -> None:
     """Fill the block with the steps of the lines of some rows, or, where a step may be rounding, with the lines themselves."""
-    _, roots, _, base, _, _, is_single, tie, _ = forest
-    columns, steps, sums, _, as_model, lists = block
+    roots, base, is_single = forest[1], forest[3], forest[6]
+    columns, _, sums, _, _, lists, _ = block
     for j in range(rows.shape[1]):
         for m in range(members.size):
             value = rows[members[m], j]
@@ -153,16 +155,34 @@ def walk_block(forest: Forest, rows: FloatArray, members: IntArray, block: Block
         sums[m] = np.float32(base) if is_single else base
     for tree in range(roots.size):
         _walk_tree(forest, roots[tree], members.size, block, True)
+    _sum_as_the_model(forest, members.size, block)
+
+
+@compiled
+def _sum_as_the_model(forest: Forest, n_rows: int, block: Block) -> None:
+    """Replace the steps of lines with one that may be rounding by values, the model's own sums at every place."""
+    _, roots, _, base, _, _, is_single, tie, _ = forest
+    _, lines, _, _, as_model, lists, singles = block
     n_doubtful = 0
-    for m in range(members.size):
-        as_model[m] = _may_be_rounding(steps[m], tie)
+    for m in range(n_rows):
+        as_model[m] = _may_be_rounding(lines[m], tie)
         if as_model[m]:
             lists[0][n_doubtful] = m
             n_doubtful += 1
-            steps[m] = np.float32(base) if is_single else base
-    if n_doubtful > 0:
-        for tree in range(roots.size):
-            _walk_tree(forest, roots[tree], n_doubtful, block, False)
+            if is_single:
+                singles[m] = base
+            else:
+                lines[m] = base
+    if n_doubtful == 0:
+        return
+    for tree in range(roots.size):
+        _walk_tree(forest, roots[tree], n_doubtful, block, False)
+    if is_single:
+        for m in range(n_rows):
+            if as_model[m]:
+                # Number by number: compiling an assignment of rows of two types takes seconds.
+                for k in range(lines.shape[1]):
+                    lines[m, k] = singles[m, k]
 
 
 @compiled
@@ -179,7 +199,7 @@ def _may_be_rounding(steps: FloatArray, tie: float) -> bool:
 def _walk_tree(forest: Forest, root: int, n_rows: int, block: Block, by_steps: bool) -> None:
     """Add a tree to the lines of the rows that are listed first, by steps or at every place."""
     nodes, is_single, bits = forest[0], forest[6], forest[8]
-    columns, lines, sums, before, _, (listed, aside, stack) = block
+    columns, lines, sums, before, _, (listed, aside, stack), singles = block
     # Unsigned positions spare the compiled code the question whether they count from the end.
     i, next_one, top = np.uintp(root), np.uintp(1), 0
     start, stop, low, high = 0, n_rows, 0, lines.shape[1]
@@ -208,8 +228,10 @@ def _walk_tree(forest: Forest, root: int, n_rows: int, block: Block, by_steps: b
                 top, high = top + 1, cut
             i = i + next_one if cut > low else right
         else:
-            if not by_steps:
-                _add_to_places(listed, start, stop, lines, low, high, number, is_single)
+            if not by_steps and is_single:
+                _add_to_places(listed, start, stop, singles, low, high, number)
+            elif not by_steps:
+                _add_to_places(listed, start, stop, lines, low, high, number)
             elif low == 0:
                 _add_to_sums(listed, start, stop, sums, before, number, is_single)
             else:
@@ -256,17 +278,14 @@ def _add_step(
 
 @compiled
 def _add_to_places(
-    listed: ListArray, start: int, stop: int, lines: FloatArray, low: int, high: int, leaf: float, is_single: bool
+    listed: ListArray, start: int, stop: int, lines: NDArray[Any], low: int, high: int, leaf: float
 ) -> None:
-    """Add a leaf, as the model does, to the values of rows at the places that reach it."""
+    """Add a leaf, in the precision of the lines, to the values of rows at the places that reach it."""
+    term = lines.dtype.type(leaf)
     for m in range(start, stop):
         values = lines[np.uintp(listed[np.uintp(m)])][low:high]
-        if is_single:
-            for k in range(values.size):
-                values[k] = np.float32(values[k] + leaf)
-        else:
-            for k in range(values.size):
-                values[k] += leaf
+        for k in range(values.size):
+            values[k] += term
 
 
 @compiled

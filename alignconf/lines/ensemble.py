@@ -143,11 +143,6 @@ class Ensemble:
         """The bound on the distance of sums of leaves, the model's own or a walk's, from exact sums."""
         return sum_error(self.nodes, self.roots, self.base, is_single=self.is_single, n_cuts=self.n_cuts)
 
-    @property
-    def why_ends_only(self) -> str:
-        """Sums of single precision are told at the ends of pieces only."""
-        return "its sums are of single precision." if self.is_single else ""
-
     def rows(self, X: Any) -> FloatArray:
         """Return rows (n_samples, n_features) as the model compares them; missing values are NaN.
 

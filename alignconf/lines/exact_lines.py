@@ -72,10 +72,6 @@ class ExactLines(Protocol):
     def made_of(self) -> str:
         """What its values are made of, in words, such as "trees"."""
 
-    @property
-    def why_ends_only(self) -> str:
-        """Why values are told at the ends of all pieces only, not at places of one's choice; empty if at any."""
-
     def why_not(self, route: Route, /) -> str:
         """Return why lines along a feature are not known; empty if they are."""
 

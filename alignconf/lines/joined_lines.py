@@ -57,11 +57,6 @@ class JoinedLines:
         return cls(tuple(members), joining, rounding, unit)
 
     @property
-    def why_ends_only(self) -> str:
-        """What the first member says that has such a reason."""
-        return next((member.why_ends_only for member in self.members if member.why_ends_only), "")
-
-    @property
     def made_of(self) -> str:
         """What the members are made of."""
         return " and ".join(dict.fromkeys(member.made_of for member in self.members))

@@ -77,11 +77,6 @@ class LinearLines:
         return linked_rounding(self.link, error, self.unit)
 
     @property
-    def why_ends_only(self) -> str:
-        """Nothing: values are told at any place."""
-        return ""
-
-    @property
     def made_of(self) -> str:
         """What values are made of."""
         return "coefficients"

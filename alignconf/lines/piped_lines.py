@@ -70,11 +70,6 @@ class PipedLines:
         return self.inner.unit
 
     @property
-    def why_ends_only(self) -> str:
-        """What the model behind the steps says."""
-        return self.inner.why_ends_only
-
-    @property
     def made_of(self) -> str:
         """What the model behind the steps is made of."""
         return self.inner.made_of

@@ -68,11 +68,6 @@ class SymmetricTrees:
         """Trees."""
         return self.ensemble.made_of
 
-    @property
-    def why_ends_only(self) -> str:
-        """Nothing: lines are told at any places."""
-        return self.ensemble.why_ends_only
-
     def why_not(self, route: Route) -> str:
         """Return nothing: lines along every column are known."""
         return self.ensemble.why_not(route)

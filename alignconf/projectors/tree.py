@@ -120,8 +120,8 @@ class TreeProjector(WalkingProjector):
         return self.tree_lines.model.rounding
 
     def count_sites(self, n_points: int) -> int:
-        """Return the number of points plus that of pieces: blocks are then small enough to be spread over threads."""
-        return n_points + self.places.size
+        """Return the number of points plus a quarter of that of pieces: few enough blocks, enough to be spread over threads."""
+        return n_points + self.places.size // 4
 
     @property
     def where(self) -> str:
@@ -292,8 +292,6 @@ def through_trees(repair: GridProjector, function: Model, reference: Table) -> G
     ends = np.empty(0) if reason else _ends(repair, model)
     if not reason and ends.size < MAX_PIECES:
         return _on_pieces(repair, model, ends)
-    if model.why_ends_only:
-        return replace(repair, reason=reason or model.why_ends_only)
     if not reason:
         reason = f"the model's {model.made_of} cut the feature in {ends.size + 1} pieces."
         laws = (laws[0].at_quantiles(N_QUANTILES),)
