@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from alignconf.certify.report.validators import footer
 from alignconf.certify.verdict import HOLDS, UNDECIDED, UNSEEN, VIOLATED
 from alignconf.tables.storage import check_target, replacing
 
@@ -138,7 +139,7 @@ class Page:
             f"{_summary(self.summary) or _facts(self.facts)}\n{'<h2>Pictures</h2>' if pictures else ''}{pictures}\n"
             f"{''.join(map(_table, self.tables))}{''.join(map(_section, self.sections))}\n"
             f"{'<h2>In full</h2>' + _facts(self.facts) if self.summary else ''}\n"
-            f"<h2>Settings and versions</h2><dl>{settings}</dl>"
+            f"<h2>Settings and versions</h2><dl>{settings}</dl>{footer()}"
             "</main></body></html>\n"
         )
 
