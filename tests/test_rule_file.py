@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import joblib
 import numpy as np
@@ -17,6 +17,7 @@ from sklearn.linear_model import LinearRegression
 from alignconf import InputError, check, read_rules
 from alignconf.command import main
 from alignconf.command.declarations import Columns, read_properties
+from alignconf.deployment.propose.specifications import needs_of_types
 from alignconf.errors import NotShown
 from alignconf.properties import (
     AllOf,
@@ -31,11 +32,14 @@ from alignconf.properties import (
 )
 from alignconf.testing import assert_property
 
+#: As specifications spell it.
+DIMINISHING = next(kind for kind in needs_of_types() if kind.startswith("diminishing"))
+
 ENTRIES: list[dict[str, Any]] = [
     {"type": "increasing", "feature": "dose", "special": [-9], "rationale": "pharmacology", "source": "protocol 7"},
     {"type": "slope", "feature": "v", "bounds": [0, 2]},
     {"type": "dominates", "features": ["v", "dose"]},
-    {"type": "diminishing returns", "features": ["dose", "v"]},
+    {"type": DIMINISHING, "features": ["dose", "v"]},
     {"type": "bounded", "bounds": [0, None]},
 ]
 RULES = [
@@ -45,17 +49,17 @@ RULES = [
     DiminishingReturns("dose", "v"),
     Bounded(0),
 ]
-YAML = """# decided in May
+YAML = f"""# decided in May
 - type: increasing
   feature: dose
   special: [-9]
   rationale: pharmacology
   source: protocol 7
-- {type: slope, feature: v, bounds: [0, 2]}
-- {type: dominates, features: [v, dose]}
+- {{type: slope, feature: v, bounds: [0, 2]}}
+- {{type: dominates, features: [v, dose]}}
 
-- {type: diminishing returns, features: [dose, v]}
-- {type: bounded, bounds: [0, null]}
+- {{type: {DIMINISHING}, features: [dose, v]}}
+- {{type: bounded, bounds: [0, null]}}
 """
 
 
@@ -219,6 +223,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         InputError, match=r"rule file '.*gone\.json' cannot be taken: source '.*gone\.json' cannot be read"
     ):
         read_rules(tmp_path / "gone.json")
+    with pytest.raises(InputError, match="path must be the path of a rule file, got 5 of type int"):
+        read_rules(cast(Any, 5))
 
 
 def test_json_needs_no_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,7 +227,8 @@ def check(
     If the rows are independent draws of one law, the interval covers the probability that a fresh query is violated
     with at least the stated confidence. Order and invariance of a tree ensemble are first looked for in its trees: where each
     tree has them they are *proved*, with probability one, and the verdict holds whatever the rows
-    (:mod:`alignconf.certify.proof`). *Cost*: ``n_points`` model rows for each row and part.
+    (:mod:`alignconf.certify.proof`). *Cost*: ``n_points`` model rows for each row and part, and up to 256 reference
+    rows for the digest of the model.
 
     Examples
     --------

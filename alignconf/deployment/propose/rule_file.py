@@ -17,7 +17,7 @@ from alignconf._typing import Feature, Table
 from alignconf.contract.property import Property
 from alignconf.deployment.propose.plain_data import lines_of_entries, text_of
 from alignconf.deployment.propose.specifications import Malformed, Specification, read_specifications
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.properties import AllOf
 from alignconf.tables import table as tables
 from alignconf.tables.rows import parts_of
@@ -66,6 +66,8 @@ def read_rules(path: str | Path, X: Table | None = None) -> list[Property]:
 
 def placed_rules(path: str | Path, placing: Placing | None = None) -> list[Property]:
     """Return the rules of a file with the features that rows have for those it names; see :func:`read_rules`."""
+    if not isinstance(path, (str, Path)):
+        raise InputError(f"path must be the path of a rule file, got {quoted(path)} of type {type(path).__name__}.")
     file = Path(path)
     name = f"rule file {str(file)!r}"
     try:
