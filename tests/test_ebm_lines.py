@@ -72,9 +72,10 @@ def test_probabilities_of_classes_too(n_classes: int) -> None:
 
 
 def test_categories_of_text_and_of_numbers_seen_or_not(mixed: Any) -> None:
-    rows = MIXED[FRESH].reset_index(drop=True).astype({"grade": object, "count": float})
+    # Versions of the library write whole numbers among floats in different ways.
+    rows = MIXED[FRESH].reset_index(drop=True).astype({"grade": object, "count": object})
     rows.loc[:9, "grade"], rows.loc[10:19, "grade"] = None, "never seen"
-    rows.loc[20:29, "count"], rows.loc[30:39, "count"] = np.nan, 7
+    rows.loc[20:29, "count"], rows.loc[30:39, "count"] = None, 7
     lines = read_lines(mixed, MIXED[FIT])
     np.testing.assert_allclose(lines.predict(rows), mixed.predict(rows), rtol=1e-13, atol=1e-13)
     assert_lines_are_predictions(mixed, lines, rows.dropna(subset=["a"]).iloc[5:45:4], "a")
