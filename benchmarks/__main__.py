@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.declarations import SHAPES
 from benchmarks.many import command as many_rules
+from benchmarks.outputs.command import PARTS as OUTPUTS
 from benchmarks.probabilities import METHODS, RULES
 from benchmarks.problems import PROBLEMS
 from benchmarks.risk.command import PARTS as RISKS
@@ -37,6 +38,7 @@ TAKES = {
     "paper": ("data", "dataset", "model", "seeds", "output"),
     "sizes": ("data", "dataset", "seeds", "output"),
     "risk": ("only", "seeds", "output"),
+    "outputs": ("data", "only", "seeds", "output"),
     "unchanged": ("requests", "refits", "only", "output"),
     "big": ("rows", "partition", "workers", "output"),
 }
@@ -97,7 +99,8 @@ def main(arguments: list[str] | None = None) -> None:
     if given.command == "many":
         many_rules.run(given)
         return
-    benchmark = import_module("benchmarks.risk.command" if given.command == "risk" else f"benchmarks.{given.command}")
+    of_package = ".command" if given.command in ("risk", "outputs") else ""
+    benchmark = import_module(f"benchmarks.{given.command}{of_package}")
     benchmark.run(*(getattr(given, name) for name in TAKES[given.command]))
 
 
@@ -120,7 +123,11 @@ def _add_rows_of_data(commands: Any) -> tuple[argparse.ArgumentParser, ...]:
     rows.add_argument("--data", type=Path, help="directory with heloc.csv, gzipped or not")
     rows.add_argument("--models", nargs="+", help="default: all")
     rows.add_argument("--seeds", type=int, default=3, help="number of seeds")
-    return dial, shapes, reference, rows
+    outputs = commands.add_parser("outputs", help="several outputs: quantiles, survival curves, all classes")
+    outputs.add_argument("--data", type=Path, help="directory with the data sets as CSV files; none: what is bundled")
+    outputs.add_argument("--only", nargs="+", choices=OUTPUTS, help="default: all")
+    outputs.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    return dial, shapes, reference, rows, outputs
 
 
 def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:

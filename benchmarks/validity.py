@@ -24,7 +24,7 @@ from zlib import crc32
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
 
-from benchmarks.simulations import bounded, delivered, draws, fitted, leaves, patterns, rows, several, streams
+from benchmarks.simulations import bounded, delivered, draws, fitted, leaves, outputs, patterns, rows, several, streams
 from benchmarks.simulations.modes import FAILS, Mode, Result
 from benchmarks.tables import environment, markdown
 
@@ -32,7 +32,7 @@ __all__ = ["HEADER", "MODES", "chosen", "results_of", "run"]
 
 MODES: tuple[Mode, ...] = (
     *(*delivered.MODES, *draws.MODES, *fitted.MODES, *leaves.MODES, *patterns.MODES, *rows.MODES),
-    *(*bounded.MODES, *several.MODES, *streams.MODES),
+    *(*bounded.MODES, *outputs.MODES, *several.MODES, *streams.MODES),
 )
 
 HEADER = ("mode", "target", "achieved", "standard error", "verdict", "rows", "draws")

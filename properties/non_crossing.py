@@ -1,8 +1,13 @@
 r"""NonCrossing: the outputs of every row are in increasing order, as quantiles must be.
 
-Increasing along the coordinate of outputs: :math:`g_1(x) \le g_2(x) \le \dots` at every row :math:`x`. The least-squares repair
-is isotonic regression of the outputs of a row: for every curve that rises, the true quantiles among them, the sum of squared
-distances to it does not grow, as it does not for sorting [1]_. Survival probabilities at increasing times fall: that is
+Increasing along the coordinate of outputs: :math:`g_1(x) \le g_2(x) \le \dots` at every row :math:`x`. In least squares
+(``projection="l2"``) outputs that cross are **sorted** [1]_, which moves them no farther from any curve that rises, and never
+raises the pinball loss, whatever the outcome :math:`y`: with levels :math:`\tau_1 < \tau_2 < \dots`
+
+.. math:: \sum_o \rho_{\tau_o}(y - q_o) = \sum_o \tau_o (y - q_o) + \sum_o (q_o - y)_+ ,
+
+where the last sum does not depend on the order of the :math:`q_o` and the first is smallest if they rise with the levels.
+Isotonic regression, which pools what crosses, has no such property. Survival probabilities at increasing times fall: that is
 ``Decreasing(OUTPUTS)``.
 
 References
@@ -16,7 +21,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from alignconf._typing import Feature
+import numpy as np
+
+from alignconf._typing import Feature, FloatArray
 from alignconf.contract.outputs import OUTPUTS
 from alignconf.contract.spelling import Form, Spelling
 from alignconf.properties.increasing import Increasing
@@ -44,6 +51,10 @@ class NonCrossing(Increasing):
     spelling: ClassVar[Spelling | None] = Spelling("non-crossing", Form.NOTHING, "outputs in increasing order")
 
     feature: Feature = OUTPUTS
+
+    def among_outputs(self, lines: FloatArray, places: FloatArray, weights: FloatArray) -> FloatArray:
+        """Return the outputs of each row sorted."""
+        return np.sort(lines, axis=1)
 
     def __str__(self) -> str:
         """Return the property in words."""

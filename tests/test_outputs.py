@@ -85,20 +85,30 @@ def flip(X: np.ndarray) -> np.ndarray:
 # Projection -----------------------------------------------------------------------------------------------------------
 
 
-def test_non_crossing_alone_is_isotonic_regression_of_each_row() -> None:
-    X, aligned = rows(60, 2), calibrated([NonCrossing()], alpha=0)
-    nearest = [isotonic_regression(line).x for line in Waves().predict(X)]
-    np.testing.assert_allclose(aligned.predict(X), nearest, rtol=0, atol=1e-12)
+def test_outputs_of_each_row_are_sorted_or_nearest_in_least_squares() -> None:
+    X, f = rows(60, 2), Waves().predict(rows(60, 2))
+    assert (calibrated([NonCrossing()], alpha=0).predict(X) == np.sort(f, axis=1)).all()
+    nearest = [isotonic_regression(line).x for line in f]
+    np.testing.assert_allclose(calibrated([Increasing(OUTPUTS)], alpha=0).predict(X), nearest, rtol=0, atol=1e-12)
+
+
+def test_sorting_never_raises_the_pinball_loss_of_any_outcome() -> None:
+    f = Waves().predict(rows(200, 2))
+    g = calibrated([NonCrossing()], alpha=0).predict(rows(200, 2))
+    levels = np.array(LEVELS)
+    for outcome in np.linspace(-2, 3, 41):
+        of_f, of_g = (np.maximum(levels * (outcome - q), (levels - 1) * (outcome - q)).sum(axis=1) for q in (f, g))
+        assert (of_g <= of_f + 1e-12).all()
 
 
 @pytest.mark.parametrize(
     "properties",
     [
         {0: "increasing"},
-        [NonCrossing(), Increasing(0)],
-        [NonCrossing(), Decreasing(1), Increasing(0)],
+        [Increasing(OUTPUTS), Increasing(0)],
+        [Increasing(OUTPUTS), Decreasing(1), Increasing(0)],
         [Decreasing(OUTPUTS), Increasing(1)],
-        [NonCrossing(), InvariantUnder([flip])],
+        [Increasing(OUTPUTS), InvariantUnder([flip])],
     ],
     ids=str,
 )
@@ -118,7 +128,7 @@ def test_the_projection_is_that_of_a_model_with_the_output_as_a_column(propertie
 
     names = ["a", "b", "c"]
     parts = list(aligned.alignment_.tester.declared.parts)
-    ordered = [Ordered("output", [f"q{label}" for label in LEVELS][:: 1 if isinstance(part, NonCrossing) else -1])
+    ordered = [Ordered("output", [f"q{label}" for label in LEVELS][:: part.direction])
                for part in parts if part.along_outputs]  # fmt: skip
     features = [type(part)(names[part.feature]) for part in parts if part.lines]
     orbits = [InvariantUnder([flipped])] * any(part.orbits for part in parts)
@@ -235,8 +245,7 @@ def test_rows_that_lack_a_feature_keep_the_rules_of_the_others() -> None:
     assert (np.diff(values, axis=1) >= 0).all()
     lacking = np.isnan(X[:, 0]) & np.isnan(X[:, 1])
     assert lacking.any()
-    nearest = [isotonic_regression(line).x for line in Filled().predict(X[lacking])]
-    np.testing.assert_allclose(values[lacking], nearest, rtol=0, atol=1e-12)
+    assert (values[lacking] == np.sort(Filled().predict(X[lacking]), axis=1)).all()
 
 
 @pytest.mark.parametrize("declared", [NonCrossing(), NonCrossing(tol=0.1), Decreasing(OUTPUTS)], ids=repr)
@@ -431,11 +440,11 @@ def test_models_of_trees_are_projected_on_the_pieces_of_all_of_them(norm: str, n
     assert certificate.full_strength.rate == 0
     assert certificate.by_construction
     if named is None and norm == "l2":
-        # The least-squares projection on the pieces, weighted by the reference law, and then along the outputs.
+        # The least-squares projection on the pieces, weighted by the reference law, and then the outputs sorted.
         weights = projector.steps.laws[0].weights
         one = told.reshape(5, ends.size, 4)[0]
         risen = np.column_stack([isotonic_regression(line, weights=weights).x for line in one.T])
-        nearest = np.array([isotonic_regression(outputs).x for outputs in risen])
+        nearest = np.sort(risen, axis=1)
         row = asked[: ends.size]
         np.testing.assert_allclose(aligned.alignment_.predict(row)[1], nearest, rtol=0, atol=1e-9)
 
@@ -551,3 +560,20 @@ def test_rows_are_taken_as_they_are() -> None:
     calibrated([NonCrossing(), Increasing(0)]).predict(X)
     assert (before == X).all()
     assert tables.column_names(X) is None
+
+
+def test_rates_of_the_closed_form_are_those_of_queries_asked_again() -> None:
+    """Exact: 20,000 queries, and five standard errors (false alarm below 1e-6 for each half-width)."""
+    from benchmarks.simulations import outputs
+
+    random = np.random.default_rng(0)
+    reference = np.column_stack([np.arange(6), np.ones(6)])
+    rules = [NonCrossing(), Increasing(0)]
+    aligned = AlignedRegressor(outputs.Crossing(), rules, outputs=range(3), alpha=0.2, n_queries=1, confidence=None)
+    aligned.calibrate(outputs.rows(60, random), X_reference=reference)
+    X = outputs.rows(20_000, random)
+    np.testing.assert_allclose(aligned.alignment_.predict(reference)[1], outputs.projected(), atol=1e-12)
+    for half_width in (0.0, 0.2, 0.7):
+        failed = asked_again(aligned, X, half_width, random.uniform(size=(len(X), 1, 2))).mean()
+        rate = float(outputs.violation_rates(np.array(half_width)))
+        assert abs(failed - rate) < 5 * np.sqrt(rate * (1 - rate) / len(X))

@@ -290,6 +290,10 @@ class LineProperty(Property):
             :math:`\sum_k a_{ijk} g(x_k) \le b_{ij}` (plus ``tol``, which is added elsewhere).
         """
 
+    def among_outputs(self, lines: FloatArray, places: FloatArray, weights: FloatArray) -> FloatArray:
+        """Return members near to outputs of rows, (n_rows, n_outputs), by an order-preserving rule; by default the nearest."""
+        return self.least_squares(lines, places, weights)
+
     @abstractmethod
     def least_squares(self, lines: FloatArray, knots: FloatArray, weights: FloatArray) -> FloatArray:
         """Return the members nearest to ``lines`` (n_lines, n_knots) in squared error.

@@ -261,7 +261,8 @@ def _tallied(
 
 
 def _said(aligned: Any, method: str, table: Table, groups: Any) -> Any:
-    return getattr(aligned, method)(table, groups=groups)
+    said = getattr(aligned, method)(table, groups=groups)
+    return said.reshape(len(said), -1) if np.ndim(said) == 3 else said  # the ends of each output in turn
 
 
 def check_calibrated(aligned: Any) -> None:

@@ -299,7 +299,11 @@ def _nearest(part: Part, values: FloatArray) -> list[FloatArray]:
 def _nearest_lines(part: Part, weights: FloatArray, dimension: int, values: FloatArray) -> FloatArray:
     """Return the members of a part nearest to grids in least squares, given the weights of its axis."""
     of_lines = _of_lines(weights, values.size // values.shape[dimension])
-    stage = partial(part.declared.least_squares, knots=part.law.knots, weights=of_lines)
+    side = part.declared.least_squares if part.law.axis.columns else part.declared.among_outputs
+
+    def stage(lines: FloatArray) -> FloatArray:
+        return side(lines, part.law.knots, of_lines)
+
     nearest: FloatArray = _along(values, dimension, stage)
     return nearest
 

@@ -24,6 +24,8 @@ def assert_property(
     max_rate: float = 0.0,
     confidence: float = 0.95,
     pos_label: Any = None,
+    classes: Any = None,
+    outputs: Any = None,
     query_law: str = "iid",
     X_reference: Table | None = None,
     reference_law: str = "marginal",
@@ -43,6 +45,10 @@ def assert_property(
     confidence : float in (0, 1), default=0.95
     pos_label : label, optional
         Of a classifier; with two classes the second one by default.
+    classes : as for :class:`~alignconf.AlignedClassifier`, optional
+        Probabilities of all classes instead of one.
+    outputs : as for :func:`alignconf.check`, optional
+        Of a model with several.
     query_law, X_reference, reference_law : as for :func:`alignconf.check`
     random_state : int, Generator or RandomState, default=0
         Draws the queries; an integer makes the gate repeatable.
@@ -75,12 +81,13 @@ def assert_property(
     """
     check_max_rate(max_rate)
     declared = read_rules(properties, X) if isinstance(properties, (str, Path)) else properties
-    function = class_function(model, pos_label) if hasattr(model, "predict_proba") else model
-    if function is model and pos_label is not None:
-        raise InputError(f"pos_label is for classifiers, and the model is a {type(model).__name__}; leave it out.")
+    function = class_function(model, pos_label, classes=classes) if hasattr(model, "predict_proba") else model
+    for name, value in (("pos_label", pos_label), ("classes", classes)):
+        if function is model and value is not None:
+            raise InputError(f"{name} is for classifiers, and the model is a {type(model).__name__}; leave it out.")
     audit = check(
-        function, X, declared, confidence=confidence, query_law=query_law, X_reference=X_reference, reference_law=reference_law,
-        random_state=random_state,
+        function, X, declared, outputs=outputs, confidence=confidence, query_law=query_law, X_reference=X_reference,
+        reference_law=reference_law, random_state=random_state,
     )  # fmt: skip
     verdict = audit.verdict(max_rate)
     if not verdict.is_passed:
