@@ -73,6 +73,7 @@ SPELLINGS: dict[str, Callable[[], Any]] = {
     "xgboost, tuple": lambda: xgboost((1, -1, 0)).fit(X, Y),
     "xgboost, text": lambda: xgboost("(1,-1,0)").fit(X, Y),
     "xgboost, names": lambda: xgboost(BY_NAME).fit(X, Y),
+    "xgboost, dart": lambda: xgboost((1, -1, 0)).set_params(booster="dart").fit(X, Y),
     "xgboost, booster": booster_of_xgboost,
     "lightgbm, list": lambda: lightgbm(SIGNS).fit(X, Y),
     "lightgbm, alias": lambda: lightgbm(SIGNS, "mc").fit(X, Y),
@@ -142,6 +143,8 @@ def test_nothing_is_said_of_what_is_not_known() -> None:
     assert constraint_of(FittedModel.of(make_pipeline(PCA(), histogram(SIGNS)).fit(X, Y)), Increasing("age")) is None
     assert constraint_of(FittedModel.of(histogram(None).fit(X, Y)), Increasing("age")) is None
     labels = np.digitize(Y, [-0.3, 0.3])
+    linear = xgb.XGBRegressor(booster="gblinear", n_estimators=2, n_jobs=1).fit(X, Y)
+    assert constraint_of(FittedModel.of(linear), Increasing("age")) is None
     several = xgb.XGBClassifier(n_estimators=2, n_jobs=1, monotone_constraints=(1, -1, 0)).fit(X, labels)
     assert constraint_of(class_function(several, 0), Increasing("age")) is None
 

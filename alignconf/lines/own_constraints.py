@@ -125,7 +125,8 @@ def _of_sklearn(model: Any) -> dict[int, int]:
 def _of_xgboost(model: Any) -> dict[int, int]:
     booster = model if native_booster(model) else model.get_booster()
     trained = json.loads(booster.save_config())["learner"]["gradient_booster"]
-    return _listed(trained.get("tree_train_param", {}).get("monotone_constraints", ""))
+    # That of DART holds the one of its trees; a linear booster has none.
+    return _listed(trained.get("gbtree", trained).get("tree_train_param", {}).get("monotone_constraints", ""))
 
 
 def _of_lightgbm(model: Any) -> dict[int, int]:
