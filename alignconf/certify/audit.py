@@ -252,7 +252,7 @@ def check(
     for i, (sizes_of_part, counts_of_part, *shown) in asking.answers(looked_at, n_jobs=n_jobs, verbose=verbose):
         sizes.append(sizes_of_part)
         counts += counts_of_part
-        witnesses += [replace(witness, row=asking.rows.position(i, witness.row)) for witness in shown[0]]
+        witnesses += [witness.at_position(asking.rows.position(i, witness.row)) for witness in shown[0]]
         lines += [replace(line, row=asking.rows.position(i, line.row)) for line in shown[1]]
     witnesses.sort(key=lambda witness: -(1.0 if witness.excess is None else witness.excess))
     worst, declared = np.concatenate(sizes), asking.declared

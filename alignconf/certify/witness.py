@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,10 @@ class Witness:
     def points(self) -> tuple[str, ...]:
         """The points of the query in words."""
         return tuple(str(value) if self.feature is None else repr(value) for value in self.values)
+
+    def at_position(self, row: int) -> Witness:
+        """Return the witness of a row at another position, by which a label that is equal is dropped."""
+        return replace(self, row=row, label=None if self.label == row else self.label)
 
     @builtins.property
     def in_words(self) -> str:
@@ -165,7 +169,7 @@ def _witness(
         excess=None if is_opaque else size,
         output=None if output is None else part.output_labels[output],
         label=tables.label_of(table, row),
-    )
+    ).at_position(number)
 
 
 def _short(value: Any) -> str:
