@@ -449,6 +449,25 @@ def test_models_of_trees_are_projected_on_the_pieces_of_all_of_them(norm: str, n
         np.testing.assert_allclose(aligned.alignment_.predict(row)[1], nearest, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("is_mapping", [True, False])
+@pytest.mark.parametrize(
+    "rules", [[NonCrossing()], [NonCrossing(), Increasing(0)], [Increasing(0), Decreasing(1)]], ids=str
+)
+def test_a_row_alone_gets_the_bits_that_it_gets_among_others(rules: Any, is_mapping: bool) -> None:
+    X, y = rows(300, 0), np.random.default_rng(1).normal(size=300)
+    models = {
+        level: HistGradientBoostingRegressor(loss="quantile", quantile=level, max_iter=8, random_state=0).fit(X, y)
+        for level in LEVELS
+    }
+    model, outputs = (models, None) if is_mapping else (Waves(), LEVELS)
+    aligned = AlignedRegressor(model, rules, outputs=outputs, alpha=0.3, n_knots=9, random_state=0)
+    aligned.calibrate(rows(200, 1), X_reference=X)
+    together = aligned.predict(X[:60])
+    assert (together == np.concatenate([aligned.predict(X[i : i + 1]) for i in range(60)])).all()
+    band = aligned.predict_band(X[:60])
+    assert (band == np.concatenate([aligned.predict_band(X[i : i + 1]) for i in range(60)])).all()
+
+
 def test_a_model_that_was_fitted_again_is_refused() -> None:
     X, y = rows(200, 0), np.random.default_rng(1).normal(size=200)
     models = {

@@ -20,7 +20,7 @@ from alignconf.lines.exact_lines import ExactLine, ExactLines, Move, piece_of
 from alignconf.lines.routes import Route
 from alignconf.projectors.grid import GridProjector
 from alignconf.projectors.line_projection import LineProjection
-from alignconf.projectors.projector import AtPoints
+from alignconf.projectors.projector import AtPoints, Projector
 from alignconf.projectors.tree import MAX_PIECES, check_unchanged
 from alignconf.queries.queries import PartQueries
 from alignconf.tables.predictions import Rounding
@@ -80,6 +80,10 @@ class OutputPieces(GridProjector):
         walked = [line.values(table)[:, own] for line, own in zip(self.tree_lines, self.pieces, strict=True)]
         values = np.stack(walked, axis=-1)
         return Lines(values, self.rounding.of(values))
+
+    def at_rows(self, function: Model, rows: PlacedRows) -> tuple[FloatArray, FloatArray]:
+        """Return the function and its repair at a few rows: the models are asked about the rows themselves only."""
+        return Projector.at_rows(self, function, rows)
 
     def apply(self, function: Model, rows: PlacedRows, predicted: FloatArray) -> FloatArray:
         """Return repaired values at the rows, (n_samples, n_outputs): the models' own where no output of a row is moved.
