@@ -75,6 +75,21 @@ def test_every_page_has_a_place_in_the_contents() -> None:
     assert not missing, f"add to a list of docs/index.md: {missing}"
 
 
+def test_pages_say_for_whom_they_are_and_what_comes_next() -> None:
+    """One grey line below the title, for whom and how long; one way on at the end; tables of how-tos fit a phone."""
+    contents = (ROOT / "docs" / "index.md").read_text()
+    how_tos = contents[contents.index(":caption: Do") : contents.index(":caption: Understand")]
+    for page in PAGES[1:]:
+        if page.stem == "index":
+            continue
+        lines = page.read_text().rstrip().splitlines()
+        assert re.fullmatch(r"\*For .+ · .+\*", lines[2]), page.name
+        assert lines[-1].startswith("**Next:** "), page.name
+        if re.search(rf"^{page.stem}$", how_tos, re.MULTILINE):
+            columns = [line.count("|") - 1 for line in lines if re.fullmatch(r"[|-]+", line)]
+            assert max(columns, default=0) <= 4, page.name
+
+
 def messages() -> list[str]:
     """Return what the package's sources say in strings, each in one piece, gaps where values stand."""
     found = []
