@@ -33,7 +33,7 @@ from threadpoolctl import threadpool_limits
 
 from alignconf import AlignedClassifier, check
 from alignconf.errors import RepeatedRowsWarning
-from alignconf.estimators.classifier import class_function
+from alignconf.lines.classes_function import class_function
 from alignconf.properties import Decreasing, Increasing
 from benchmarks.credit import FICO_CODES, HELOC, HELOC_RANGES
 from benchmarks.many.boosted import LIBRARIES, values

@@ -14,7 +14,7 @@ from typing import Any
 
 from alignconf.contract.orbit import OrbitProperty
 from alignconf.contract.property import LineProperty, Property
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 
 __all__ = ["AllOf"]
 
@@ -37,7 +37,7 @@ class AllOf(Property):
     >>> print(both)
     increasing in 'income' and decreasing in 'debt'
     >>> print(AllOf(Increasing("age"), Decreasing("age")))
-    increasing in 'age' and decreasing in 'age' (that is, constant in 'age')
+    increasing in 'age' and decreasing in 'age' (that is, invariant in 'age')
     """
 
     members: tuple[Property, ...]
@@ -51,7 +51,7 @@ class AllOf(Property):
         for member in members:
             if not isinstance(member, Property):
                 raise InputError(
-                    f"AllOf takes properties, got {member!r} of type {type(member).__name__}; "
+                    f"AllOf takes properties, got {quoted(member)} of type {type(member).__name__}; "
                     "write for example AllOf(Increasing('a'), Decreasing('b'))."
                 )
         parts = dict.fromkeys(part for member in members for part in member.parts)
@@ -94,4 +94,4 @@ class AllOf(Property):
         """Return the conjunction in words."""
         words = " and ".join(map(str, self.members))
         constant = ", ".join(map(repr, self.constant_features))
-        return f"{words} (that is, constant in {constant})" if constant else words
+        return f"{words} (that is, invariant in {constant})" if constant else words

@@ -11,7 +11,7 @@ import numpy as np
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.contract.orbit import OrbitProperty, PlaceLimit, Point, Setting, as_point, label, moved
 from alignconf.contract.spelling import Form, Spelling
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables.checks import is_finite
 
 __all__ = ["Bounded"]
@@ -51,7 +51,7 @@ class Bounded(OrbitProperty):
         super().__post_init__()
         for name, value in (("lo", self.lo), ("hi", self.hi)):
             if not is_finite(value) and not (isinstance(value, (float, np.floating)) and np.isinf(value)):
-                raise InputError(f"{name} must be a number, got {value!r} of type {type(value).__name__}.")
+                raise InputError(f"{name} must be a number, got {quoted(value)} of type {type(value).__name__}.")
         if not self.lo <= self.hi:
             raise InputError(f"lo must not be above hi, got lo={self.lo:g} and hi={self.hi:g}; swap them.")
         if (self.lo == -inf and self.hi == inf) or self.lo == inf or self.hi == -inf:
@@ -62,7 +62,7 @@ class Bounded(OrbitProperty):
             point = as_point("where", self.where)
             if not isinstance(point, Setting) or not point.columns:
                 raise InputError(
-                    f"where must be a mapping from features to values, got {self.where!r}; write for example {{'dose': 0}}."
+                    f"where must be a mapping from features to values, got {quoted(self.where)}; write for example {{'dose': 0}}."
                 )
             object.__setattr__(self, "where", point)
         if self.tol:

@@ -39,7 +39,7 @@ class Concave(LineProperty):
     Concave('experience', tol=0.01)
     """
 
-    spelling: ClassVar[Spelling | None] = Spelling("concave", Form.FEATURE, "each further unit adds no more", "concave")
+    spelling: ClassVar[Spelling | None] = Spelling("concave", Form.FEATURE, "each further unit adds no more")
 
     adjective: ClassVar[str] = "concave"
     n_points: ClassVar[int] = 3

@@ -35,7 +35,7 @@ class Convex(LineProperty):
     Convex('froude_number')
     """
 
-    spelling: ClassVar[Spelling | None] = Spelling("convex", Form.FEATURE, "each further unit adds no less", "convex")
+    spelling: ClassVar[Spelling | None] = Spelling("convex", Form.FEATURE, "each further unit adds no less")
 
     adjective: ClassVar[str] = "convex"
     n_points: ClassVar[int] = 3

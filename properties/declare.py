@@ -6,23 +6,41 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from numbers import Real
 from typing import Any, cast
 
+import numpy as np
+
 from alignconf._typing import Feature
 from alignconf.contract.domain import special_values
 from alignconf.contract.property import Declaration, LineProperty, Property
 from alignconf.contract.spelling import Spelling
-from alignconf.errors import InputError
+from alignconf.errors import InputError, meant, quoted
 from alignconf.properties.all_of import AllOf
 
-__all__ = ["declare", "own_parameters", "spelled"]
+__all__ = ["by_position", "declare", "own_parameters", "spelled"]
 
 #: As scikit-learn, XGBoost and LightGBM spell directions.
 SIGNS: dict[Any, str] = {1: "increasing", -1: "decreasing"}
+
+#: What others call the words of the vocabulary.
+ELSEWHERE = {
+    "up": "increasing",
+    "positive": "increasing",
+    "non-decreasing": "increasing",
+    "down": "decreasing",
+    "negative": "decreasing",
+    "non-increasing": "decreasing",
+    "constant": "invariant",
+    "u-shaped": "valley",
+}
+
+#: As XGBoost writes directions in one text, by position.
+POSITIONAL = re.compile(r"\s*[(\[]?\s*[-+]?[01](\s*,\s*[-+]?[01])*\s*,?\s*[)\]]?\s*")
 
 
 @cache
@@ -37,7 +55,7 @@ def spelled() -> dict[Spelling, Callable[..., Property]]:
 @cache
 def words() -> dict[str, Callable[[Feature], Property]]:
     """Return the properties that need nothing but a feature, by the words of mappings."""
-    return {spelling.word: kind for spelling, kind in spelled().items() if spelling.word}
+    return {spelling.option: kind for spelling, kind in spelled().items() if spelling.is_word}
 
 
 def own_parameters(kind: Callable[..., Property]) -> list[str]:
@@ -51,9 +69,11 @@ def declare(properties: Declaration, special: Sequence[Any] = ()) -> Property:
 
     Parameters
     ----------
-    properties : Property, sequence of Property, or mapping
+    properties : Property, sequence of Property, mapping, or directions by position
         A sequence means that all must hold. A mapping goes from a feature to ``+1`` or ``"increasing"``, ``-1`` or
-        ``"decreasing"``, ``0`` (nothing is asked of the feature), a property of that feature, or a list of these.
+        ``"decreasing"``, ``0`` (nothing is asked of the feature), another word of the vocabulary such as ``"invariant"``, a
+        property of that feature, or a list of these. Directions by position are those of scikit-learn and LightGBM,
+        ``[-1, 0, 1]``, and XGBoost's text ``"(-1,0,1)"``: one number for each feature.
     special : sequence, default=()
         Values that are outside the order of every feature.
 
@@ -70,8 +90,10 @@ def declare(properties: Declaration, special: Sequence[Any] = ()) -> Property:
     --------
     >>> declare({"age": -1, "income": "increasing"})
     AllOf(Decreasing('age'), Increasing('income'))
+    >>> declare("(-1,0,1)") == declare([-1, 0, 1]) == declare({0: -1, 2: 1})
+    True
     """
-    codes = special_values(special)
+    codes, properties = special_values(special), by_position(properties)
     if isinstance(properties, Property):
         return _with_codes_of_features(properties).with_special(codes)
     if isinstance(properties, Mapping):
@@ -81,12 +103,26 @@ def declare(properties: Declaration, special: Sequence[Any] = ()) -> Property:
     else:
         raise InputError(
             f"properties must be a property, a list of properties, or a mapping such as {{'v': 'decreasing'}}, "
-            f"got {properties!r} of type {type(properties).__name__}."
+            f"got {quoted(properties)} of type {type(properties).__name__}."
         )
     if not members:
-        raise InputError(f"properties declares nothing, got {properties!r}; write for example {{'v': 'decreasing'}}.")
+        raise InputError(f"properties declares nothing, got {quoted(properties)}; write for example {{'v': 'decreasing'}}.")
     declared = members[0] if len(members) == 1 and isinstance(members[0], Property) else AllOf(*members)
     return _with_codes_of_features(declared).with_special(codes)
+
+
+def by_position(properties: Any) -> Any:
+    """Return directions that are given by position as a mapping from positions; anything else as it is."""
+    if isinstance(properties, str) and POSITIONAL.fullmatch(properties):
+        return dict(enumerate(map(int, re.findall(r"[-+]?[01]", properties))))
+    listed = properties.tolist() if isinstance(properties, np.ndarray) and properties.ndim == 1 else properties
+    if isinstance(listed, (list, tuple)) and listed and all(map(_is_direction, listed)):
+        return {position: int(direction) for position, direction in enumerate(listed)}
+    return properties
+
+
+def _is_direction(value: Any) -> bool:
+    return isinstance(value, (Real, np.number)) and not isinstance(value, bool) and value in (-1, 0, 1)
 
 
 def _with_codes_of_features(declared: Property) -> Property:
@@ -99,29 +135,42 @@ def _with_codes_of_features(declared: Property) -> Property:
 
 
 def _of_feature(feature: Feature, spec: Any) -> list[Property]:
-    if isinstance(spec, (list, tuple)):
-        return [member for item in spec for member in _of_feature(feature, item)]
+    """Return what a mapping declares of a feature: one rule, or a list of them."""
+    rules = spec if isinstance(spec, (list, tuple)) else [spec]
+    return [member for rule in rules for member in _of_rule(feature, rule)]
+
+
+def _of_rule(feature: Feature, spec: Any) -> list[Property]:
     if isinstance(spec, Property):
         elsewhere = [part for part in spec.lines if part.feature != feature]
         if elsewhere:
             raise InputError(
-                f"properties maps feature {feature!r} to {spec!r}, which is about {elsewhere[0].feature!r}; "
+                f"properties maps feature {quoted(feature)} to {quoted(spec)}, which is about {quoted(elsewhere[0].feature)}; "
                 "use the same feature in both places."
             )
         if spec.orbits or spec.planes:
             raise InputError(
-                f"properties maps feature {feature!r} to {spec!r}, which is not about one feature; declare it next to "
+                f"properties maps feature {quoted(feature)} to {quoted(spec)}, which is not about one feature; "
+                "declare it next to "
                 "others in a list, such as [Increasing('a'), Bounded(0, 1)]."
             )
         return [spec]
-    if isinstance(spec, (str, Real)) and not isinstance(spec, bool):
-        if spec == 0:
-            return []
-        word = spec.lower() if isinstance(spec, str) else SIGNS.get(spec)
-        if word in words():
-            return [words()[word](feature)]
+    if _is_direction(spec):
+        return [words()[SIGNS[spec]](feature)] if spec else []
+    word = spec.lower() if isinstance(spec, str) else ""
+    if word in words():
+        return [words()[word](feature)]
+    raise InputError(f"properties maps feature {quoted(feature)} to {quoted(spec)}, {_remedy(feature, word)}")
+
+
+def _remedy(feature: Feature, word: str) -> str:
+    """Return what to write instead of a word that declares nothing by itself."""
+    incomplete = {spelling.option: kind for spelling, kind in spelled().items() if not spelling.is_word}
+    if word in incomplete:
+        named = getattr(incomplete[word], "__name__", word)
+        return f"which is not about a feature alone; write the property, {named}(...), from alignconf.properties."
+    near = f" Did you mean {ELSEWHERE[word]!r}?" if word in ELSEWHERE else meant(word, list(words())) if word else ""
     choices = ", ".join(map(repr, [*words(), *SIGNS]))
-    raise InputError(
-        f"properties asks {spec!r} of feature {feature!r}; expected one of {choices}, 0 for nothing, "
-        "or a property such as Increasing."
+    return (
+        f"which is no rule.{near} Write one of {choices}, 0 for nothing, or a property such as Increasing({quoted(feature)})."
     )

@@ -40,7 +40,7 @@ class Decreasing(LineProperty):
     """
 
     spelling: ClassVar[Spelling | None] = Spelling(
-        "decreasing", Form.FEATURE, "predictions never rise as it grows", "decreasing"
+        "decreasing", Form.FEATURE, "predictions never rise as it grows"
     )
 
     adjective: ClassVar[str] = "decreasing"

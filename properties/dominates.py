@@ -14,7 +14,7 @@ from typing import ClassVar
 from alignconf._typing import Feature
 from alignconf.contract.property import check_feature
 from alignconf.contract.spelling import Form, Spelling
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.properties.increasing import Increasing
 from alignconf.tables.checks import check_number
 
@@ -57,7 +57,7 @@ class Dominates(Increasing):
         super().__post_init__()
         object.__setattr__(self, "over", check_feature(self.over))
         if self.over == self.feature:
-            raise InputError(f"Dominates compares two features, got {self.feature!r} twice.")
+            raise InputError(f"Dominates compares two features, got {quoted(self.feature)} twice.")
         if self.order is not None:
             raise InputError("Dominates compares numeric features and takes no order; leave order out.")
         if self.between is not None:
@@ -65,7 +65,7 @@ class Dominates(Increasing):
                 f"Dominates compares two features along one line and takes no between={self.between!r}; leave between out."
             )
         if isinstance(self.units, str) or not isinstance(self.units, Sequence) or len(self.units) != 2:
-            raise InputError(f"units must be two positive numbers, one for each feature, got {self.units!r}.")
+            raise InputError(f"units must be two positive numbers, one for each feature, got {quoted(self.units)}.")
         object.__setattr__(self, "units", tuple(check_number("units", unit, above=0) for unit in self.units))
 
     def __str__(self) -> str:

@@ -43,7 +43,7 @@ class Increasing(LineProperty):
     """
 
     spelling: ClassVar[Spelling | None] = Spelling(
-        "increasing", Form.FEATURE, "predictions never fall as it grows", "increasing"
+        "increasing", Form.FEATURE, "predictions never fall as it grows"
     )
 
     adjective: ClassVar[str] = "increasing"

@@ -35,7 +35,8 @@ class Invariant(LineProperty):
         In place of a feature: ``Invariant(transforms=[...])`` is
         :class:`~alignconf.properties.InvariantUnder` these transforms of the whole row.
     order : sequence, optional
-        The values of a feature that is not numeric, in any order.
+        The values of a feature that is not numeric, in any order; by default those that occur in the rows that are seen first
+        and in the reference rows.
     tol : float, default=0
         Largest difference that does not matter.
 
@@ -45,9 +46,9 @@ class Invariant(LineProperty):
     Invariant('sex', order=['female', 'male'], tol=0.01)
     """
 
-    spelling: ClassVar[Spelling | None] = Spelling("invariant", Form.FEATURE_VALUES, "it does not matter", "constant")
+    spelling: ClassVar[Spelling | None] = Spelling("invariant", Form.FEATURE_VALUES, "it does not matter")
 
-    adjective: ClassVar[str] = "constant"
+    adjective: ClassVar[str] = "invariant"
     n_points: ClassVar[int] = 2
     chains: ClassVar[bool] = True
     direction = 0

@@ -18,7 +18,7 @@ import numpy as np
 
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.contract.orbit import OrbitProperty, as_point, closure, label
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.kernels.sums import total
 
 __all__ = ["InvariantUnder"]
@@ -52,7 +52,7 @@ class InvariantUnder(OrbitProperty):
         super().__post_init__()
         if isinstance(self.transforms, str) or not isinstance(self.transforms, Sequence) or not len(self.transforms):
             raise InputError(
-                f"transforms must list at least one function or mapping, got {self.transforms!r}; write for example "
+                f"transforms must list at least one function or mapping, got {quoted(self.transforms)}; write for example "
                 "transforms=[swap_sides] or transforms=[{'sex': 'female'}, {'sex': 'male'}]."
             )
         points = tuple(as_point("transforms", transform) for transform in self.transforms)

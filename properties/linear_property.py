@@ -16,7 +16,7 @@ import numpy as np
 from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.contract.outputs import OUTPUTS, Outputs
 from alignconf.contract.orbit import OrbitProperty, PlaceLimit, Setting, as_point, label, moved
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.kernels.polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
 from alignconf.kernels.sums import products
 from alignconf.contract.output_rule import OutputRule
@@ -213,7 +213,7 @@ def as_points(written: Any) -> tuple[Any, ...]:
     """Return the points of a rule; refuse what is not a list of them."""
     if isinstance(written, (str, dict)) or not isinstance(written, Sequence) or not len(written):
         raise InputError(
-            f"points must list at least one point, got {written!r}; write for example "
+            f"points must list at least one point, got {quoted(written)}; write for example "
             "points=[{'plan': 'basic'}, {'plan': 'premium'}]."
         )
     return tuple(as_point("points", point) for point in written)
@@ -223,9 +223,9 @@ def _numbers(name: str, written: Any) -> FloatArray:
     try:
         numbers = np.asarray(written, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{name} must be numbers, got {written!r}.") from error
+        raise InputError(f"{name} must be numbers, got {quoted(written)}.") from error
     if not np.isfinite(numbers).all() or not numbers.size:
-        raise InputError(f"{name} must be finite numbers, got {written!r}.")
+        raise InputError(f"{name} must be finite numbers, got {quoted(written)}.")
     return numbers
 
 

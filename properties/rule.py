@@ -10,7 +10,7 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Table
 from alignconf.contract.orbit import OrbitProperty, label, moved
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.properties.linear_property import as_points
 
 __all__ = ["Rule"]
@@ -58,7 +58,8 @@ class Rule(OrbitProperty):
         for name, function in (("accept", self.accept), ("project", self.project)):
             if not callable(function) and not (name == "project" and function is None):
                 raise InputError(
-                    f"{name} must be a function of values (n_rows, n_points), got {function!r} of type {type(function).__name__}."
+                    f"{name} must be a function of values (n_rows, n_points), got {quoted(function)} of type "
+                    f"{type(function).__name__}."
                 )
         if self.tol:
             raise InputError(f"Rule takes no tolerance, got tol={self.tol:g}; let accept forgive what may be forgiven.")

@@ -43,7 +43,7 @@ class Unimodal(LineProperty):
     """
 
     spelling: ClassVar[Spelling | None] = Spelling(
-        "unimodal", Form.FEATURE_PLACE, "one peak, anywhere or known", "unimodal"
+        "unimodal", Form.FEATURE_PLACE, "one peak, anywhere or known"
     )
 
     peak: float | None = field(default=None, kw_only=True)

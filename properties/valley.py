@@ -39,7 +39,7 @@ class Valley(LineProperty):
     """
 
     spelling: ClassVar[Spelling | None] = Spelling(
-        "valley", Form.FEATURE_PLACE, "one bottom, anywhere or known", "valley"
+        "valley", Form.FEATURE_PLACE, "one bottom, anywhere or known"
     )
 
     bottom: float | None = field(default=None, kw_only=True)

@@ -22,7 +22,7 @@ from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.contract.orbit import OrbitProperty
 from alignconf.contract.property import check_feature
 from alignconf.contract.spelling import Form, Spelling
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.kernels.polyhedron import polyhedron_least_squares
 from alignconf.tables import table as tables
 
@@ -64,7 +64,7 @@ class WeaklyDominates(OrbitProperty):
         for name in ("feature", "over"):
             object.__setattr__(self, name, check_feature(getattr(self, name)))
         if self.over == self.feature:
-            raise InputError(f"WeaklyDominates compares two features, got {self.feature!r} twice.")
+            raise InputError(f"WeaklyDominates compares two features, got {quoted(self.feature)} twice.")
 
     def __str__(self) -> str:
         """Return the property in words."""

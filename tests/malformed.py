@@ -133,7 +133,10 @@ def given(value: Any) -> Any:
     if isinstance(value, pl.Series):
         return str(value.dtype), repr(value.to_list())
     if isinstance(value, (list, tuple, dict, set, np.ndarray)):
-        return repr(value)
+        try:
+            return repr(value)
+        except (RecursionError, ValueError):
+            return None  # too deep or too long for anybody to have changed it
     return None
 
 
@@ -392,6 +395,15 @@ REFUSED_NUMBERS: dict[str, Callable[[Any], Any]] = {
 
 # Single values --------------------------------------------------------------------------------------------------------
 
+
+def nested() -> Any:
+    """Return a list a thousand deep, which the interpreter cannot write down."""
+    deep: Any = []
+    for _ in range(1000):
+        deep = [deep]
+    return deep
+
+
 VALUES: dict[str, Callable[[], Any]] = {
     "none": lambda: None,
     "true": lambda: True,
@@ -408,7 +420,11 @@ VALUES: dict[str, Callable[[], Any]] = {
     "largest": lambda: 1.7e308,
     "huge int": lambda: 10**30,
     "huger int": lambda: 10**400,
+    "hugest int": lambda: 10**5000,
+    "nested": nested,
     "complex": lambda: 0.5j,
+    "fraction near 0": lambda: Fraction(1, 10**400),
+    "fraction near 1": lambda: 1 - Fraction(1, 10**400),
     "fraction": lambda: Fraction(1, 2),
     "decimal": lambda: decimal.Decimal("0.5"),
     "numpy float": lambda: np.float32(0.5),
@@ -725,7 +741,7 @@ ANSWERS: dict[str, Callable[[Any], Any]] = {
     "too few": lambda values: values[:-1],
     "too many": lambda values: np.r_[values, values],
     "empty": lambda values: values[:0],
-    "a column": lambda values: values[:, None],
+    "a cube": lambda values: values[:, None, None],
     "two columns": lambda values: np.c_[values, values],
     "a row": lambda values: values[None],
     "words": lambda values: ["high"] * len(values),

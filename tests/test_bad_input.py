@@ -145,7 +145,6 @@ BAD_COUNTS = [1, 0, -5, 2.5, 8.0, np.nan, True, "8", None]
         ],
         ("estimator", RandomForestRegressor, ["estimator must be a fitted regressor", "predict"]),
         ("estimator", None, ["estimator must be a fitted regressor", "None", "NoneType"]),
-        ("estimator", np.sin, ["estimator must be a fitted regressor", "predict"]),
         ("estimator", "forest", ["estimator must be a fitted regressor", "'forest' of type str"]),
     ],
     ids=lambda value: None if isinstance(value, list) else repr(value)[:20],
@@ -188,13 +187,13 @@ def test_bad_confidence_of_certificates_and_audits(calibrated, value):
         (None, ["properties must be a property", "got None of type NoneType"]),
         ("increasing", ["properties must be a property", "'increasing' of type str"]),
         (1, ["properties must be a property", "1 of type int"]),
-        ({0: "up"}, ["'up' of feature 0", "'increasing'", "'decreasing'", "0 for nothing"]),
-        ({0: 2}, ["2 of feature 0", "expected one of"]),
-        ({0: np.nan}, ["nan of feature 0"]),
-        ({0: True}, ["True of feature 0"]),
-        ({0: None}, ["None of feature 0"]),
-        ({0: [1, "up"]}, ["'up' of feature 0"]),
-        ({0: Increasing}, ["of feature 0", "or a property such as Increasing"]),
+        ({0: "up"}, ["feature 0 to 'up'", "'increasing'", "'decreasing'", "0 for nothing"]),
+        ({0: 2}, ["feature 0 to 2", "Write one of"]),
+        ({0: np.nan}, ["feature 0 to nan"]),
+        ({0: True}, ["feature 0 to True"]),
+        ({0: None}, ["feature 0 to None"]),
+        ({0: [1, "up"]}, ["feature 0 to 'up'"]),
+        ({0: Increasing}, ["feature 0 to", "or a property such as Increasing"]),
         ({0: Increasing(1)}, ["maps feature 0 to Increasing(1)", "about 1", "use the same feature"]),
         ([Increasing(0), "increasing"], ["AllOf takes properties", "'increasing' of type str"]),
         ([Increasing], ["AllOf takes properties"]),
@@ -534,7 +533,7 @@ def test_more_violations_between_two_knots_than_alpha_allows(aligned, confidence
     words = [
         "calibration queries stay violated at any half-width",
         "may be for alpha=0.05",
-        "Raise n_knots or alpha",
+        "raise n_knots",
     ]
     with refused(aligned, CalibrationError, *words):
         aligned.calibrate(X, X_reference=REFERENCE)
@@ -555,7 +554,7 @@ ANSWERS = {
     "some nan": (some_bad(np.nan), ["returned nan in row", "values are not finite", "Check the model on those rows"]),
     "some inf": (some_bad(np.inf), ["returned inf in row", "values are not finite"]),
     "some -inf": (some_bad(-np.inf), ["returned -inf in row"]),
-    "(n, 1)": (lambda f: f[:, None], ["returned shape (", ", 1)", "expected one number for each row"]),
+    "(n, 1, 1)": (lambda f: f[:, None, None], ["returned shape (", ", 1, 1)", "expected one number for each row"]),
     "(n, 2)": (lambda f: np.c_[f, f], [", 2)", "expected one number for each row"]),
     "scalar": (lambda f: 3.0, ["returned shape ()", "expected one number for each row"]),
     "None": (lambda f: None, ["returned shape ()"]),
@@ -623,7 +622,7 @@ def test_an_estimator_that_cannot_be_fitted_leaves_everything_as_it_was(aligned)
     assert snapshot(aligned) == before
 
 
-@pytest.mark.parametrize("model", [None, Model, RandomForestRegressor, np.sin, 3], ids=repr)
+@pytest.mark.parametrize("model", [None, Model, RandomForestRegressor, 3], ids=repr)
 def test_audits_need_a_model(model):
     with pytest.raises(InputError, match="model must be a fitted regressor, an object with a predict method"):
         check(model, X, {0: 1})
@@ -690,8 +689,8 @@ def test_fit_refuses_before_it_trains(properties, table, words):
 @pytest.mark.parametrize(
     ("properties", "said"),
     [
-        ({"a": [1, -1]}, "constant in 'a'"),
-        ([Increasing("a"), Decreasing("b"), Decreasing("a")], "constant in 'a'"),
+        ({"a": [1, -1]}, "invariant in 'a'"),
+        ([Increasing("a"), Decreasing("b"), Decreasing("a")], "invariant in 'a'"),
         ([Increasing("a"), Decreasing(0)], "must not depend on"),
     ],
     ids=repr,

@@ -372,7 +372,7 @@ def test_a_constant_is_certified_in_both_directions():
     # Each row asks a query of each direction, of independent draws: about half of either are violated, 70 % of both.
     assert certificate.before.n_rejected > 200
     assert certificate.n_rejected == 0
-    assert certificate.property == "increasing in 0 and decreasing in 0 (that is, constant in 0)"
+    assert certificate.property == "increasing in 0 and decreasing in 0 (that is, invariant in 0)"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

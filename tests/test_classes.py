@@ -9,7 +9,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from alignconf import AlignedClassifier, AlignedRegressor, InputError, PredictionError, check
-from alignconf.estimators.classifier import class_function
+from alignconf.lines.classes_function import class_function
 from alignconf.losses.critical_half_width import delivered as delivered_scores
 from alignconf.properties import Increasing, Invariant, InvariantUnder, SlopeAtLeast
 from alignconf.queries.excess import excess

@@ -454,7 +454,7 @@ TYPED = [
     ("ordered", "year:2021,2020", Ordered("year", [2021, 2020])),
     ("ordered", "on:False,True", Ordered("on", [False, True])),
     ("invariant", "v", Invariant("v")),
-    ("invariant", "cut", Invariant("cut", order=["Fair", "Good"])),
+    ("invariant", "cut", Invariant("cut")),
     ("invariant", "cut:Good,Fair", Invariant("cut", order=["Good", "Fair"])),
     ("unimodal", "v", Unimodal("v")),
     ("unimodal", "a:b:2.5", Unimodal("a:b", peak=2.5)),

@@ -103,7 +103,7 @@ def test_classifiers_pass_by_the_probability_of_a_class() -> None:
     [
         ({"max_rate": 1}, "max_rate must be a number in"),
         ({"confidence": 0}, "confidence must be a number in"),
-        ({"pos_label": "yes"}, "pos_label is for classifiers, and the model is a Valley"),
+        ({"pos_label": "yes"}, "pos_label='yes' is for classifiers, and Valley has no predict_proba"),
     ],
 )
 def test_bad_input_is_no_verdict(parameters: dict[str, Any], message: str) -> None:

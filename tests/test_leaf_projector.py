@@ -126,7 +126,7 @@ def test_rows_obey_the_rules_of_the_features_that_they_have() -> None:
 def test_an_invariant_feature_does_not_matter() -> None:
     """Leaves on both sides of a split on it share a value; what is present is not compared with what is missing."""
     model = _fitted("regressor", "LightGBM")
-    aligned = _aligned(model, {0: 1, 4: "constant"})
+    aligned = _aligned(model, {0: 1, 4: "invariant"})
     rows = X[FRESH][~np.isnan(X[FRESH][:, 4])]
     moved = rows.copy()
     moved[:, 4] = np.random.default_rng(0).permutation(rows[:, 4])

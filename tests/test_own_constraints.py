@@ -24,8 +24,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from alignconf import AlignedClassifier, AlignedRegressor, PropertyWarning, check
 from alignconf.command import main
 from alignconf.contract.property import LineProperty
-from alignconf.estimators.classifier import class_function
 from alignconf.lines.axis import Axis, place_axis
+from alignconf.lines.classes_function import class_function
 from alignconf.lines.fitted_model import FittedModel
 from alignconf.lines.own_constraints import OwnConstraint, own_constraint
 from alignconf.properties import Concave, Decreasing, Dominates, Increasing, Ordered

@@ -250,3 +250,23 @@ def test_worker_processes_end_with_an_interruption(tmp_path: Any) -> None:
     time.sleep(1.5)
     os.kill(work.pid, signal.SIGINT)
     assert work.communicate(timeout=60)[0] == "interrupted, left 0\n"
+
+
+def test_compilation_is_announced_once_where_progress_is_shown(tmp_path: Any) -> None:
+    program = (
+        "import sys\nfrom numba import njit\nfrom alignconf.tables.progress import bar\n"
+        "njit(lambda x: x - 1)(1)\n"
+        "for _ in bar(range(1), total=1, label='work', unit='step', shown=sys.argv[1] == 'shown'):\n"
+        "    njit(lambda x: x + 1)(1)\n    njit(lambda x: x + 2)(1)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for shown, times in (("shown", 1), ("silent", 0)):
+        done = subprocess.run(
+            [sys.executable, "-c", program, shown],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=tmp_path,
+            env=environment,
+        )
+        assert done.stderr.count("alignconf: compiling, once") == times

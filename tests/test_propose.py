@@ -164,7 +164,7 @@ def test_mining_finds_directions_and_bends_and_never_invariance():
         one.words for one in review.proposals if one.status == "needs a person"
     ]
     assert {"increasing in 0", "decreasing in 2", "concave in 2"} <= set(words)
-    assert not any(" in 1" in one or " in 3" in one or "constant" in one for one in words)
+    assert not any(" in 1" in one or " in 3" in one or "invariant" in one for one in words)
     assert review.n_candidates == 8 > len(review.proposals)
     assert all(one.adjusted_p_value <= 0.05 for one in review.proposals)
     rising = next(one for one in review.proposals if one.words == "increasing in 0")
@@ -410,7 +410,7 @@ def test_contradictions_repeats_and_regions():
         {"type": "concave", "feature": "x13"},
         {"type": "convex", "feature": "x13"},
         {"type": "slope", "feature": "x14", "bounds": [1, 2]},
-        {"type": "constant", "feature": "x14"},
+        {"type": "invariant", "feature": "x14"},
         {"type": "concave", "feature": "x15"},
         {"type": "concave", "feature": "x15"},
         {"type": "unimodal", "feature": "x1", "region": {"site": ["a"]}},

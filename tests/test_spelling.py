@@ -58,7 +58,7 @@ def test_every_property_tells_its_spelling_or_cannot_be_typed() -> None:
 
 
 def test_no_spelling_is_that_of_two_properties() -> None:
-    for told in ("option", "key", "word"):
+    for told in ("option", "help"):
         told_of = [getattr(spelling, told) for spelling in spelled()]
         typed = [name for name in told_of if name is not None]
         assert len(set(typed)) == len(typed), told
@@ -82,18 +82,18 @@ def test_the_command_line_reads_it(spelling: Spelling, capsys: pytest.CaptureFix
 @every
 def test_a_specification_reads_it(spelling: Spelling) -> None:
     _, entry, _ = TYPED[spelling.form]
-    (specification,) = read_specifications(json.dumps([{"type": spelling.key, **entry}]))
+    (specification,) = read_specifications(json.dumps([{"type": spelling.option, **entry}]))
     assert not isinstance(specification, Malformed), specification.reason
     assert specification.declared == meant(spelling)
 
 
 @every
 def test_a_mapping_reads_it_if_it_has_a_word(spelling: Spelling) -> None:
-    if spelling.word is None:
-        with pytest.raises(InputError, match=r"expected one of .*'increasing'.*, 1, -1, 0 for nothing, or a property"):
+    if not spelling.is_word:
+        with pytest.raises(InputError, match=r"is not about a feature alone; write the property"):
             declare({"a": spelling.option})
     else:
-        assert declare({"a": spelling.word}) == declare({"a": spelling.word.upper()}) == spelled()[spelling]("a")
+        assert declare({"a": spelling.option}) == declare({"a": spelling.option.upper()}) == spelled()[spelling]("a")
 
 
 @pytest.mark.parametrize("number", [True, None, "2", [2]])

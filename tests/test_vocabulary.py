@@ -318,6 +318,6 @@ def test_refusals(build, message: str) -> None:
 
 
 def test_words() -> None:
-    assert declare({"a": "concave", "b": ["increasing", "convex"], "c": "constant", "d": "unimodal"}) == AllOf(
+    assert declare({"a": "concave", "b": ["increasing", "convex"], "c": "invariant", "d": "unimodal"}) == AllOf(
         Concave("a"), Increasing("b"), Convex("b"), Invariant("c"), Unimodal("d")
     )

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from alignconf.contract.property import Declaration, Property
-from alignconf.errors import InputError
-from alignconf.properties.declare import declare
+from alignconf.errors import InputError, quoted
+from alignconf.properties.declare import by_position, declare
 from alignconf.tables.checks import check_level, check_number
 
 __all__ = ["Level", "read_levels"]
@@ -57,6 +57,7 @@ def read_levels(alpha: Any, properties: Declaration, *, is_rate: bool = True) ->
         If a level is no probability, or levels and properties do not match.
     """
     check = check_level if is_rate else _check_size
+    properties = by_position(properties)
     whole, listed = declare(properties), cast(Any, properties)
     if isinstance(alpha, Mapping):
         keys = list(properties) if isinstance(properties, Mapping) else []
@@ -84,6 +85,6 @@ def _check_size(name: str, value: Any, *, zero: bool) -> float:
 
 def _mismatch(alpha: Any, expected: str) -> str:
     return (
-        f"alpha must be a number in [0, 1), or one number in (0, 1) for each property; here {expected}, got {alpha!r} of type "
-        f"{type(alpha).__name__}."
+        f"alpha must be a number in [0, 1), or one number in (0, 1) for each property; here {expected}, got {quoted(alpha)} of "
+        f"type {type(alpha).__name__}."
     )

@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike
 from alignconf._typing import BoolArray, FloatArray
 from alignconf.calibration.averages import USUAL_EFFECT, best_stake, refuses_mean
 from alignconf.calibration.ranks import allowed_above, rows_needed
-from alignconf.errors import CalibrationError, InputError
+from alignconf.errors import CalibrationError, InputError, quoted
 from alignconf.kernels.exact import as_fraction, exact_sum
 from alignconf.tables import printed
 from alignconf.tables.checks import check_choice, check_level, check_number, check_numbers, is_finite
@@ -155,10 +155,10 @@ def scores_on_ray(below: ArrayLike, above: ArrayLike, direction: tuple[float, fl
         raise InputError(f"below has shape {needs[0].shape} and above {needs[1].shape}; expected one shape.")
     if any(np.isnan(side).any() for side in needs):
         raise InputError("below and above must be numbers, got NaN; leave out the rows without a value.")
-    is_pair = isinstance(direction, (Sequence, np.ndarray)) and len(np.atleast_1d(direction)) == 2
+    is_pair = isinstance(direction, (Sequence, np.ndarray)) and np.iterable(direction) and len(direction) == 2
     if not is_pair or not all(is_finite(part) and part >= 0 for part in direction) or not any(direction):
         raise InputError(
-            f"direction must be two finite numbers, neither negative nor both 0, got {direction!r}; (1, 1) is symmetric."
+            f"direction must be two finite numbers, neither negative nor both 0, got {quoted(direction)}; (1, 1) is symmetric."
         )
     score = np.zeros(needs[0].shape)
     for side, part in zip(needs, direction, strict=True):
@@ -180,15 +180,15 @@ def _checked(
         )
     if widths.shape != table.shape[1:] or not (np.diff(widths) > 0).all() or np.isnan(widths).any():
         raise InputError(
-            f"half_widths must be {table.shape[1]} increasing numbers, one for each column of losses, got {widths!r}."
+            f"half_widths must be {table.shape[1]} increasing numbers, one for each column of losses, got {quoted(widths)}."
         )
     limits = check_numbers("bound", bound)
     if limits.shape not in ((), widths.shape) or not np.isfinite(limits).all() or (np.diff(limits.ravel()) > 0).any():
         raise InputError(
-            f"bound must be a finite number, or {widths.size} of them that do not increase, got {bound!r}."
+            f"bound must be a finite number, or {widths.size} of them that do not increase, got {quoted(bound)}."
         )
     if check_number("alpha", alpha, above=0.0) > LARGEST:
-        raise InputError(f"alpha must be below the bound of the losses, got {alpha!r}.")
+        raise InputError(f"alpha must be below the bound of the losses, got {quoted(alpha)}.")
     limits = np.broadcast_to(limits, widths.shape)
     if not np.isfinite(table).all():
         row, column = np.argwhere(~np.isfinite(table))[0]

@@ -31,7 +31,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from alignconf._typing import FloatArray, Table
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables.checks import check_number, check_rows
 from alignconf.tables.encoding import Encoder
 from alignconf.tables.fitted_columns import FittedColumns
@@ -68,7 +68,7 @@ class LikelihoodRatio:
         """Refuse what cannot be a ratio."""
         if not callable(self.ratio) and not hasattr(self.ratio, "apply"):
             raise InputError(
-                f"ratio must be a function from rows to non-negative numbers, got {self.ratio!r} of type "
+                f"ratio must be a function from rows to non-negative numbers, got {quoted(self.ratio)} of type "
                 f"{type(self.ratio).__name__}."
             )
         if self.largest is not None:
@@ -130,7 +130,8 @@ class EstimatedRatio:
         self.largest = None if largest is None else check_number("largest", largest, above=0)
         if classifier is not None and not hasattr(classifier, "predict_proba"):
             raise InputError(
-                f"classifier must have fit and predict_proba, got {classifier!r} of type {type(classifier).__name__}; leave it "
+                f"classifier must have fit and predict_proba, got {quoted(classifier)} of type "
+                f"{type(classifier).__name__}; leave it "
                 "out for logistic regression."
             )
 

@@ -32,8 +32,9 @@ from alignconf.certify.violation_rate import ViolationRate
 from alignconf.certify.witness import N_WITNESSES, Witness, found_at
 from alignconf.contract.property import Declaration
 from alignconf.errors import DefectError
+from alignconf.lines.classes_function import class_or_model
 from alignconf.tables import printed
-from alignconf.tables.checks import check_level
+from alignconf.tables.checks import check_jobs, check_level, check_switch
 from alignconf.tables.printed import percent
 from alignconf.tables.rows import in_memory
 
@@ -184,6 +185,7 @@ def check(
     properties: Declaration,
     *,
     outputs: Any = None,
+    pos_label: Any = None,
     confidence: float = 0.95,
     query_law: str = "iid",
     X_reference: Table | None = None,
@@ -196,14 +198,17 @@ def check(
 
     Parameters
     ----------
-    model : object with ``predict``
-        Any fitted model, aligned or not, or a mapping from levels to models. It is not changed.
+    model : object with ``predict`` or ``predict_proba``, or a function of rows
+        Any fitted model, aligned or not, or a mapping from levels to models. It is not changed. Of a classifier the probability
+        of a class is asked.
     X : (n_samples, n_features) array or data frame, in memory or of Dask
         Rows not used to fit it. One query is asked at each.
     properties : Property, list, or mapping
         As for :class:`~alignconf.AlignedRegressor`, for any number of features.
     outputs : sequence, optional
         The outputs of a model with several, as for :class:`~alignconf.AlignedRegressor`; a query is asked of all of them.
+    pos_label : label, optional
+        The class of a classifier. With two classes the second one by default; with more it must be given.
     confidence : float in (0, 1), default=0.95
         Of the two-sided Clopper-Pearson interval.
     query_law : {"iid", "path", "line"}, default="iid"
@@ -240,8 +245,12 @@ def check(
     0
     """
     level = check_level("confidence", confidence)
+    check_switch("verbose", verbose)
+    if n_jobs is not None:
+        check_jobs(n_jobs)
+    function = class_or_model(model, pos_label)
     asking = place_rows(
-        model, X, properties, outputs=outputs, query_law=query_law, reference_law=reference_law, random_state=random_state,
+        function, X, properties, outputs=outputs, query_law=query_law, reference_law=reference_law, random_state=random_state,
         verbose=verbose, X_reference=in_memory(X_reference, name="X_reference", verbose=verbose),
     )  # fmt: skip
     looked_at = partial(_looked_at, not asking.rows.is_spread)

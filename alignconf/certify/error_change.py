@@ -15,16 +15,23 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf, sqrt
+from typing import Any
 
+import numpy as np
 from scipy.stats import t as student_t
 
 from alignconf._typing import FloatArray
+from alignconf.errors import InputError, quoted
 from alignconf.tables import printed
+from alignconf.tables.checks import check_numbers
 
-__all__ = ["ErrorChange", "Mean", "RowErrors", "change_of", "paired_change"]
+__all__ = ["ErrorChange", "Mean", "RowErrors", "change_of", "checked_weights", "chosen_error", "paired_change"]
+
+#: From labels and predictions, both (n_samples,), or (n_samples, n_classes) of a classifier, to errors (n_samples,).
+ErrorOf = Callable[[Any, FloatArray], Any]
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,21 @@ class RowErrors:
 
     measure: str
     of: Callable[[FloatArray], FloatArray]
+
+    def weighted(self, weights: FloatArray) -> RowErrors:
+        r"""Return errors whose mean is that with weights :math:`w_i`, (n_samples,), and whose spread is that of this mean.
+
+        They are :math:`\bar e + w_i (e_i - \bar e) / \bar w` with :math:`\bar e = \sum_i w_i e_i / \sum_i w_i`: the mean of
+        weighted rows is a ratio, and these are its linear part, from which its standard error is had.
+        """
+        shares = weights / weights.mean()
+
+        def linear_part(values: FloatArray) -> FloatArray:
+            errors = self.of(values)
+            mean = (shares * errors).mean()
+            return np.asarray(mean + shares * (errors - mean))
+
+        return RowErrors(f"weighted {self.measure}", linear_part)
 
 
 @dataclass(frozen=True)
@@ -114,3 +136,50 @@ def change_of(measure: str, errors: tuple[Mean, ...], confidence: float) -> Erro
         half_width = error * float(student_t.ppf((1 + confidence) / 2, differences.n - 1))
         low, high = change - half_width, change + half_width
     return ErrorChange(measure, before.mean, after.mean, change, (low, high), confidence)
+
+
+def chosen_error(error: Any, named: Mapping[str, tuple[str, ErrorOf]], labels: Any) -> tuple[str, ErrorOf]:
+    """Return the name of an error in words, and how it is counted: one of those that have names, or a user's function.
+
+    Parameters
+    ----------
+    error : str or callable
+    named : dict
+        From words that users type to the name of the mean error and its function; the first one is the default.
+    labels : (n_samples,)
+        What a user's function is given.
+
+    Raises
+    ------
+    InputError
+        If it is neither; later, if a function does not return one finite number for each row.
+    """
+    if isinstance(error, str) and error in named:
+        return named[error]
+    if not callable(error) or isinstance(error, type):
+        raise InputError(
+            f"error must be one of {', '.join(map(repr, named))}, or a function of labels and predictions that returns one "
+            f"number for each row, got {quoted(error)} of type {type(error).__name__}."
+        )
+
+    def own(_: Any, predictions: FloatArray) -> FloatArray:
+        errors = check_numbers("the answer of error", error(labels, predictions))
+        if errors.shape != predictions.shape[:1] or not np.isfinite(errors).all():
+            raise InputError(
+                f"error returned shape {errors.shape}, {int(np.isfinite(errors).sum())} values of it finite, for "
+                f"{len(predictions)} rows; expected one finite number for each row."
+            )
+        return errors
+
+    return f"mean of {getattr(error, '__name__', type(error).__name__)}", own
+
+
+def checked_weights(sample_weight: Any, n_samples: int) -> FloatArray:
+    """Return weights of rows, (n_samples,) numbers of at least 0 that are not all 0; refuse others."""
+    weights = check_numbers("sample_weight", sample_weight)
+    if weights.shape != (n_samples,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise InputError(
+            f"sample_weight has shape {weights.shape}; expected {n_samples} finite numbers of at least 0, one for each row, not "
+            "all of them 0."
+        )
+    return weights

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from alignconf.certify.violation_rate import ViolationRate
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables import printed
 
 __all__ = ["HOLDS", "UNDECIDED", "UNSEEN", "VIOLATED", "Verdict", "check_max_rate", "weakest"]
@@ -166,6 +166,6 @@ def check_max_rate(value: Any) -> float:
     real = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
     if not real or not 0 <= value < 1:
         raise InputError(
-            f"max_rate must be a number in [0, 1), got {value!r} of type {type(value).__name__}; 0 tolerates no violation."
+            f"max_rate must be a number in [0, 1), got {quoted(value)} of type {type(value).__name__}; 0 tolerates no violation."
         )
     return float(value)

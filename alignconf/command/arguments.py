@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from typing import Any
 
+import alignconf
 from alignconf.command.align import run as run_align
 from alignconf.command.check import run as run_check
 from alignconf.command.demo import run as run_demo
@@ -32,6 +33,7 @@ def parser() -> ArgumentParser:
     whole = ArgumentParser(
         prog="alignconf", description="Check a fitted model against a declared property, or align it with one."
     )
+    whole.add_argument("--version", action="version", version=f"alignconf {alignconf.__version__}")
     commands = whole.add_subparsers(dest="command", required=True)
     check = commands.add_parser(
         "check",

@@ -17,8 +17,7 @@ from alignconf.command.file_digests import digests_of_files
 from alignconf.command.files import MODELS, load_model, load_rows
 from alignconf.command.table_file import check_file, names_of_columns, no_column
 from alignconf.errors import InputError
-from alignconf.estimators.classifier import class_function
-from alignconf.lines.classes_function import ALL
+from alignconf.lines.classes_function import ALL, class_function
 from alignconf.tables.checks import check_level
 from alignconf.tables.random_streams import check_random_state
 from alignconf.tables.storage import check_apart, check_target

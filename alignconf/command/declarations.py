@@ -240,15 +240,11 @@ def _with_order(kind: Build, name: str, text: str, columns: Columns) -> Property
 
 
 def _with_values(kind: Build, name: str, text: str, columns: Columns) -> Property:
-    """Return the property; categories need no list, as their order does not matter: all that occur will do."""
+    """Return the property; categories need no list, as their order does not matter."""
     feature = columns.feature(text)
     if feature is None:
         feature, rest = columns.then(name, text, "FEATURE or FEATURE:VALUE,...,VALUE")
         return kind(feature, order=columns.categories(name, feature, rest))
-    values = tables.column(columns.table, tables.locate(columns.table, feature))
-    present = [value for value in dict.fromkeys(values.tolist()) if not tables.is_missing(value)]
-    if any(isinstance(value, str) for value in present):
-        return kind(feature, order=sorted(present, key=str))
     return kind(feature)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import BoolArray, Feature, FloatArray
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 
 __all__ = ["Domain", "special_values"]
 
@@ -46,18 +46,20 @@ class Domain:
         InputError
             If the range is none, or special values contradict the order of categories.
         """
-        codes = special_values(special, f"special of feature {feature!r}")
+        codes = special_values(special, f"special of feature {quoted(feature)}")
         contradictory = [code for code in codes if order is not None and code in order]
         if contradictory:
             raise InputError(
-                f"feature {feature!r} has {contradictory[0]!r} both in order= and in special=; expected a category to have a "
+                f"feature {quoted(feature)} has {contradictory[0]!r} both in order= and in special=; expected a "
+                "category to have a "
                 "place or to be outside the order. Drop it from the one or the other."
             )
         if between is None:
             return cls(codes)
         if order is not None:
             raise InputError(
-                f"feature {feature!r} is a category with an order and takes no between={between!r}; name categories that are "
+                f"feature {quoted(feature)} is a category with an order and takes no between={quoted(between)}; "
+                "name categories that are "
                 "outside the order in special=."
             )
         return cls(codes, _range(feature, between))
@@ -110,14 +112,14 @@ def special_values(special: Any, name: str = "special") -> tuple[Any, ...]:
     """
     if isinstance(special, (str, bytes)) or not (isinstance(special, Sequence) or hasattr(special, "tolist")):
         raise InputError(
-            f"{name} must list the values that are outside the order, got {special!r}; write for example "
+            f"{name} must list the values that are outside the order, got {quoted(special)}; write for example "
             "special=[-9, -8]."
         )
     codes = [code.item() if isinstance(code, np.generic) else code for code in special]
     for code in codes:
         if not isinstance(code, Hashable) or code is None or (isinstance(code, float) and not abs(code) < inf):
             raise InputError(
-                f"{name} holds {code!r}; expected numbers or categories. Missing values need not be "
+                f"{name} holds {quoted(code)}; expected numbers or categories. Missing values need not be "
                 "named: they are outside the order anyway."
             )
     return tuple(dict.fromkeys(codes))
@@ -127,13 +129,13 @@ def _range(feature: Feature, between: Any) -> tuple[float, float]:
     ends = list(between) if isinstance(between, Sequence) and not isinstance(between, str) else [between]
     if len(ends) != 2 or not all(isinstance(end, (Real, np.number)) and not isinstance(end, bool) for end in ends):
         raise InputError(
-            f"between of feature {feature!r} must be the two ends of a range, got {between!r}; write for example "
+            f"between of feature {quoted(feature)} must be the two ends of a range, got {quoted(between)}; write for example "
             "between=(0, 120)."
         )
     low, high = (float(end) for end in ends)
     if isnan(low) or isnan(high) or low >= high:
         raise InputError(
-            f"between of feature {feature!r} goes from {low:g} to {high:g}; expected the lower end first, below the upper "
+            f"between of feature {quoted(feature)} goes from {low:g} to {high:g}; expected the lower end first, below the upper "
             "one."
         )
     return low, high

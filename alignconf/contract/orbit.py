@@ -16,7 +16,7 @@ import numpy as np
 from alignconf._typing import BoolArray, Feature, FloatArray, IntArray, Table
 from alignconf.contract.outputs import OUTPUTS
 from alignconf.contract.property import Property
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.kernels.sums import products
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_number
@@ -166,7 +166,7 @@ def as_point(name: str, written: Any) -> Point:
         return cast(Callable[[Table], Table], written)
     raise InputError(
         f"{name} must be mappings from features to single values, functions from a table to a table of the same shape, or "
-        f"None for the row itself, got {written!r} of type {type(written).__name__}."
+        f"None for the row itself, got {quoted(written)} of type {type(written).__name__}."
     )
 
 

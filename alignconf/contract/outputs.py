@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from alignconf._typing import FloatArray
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 
 __all__ = ["OUTPUTS", "Kept", "Outputs", "named_outputs"]
 
@@ -82,19 +82,21 @@ class Outputs:
         """
         if isinstance(written, (str, bytes)) or not isinstance(written, Iterable):
             raise InputError(
-                f"outputs must list the outputs of the model, got {written!r}; write for example outputs=[0.05, 0.5, 0.95]."
+                f"outputs must list the outputs of the model, got {quoted(written)}; write for example outputs=[0.05, 0.5, 0.95]."
             )
         labels = tuple(label.item() if isinstance(label, np.generic) else label for label in written)
         if not all(isinstance(label, Hashable) for label in labels) or len(set(labels)) < max(2, len(labels)):
             raise InputError(
-                f"outputs must list at least two levels or names, each once, got {list(labels)!r}; for a model with one output "
+                f"outputs must list at least two levels or names, each once, got {quoted(list(labels))}; for a "
+                "model with one output "
                 "leave outputs out."
             )
         if all(isinstance(label, Real) for label in labels):
             for level, after in pairwise(labels):
                 if not level < after:
                     raise InputError(
-                        f"outputs has the level {after!r} after {level!r}; expected levels that increase, in the order of the "
+                        f"outputs has the level {quoted(after)} after {quoted(level)}; expected levels that "
+                        "increase, in the order of the "
                         "columns that the model returns. Reorder its columns, or name the outputs by texts."
                     )
         return cls(labels)
@@ -131,7 +133,8 @@ class Outputs:
         for label in named:
             if label not in self.labels:
                 raise InputError(
-                    f"{rule!r} names the output {label!r}, which the model does not have; expected one of {list(self.labels)!r}."
+                    f"{quoted(rule)} names the output {quoted(label)}, which the model does not have; expected "
+                    f"one of {list(self.labels)!r}."
                 )
         return tuple(self.labels.index(label) for label in named)
 
@@ -144,6 +147,7 @@ def named_outputs(written: Any) -> tuple[Any, ...]:
     """Return the outputs that a property names, each once; refuse what is no list of them."""
     if isinstance(written, (str, bytes)) or not isinstance(written, Iterable) or not (labels := tuple(written)):
         raise InputError(
-            f"outputs of a property must list outputs of the model, got {written!r}; write for example outputs=[0.05, 0.95]."
+            f"outputs of a property must list outputs of the model, got {quoted(written)}; write for example "
+            "outputs=[0.05, 0.95]."
         )
     return tuple(dict.fromkeys(label.item() if isinstance(label, np.generic) else label for label in labels))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from alignconf._typing import Feature, FloatArray
 from alignconf.contract.domain import Domain, special_values
 from alignconf.contract.property import Property, check_feature
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables.checks import check_number
 
 __all__ = ["PlaneProperty"]
@@ -46,7 +46,7 @@ class PlaneProperty(Property):
         object.__setattr__(self, "feature", check_feature(self.feature))
         object.__setattr__(self, "other", check_feature(self.other))
         if self.feature == self.other:
-            raise InputError(f"{type(self).__name__} is about two features, got {self.feature!r} twice.")
+            raise InputError(f"{type(self).__name__} is about two features, got {quoted(self.feature)} twice.")
         check_number("tol", self.tol, at_least=0)
         object.__setattr__(self, "special", special_values(self.special, f"special of {type(self).__name__}"))
 

@@ -35,7 +35,7 @@ from alignconf.contract.cells import Cells
 from alignconf.contract.domain import Domain
 from alignconf.contract.outputs import OUTPUTS, Outputs, named_outputs
 from alignconf.contract.spelling import Spelling
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables.checks import check_number
 
 __all__ = [
@@ -328,7 +328,7 @@ def check_feature(feature: Any) -> Feature:
     )
     if is_none and feature is not OUTPUTS:
         raise InputError(
-            f"feature must be a column name or a column position, got {feature!r} of type "
+            f"feature must be a column name or a column position, got {quoted(feature)} of type "
             f"{type(feature).__name__}; for several features combine one property each with AllOf."
         )
     return cast(Feature, _python_scalar(feature))
@@ -368,18 +368,18 @@ def _checked_order(feature: Feature, order: Sequence[Any]) -> tuple[Any, ...]:
     listed = isinstance(order, Sequence) or (hasattr(order, "tolist") and isinstance(order.tolist(), list))
     if isinstance(order, (str, bytes)) or not listed:
         raise InputError(
-            f"order of feature {feature!r} must list the categories from first to last, got {order!r}; "
+            f"order of feature {feature!r} must list the categories from first to last, got {quoted(order)}; "
             "write for example order=['low', 'mid', 'high']."
         )
     categories = tuple(_python_scalar(category) for category in order)
     if not all(isinstance(category, Hashable) for category in categories):
         raise InputError(
-            f"order of feature {feature!r} must list single values, got {list(categories)!r}; "
+            f"order of feature {feature!r} must list single values, got {quoted(list(categories))}; "
             "write for example order=['low', 'mid', 'high']."
         )
     if len(categories) < 2 or len(set(categories)) != len(categories):
         raise InputError(
-            f"order of feature {feature!r} must name at least two categories, each once, got {list(categories)!r}."
+            f"order of feature {feature!r} must name at least two categories, each once, got {quoted(list(categories))}."
         )
     return categories
 

@@ -36,20 +36,18 @@ class Spelling:
     Parameters
     ----------
     option : str
-        On the command line, after two dashes; of small letters and dashes.
+        Its word everywhere: in a mapping, ``{"age": word}``, as the type of a specification, and after two dashes on the
+        command line; of small letters and dashes.
     form : Form
     help : str
         What it demands, in a few words.
-    word : str, optional
-        In a mapping, ``{"age": word}``, for a property that needs nothing but its feature; by default there is none.
     """
 
     option: str
     form: Form
     help: str
-    word: str | None = None
 
     @property
-    def key(self) -> str:
-        """The type of an entry in a list of specifications."""
-        return self.word or self.option.replace("-", " ")
+    def is_word(self) -> bool:
+        """Whether the property needs nothing but its feature, so that its word alone declares it in a mapping."""
+        return self.form in (Form.FEATURE, Form.FEATURE_VALUES, Form.FEATURE_PLACE)

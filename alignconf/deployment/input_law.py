@@ -18,7 +18,7 @@ estimator for large-dimensional covariance matrices, doi:10.1016/S0047-259X(03)0
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -28,7 +28,7 @@ from scipy.stats import norm
 from sklearn.covariance import ledoit_wolf
 
 from alignconf._typing import BoolArray, Feature, FloatArray, RandomState, Table
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.kernels.sums import products
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_choice, check_count, check_rows
@@ -220,7 +220,7 @@ class InputLaw:
         """
         if not isinstance(marginals, Mapping) or not marginals:
             raise InputError(
-                f"marginals must map each column to its law, got {marginals!r}; for example "
+                f"marginals must map each column to its law, got {quoted(marginals)}; for example "
                 "{'age': scipy.stats.norm(40, 10), 'plan': {'basic': 0.7, 'premium': 0.3}}."
             )
         names = tuple(marginals)
@@ -296,6 +296,10 @@ def _marginal(name: Feature, values: NDArray[Any], order: tuple[Any, ...] | None
         if not whole and np.unique(present).size > FEW:
             return Continuous(np.sort(present.astype(np.float64)), float(missing.mean()))
     counts: dict[Any, int] = {}
+    if not all(isinstance(value, Hashable) for value in present.tolist()):
+        raise InputError(
+            f"feature {quoted(name)} holds values that are neither numbers nor categories; expected one of these."
+        )
     for value in present.tolist():
         counts[value] = counts.get(value, 0) + 1
     ranked = _ranked(list(counts), order)
@@ -338,7 +342,7 @@ def _declared_marginal(name: Feature, law: Any) -> Marginal:
     if isinstance(law, type) or not isinstance(law, Marginal):
         raise InputError(
             f"the law of {name!r} must be a frozen distribution of scipy.stats or a mapping of values to probabilities, "
-            f"got {law!r} of type {type(law).__name__}."
+            f"got {quoted(law)} of type {type(law).__name__}."
         )
     return law
 

@@ -44,6 +44,8 @@ __all__ = ["Plausibility"]
 #: Which of the nearest reference rows gives the distance, and how many rows each half has at most.
 NEAREST = 5
 MOST_ROWS = 2000
+#: Quantiles that lie closer together count as this far apart, so that no slope between them is infinite.
+NARROWEST_SPAN = 1e-300
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,5 +181,5 @@ def _scored(number: FloatArray, values: FloatArray, scores: FloatArray) -> Float
     """Return scaled scores of numbers, carried on beyond the values at the mean slope."""
     interpolated = np.interp(number, values, scores)
     span = values[-1] - values[0]
-    slope = (scores[-1] - scores[0]) / span if span > 0 else 1.0
+    slope = (scores[-1] - scores[0]) / max(span, NARROWEST_SPAN) if span > 0 else 1.0
     return np.asarray(interpolated + slope * (number - np.clip(number, values[0], values[-1])))

@@ -19,7 +19,7 @@ from alignconf.certify.report.page import FigureTable, Page, Section, check_path
 from alignconf.certify.report.report import audit_page, audit_rates, certificate_page, rates_table
 from alignconf.certify.report.wording import versions
 from alignconf.deployment.finding import Finding, Kind
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables.checks import check_level
 
 __all__ = ["MEANING", "risk_page"]
@@ -86,7 +86,7 @@ def risk_page(
     if max_rate is not None:
         check_level("max_rate", max_rate)
     if not isinstance(title, str) or not title:
-        raise InputError(f"title must be some text, got {title!r}; write for example title='Before you deploy'.")
+        raise InputError(f"title must be some text, got {quoted(title)}; write for example title='Before you deploy'.")
     check_path(path)
     page = _judged_page(judged, max_rate)
     kinds = list(MEANING)
@@ -101,7 +101,8 @@ def _sorted_out(statements: Sequence[Any]) -> tuple[list[Finding], Certificate |
     for statement in statements:
         if not isinstance(statement, (Finding, Certificate, Audit)):
             raise InputError(
-                f"a page shows findings, certificates and audits, got {statement!r} of type {type(statement).__name__}; give "
+                f"a page shows findings, certificates and audits, got {quoted(statement)} of type "
+                f"{type(statement).__name__}; give "
                 "what search, find_slices, forecast_violations, violation_probability, certify or check returned."
             )
     judged = [statement for statement in statements if isinstance(statement, (Certificate, Audit))]

@@ -174,9 +174,9 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         return self
 
     def calibrate(
-        self, X: Table, *, groups: Any = None, X_reference: Table | None = None, y_reference: Any = None
+        self, X: Table, y: Any = None, *, groups: Any = None, X_reference: Table | None = None, y_reference: Any = None
     ) -> Self:
-        """Find ``lambda_`` for the fitted estimator. No labels are needed.
+        """Find ``lambda_`` for the fitted estimator. No labels are needed; ``y`` may be handed over, and is not used.
 
         Parameters
         ----------
@@ -205,7 +205,7 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
             If the model does not answer with one finite number per row.
         """
         self._check_parameters()
-        refuse_calibrating(X, X_reference, is_full=self._request.is_full)
+        refuse_calibrating(X, y, X_reference, is_full=self._request.is_full)
         X_reference = in_memory(X_reference, name="X_reference", verbose=self.verbose)
         taught = read_labels(y_reference, X_reference, self.estimator)
         if self._request.is_full and X_reference is None:

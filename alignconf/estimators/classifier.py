@@ -7,7 +7,7 @@ probabilities stay probabilities. Any number of classes, any of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -18,15 +18,16 @@ from sklearn.utils.multiclass import type_of_target
 from alignconf._typing import FloatArray, IntArray, RandomState, Table
 from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.certify.certificate import Certificate
-from alignconf.certify.error_change import RowErrors
+from alignconf.certify.error_change import ErrorOf, RowErrors, chosen_error
 from alignconf.contract.outputs import Kept, Outputs
 from alignconf.contract.property import Declaration
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.estimators.aligned import AlignedEstimator
 from alignconf.estimators.conventions import ENDS
 from alignconf.estimators.training import check_classes
-from alignconf.lines.class_function import ClassFunction
-from alignconf.lines.classes_function import ClassesFunction, outputs_of_classes
+from alignconf.kernels.sums import total
+from alignconf.lines.class_function import SCALES, ClassFunction, class_column, is_among
+from alignconf.lines.classes_function import ClassesFunction, class_function, outputs_of_classes
 from alignconf.lines.decisions import decided, own_labels, probabilities
 from alignconf.losses.loss import Loss
 from alignconf.projectors.margins import LogOdds, Margins, OwnRange
@@ -34,9 +35,8 @@ from alignconf.tables import table as tables
 from alignconf.tables.checks import check_choice, check_entries, check_level
 from alignconf.tables.table import is_partitioned
 
-__all__ = ["AlignedClassifier", "class_function"]
+__all__ = ["AlignedClassifier"]
 
-SCALES = ("probability", "logit")
 
 #: Probabilities are kept this far from 0 and 1 in the log-loss.
 EDGE = float(np.finfo(np.float64).eps)
@@ -221,7 +221,15 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         return self._contained_outputs(within, X)
 
     def certify(
-        self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int | None = None, confidence: float = 0.95
+        self,
+        X: Table,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        n_queries: int | None = None,
+        confidence: float = 0.95,
+        error: Any = None,
+        sample_weight: Any = None,
     ) -> Certificate:
         """State from fresh rows how often the delivered class function fails the tester.
 
@@ -230,35 +238,37 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         X : (n_samples, n_features), in memory or of Dask
             Rows that neither trained nor calibrated.
         y : (n_samples,), optional
-            Labels; adds the paired change of the log-loss over all classes.
+            Labels; adds the paired change of the mean error over all classes.
         groups : of the rows, if calibration was given labels of groups
         n_queries : int, optional
             At each row. One gives the Clopper-Pearson bound; several are averaged within the row and bounded by betting,
             which is tighter unless the queries of a row are all alike. None: 20 where calibration, with confidence, used
             several queries a row because their average tells more, and 1 otherwise.
         confidence : float in (0, 1), default=0.95
+        error : {"log-loss", "squared"} or callable, default="log-loss"
+            How wrong probabilities are: ``-log`` of that of the label, the sum of squares over classes (Brier's), or what a
+            function of labels and probabilities (n_samples, n_classes) returns for each row.
+        sample_weight : (n_samples,), optional
+            What each row counts in the mean error, for rows in memory. Queries count every row once.
 
         Returns
         -------
         Certificate
         """
         level = check_level("confidence", confidence)
-        return self._certify(X, y, groups, level, n_queries)
+        return self._certify(X, y, groups, level, n_queries, error, sample_weight)
 
     def _known_classes(self) -> NDArray[Any]:
         self._check_calibrated()
         return self.classes_
 
-    def _errors(self, table: Table, y: Any) -> RowErrors:
+    def _errors(self, table: Table, y: Any, error: Any) -> RowErrors:
         p_model = probabilities(self._function.fitted_model, table).astype(np.float64)
         columns = self._targets(y, table.shape[0])
         f, _ = self.alignment_.predict_model(table)
 
-        def log_loss(values: FloatArray) -> FloatArray:
-            p = self._function.delivered(p_model, f, values)[np.arange(columns.size), columns]
-            return -np.log(np.clip(p, EDGE, 1.0))
-
-        return RowErrors("log-loss", log_loss)
+        measure, function = chosen_error("log-loss" if error is None else error, ERRORS, y)
+        return RowErrors(measure, lambda values: function(columns, self._function.delivered(p_model, f, values)))
 
     @property
     def _outputs(self) -> Outputs | None:
@@ -268,34 +278,12 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         return outputs_of_classes(self.classes, None if known is None else tuple(np.asarray(known).tolist()))[0]
 
     def _aligned_function(self, estimator: Any) -> ClassFunction | ClassesFunction:
-        classes = np.asarray(getattr(estimator, "classes_", ()))
-        if classes.ndim != 1 or classes.size < 2:
-            raise InputError(
-                f"estimator must be a fitted classifier with two or more classes_, got {type(estimator).__name__} with "
-                f"classes_ {classes.tolist()!r}."
-            )
-        if self.classes is not None:
-            return ClassesFunction(estimator, *outputs_of_classes(self.classes, tuple(classes.tolist())))
-        return ClassFunction(estimator, self._column(classes), self.scale)
-
-    def _column(self, classes: NDArray[Any]) -> int:
-        """Return which of the classes is aligned."""
-        labels = classes.tolist()
-        if self.pos_label is None and len(labels) > 2:
-            raise InputError(
-                "Only binary classification is supported. With more than two classes pos_label must name the class whose "
-                f"probability is aligned; expected one of {labels!r}, or classes= for all of them."
-            )
-        if self.pos_label is not None and not _is_among(self.pos_label, labels):
-            raise InputError(
-                f"pos_label {self.pos_label!r} is not a class of the estimator; expected one of {labels!r}."
-            )
-        return 1 if self.pos_label is None else labels.index(self.pos_label)
+        return class_function(estimator, self.pos_label, scale=self.scale, classes=self.classes)
 
     def _check_estimator(self) -> None:
         if isinstance(self.estimator, type) or not hasattr(self.estimator, "predict_proba"):
             raise InputError(
-                f"estimator must be a classifier with a predict_proba method, got {self.estimator!r} of type "
+                f"estimator must be a classifier with a predict_proba method, got {quoted(self.estimator)} of type "
                 f"{type(self.estimator).__name__}."
             )
         check_choice("scale", self.scale, SCALES)
@@ -311,7 +299,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
     def _subject(self, estimator: Any) -> str:
         if self._outputs is not None:
             return f"the probability of each class{' or higher' * (self._outputs.kept is Kept.FALLING)}"
-        label = estimator.classes_.tolist()[self._column(np.asarray(estimator.classes_))]
+        label = estimator.classes_.tolist()[class_column(np.asarray(estimator.classes_), self.pos_label)]
         return f"the {self.scale} of class {label!r}"
 
     def _margins(self) -> Margins:
@@ -330,7 +318,7 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
             )
         trained_on = check_classes(labels, train, self.pos_label)
         if self.classes is None:
-            self._column(np.asarray(trained_on))
+            class_column(np.asarray(trained_on), self.pos_label)
         else:
             outputs_of_classes(self.classes, tuple(trained_on))
 
@@ -339,38 +327,11 @@ class AlignedClassifier(ClassifierMixin, AlignedEstimator):
         if labels.shape != (n_samples,):
             raise InputError(f"y has shape {labels.shape}; expected one label for each row of X, shape ({n_samples},).")
         column = {label: i for i, label in enumerate(self.classes_.tolist())}
-        unknown = [label for label in labels.tolist() if not _is_among(label, column)]
+        unknown = [label for label in labels.tolist() if not is_among(label, column)]
         if unknown:
             raise InputError(f"y has the label {unknown[0]!r}, which the estimator does not know; expected one of "
                              f"{list(column)!r}.")  # fmt: skip
         return np.array([column[label] for label in labels.tolist()], dtype=np.intp)
-
-
-def class_function(
-    estimator: Any, pos_label: Any = None, *, scale: str = "probability", classes: Any = None
-) -> ClassFunction | ClassesFunction:
-    """Return one class's probability, or logit, of a fitted classifier as a function that :func:`alignconf.check` can ask.
-
-    Parameters
-    ----------
-    estimator : fitted classifier with ``predict_proba``
-    pos_label : label, optional
-        With two classes the second one by default; with more it must be given.
-    scale : {"probability", "logit"}, default="probability"
-    classes : as for :class:`AlignedClassifier`, optional
-        Probabilities of all classes instead of one.
-    """
-    meant = AlignedClassifier(estimator, {}, pos_label=pos_label, scale=scale, classes=classes)
-    meant._check_estimator()
-    return meant._aligned_function(estimator)
-
-
-def _is_among(label: Any, labels: Collection[Any]) -> bool:
-    """Return whether a label of any type is among the labels."""
-    try:
-        return label in labels
-    except (TypeError, ValueError):
-        return False
 
 
 def _kind_of_labels(labels: NDArray[Any]) -> str:
@@ -380,3 +341,15 @@ def _kind_of_labels(labels: NDArray[Any]) -> str:
     except (TypeError, ValueError):
         return "unknown"
     return kind
+
+
+def _log_loss(columns: NDArray[np.intp], p: FloatArray) -> FloatArray:
+    return -np.log(np.clip(p[np.arange(columns.size), columns], EDGE, 1.0))
+
+
+def _brier(columns: NDArray[np.intp], p: FloatArray) -> FloatArray:
+    return total((p - np.eye(p.shape[1])[columns]) ** 2)
+
+
+#: The errors that have names.
+ERRORS: dict[str, tuple[str, ErrorOf]] = {"log-loss": ("log-loss", _log_loss), "squared": ("Brier score", _brier)}

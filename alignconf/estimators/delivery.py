@@ -19,9 +19,9 @@ from alignconf.calibration.claim import Calibration
 from alignconf.calibration.levels import Level
 from alignconf.calibration.threshold import ByGroup, Threshold
 from alignconf.certify.certificate import Certificate, certify, check_asked
-from alignconf.certify.error_change import RowErrors
+from alignconf.certify.error_change import RowErrors, checked_weights
 from alignconf.certify.tally import Tally, tallied
-from alignconf.errors import InputError, NotCalibratedError
+from alignconf.errors import InputError, NotCalibratedError, quoted
 from alignconf.estimators.request import MOST
 from alignconf.estimators.surveyed_rows import SurveyedRows
 from alignconf.lines.exact_sums import with_exact_sums
@@ -128,7 +128,16 @@ class DeliveringEstimator:
         figures = {"alpha": alpha, "lambda_": f"{self.lambda_:.6g}", "properties": self.alignment_.tester.words}
         return figures | {"statement": self.calibration_.statement}
 
-    def _certify(self, X: Table, y: Any, groups: Any, confidence: float, n_requested: int | None) -> Certificate:
+    def _certify(
+        self,
+        X: Table,
+        y: Any,
+        groups: Any,
+        confidence: float,
+        n_requested: int | None,
+        error: Any = None,
+        sample_weight: Any = None,
+    ) -> Certificate:
         n_queries = (
             self._queries_of_each()
             if n_requested is None
@@ -140,6 +149,13 @@ class DeliveringEstimator:
         rows = Rows.of(parts, groups, verbose=self.verbose)
         self._check_labels(rows.meta, groups)
         alignment.check_unchanged()
+        if y is None and (error is not None or sample_weight is not None):
+            raise InputError(
+                "error and sample_weight are about labelled rows, and y is missing; give y, or leave them out."
+            )
+        if rows.is_spread and sample_weight is not None:
+            raise InputError("sample_weight is for rows in memory; give X.compute(), or leave the weights out.")
+        weights = None if sample_weight is None else checked_weights(sample_weight, rows.n_rows)
         if y is not None and not rows.is_spread:
             self._targets(y, rows.n_rows)
         surveyed = SurveyedRows.of(rows, alignment, self.used_rows_)
@@ -147,7 +163,7 @@ class DeliveringEstimator:
         self.used_rows_.refuse_found(surveyed.fresh())
         draws = surveyed.draws(generator(self.random_state, CERTIFY))
         aligned = self._for_workers() if rows.is_spread else self
-        work = partial(_tallied, aligned, n_queries, not rows.is_spread)
+        work = partial(_tallied, aligned, n_queries, not rows.is_spread, error, weights)
         each = (draws, rows.labels, parts.alongside(y, "y"))
         tally = Tally.joined(rows.run(work, *each, label=str(alignment.tester.declared)))
         return certify(self.alignment_, self.calibration_, tally, confidence, self.levels_, of_rows=surveyed.digest)
@@ -163,8 +179,8 @@ class DeliveringEstimator:
         """Return labels as errors are counted from, (n_samples,); refuse what are none."""
 
     @abstractmethod
-    def _errors(self, table: Table, y: Any) -> RowErrors:
-        """Return how wrong values are at labelled rows."""
+    def _errors(self, table: Table, y: Any, error: Any) -> RowErrors:
+        """Return how wrong values are at labelled rows, by an error that is named or a function; None for the default."""
 
     def _native(self, X: Table, groups: Any = None) -> tuple[Model, Table] | None:
         """Return the model that is delivered and the table to ask it, if what is delivered is a model by itself.
@@ -251,10 +267,19 @@ class DeliveringEstimator:
 
 
 def _tallied(
-    aligned: DeliveringEstimator, n_queries: int, keep: bool, table: Table, draws: RowDraws, groups: Any, y: Any
+    aligned: DeliveringEstimator,
+    n_queries: int,
+    keep: bool,
+    error: Any,
+    weights: FloatArray | None,
+    table: Table,
+    draws: RowDraws,
+    groups: Any,
+    y: Any,
 ) -> Tally:
     """Return what rows show of the delivered function."""
-    errors = None if y is None else aligned._errors(table, y)
+    errors = None if y is None else aligned._errors(table, y, error)
+    errors = errors if errors is None or weights is None else errors.weighted(weights)
     membership = aligned._membership(table, groups) if isinstance(aligned.threshold_, ByGroup) else None
     half_widths = aligned.threshold_.of_rows(table, groups)
     return tallied(aligned.alignment_, half_widths, table, draws, errors, membership, n_queries, keep=keep)
@@ -269,6 +294,8 @@ def check_calibrated(aligned: Any) -> None:
     """Refuse what is no calibrated estimator of this package."""
     if not isinstance(aligned, DeliveringEstimator):
         kind = type(aligned).__name__
-        raise InputError(f"aligned must be an AlignedRegressor or AlignedClassifier, got {aligned!r} of type {kind}.")
+        raise InputError(
+            f"aligned must be an AlignedRegressor or AlignedClassifier, got {quoted(aligned)} of type {kind}."
+        )
     if not hasattr(aligned, "calibration_"):
         raise NotCalibratedError(f"this {type(aligned).__name__} has no lambda_ yet; call calibrate(X) first.")

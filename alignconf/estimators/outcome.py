@@ -34,7 +34,7 @@ import numpy as np
 
 from alignconf._typing import Feature, FloatArray, IntArray, Table
 from alignconf.calibration.claim import Calibration
-from alignconf.errors import CalibrationError, InputError, NotCalibratedError
+from alignconf.errors import CalibrationError, InputError, NotCalibratedError, quoted
 from alignconf.estimators.aligned import AlignedEstimator
 from alignconf.estimators.conventions import ENDS
 from alignconf.estimators.difficulty import NeighbourDifficulty, as_known_numbers
@@ -339,7 +339,7 @@ def _difficulty_of(table: Table, difficulty: Any) -> FloatArray:
     has_rule = is_row_function(difficulty) and not hasattr(difficulty, "predict")  # a tree's apply returns leaves
     if difficulty is not None and not has_rule:
         raise InputError(
-            f"difficulty must be a function of the rows, or have an apply method, got {difficulty!r} of type "
+            f"difficulty must be a function of the rows, or have an apply method, got {quoted(difficulty)} of type "
             f"{type(difficulty).__name__}."
         )
     sigma = Scale(difficulty).sigma(table)

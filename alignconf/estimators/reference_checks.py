@@ -48,13 +48,26 @@ def warn_of_opposed(alignment: Alignment) -> None:
             warn(constraint.sentence, PropertyWarning)
 
 
-def refuse_calibrating(X: Any, X_reference: Any, *, is_full: bool) -> None:
-    """Refuse rows that would both calibrate and give the reference law.
+def refuse_calibrating(X: Any, y: Any, X_reference: Any, *, is_full: bool) -> None:
+    """Refuse rows that would both calibrate and give the reference law, and labels that are not those of the rows.
+
+    Labels are handed over by callers that treat all estimators alike. Calibration does not look at them.
 
     Raises
     ------
     InputError
     """
+    if (
+        y is not None
+        and hasattr(y, "__len__")
+        and hasattr(X, "__len__")
+        and not tables.is_partitioned(X)
+        and len(y) != len(X)
+    ):
+        raise InputError(
+            f"y has {len(y)} labels and X {len(X)} rows; expected a label for each row, or none: calibrate(X) needs none. Rows "
+            "that give the reference law go to X_reference."
+        )
     if X_reference is X and not is_full:
         raise InputError(
             "X_reference is X itself: rows that give the reference law must not calibrate. Leave X_reference out to set "

@@ -7,15 +7,19 @@ confidence or averaged over calibration draws; proofs are in docs/guarantees.md.
 
 from __future__ import annotations
 
+from functools import partial
 from math import inf
 from typing import Any
 
+import numpy as np
+from scipy.special import xlogy
 from sklearn.base import RegressorMixin
 
 from alignconf._typing import FloatArray, IntArray, Table
 from alignconf.certify.certificate import Certificate
-from alignconf.certify.error_change import RowErrors
+from alignconf.certify.error_change import ErrorOf, RowErrors, chosen_error
 from alignconf.contract.outputs import Outputs
+from alignconf.errors import InputError
 from alignconf.estimators.conventions import ENDS
 from alignconf.estimators.outcome import OutcomeEstimator
 from alignconf.estimators.output_errors import output_errors, output_targets
@@ -206,7 +210,15 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         return self._contained_outputs(self._band(X, groups), X)
 
     def certify(
-        self, X: Table, y: Any = None, *, groups: Any = None, n_queries: int | None = None, confidence: float = 0.95
+        self,
+        X: Table,
+        y: Any = None,
+        *,
+        groups: Any = None,
+        n_queries: int | None = None,
+        confidence: float = 0.95,
+        error: Any = None,
+        sample_weight: Any = None,
     ) -> Certificate:
         """State from fresh rows how often the delivered function fails the tester.
 
@@ -215,7 +227,7 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
         X : (n_samples, n_features), in memory or of Dask
             Rows that neither trained nor calibrated. Fresh queries are asked at each.
         y : (n_samples,), optional
-            Labels; adds the paired change of the mean squared error. With several outputs a label for each, or one label for
+            Labels; adds the paired change of the mean error. With several outputs a label for each, or one label for
             all, for quantiles: then it is the change of their mean pinball loss.
         groups : of the rows, if calibration was given labels of groups
         n_queries : int, optional
@@ -224,13 +236,18 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
             several queries a row because their average tells more, and 1 otherwise.
         confidence : float in (0, 1), default=0.95
             Of the bounds.
+        error : {"squared", "absolute", "poisson"} or callable, default="squared"
+            How wrong a prediction is: its squared or absolute distance from the label, the Poisson deviance
+            ``2 (y log(y / f) - y + f)``, or what a function of labels and predictions returns for each row.
+        sample_weight : (n_samples,), optional
+            What each row counts in the mean error, for rows in memory. Queries count every row once.
 
         Returns
         -------
         Certificate
         """
         level = check_level("confidence", confidence)
-        return self._certify(X, y, groups, level, n_queries)
+        return self._certify(X, y, groups, level, n_queries, error, sample_weight)
 
     @property
     def _outputs(self) -> Outputs | None:
@@ -244,11 +261,16 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
     def _targets(self, y: Any, n_samples: int) -> FloatArray:
         return check_targets(y, n_samples) if self._outputs is None else output_targets(y, n_samples, self._outputs)
 
-    def _errors(self, table: Table, y: Any) -> RowErrors:
+    def _errors(self, table: Table, y: Any, error: Any) -> RowErrors:
         targets = self._targets(y, table.shape[0])
         if self._outputs is not None:
+            if error is not None:
+                raise InputError(
+                    "error is for one output; leave it out, and the error of several outputs is their mean."
+                )
             return output_errors(targets, self._outputs)
-        return RowErrors("mean squared error", lambda values: (values - targets) ** 2)
+        measure, function = chosen_error("squared" if error is None else error, ERRORS, targets)
+        return RowErrors(measure, partial(function, targets))
 
     def _aligned_function(self, estimator: Any) -> FittedModel | OutputFunction:
         outputs = outputs_of(estimator, self.outputs)
@@ -275,3 +297,28 @@ class AlignedRegressor(RegressorMixin, OutcomeEstimator):
 
     def _check_training(self, labels: Any, train: IntArray) -> None:
         """Accept all labels: what they may be is the regressor's business."""
+
+
+def _squared(y: FloatArray, f: FloatArray) -> FloatArray:
+    return (f - y) ** 2
+
+
+def _absolute(y: FloatArray, f: FloatArray) -> FloatArray:
+    return np.abs(f - y)
+
+
+def _poisson(y: FloatArray, f: FloatArray) -> FloatArray:
+    if (y < 0).any() or (f <= 0).any():
+        raise InputError(
+            f"error='poisson' is for labels of at least 0 and predictions above 0, got a label of {y.min():g} and a prediction "
+            f"of {f.min():g}; use error='squared', or rules with Bounded(lo=...)."
+        )
+    return np.asarray(2 * (xlogy(y, y / f) - y + f))
+
+
+#: The errors that have names.
+ERRORS: dict[str, tuple[str, ErrorOf]] = {
+    "squared": ("mean squared error", _squared),
+    "absolute": ("mean absolute error", _absolute),
+    "poisson": ("mean Poisson deviance", _poisson),
+}

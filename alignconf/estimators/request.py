@@ -22,7 +22,7 @@ from alignconf.calibration.ranks import rows_needed, too_few_rows
 from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.calibration.threshold import ByGroup, ByWeight, Fixed, Threshold
 from alignconf.calibration.weighted import WeightedScores
-from alignconf.errors import CalibrationError, InputError
+from alignconf.errors import CalibrationError, InputError, quoted
 from alignconf.estimators.reference_checks import check_groups, fitted_ratio
 from alignconf.estimators.surveyed_rows import SurveyedRows
 from alignconf.losses.loss import Loss
@@ -107,7 +107,7 @@ class Request:
             )
         if not isinstance(self.shift, (LikelihoodRatio, EstimatedRatio)):
             raise InputError(
-                f"shift must be a LikelihoodRatio or an EstimatedRatio, got {self.shift!r} of type "
+                f"shift must be a LikelihoodRatio or an EstimatedRatio, got {quoted(self.shift)} of type "
                 f"{type(self.shift).__name__}."
             )
         if self.confidence is not None:

@@ -6,12 +6,15 @@ disk for the next process; where no folder can be written, each process compiles
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core import event
 
-__all__ = ["compiled"]
+__all__ = ["announce_compilation", "compiled"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -23,3 +26,15 @@ def compiled(function: Function) -> Function:
         return cast(Function, njit(function, cache=True, **options))
     except RuntimeError:  # numba finds no folder for its cache
         return cast(Function, njit(function, **options))
+
+
+@cache
+def announce_compilation() -> None:
+    """Let the first function that is compiled from now on, and not taken from disk, be announced on standard error."""
+    methods = {"on_start": _announce, "on_end": lambda *_: None}
+    event.register("numba:compile", type("Announcer", (event.Listener,), methods)())
+
+
+def _announce(listener: Any, _: Any) -> None:
+    event.unregister("numba:compile", listener)
+    print("alignconf: compiling, once; what is compiled is kept for the next time.", file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ are looked at is the reference law's business: :mod:`alignconf.lines.reference_l
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Container, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
@@ -302,8 +302,13 @@ class TradeAxis(Axis):
         return start, np.minimum(self.high[0], total - self.low[1]) - start
 
 
-def place_axis(part: LineProperty, table: Table, codes: Mapping[int, tuple[Any, ...]] | None = None) -> Axis:
-    """Return the axis of a declared property in a table: its column, the order of its categories, codes for missing values."""
+def place_axis(
+    part: LineProperty, table: Table, codes: Mapping[int, tuple[Any, ...]] | None = None, reference: Table | None = None
+) -> Axis:
+    """Return the axis of a declared property in a table: its column, the order of its categories, codes for missing values.
+
+    Where the order of texts makes no difference and none is given, the categories are those of the table and of ``reference``.
+    """
     position, codes = tables.locate(table, part.feature), codes or {}
     feature_codes = codes.get(position, ())
     if part.trade is not None:
@@ -321,4 +326,17 @@ def place_axis(part: LineProperty, table: Table, codes: Mapping[int, tuple[Any, 
             domain=part.domain,
         )
     declared = tuple(part.order) if part.order is not None else tables.category_order(table, position)
+    if declared is None and part.direction == 0:
+        gone = {*feature_codes, *part.domain.special}
+        declared = _categories([table, *([] if reference is None else [reference])], position, gone)
     return Axis(part.feature, position, declared, codes=feature_codes, domain=part.domain)
+
+
+def _categories(seen: Sequence[Table], position: int, gone: Container[Any]) -> tuple[str, ...] | None:
+    """Return the texts of a column of tables, in alphabetical order; None where it holds anything else, or just one of them."""
+    columns = [tables.column(table, position) for table in seen]
+    if any(values.dtype.kind in "biufcmM" for values in columns):
+        return None
+    values = {value for column in columns for value in column.tolist() if not tables.is_missing(value)}
+    texts = sorted(value for value in values if isinstance(value, str) and value not in gone)
+    return tuple(texts) if len(texts) > 1 and all(isinstance(value, str) or value in gone for value in values) else None

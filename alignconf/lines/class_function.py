@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from alignconf._typing import FloatArray, Table
+from alignconf.errors import InputError, listed, quoted
 from alignconf.kernels.sums import total
 from alignconf.lines.composition import read_lines
 from alignconf.lines.decisions import probabilities
@@ -22,7 +24,9 @@ from alignconf.lines.native_trees import with_other_trees
 from alignconf.lines.trees import read_ensemble, unwrapped
 from alignconf.lines.wrapped import predicting_model
 
-__all__ = ["ClassFunction"]
+__all__ = ["SCALES", "ClassFunction", "class_column", "is_among"]
+
+SCALES = ("probability", "logit")
 
 #: Probabilities are kept this far from 0 and 1 on the logit scale.
 EDGE = float(np.finfo(np.float64).eps)
@@ -118,3 +122,26 @@ class ClassFunction:
         """Return probabilities, (n_samples,), from values on the scale."""
         p: FloatArray = np.clip(values, 0, 1) if self.scale == "probability" else expit(values)
         return p
+
+
+def class_column(classes: NDArray[Any], pos_label: Any) -> int:
+    """Return which of the classes (n_classes,) a label names, the second of two for None."""
+    labels = classes.tolist()
+    if pos_label is None and len(labels) > 2:
+        raise InputError(
+            f"Only binary classification is supported without pos_label, and there are {len(labels)} classes; name the one whose "
+            f"probability is meant, pos_label={labels[-1]!r} or another of {listed(labels)}, or all of them, classes='all'."
+        )
+    if pos_label is not None and not is_among(pos_label, labels):
+        raise InputError(
+            f"pos_label {quoted(pos_label)} is not a class of the estimator; expected one of {listed(labels)}."
+        )
+    return 1 if pos_label is None else labels.index(pos_label)
+
+
+def is_among(label: Any, labels: Collection[Any]) -> bool:
+    """Return whether a label of any type is among the labels."""
+    try:
+        return label in labels
+    except (TypeError, ValueError):
+        return False

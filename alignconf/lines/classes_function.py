@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 
 from alignconf._typing import FloatArray, Table
 from alignconf.contract.outputs import Kept, Outputs
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
+from alignconf.lines.class_function import SCALES, ClassFunction, class_column
 from alignconf.lines.decisions import probabilities
 from alignconf.lines.fitted_model import FittedModel
+from alignconf.tables.checks import check_choice
 from alignconf.tables.predictions import Rounding
 
-__all__ = ["ALL", "ClassesFunction", "outputs_of_classes"]
+__all__ = ["ALL", "ClassesFunction", "class_function", "class_or_model", "outputs_of_classes"]
 
 #: Why the trees of all classes together are not read.
 WHY_ASKED = "all classes together are asked by predict_proba."
@@ -134,7 +136,62 @@ def outputs_of_classes(classes: Any, known: tuple[Any, ...] | None) -> tuple[Out
     ):
         expected = "at least three classes" if known is None else f"each of {list(known)!r} once"
         raise InputError(
-            f"classes must be 'all', or list all classes from the lowest to the highest, got {classes!r}; expected {expected}."
+            f"classes must be 'all', or list all classes from the lowest to the highest, got {quoted(classes)}; "
+            f"expected {expected}."
         )
     outputs = Outputs(tuple(f">= {label}" for label in listed[1:])).keeping(Kept.FALLING)
     return outputs, None if known is None else tuple(list(known).index(label) for label in listed)
+
+
+def class_function(
+    estimator: Any, pos_label: Any = None, *, scale: str = "probability", classes: Any = None
+) -> ClassFunction | ClassesFunction:
+    """Return one class's probability, or logit, of a fitted classifier as a function of rows.
+
+    Parameters
+    ----------
+    estimator : fitted classifier with ``predict_proba``
+    pos_label : label, optional
+        With two classes the second one by default; with more it must be given.
+    scale : {"probability", "logit"}, default="probability"
+    classes : as for :class:`~alignconf.AlignedClassifier`, optional
+        Probabilities of all classes instead of one.
+
+    Raises
+    ------
+    InputError
+        If it is no fitted classifier, or does not know the class.
+    """
+    if isinstance(estimator, type) or not hasattr(estimator, "predict_proba"):
+        raise InputError(
+            f"estimator must be a classifier with a predict_proba method, got {quoted(estimator)} of type "
+            f"{type(estimator).__name__}."
+        )
+    check_choice("scale", scale, SCALES)
+    labels = np.asarray(getattr(estimator, "classes_", ()))
+    if labels.ndim != 1 or labels.size < 2:
+        raise InputError(
+            f"estimator must be a fitted classifier with two or more classes_, got {type(estimator).__name__} with classes_ "
+            f"{quoted(labels.tolist())}."
+        )
+    if classes is not None:
+        return ClassesFunction(estimator, *outputs_of_classes(classes, tuple(labels.tolist())))
+    return ClassFunction(estimator, class_column(labels, pos_label), scale)
+
+
+def class_or_model(model: Any, pos_label: Any = None, classes: Any = None) -> Any:
+    """Return the function of one class, or of all, where a model is a classifier, otherwise the model itself.
+
+    Raises
+    ------
+    InputError
+        If a class is named of what is no classifier.
+    """
+    if hasattr(model, "predict_proba") and not isinstance(model, type):
+        return class_function(model, pos_label, classes=classes)
+    for name, value in (("pos_label", pos_label), ("classes", classes)):
+        if value is not None:
+            raise InputError(
+                f"{name}={quoted(value)} is for classifiers, and {type(model).__name__} has no predict_proba; leave it out."
+            )
+    return model

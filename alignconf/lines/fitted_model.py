@@ -54,7 +54,7 @@ class FittedModel:
     Parameters
     ----------
     estimator : object
-        The user's, unchanged.
+        The user's, unchanged; or a function of rows, without the method.
     method : {"predict", "predict_proba"}
     columns : FittedColumns
         What it was fitted on.
@@ -82,6 +82,8 @@ class FittedModel:
     @property
     def name(self) -> str:
         """The name of the model in messages."""
+        if not hasattr(self.estimator, self.method):
+            return str(getattr(self.estimator, "__qualname__", type(self.estimator).__name__))
         return f"{type(self.estimator).__name__}.{self.method}"
 
     def arranged(self, table: Table, *, name: str = "X") -> Table:
@@ -203,7 +205,7 @@ class FittedModel:
             return _ask_xgboost(self.estimator, table)
         if library == "lightgbm" and not hasattr(table, "iloc"):
             return self.estimator.predict(tables.as_numbers(table))
-        return getattr(self.estimator, self.method)(tables.copied(table))
+        return getattr(self.estimator, self.method, self.estimator)(tables.copied(table))
 
 
 def function_of(model: Model) -> Any:

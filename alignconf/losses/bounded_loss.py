@@ -10,7 +10,7 @@ import numpy as np
 
 from alignconf._typing import FloatArray, Table
 from alignconf.calibration.loss_family import LossTable
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.kernels.sums import total
 from alignconf.losses.loss import Loss, _check_inequalities
 from alignconf.projectors.alignment import Alignment, Answers
@@ -60,7 +60,7 @@ class BoundedLoss(Loss):
         """Refuse arguments that are no loss."""
         if not callable(self.of):
             raise InputError(
-                f"of must be a function from sizes to losses, got {self.of!r} of type {type(self.of).__name__}."
+                f"of must be a function from sizes to losses, got {quoted(self.of)} of type {type(self.of).__name__}."
             )
         check_number("bound", self.bound, above=0)
         check_choice("monotone", self.monotone, ("refuse", "envelope"))

@@ -9,7 +9,7 @@ from alignconf.certify.certificate import Certificate
 from alignconf.certify.report.drawing import draw_rates, title_above
 from alignconf.certify.report.report import audit_rates, certificate_rates
 from alignconf.certify.verdict import check_max_rate
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.plotting.axes import new_axes
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def certificate(found: Certificate | Audit, *, max_rate: float | None = None, ax
         rows = audit_rates(found, limit)
     else:
         raise InputError(
-            f"found must be a Certificate or what check returns, got {found!r} of type {type(found).__name__}; "
+            f"found must be a Certificate or what check returns, got {quoted(found)} of type {type(found).__name__}; "
             "see aligned.certify(X)."
         )
     ax = new_axes(height=1.5 + 0.45 * len(rows)) if ax is None else ax

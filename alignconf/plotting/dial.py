@@ -25,7 +25,7 @@ from alignconf.certify.report.drawing import (
     title_above,
 )
 from alignconf.certify.violation_rate import ViolationRate
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.plotting.axes import new_axes
 from alignconf.tables import printed
 from alignconf.tables.checks import check_number
@@ -117,7 +117,8 @@ def _checked(certificates: Any) -> list[Certificate]:
     listed = list(certificates) if isinstance(certificates, Sequence) else []
     if not listed or not all(isinstance(certificate, Certificate) for certificate in listed):
         raise InputError(
-            f"certificates must be a list of certificates, one for each alpha, got {certificates!r}; see aligned.certify(X, y)."
+            f"certificates must be a list of certificates, one for each alpha, got {quoted(certificates)}; see "
+            "aligned.certify(X, y)."
         )
     kinds = {certificate.property for certificate in listed}
     if len(kinds) > 1:
@@ -129,13 +130,13 @@ def _read_rivals(rivals: Any) -> dict[str, tuple[ViolationRate | float, float | 
     """Return the rate and the error of each rival."""
     if not isinstance(rivals, Mapping):
         raise InputError(
-            f"rivals must map names to (violations, error), got {rivals!r} of type {type(rivals).__name__}."
+            f"rivals must map names to (violations, error), got {quoted(rivals)} of type {type(rivals).__name__}."
         )
     read: dict[str, tuple[ViolationRate | float, float | None]] = {}
     for name, measured in rivals.items():
         if not isinstance(measured, tuple) or len(measured) != 2:
             raise InputError(
-                f"rival {name!r} must be (violations, error), with None for an error not known, got {measured!r}."
+                f"rival {name!r} must be (violations, error), with None for an error not known, got {quoted(measured)}."
             )
         rate, error = measured
         if isinstance(rate, Audit):

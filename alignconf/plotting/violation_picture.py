@@ -15,7 +15,7 @@ from alignconf._typing import Feature, FloatArray, IntArray, Model, RandomState,
 from alignconf.certify.asking import Answered, place_rows
 from alignconf.certify.report.drawing import INK, category_ticks, frame, literal, title_above
 from alignconf.contract.property import Declaration
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.lines.fitted_model import function_of
 from alignconf.plotting.axes import new_axes
 from alignconf.tables import table as tables
@@ -45,7 +45,7 @@ def violations(
     Parameters
     ----------
     model : object with ``predict``
-        Any fitted model, aligned or not. For one class's probability, :func:`alignconf.estimators.classifier.class_function`.
+        Any fitted model, aligned or not. For one class's probability, :func:`alignconf.lines.classes_function.class_function`.
     X : (n_samples, n_features) array or data frame
     properties : as for :func:`alignconf.check`
     features : (feature, feature)
@@ -72,10 +72,10 @@ def violations(
     check_count("n_queries", n_queries, at_least=1)
     check_count("min_queries", min_queries, at_least=1)
     if not isinstance(features, (tuple, list)) or len(features) != 2:
-        raise InputError(f"features must be two features of X, across and up, got {features!r}.")
+        raise InputError(f"features must be two features of X, across and up, got {quoted(features)}.")
     across, up = (tables.locate(table, feature) for feature in features)
     if across == up:
-        raise InputError(f"features must be two different features, got {features!r}.")
+        raise InputError(f"features must be two different features, got {quoted(features)}.")
     asking = place_rows(model, table, properties, X_reference=X_reference, random_state=random_state)
     [(_, answered)] = asking.answers(lambda answered: answered, n_queries)
     cells = (_Cells(table, across, n_bins, answered), _Cells(table, up, n_bins, answered))

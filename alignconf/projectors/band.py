@@ -27,7 +27,7 @@ import numpy as np
 
 from alignconf._typing import FloatArray, Table
 from alignconf.contract.outputs import Kept, Outputs
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables.checks import check_number, is_row_function
 from alignconf.tables.predictions import row_numbers
 
@@ -182,19 +182,20 @@ def scale_of(difficulty: Any, ray: Any, outputs: Outputs | None = None) -> Scale
     if difficulty is not None and not is_row_function(difficulty):
         raise InputError(
             f"difficulty must be a function from rows to positive numbers, or a fitted DifficultyEstimator, got "
-            f"{difficulty!r} of type {type(difficulty).__name__}."
+            f"{quoted(difficulty)} of type {type(difficulty).__name__}."
         )
     keeps_sum = outputs is not None and outputs.kept is Kept.SUM
     if keeps_sum and ray is not None:
         raise InputError(
-            f"ray={ray!r} moves outputs by themselves, and those of all classes add up to 1; leave ray out."
+            f"ray={quoted(ray)} moves outputs by themselves, and those of all classes add up to 1; leave ray out."
         )
     if ray is None or (isinstance(ray, str) and ray == "reference"):
         return Scale(difficulty, keeps_sum=keeps_sum)
-    if isinstance(ray, str) or not isinstance(ray, (Sequence, np.ndarray)) or np.shape(ray) != (2,):
+    is_list = isinstance(ray, (Sequence, np.ndarray)) and not isinstance(ray, str) and np.iterable(ray)
+    if not is_list or len(ray) != 2:
         raise InputError(
             "ray must be two positive numbers, the factors of the half-width below and above the model, or 'reference', got "
-            f"{ray!r}."
+            f"{quoted(ray)}."
         )
     below, above = (check_number("ray", value, above=0) for value in ray)
     return Scale(difficulty, (below, above))

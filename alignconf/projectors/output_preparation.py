@@ -88,7 +88,7 @@ def prepare_outputs(
     if outputs.kept is Kept.SUM:
         _check_averages(declared, norm)
     codes = missing_codes(model, table)
-    axes = place_axes(declared, table, codes)
+    axes = place_axes(declared, table, codes, reference)
     placed = list(zip(declared.lines, axes, strict=True))
     warn_of_unseen_codes(axes, reference)
     limits = common_limits(declared, limits)

@@ -105,7 +105,7 @@ def prepare(
     check_query_law(declared, query_law)
     refuse_outputs(declared)
     codes = missing_codes(model, table)
-    axes = place_axes(declared, table, codes)
+    axes = place_axes(declared, table, codes, reference)
     placed = list(zip(declared.lines, axes, strict=True))
     planes = place_planes(declared, table, codes)
     warn_of_unseen_codes([*axes, *(axis for _, of_plane in planes for axis in of_plane)], reference)

@@ -65,9 +65,9 @@ AUDIT_KNOTS = 255
 QUERY_LAWS: dict[str, type[AlongLine]] = {law.tester: law for law in (LineQueries, PathQueries, WholeLineQueries)}
 
 
-def place_axes(declared: Property, table: Table, codes: MissingCodes) -> list[Axis]:
+def place_axes(declared: Property, table: Table, codes: MissingCodes, reference: Table | None = None) -> list[Axis]:
     """Return the axis of each part that is about lines in a table; refuse what the table cannot carry."""
-    axes = [place_axis(part, table, codes) for part in declared.lines]
+    axes = [place_axis(part, table, codes, reference) for part in declared.lines]
     orders = {axis.key: axis.order for axis in axes}
     for axis in axes:
         if axis.order != orders[axis.key]:
@@ -168,7 +168,7 @@ def place_queries(
     def law(axis: Axis) -> ReferenceLaw:
         return ReferenceLaw.from_table(axis, reference, AUDIT_KNOTS)
 
-    axes = place_axes(declared, table, codes)
+    axes = place_axes(declared, table, codes, reference)
     planes = place_planes(declared, table, codes)
     warn_of_unseen_codes([*axes, *(axis for _, of_plane in planes for axis in of_plane)], reference)
     lines = [along_line(part, law(axis), query_law) for part, axis in zip(declared.lines, axes, strict=True)]

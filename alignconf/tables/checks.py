@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignconf._typing import FloatArray, Model, Table
-from alignconf.errors import InputError
-from alignconf.tables.table import as_table
+from alignconf.errors import InputError, quoted
+from alignconf.tables.table import as_table, locate
 
 __all__ = [
     "check_choice",
@@ -24,9 +24,11 @@ __all__ = [
     "check_entries",
     "check_jobs",
     "check_level",
+    "check_list",
     "check_model",
     "check_number",
     "check_numbers",
+    "check_positions",
     "check_projector",
     "check_rows",
     "check_switch",
@@ -39,33 +41,38 @@ __all__ = [
 ]
 
 
+#: No number of rows, queries or steps is larger.
+LARGEST_COUNT = 10**9
+
+
 def check_level(name: str, value: Any, *, zero: bool = False) -> float:
     """Return a probability that is in (0, 1), or in [0, 1) if zero is allowed."""
-    real = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
-    if not real or not (0 < value < 1 or (zero and value == 0)):
+    # The float that is nearest to a fraction may be 0 or 1 where the fraction is not.
+    real = is_finite(value) and 0 <= value <= 1
+    if not real or not (0 < float(value) < 1 or (zero and value == 0)):
         raise InputError(
-            f"{name} must be a number in {'[0' if zero else '(0'}, 1), got {value!r} of type {type(value).__name__}."
+            f"{name} must be a number in {'[0' if zero else '(0'}, 1), got {quoted(value)} of type {type(value).__name__}."
         )
     return float(value)
 
 
-def check_count(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
+def check_count(name: str, value: Any, *, at_least: int, at_most: int = LARGEST_COUNT) -> int:
     """Return a whole number that is large enough, and no larger than computers are."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral) or value < at_least:
         raise InputError(
-            f"{name} must be a whole number of at least {at_least}, got {value!r} of type {type(value).__name__}."
+            f"{name} must be a whole number of at least {at_least}, got {quoted(value)} of type {type(value).__name__}."
         )
     count = int(value)
-    if at_most is not None and count > at_most:
-        raise InputError(f"{name} must be at most {at_most:,}, got a number of {len(str(count))} digits.")
+    if count > at_most:
+        raise InputError(f"{name} must be at most {at_most:,}, got {quoted(count)}.")
     return count
 
 
 def check_number(name: str, value: Any, *, at_least: float = -np.inf, above: float = -np.inf) -> float:
     """Return a finite number that is large enough."""
-    if not is_finite(value) or value < at_least or value <= above:
+    if not is_finite(value) or float(value) < at_least or float(value) <= above:
         bound = f" of at least {at_least:g}" if at_least > -np.inf else f" above {above:g}" if above > -np.inf else ""
-        raise InputError(f"{name} must be a finite number{bound}, got {value!r} of type {type(value).__name__}.")
+        raise InputError(f"{name} must be a finite number{bound}, got {quoted(value)} of type {type(value).__name__}.")
     return float(value)
 
 
@@ -86,31 +93,48 @@ def is_row_function(value: Any) -> bool:
     )
 
 
+def check_list(name: str, values: Any, expected: str) -> list[Any]:
+    """Return the entries of a sequence or an array; refuse texts, mappings and what has no entries."""
+    is_array = isinstance(values, np.ndarray) and values.ndim == 1
+    if not is_array and (isinstance(values, (str, bytes)) or not isinstance(values, Sequence)):
+        raise InputError(f"{name} must be a list of {expected}, got {quoted(values)} of type {type(values).__name__}.")
+    return list(values)
+
+
+def check_positions(name: str, table: Table, features: Any) -> list[int]:
+    """Return where columns of a table are, each of a list of names or positions."""
+    labels = check_list(name, features, "columns, by name or position")
+    for label in labels:
+        if not isinstance(label, (str, int, np.integer, tuple)) or isinstance(label, bool):
+            raise InputError(f"{name} lists {quoted(label)}; expected the name or the position of a column.")
+    return [locate(table, label) for label in labels]
+
+
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """Return a word that is among the choices."""
     if not isinstance(value, str) or value not in choices:
-        raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
+        raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, got {quoted(value)}.")
     return value
 
 
 def check_switch(name: str, value: Any) -> None:
     """Refuse what is neither on nor off."""
     if not isinstance(value, (bool, np.bool_, Integral)):
-        raise InputError(f"{name} must be True or False, got {value!r} of type {type(value).__name__}.")
+        raise InputError(f"{name} must be True or False, got {quoted(value)} of type {type(value).__name__}.")
 
 
 def check_model(name: str, model: Any) -> Model:
-    """Return an object that can predict."""
+    """Return an object that can predict, or a function of rows."""
     # Asked by name: from Python 3.12 on isinstance does not see a method that is delegated, as that of a FrozenEstimator.
-    if isinstance(model, type) or not callable(getattr(model, "predict", None)):
+    if isinstance(model, type) or not callable(getattr(model, "predict", model)):
         raise InputError(
-            f"{name} must be a fitted regressor, an object with a predict method, got {model!r} of type "
-            f"{type(model).__name__}."
+            f"{name} must be a fitted regressor, an object with a predict method or a function of the rows, got "
+            f"{quoted(model)} of type {type(model).__name__}."
         )
     if hasattr(model, "predict_proba"):
         raise InputError(
-            f"{name} is a classifier, whose predict returns labels; expected a function with numbers. Align one class's "
-            "probability with AlignedClassifier, or audit alignconf.estimators.classifier.class_function(model, label)."
+            f"{name} is a classifier, whose predict returns labels. Align the probability of a class: "
+            "AlignedClassifier(model, rules, pos_label=...)."
         )
     checked: Model = model
     return checked
@@ -124,7 +148,8 @@ def check_projector(projector: Any, names: Sequence[str]) -> None:
         listed = ", ".join(map(repr, names))
         raise InputError(
             f"projector must be one of {listed} or an unfitted scikit-learn regressor that has the property whatever it is "
-            f"fitted to, got {projector!r} of type {type(projector).__name__}; leave it out, and what serves the model is chosen."
+            f"fitted to, got {quoted(projector)} of type {type(projector).__name__}; leave it out, and what serves the model is "
+            "chosen."
         )
 
 
@@ -177,7 +202,7 @@ def check_targets(y: Any, n_samples: int) -> FloatArray:
 def check_jobs(value: Any) -> int:
     """Return a number of jobs as joblib counts them: positive, or negative counted from the number of cores."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral) or value == 0:
-        raise InputError(f"n_jobs must be None or a whole number other than 0 (-1: all cores), got {value!r}.")
+        raise InputError(f"n_jobs must be None or a whole number other than 0 (-1: all cores), got {quoted(value)}.")
     return int(value)
 
 

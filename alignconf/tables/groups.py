@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignconf._typing import BoolArray, Feature, FloatArray, IntArray, Table
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_entries, is_row_function
 from alignconf.tables.predictions import row_answers
@@ -164,7 +164,7 @@ def group_columns(source: Any, table: Table) -> tuple[int, ...]:
     named: list[Feature] = list(source) if isinstance(source, (list, tuple)) and not is_label else [source]
     if not named or not all(isinstance(feature, Hashable) for feature in named):
         raise InputError(
-            f"groups must be a column, a list of columns or a function of the rows, got {source!r} of type "
+            f"groups must be a column, a list of columns or a function of the rows, got {quoted(source)} of type "
             f"{type(source).__name__}; labels of the rows are given to calibrate(X, groups=...)."
         )
     return tuple(tables.locate(table, feature) for feature in named)

@@ -87,6 +87,8 @@ def answered_numbers(
         If the answer is not one finite number for each row, or each output of each row, that a float holds exactly.
     """
     answer = as_answer(name, answer)
+    if n_outputs is None and answer.shape == (n_samples, 1):
+        answer = answer[:, 0]
     if n_outputs is None and answer.shape != (n_samples,):
         several = answer.ndim == 2 and answer.shape[0] == n_samples and answer.shape[1] > 1
         remedy = f" For a model with {answer.shape[1]} outputs list them: outputs=[...]." if several else ""

@@ -1,7 +1,8 @@
 """Progress bars for work that lasts, and silence otherwise.
 
 A bar appears on standard error once the work has lasted longer than ``DELAY`` seconds and the user asked for it
-(``verbose=True``). Without that nothing is ever written, to standard output or to standard error.
+(``verbose=True``); a line before it says if functions are compiled first, which lasts some seconds. Without that nothing is ever
+written, to standard output or to standard error.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from tqdm import tqdm
+
+from alignconf.kernels.compiled import announce_compilation
 
 __all__ = ["DELAY", "bar"]
 
@@ -32,4 +35,6 @@ def bar(steps: Any = None, *, total: int, label: str, unit: str, shown: bool) ->
     shown : bool
         Whether the user wants to see it.
     """
+    if shown:
+        announce_compilation()
     return tqdm(steps, total=total, desc=label, unit=unit, disable=not shown, delay=DELAY)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignconf._typing import Feature, IntArray, Table
-from alignconf.errors import InputError, InputTypeError
+from alignconf.errors import InputError, InputTypeError, quoted
 from alignconf.tables.containers import Container, container_of
 
 __all__ = [
@@ -83,7 +83,7 @@ def locate(table: Table, feature: Feature) -> int:
     if names is not None and feature in names:
         if names.count(feature) > 1:
             remedy = "rename them" if has_numbers else "give the feature by its position"
-            raise InputError(f"X has {names.count(feature)} columns named {feature!r}; {remedy}.")
+            raise InputError(f"X has {names.count(feature)} columns named {quoted(feature)}; {remedy}.")
         return names.index(feature)
     if isinstance(feature, (int, np.integer)) and 0 <= feature < n_features and not has_numbers:
         return int(feature)
@@ -95,7 +95,7 @@ def locate(table: Table, feature: Feature) -> int:
         available = f"X has positions 0 to {n_features - 1}."
     else:
         available = f"X has columns {', '.join(map(repr, names))}."
-    raise InputError(f"feature {feature!r} is not in X: {available}")
+    raise InputError(f"feature {quoted(feature)} is not in X: {available}")
 
 
 def column(table: Table, position: int) -> NDArray[Any]:
@@ -277,7 +277,8 @@ def _check_byte_order(table: Any, name: str) -> None:
         if isinstance(dtype, np.dtype) and not dtype.isnative:
             label = table.columns[position]
             raise InputError(
-                f"{name} has the column {label!r} of type {dtype.str}, in the byte order of another machine, which pandas cannot "
+                f"{name} has the column {quoted(label)} of type {dtype.str}, in the byte order of another "
+                "machine, which pandas cannot "
                 f"take rows of; convert it first, for example with {name}.astype({dtype.newbyteorder('=').str!r})."
             )
 

@@ -10,8 +10,8 @@ from alignconf.certify.audit import Audit, check
 from alignconf.certify.verdict import check_max_rate
 from alignconf.contract.property import Declaration
 from alignconf.deployment.propose.rule_file import read_rules
-from alignconf.errors import InputError, NotShown
-from alignconf.estimators.classifier import class_function
+from alignconf.errors import NotShown
+from alignconf.lines.classes_function import class_or_model
 
 __all__ = ["assert_property"]
 
@@ -79,15 +79,12 @@ def assert_property(
     >>> print(assert_property(model, X, {0: "increasing"}, max_rate=0.05).verdict(0.05).word)
     holds
     """
+    __tracebackhide__ = True
     check_max_rate(max_rate)
     declared = read_rules(properties, X) if isinstance(properties, (str, Path)) else properties
-    function = class_function(model, pos_label, classes=classes) if hasattr(model, "predict_proba") else model
-    for name, value in (("pos_label", pos_label), ("classes", classes)):
-        if function is model and value is not None:
-            raise InputError(f"{name} is for classifiers, and the model is a {type(model).__name__}; leave it out.")
     audit = check(
-        function, X, declared, outputs=outputs, confidence=confidence, query_law=query_law, X_reference=X_reference,
-        reference_law=reference_law, random_state=random_state,
+        class_or_model(model, pos_label, classes), X, declared, outputs=outputs, confidence=confidence, query_law=query_law,
+        X_reference=X_reference, reference_law=reference_law, random_state=random_state,
     )  # fmt: skip
     verdict = audit.verdict(max_rate)
     if not verdict.is_passed:

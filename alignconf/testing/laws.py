@@ -27,7 +27,7 @@ from sklearn.base import clone
 import alignconf.properties
 from alignconf._typing import FloatArray, RandomState
 from alignconf.contract.property import LineProperty, Property
-from alignconf.errors import InputError, LawViolation
+from alignconf.errors import InputError, LawViolation, quoted
 from alignconf.properties import AllOf
 from alignconf.tables.checks import check_count, check_numbers
 from alignconf.tables.random_streams import check_random_state, generator
@@ -117,18 +117,18 @@ def _checked(declared: Any, knots: Any, n_lines: Any, random_state: RandomState)
     """Return the knots, if any are given, after every argument has been checked."""
     if not isinstance(declared, Property):
         raise InputError(
-            f"declared must be a property, got {declared!r} of type {type(declared).__name__}; write for example "
+            f"declared must be a property, got {quoted(declared)} of type {type(declared).__name__}; write for example "
             "check_property(Increasing('age'))."
         )
     if len({part.feature for part in declared.lines}) > max(MAX_KNOTS):
-        raise InputError(f"declared must have at most {max(MAX_KNOTS)} features, got {declared!r}.")
+        raise InputError(f"declared must have at most {max(MAX_KNOTS)} features, got {quoted(declared)}.")
     check_count("n_lines", n_lines, at_least=1, at_most=1_000_000)
     check_random_state(random_state)
     if knots is None:
         return None
     places = check_numbers("knots", knots)
     if places.ndim != 1 or places.size < 2 or not np.isfinite(places).all() or (np.diff(places) <= 0).any():
-        raise InputError(f"knots must be at least two increasing finite places, got {knots!r}.")
+        raise InputError(f"knots must be at least two increasing finite places, got {quoted(knots)}.")
     return places
 
 

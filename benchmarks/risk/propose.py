@@ -173,14 +173,14 @@ def valid() -> list[dict[str, Any]]:
     entries += [{"type": "convex", "feature": name, "tol": 0.1} for name in ("x8", "x11")]
     entries += [{"type": "concave", "feature": name, "tol": 0.1} for name in ("x9", "x10", "x12")]
     entries += [{"type": "monotone", "feature": name, "direction": "increasing"} for name in ("x11", "x12")]
-    entries += [{"type": "constant", "feature": name} for name in ("x13", "x14", "x15")]
-    entries += [{"type": "constant", "feature": name, "tol": 0.1} for name in ("x13", "x14", "x15")]
+    entries += [{"type": "invariant", "feature": name} for name in ("x13", "x14", "x15")]
+    entries += [{"type": "invariant", "feature": name, "tol": 0.1} for name in ("x13", "x14", "x15")]
     entries += [{"type": "unimodal", "feature": name} for name in ("x9", "x10")]
     entries += [{"type": "ordered", "feature": "grade", "order": ["low", "mid", "high"]}]
     entries += [{"type": "ordered", "feature": "grade", "order": ["low", "mid", "high"], "tol": 0.1}]
     entries += [{"type": "bounded", "bounds": [-30, 30]}, {"type": "bounded", "bounds": [None, 40]}]
     entries += [{"type": "dominates", "features": [f"x{j}", f"x{j + 1}"]} for j in (0, 2, 4)]
-    entries += [{"type": "diminishing returns", "features": ["x0", "x2"], "tol": 0.5}]
+    entries += [{"type": "diminishing-returns", "features": ["x0", "x2"], "tol": 0.5}]
     return entries
 
 

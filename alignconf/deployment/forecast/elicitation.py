@@ -22,7 +22,7 @@ from alignconf._typing import FloatArray
 from alignconf.deployment.forecast.forecasting import forecast
 from alignconf.deployment.forecast.statements import Forecast
 from alignconf.errors import InputError
-from alignconf.tables.checks import check_count
+from alignconf.tables.checks import check_count, check_numbers
 
 __all__ = ["forecast_worst_probability", "from_psi", "to_psi"]
 
@@ -32,7 +32,7 @@ DRAWS = 30
 
 def to_psi(probabilities: Any) -> FloatArray:
     """Return ``-log(-log p)`` for probabilities in (0, 1)."""
-    values = np.asarray(probabilities, dtype=np.float64)
+    values = check_numbers("probabilities", probabilities)
     if not ((values > 0) & (values < 1)).all():
         raise InputError(
             "probabilities must lie strictly between 0 and 1; a probability of 0 that was counted needs more draws."
@@ -43,7 +43,7 @@ def to_psi(probabilities: Any) -> FloatArray:
 def from_psi(psi: Any) -> FloatArray:
     """Return ``exp(-exp(-psi))``."""
     with np.errstate(over="ignore"):
-        return np.asarray(np.exp(-np.exp(-np.asarray(psi, dtype=np.float64))))
+        return np.asarray(np.exp(-np.exp(-check_numbers("psi", psi))))
 
 
 def forecast_worst_probability(
@@ -67,6 +67,8 @@ def forecast_worst_probability(
         If one of the ten largest probabilities was counted over fewer than ``30 / p`` draws, or one is not in (0, 1).
     """
     psi = to_psi(probabilities)
+    if psi.ndim != 1 or not psi.size:
+        raise InputError(f"probabilities has shape {psi.shape}; expected (n,) numbers of n queries, at least one.")
     if n_draws is not None:
         check_count("n_draws", n_draws, at_least=1)
         least = float(np.sort(np.asarray(probabilities, dtype=np.float64))[::-1][:10][-1])

@@ -79,7 +79,7 @@ def extrapolation_bias(n_scores: int, n_rows: float, n_largest: int = 10) -> Ext
     """
     check_count("n_largest", n_largest, at_least=3)
     check_count("n_scores", n_scores, at_least=n_largest + 1)
-    check_number("n_rows", n_rows, at_least=1.0)
+    n_rows = check_number("n_rows", n_rows, at_least=1.0)
     ranks = np.arange(1, n_largest + 1)
     total = _bias(n_scores, n_rows, np.log(ranks / n_scores))
     attenuation = _bias(n_scores, n_rows, digamma(ranks) - digamma(n_scores + 1))
@@ -88,14 +88,14 @@ def extrapolation_bias(n_scores: int, n_rows: float, n_largest: int = 10) -> Ext
 
 def chance_of_missing(weight: float, n_scores: int) -> float:
     """Return the probability that a mode is missed by independent scores: ``(1 - weight)**n_scores``."""
-    check_level("weight", weight)
+    weight = check_level("weight", weight)
     check_count("n_scores", n_scores, at_least=1)
     return float(np.exp(n_scores * np.log1p(-weight)))
 
 
 def visible_weight(n_scores: int, confidence: float = 0.95) -> float:
     """Return the weight from which a mode is met with a probability: ``1 - (1 - confidence)**(1 / n_scores)``, near ``3 / n``."""
-    check_level("confidence", confidence)
+    confidence = check_level("confidence", confidence)
     check_count("n_scores", n_scores, at_least=1)
     return float(-np.expm1(np.log1p(-confidence) / n_scores))
 

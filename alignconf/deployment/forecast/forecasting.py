@@ -24,8 +24,8 @@ from alignconf.deployment.forecast.averaging import AveragedTail, OpenTail, size
 from alignconf.deployment.forecast.finite_sample import visible_weight
 from alignconf.deployment.forecast.statements import BackTest, Exceedances, Forecast, Region
 from alignconf.deployment.forecast.tails import FEWEST, JONES_LARGEST, Tail, n_largest, tail_of
-from alignconf.errors import InputError
-from alignconf.tables.checks import check_choice, check_level, check_number
+from alignconf.errors import InputError, quoted
+from alignconf.tables.checks import check_choice, check_level, check_list, check_number
 from alignconf.tables.random_streams import generator
 
 __all__ = ["METHODS", "forecast", "read_tail"]
@@ -92,16 +92,20 @@ def forecast(
     (True, True)
     """
     values = _check_scores(scores)
-    check_number("n_rows", n_rows, at_least=1.0)
+    n_rows = check_number("n_rows", n_rows, at_least=1.0)
     check_choice("method", method, METHODS)
-    check_level("confidence", confidence)
-    check_level("level", level)
+    confidence, level = check_level("confidence", confidence), check_level("level", level)
+    if not isinstance(what, str):
+        raise InputError(
+            f"what must be the name of the score in words, got {quoted(what)} of type {type(what).__name__}."
+        )
     if threshold is not None:
-        check_number("threshold", threshold)
-    if not cap > values.max():
-        raise InputError(f"cap={cap!r} must be larger than every score, and {values.max():g} is among them.")
+        threshold = check_number("threshold", threshold)
+    if not (isinstance(cap, float) and cap == np.inf) and check_number("cap", cap) <= values.max():
+        raise InputError(f"cap={quoted(cap)} must be larger than every score, and {values.max():g} is among them.")
+    regions = check_list("regions", regions, "Regions")
     if any(not isinstance(region, Region) for region in regions) or sum(region.weight for region in regions) >= 1:
-        raise InputError(f"regions must be Regions whose weights sum to less than 1, got {regions!r}.")
+        raise InputError(f"regions must be Regions whose weights sum to less than 1, got {quoted(regions)}.")
     falling = np.sort(values)[::-1]
     tail = read_tail(method, falling)
     problem = tail if isinstance(tail, str) else ""
@@ -221,6 +225,8 @@ def read_tail(method: str, falling: FloatArray) -> Tail | str:
 
 def _back_test(method: str, values: FloatArray, random: np.random.Generator) -> BackTest | None:
     """Return the errors of forecasts from tenths of the scores, at the tenth largest of all; None if tenths are too few."""
+    if values.size < PARTS:
+        return None
     target = float(np.sort(values)[-PARTS])
     observed = float((values > target).mean())
     if observed == 0.0:

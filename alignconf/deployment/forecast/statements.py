@@ -12,7 +12,7 @@ from alignconf._typing import FloatArray
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.deployment.finding import Finding, Kind
 from alignconf.deployment.forecast.tails import FEWEST
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables import printed
 from alignconf.tables.checks import check_level
 
@@ -41,7 +41,7 @@ class Region:
         check_level("weight", self.weight)
         sizes = np.asarray(self.sizes, dtype=np.float64).ravel()
         if not sizes.size or not np.isfinite(sizes).all():
-            raise InputError(f"sizes of a region must be finite scores, at least one, got {self.sizes!r}.")
+            raise InputError(f"sizes of a region must be finite scores, at least one, got {quoted(self.sizes)}.")
         object.__setattr__(self, "sizes", sizes)
 
     def rate(self, size: float) -> float:

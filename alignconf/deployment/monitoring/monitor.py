@@ -27,7 +27,7 @@ from alignconf.calibration.threshold import Fixed
 from alignconf.certify.report.wording import coverage_in_words, coverage_of
 from alignconf.deployment.monitoring.drift import ExchangeabilityTest, RateTest
 from alignconf.deployment.monitoring.following import RollingCalibration, SteeredHalfWidth
-from alignconf.errors import CalibrationError, InputError
+from alignconf.errors import CalibrationError, InputError, quoted
 from alignconf.estimators.aligned import AlignedEstimator
 from alignconf.estimators.delivery import check_calibrated
 from alignconf.estimators.reference_checks import refuse_wider
@@ -120,7 +120,8 @@ class Monitor:
         highest = calibration.alpha if limit is None else check_level("limit", limit)
         if (step is None) != (lambda_max is None):
             raise InputError(
-                f"step={step!r} and lambda_max={lambda_max!r} belong together: give both to steer a half-width, or none."
+                f"step={quoted(step)} and lambda_max={quoted(lambda_max)} belong together: give both to steer a "
+                "half-width, or none."
             )
         check_random_state(random_state)
         self.aligned = aligned
@@ -302,7 +303,7 @@ def _calibration_of(aligned: AlignedEstimator) -> Calibration:
         )
     if not calibration.promise.loss.is_rate:
         raise InputError(
-            f"aligned is calibrated with loss={calibration.loss.name!r}, an expected size, and a monitor watches a rate of "
+            f"aligned is calibrated with loss={quoted(calibration.loss.name)}, an expected size, and a monitor watches a rate of "
             "violations: "
             "calibrate a rate, such as the default loss, 'delivered'."
         )

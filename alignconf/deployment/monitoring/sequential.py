@@ -25,7 +25,7 @@ import numpy as np
 from alignconf._typing import RandomState, Table
 from alignconf.calibration.betting import BettingSequence
 from alignconf.certify.report.wording import coverage_in_words, coverage_of
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.estimators.aligned import AlignedEstimator
 from alignconf.estimators.delivery import check_calibrated
 from alignconf.estimators.request import MOST
@@ -90,7 +90,7 @@ class SequentialCertificate:
     ) -> None:
         check_calibrated(aligned)
         if check_level("confidence", confidence) <= 0.5:
-            raise InputError(f"confidence must be above 0.5 for bounds at all times, got {confidence!r}.")
+            raise InputError(f"confidence must be above 0.5 for bounds at all times, got {quoted(confidence)}.")
         check_random_state(random_state)
         self.aligned = aligned
         self.confidence = float(confidence)

@@ -38,7 +38,7 @@ from alignconf.deployment.propose.specifications import Malformed, Specification
 from alignconf.errors import AlignConfError, InputError
 from alignconf.lines.fitted_model import function_of
 from alignconf.tables import table as tables
-from alignconf.tables.checks import check_number, check_targets
+from alignconf.tables.checks import check_list, check_number, check_targets
 from alignconf.tables.encoding import Encoder
 from alignconf.tables.predictions import predictions
 from alignconf.tables.random_streams import generator
@@ -95,7 +95,9 @@ def review_specifications(
     table, calibration = arranged_alike(model, X, X_calibration)
     labels = None if y is None else check_targets(y, table.shape[0])
     check_number("tolerance", tolerance, at_least=0)
-    entries: list[Specification | Malformed] = list(specifications)
+    entries: list[Specification | Malformed] = check_list(
+        "specifications", specifications, "specifications, as of read_specifications"
+    )
     wrong = [entry for entry in entries if not isinstance(entry, (Specification, Malformed))]
     if wrong:
         raise InputError(
@@ -204,10 +206,10 @@ class _Bench:
         """Return how the labels speak against a specification; empty if they do not."""
         signs = {"increasing": 1, "decreasing": -1}
         word = getattr(entry.declared, "adjective", "")
-        if self.labels is None or entry.type not in ("monotone", "concave", "convex", "constant"):
+        if self.labels is None or entry.type not in ("monotone", "concave", "convex", "invariant"):
             return self._against_bounds(entry)
         evidence = self._evidence(entry)
-        if entry.type == "constant":
+        if entry.type == "invariant":
             return f"The labels depend on it (p-value {evidence.p_value:.2g})." if evidence.p_value < AGAINST else ""
         if entry.type == "monotone":
             sign = signs[word]
@@ -294,14 +296,14 @@ def _contradict(left: Specification, right: Specification) -> bool:
     if slopes[0] is None or slopes[1] is None:
         return False
     low, high = max(slopes[0][0], slopes[1][0]), min(slopes[0][1], slopes[1][1])
-    return low > high or (low == high == 0 and "constant" not in (left.type, right.type))
+    return low > high or (low == high == 0 and "invariant" not in (left.type, right.type))
 
 
 def _slopes(entry: Specification) -> tuple[float, float] | None:
     """Return the slopes that a specification allows; None if it is not about slopes."""
     if entry.type == "monotone":
         return (0.0, np.inf) if getattr(entry.declared, "adjective", "") == "increasing" else (-np.inf, 0.0)
-    if entry.type == "constant":
+    if entry.type == "invariant":
         return 0.0, 0.0
     if entry.type != "slope":
         return None

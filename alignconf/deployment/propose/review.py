@@ -18,7 +18,7 @@ from alignconf.certify.error_change import ErrorChange
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.contract.property import Property
 from alignconf.deployment.finding import Finding, Kind
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables import printed
 from alignconf.tables.checks import check_count, check_rows
 from alignconf.tables.used_rows import Repeats, UsedRows
@@ -163,10 +163,10 @@ class Review(Finding):
         """
         if not isinstance(name, str) or not name.strip():
             raise InputError(
-                f"name must say who accepts, got {name!r}; properties are never enforced without a person."
+                f"name must say who accepts, got {quoted(name)}; properties are never enforced without a person."
             )
         if not isinstance(indices, (list, tuple, range)) or not len(indices):
-            raise InputError(f"indices must list rows of the table, got {indices!r}.")
+            raise InputError(f"indices must list rows of the table, got {quoted(indices)}.")
         accepted = []
         for index in indices:
             if check_count("indices", index, at_least=0) >= len(self.proposals):

@@ -13,7 +13,7 @@ increasing, decreasing, concave, convex, unimodal, valley,      feature
 constant
 ordered                                                         feature, order                 predictions follow the
                                                                                                order of the categories
-lipschitz, slope at least, slope at most                        feature, number                change per unit
+lipschitz, slope-at-least, slope-at-most                        feature, number                change per unit
 plateau                                                         feature, number                no change from there on
 elasticity                                                      feature, bounds: [low, high]   per cent for one per cent, null
                                                                                                for no limit on a side
@@ -21,8 +21,8 @@ bounded                                                         bounds: [low, hi
                                                                                                null for none on a side
 dominates                                                       features: [one, other]         a unit of the one matters
                                                                                                at least as much
-weakly dominates                                                features: [one, other]         the same where both are equal
-diminishing returns                                             features: [one, other]         the more of the one, the
+weakly-dominates                                                features: [one, other]         the same where both are equal
+diminishing-returns                                             features: [one, other]         the more of the one, the
                                                                                                less the other adds
 monotone                                                        feature, direction             increasing or decreasing
 slope                                                           feature, bounds: [low, high]   change per unit, null for no
@@ -38,7 +38,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import inf, isfinite
+from math import inf
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -46,9 +46,10 @@ from alignconf._typing import Feature
 from alignconf.contract.property import Property
 from alignconf.contract.spelling import Form
 from alignconf.deployment.propose.plain_data import LARGEST_TEXT, from_json, from_yaml, text_of
-from alignconf.errors import AlignConfError, InputError
+from alignconf.errors import AlignConfError, InputError, meant, quoted
 from alignconf.properties import AllOf, Decreasing, Increasing, SlopeAtLeast, SlopeAtMost
 from alignconf.properties.declare import own_parameters, spelled
+from alignconf.tables.checks import is_finite
 
 __all__ = ["Malformed", "Specification", "read_specifications"]
 
@@ -179,7 +180,7 @@ def _read(position: int, entry: Any) -> Entry:
 
 def needs_of_types() -> dict[str, tuple[str, ...]]:
     """Return what each type needs beside itself."""
-    return {spelling.key: NEEDED[spelling.form] for spelling in spelled()} | SEVERAL
+    return {spelling.option: NEEDED[spelling.form] for spelling in spelled()} | SEVERAL
 
 
 def _specification(position: int, entry: Any) -> Specification:
@@ -190,7 +191,9 @@ def _specification(position: int, entry: Any) -> Specification:
         raise InputError(f"key {_shown(unknown[0])} is not in the vocabulary; expected some of {', '.join(KEYS)}.")
     kind, types = entry.get("type"), needs_of_types()
     if not isinstance(kind, str) or kind not in types:
-        raise InputError(f"type {_shown(kind)} is not in the vocabulary; expected one of {', '.join(types)}.")
+        raise InputError(
+            f"type {_shown(kind)} is not in the vocabulary; expected one of {', '.join(types)}.{meant(kind, list(types))}"
+        )
     needs = types[kind]
     missing = [key for key in needs if key not in entry]
     if missing:
@@ -201,7 +204,7 @@ def _specification(position: int, entry: Any) -> Specification:
     words = {key: _words(key, entry.get(key, "")) for key in ("rationale", "source")}
     features = _features(entry)
     tol = entry.get("tol", 0)
-    if not _is_number(tol) or tol < 0:
+    if not is_finite(tol) or tol < 0:
         raise InputError(f"tol must be a finite number of at least 0, got {_shown(tol)}.")
     if tol and kind == "bounded":
         raise InputError("type 'bounded' takes no tol; widen the bounds instead.")
@@ -225,7 +228,7 @@ def _declared(kind: str, entry: Mapping[str, Any], features: tuple[Feature, ...]
         return directions[direction](features[0], tol=tol)
     if kind == "slope":
         return _slopes(entry, features[0], tol)
-    build, form = next((kind_of, spelling.form) for spelling, kind_of in spelled().items() if spelling.key == kind)
+    build, form = next((kind_of, spelling.form) for spelling, kind_of in spelled().items() if spelling.option == kind)
     if form is Form.LIMITS:
         low, high = _limits(entry["bounds"])
         return build(-inf if low is None else low, inf if high is None else high)
@@ -243,7 +246,7 @@ def _declared(kind: str, entry: Mapping[str, Any], features: tuple[Feature, ...]
 def _in_domain(declared: Property, entry: Mapping[str, Any]) -> Property:
     """Return the property with the special values and the range of an entry."""
     codes = entry.get("special", [])
-    if not isinstance(codes, list) or not all(isinstance(code, str) or _is_number(code) for code in codes):
+    if not isinstance(codes, list) or not all(isinstance(code, str) or is_finite(code) for code in codes):
         raise InputError(f"special must list numbers and texts that are outside the order, got {_shown(codes)}.")
     declared = declared.with_special(codes)
     if "between" not in entry:
@@ -286,7 +289,9 @@ def _feature(value: Any) -> Feature:
 
 
 def _order(value: Any) -> list[Any]:
-    plain = isinstance(value, list) and all(isinstance(category, (str, int, float)) for category in value)
+    plain = isinstance(value, list) and all(
+        isinstance(category, (str, bool)) or is_finite(category) for category in value
+    )
     if not plain or not 2 <= len(value) <= MOST_CATEGORIES:
         raise InputError(f"order must list 2 to {MOST_CATEGORIES} categories from first to last, got {_shown(value)}.")
     return list(value)
@@ -294,7 +299,7 @@ def _order(value: Any) -> list[Any]:
 
 def _limits(value: Any) -> tuple[float | None, float | None]:
     def is_limit(limit: Any) -> bool:
-        return limit is None or _is_number(limit)
+        return limit is None or is_finite(limit)
 
     if not isinstance(value, list) or len(value) != 2 or not all(map(is_limit, value)) or value == [None, None]:
         raise InputError(f"bounds must be a list of two numbers, one of which may be null, got {_shown(value)}.")
@@ -304,12 +309,8 @@ def _limits(value: Any) -> tuple[float | None, float | None]:
     return low, high
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
-
-
 def _finite(key: str, value: Any) -> float:
-    if not _is_number(value):
+    if not is_finite(value):
         raise InputError(f"{key} must be a finite number, got {_shown(value)}.")
     return float(value)
 
@@ -344,6 +345,6 @@ def _words(key: str, value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return the beginning of the ``repr`` of a value, in one line."""
-    shown = repr(value)
+    """Return the beginning of the quoted value, in one line."""
+    shown = quoted(value)
     return shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -20,7 +20,7 @@ from alignconf._typing import FloatArray, RandomState
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.deployment.finding import Finding, Kind
 from alignconf.deployment.rare.splitting import Run, Score, subset_simulation
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables import printed
 from alignconf.tables.checks import check_count, check_level, check_number
 from alignconf.tables.random_streams import generator
@@ -197,10 +197,10 @@ def rare_event(
     True
     """
     check_count("n_dimensions", n_dimensions, at_least=1)
-    check_number("threshold", threshold)
+    threshold = check_number("threshold", threshold)
     if not callable(score):
         raise InputError(
-            f"score must be a function of points, (n, {n_dimensions}), got {score!r} of type {type(score).__name__}."
+            f"score must be a function of points, (n, {n_dimensions}), got {quoted(score)} of type {type(score).__name__}."
         )
     return estimate(
         score,

@@ -32,14 +32,17 @@ from scipy.special import rel_entr
 from alignconf._typing import FloatArray, RandomState
 from alignconf.deployment.finding import Finding, Kind
 from alignconf.deployment.rare.event import SIMULATE, RareEvent
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables import printed
-from alignconf.tables.checks import check_level, check_number
+from alignconf.tables.checks import check_count, check_level, check_list, check_number
 from alignconf.tables.random_streams import generator
 
 __all__ = ["HarmfulLaws", "Tilt", "harmful_laws", "largest_probability"]
 
 #: Rounds in which a shift is turned towards the event, before the round that is reported.
+#: More numbers than this are not shifted at once.
+MOST_MOVABLE = 10_000
+
 ROUNDS = 2
 
 
@@ -168,8 +171,18 @@ def harmful_laws(
     random_state : int, Generator, RandomState or None
     """
     radii = check_divergences(divergences)
+    check_count("n_movable", n_movable, at_least=1, at_most=MOST_MOVABLE)
+    if not callable(simulate):
+        raise InputError(
+            f"simulate must be a function of a shift and a Generator that returns a RareEvent, got {quoted(simulate)} of type "
+            f"{type(simulate).__name__}."
+        )
     random = generator(random_state, SIMULATE + 2)
     declared = simulate(np.zeros(n_movable), random)
+    if not isinstance(declared, RareEvent):
+        raise InputError(
+            f"simulate returned {quoted(declared)} of type {type(declared).__name__}; expected a RareEvent."
+        )
     n_rows, tilts = declared.n_rows, []
     direction, p = None, declared.probability
     if p is not None:
@@ -193,9 +206,10 @@ def harmful_laws(
 
 def check_divergences(divergences: Sequence[float]) -> list[float]:
     """Return divergences in growing order; refuse numbers that are not positive."""
-    if isinstance(divergences, (str, bytes)) or not np.iterable(divergences) or not len(divergences):
-        raise InputError(f"divergences must be positive numbers, such as (0.1, 1, 4), got {divergences!r}.")
-    return sorted(check_number("divergences", divergence, above=0.0) for divergence in divergences)
+    listed = check_list("divergences", divergences, "positive numbers, such as (0.1, 1, 4)")
+    if not listed:
+        raise InputError("divergences must be positive numbers, such as (0.1, 1, 4), got none.")
+    return sorted(check_number("divergences", divergence, above=0.0) for divergence in listed)
 
 
 def _first_direction(particles: FloatArray, radius: float) -> FloatArray:

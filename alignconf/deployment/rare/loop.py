@@ -12,7 +12,7 @@ from alignconf.deployment.finding import Finding, Kind
 from alignconf.deployment.input_law import InputLaw
 from alignconf.deployment.rare.event import RareEvent
 from alignconf.deployment.rare.violations import violation_probability
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.estimators.regressor import AlignedRegressor
 from alignconf.tables import printed
 from alignconf.tables.checks import check_level, check_model
@@ -98,7 +98,7 @@ def before_and_after(
     """
     check_model("model", model)
     if isinstance(alphas, (str, bytes)) or not len(alphas):
-        raise InputError(f"alphas must be levels in [0, 1), such as (0.05, 0), got {alphas!r}.")
+        raise InputError(f"alphas must be levels in [0, 1), such as (0.05, 0), got {quoted(alphas)}.")
     levels = [check_level("alphas", alpha, zero=True) for alpha in alphas]
 
     def probability(function: Model) -> RareEvent:

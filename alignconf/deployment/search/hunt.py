@@ -24,11 +24,11 @@ from alignconf.deployment.search.portfolio import evolve, polish, screen
 from alignconf.deployment.search.target import Target
 from alignconf.deployment.search.witnesses import FoundQuery, Witnesses
 from alignconf.deployment.violation_score import CountedModel, ViolationScore, part_margins
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.trees import trees_of
 from alignconf.tables import table as tables
-from alignconf.tables.checks import check_count, check_level, check_model, check_rows
+from alignconf.tables.checks import check_count, check_level, check_model, check_rows, check_switch
 from alignconf.tables.predictions import Rounding
 from alignconf.tables.random_streams import check_random_state, generator
 
@@ -114,6 +114,7 @@ def search(
     counted = CountedModel(check_model("model", model))
     table = counted.fitted_model.arranged(check_rows(X))
     check_count("n_witnesses", n_witnesses, at_least=1)
+    check_switch("read_trees", read_trees)
     level = check_level("naturalness", naturalness, zero=True)
     check_random_state(random_state)
     law = _checked_law(input_law, table)
@@ -224,7 +225,7 @@ def _checked_law(input_law: InputLaw | None, table: Table) -> InputLaw:
         return InputLaw.from_rows(table)
     if not isinstance(input_law, InputLaw):
         raise InputError(
-            f"input_law must be an InputLaw, got {input_law!r} of type {type(input_law).__name__}; make one with "
+            f"input_law must be an InputLaw, got {quoted(input_law)} of type {type(input_law).__name__}; make one with "
             "InputLaw.from_rows(X) or InputLaw.declared({...})."
         )
     names, law_names = tables.column_names(table), tables.column_names(input_law.template)

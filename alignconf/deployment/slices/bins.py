@@ -7,7 +7,7 @@ at losses. Bins that were read off one table read any other the same way: a valu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignconf._typing import BoolArray, Feature, IntArray, Table
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables import table as tables
-from alignconf.tables.checks import check_count, check_rows
+from alignconf.tables.checks import check_count, check_positions, check_rows
 from alignconf.tables.fitted_columns import FittedColumns
 
 __all__ = ["Bins", "Condition"]
@@ -58,10 +58,16 @@ class Condition:
         holds = ~missing
         present: NDArray[Any] = column[holds]
         held: BoolArray = np.ones(present.size, dtype=bool)
-        if self.low is not None:
-            held = held & np.asarray(present > self.low)
-        if self.high is not None:
-            held = held & np.asarray(present <= self.high)
+        try:
+            if self.low is not None:
+                held = held & np.asarray(present > self.low)
+            if self.high is not None:
+                held = held & np.asarray(present <= self.high)
+        except TypeError as error:
+            raise InputError(
+                f"feature {quoted(self.feature)} holds values of type {column.dtype}, which cannot be compared with {self}; give "
+                "rows of the types that were searched."
+            ) from error
         holds[holds] = held
         return holds
 
@@ -99,6 +105,10 @@ class Levels:
         """Return the bins of a column."""
         column, missing = _comparable(tables.column(table, position))
         present = column[~missing]
+        if not all(isinstance(value, Hashable) for value in present.tolist()):
+            raise InputError(
+                f"feature {quoted(feature)} holds values that are neither numbers nor categories; expected one of these."
+            )
         distinct = list(dict.fromkeys(present.tolist()))
         if present.dtype.kind in "iufmM" and len(distinct) > n_bins:
             ordered = np.sort(present)
@@ -177,14 +187,12 @@ class Bins:
         """
         if check_count("n_bins", n_bins, at_least=2) > MOST_BINS:
             raise InputError(
-                f"n_bins must be at most {MOST_BINS}, got {n_bins!r}; finer slices hold too few rows to test."
+                f"n_bins must be at most {MOST_BINS}, got {quoted(n_bins)}; finer slices hold too few rows to test."
             )
         table = check_rows(X)
         names = tables.column_names(table)
         labels: tuple[Feature, ...] = names or tuple(range(table.shape[1]))
-        positions = (
-            list(range(table.shape[1])) if features is None else [tables.locate(table, feature) for feature in features]
-        )
+        positions = list(range(table.shape[1])) if features is None else check_positions("features", table, features)
         levels = [Levels.of(table, position, labels[position], n_bins) for position in dict.fromkeys(positions)]
         useful = tuple(feature_levels for feature_levels in levels if feature_levels.size > 1)
         if not useful:

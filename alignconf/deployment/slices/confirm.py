@@ -37,7 +37,7 @@ from alignconf.deployment.finding import Finding, Kind
 from alignconf.deployment.slices.search import FoundSlice, SliceSearch
 from alignconf.deployment.slices.significance import hypergeometric_tail
 from alignconf.deployment.slices.slices_in_partitions import checked_losses
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables import printed
 from alignconf.tables.checks import check_level, check_number, check_rows
 
@@ -229,7 +229,7 @@ def confirm_slices(
     """
     if not isinstance(search, SliceSearch):
         raise InputError(
-            f"search must be a SliceSearch, as search_slices returns, got {search!r} of type {type(search).__name__}."
+            f"search must be a SliceSearch, as search_slices returns, got {quoted(search)} of type {type(search).__name__}."
         )
     level = check_level("confidence", confidence)
     cap = search.largest if largest is None else check_number("largest", largest, above=0)

@@ -39,7 +39,7 @@ from alignconf.deployment.slices.enumeration import SCREEN, CountedSlices, found
 from alignconf.deployment.slices.lattice import SliceCounts
 from alignconf.deployment.slices.significance import Population
 from alignconf.deployment.slices.slices_in_partitions import SearchedRows
-from alignconf.errors import InputError
+from alignconf.errors import InputError, quoted
 from alignconf.tables import printed
 from alignconf.tables.checks import check_count, check_jobs, check_level
 from alignconf.tables.used_rows import UsedRows
@@ -215,7 +215,9 @@ def search_slices(
     if n_jobs is not None:
         check_jobs(n_jobs)
     if bins is not None and not isinstance(bins, Bins):
-        raise InputError(f"bins must be a Bins, as Bins.from_rows returns, got {bins!r} of type {type(bins).__name__}.")
+        raise InputError(
+            f"bins must be a Bins, as Bins.from_rows returns, got {quoted(bins)} of type {type(bins).__name__}."
+        )
     partitions = SearchedRows.of(X, losses, bins, {"n_bins": n_bins, "features": features}, n_jobs)
     read, population = partitions.bins, partitions.population()
     lattice = CountedSlices.of(partitions, population, level, max_depth, min_support)

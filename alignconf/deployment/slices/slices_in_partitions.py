@@ -20,7 +20,7 @@ from alignconf.deployment.slices.lattice import RowsOfPart, SliceCounts
 from alignconf.deployment.slices.significance import N_LEVELS, Population
 from alignconf.errors import InputError
 from alignconf.tables import table as tables_module
-from alignconf.tables.checks import check_rows
+from alignconf.tables.checks import check_entries, check_rows
 from alignconf.tables.used_rows import Marks, UsedRows, marks_of
 
 __all__ = ["SearchedRows", "checked_losses"]
@@ -97,7 +97,7 @@ class SearchedRows:
 
 def checked_losses(losses: Any, n_samples: int) -> FloatArray:
     """Return losses as (n_samples,) finite numbers of at least 0."""
-    values = np.asarray(losses)
+    values = check_entries("losses", losses)
     if values.shape != (n_samples,) or values.dtype.kind not in "biuf":
         raise InputError(
             f"losses has shape {values.shape} of type {values.dtype}; expected one number for each row of X, shape "
