@@ -60,6 +60,7 @@ COSTLY = {
 N_DRAWS = {
     "delivered, from model to lambda_": 120,
     **dict.fromkeys((mode.name for mode in patterns.MODES), 60),
+    "several outputs": 120,
     "the default, 59 rows of 10 queries, alpha 0.05": 400,
     "additive model, fixed seed: certificate, missed": 400,
     "by group, large group": 300,

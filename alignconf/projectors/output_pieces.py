@@ -19,7 +19,7 @@ from alignconf.lines.evaluation import Lines, PlacedRows, moving_laws
 from alignconf.lines.exact_lines import ExactLine, ExactLines, Move, piece_of
 from alignconf.lines.routes import Route
 from alignconf.projectors.grid import GridProjector
-from alignconf.projectors.line_projection import LineProjection
+from alignconf.projectors.line_projection import SNAP, LineProjection
 from alignconf.projectors.projector import AtPoints, Projector
 from alignconf.projectors.tree import MAX_PIECES, check_unchanged
 from alignconf.queries.queries import PartQueries
@@ -77,8 +77,7 @@ class OutputPieces(GridProjector):
 
     def lines(self, function: Model, table: Table) -> Lines:
         """Return the values on the pieces, (n_samples, n_pieces, n_outputs)."""
-        walked = [line.values(table)[:, own] for line, own in zip(self.tree_lines, self.pieces, strict=True)]
-        values = np.stack(walked, axis=-1)
+        values = self._walked(table)
         return Lines(values, self.rounding.of(values))
 
     def at_rows(self, function: Model, rows: PlacedRows) -> tuple[FloatArray, FloatArray]:
@@ -130,10 +129,25 @@ class OutputPieces(GridProjector):
 
     def _at_places(self, function: Model, rows: PlacedRows, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the lines and their projections at places (n_samples, n_places): two (n_samples, n_places, n_outputs)."""
-        projection = self.steps.project(self.lines(function, rows.table), self.steps.weights_at(rows.table))
         numbers = piece_of(self.steps.laws[0].knots, places)[..., None]
-        f, g = (np.take_along_axis(values, numbers, axis=1) for values in (projection.lines.values, projection.values))
-        return f, g
+        values, weights = self._walked(rows.table), self.steps.weights_at(rows.table)
+        f = np.take_along_axis(values, numbers, axis=1)
+        if self.is_by_place:
+            along_feature = np.take_along_axis(self.steps.repair(values, (0,), weights), numbers, axis=1)
+            repaired = self.steps.repair(along_feature, (1,), weights)
+        else:
+            repaired = np.take_along_axis(self.steps.repair(values, (0, 1), weights), numbers, axis=1)
+        size = SNAP * self.rounding.of(values)[:, None, None]
+        return f, np.clip(np.where(np.abs(repaired - f) > size, repaired, f), *self.steps.limits)
+
+    @property
+    def is_by_place(self) -> bool:
+        """Whether outputs are repaired place by place once the lines are, so that those of the places asked about will do."""
+        return self.steps.norm == "l2" and all(part.named is None for part in self.steps.parts)
+
+    def _walked(self, table: Table) -> FloatArray:
+        walked = [line.values(table)[:, own] for line, own in zip(self.tree_lines, self.pieces, strict=True)]
+        return np.stack(walked, axis=-1)
 
 
 @dataclass(frozen=True)
