@@ -221,13 +221,9 @@ def test_points_that_are_no_place_of_a_line_keep_a_projection_of_their_own() -> 
 
 
 def test_a_limit_that_no_line_has_is_refused_by_name() -> None:
-    with pytest.raises(
-        InputError, match=r"asks for increasing in 0 and for .*g\(0=0\).* which no function has together"
-    ):
+    with pytest.raises(InputError, match=r"increasing in 0, and .*g\(0=0\).* which no function has together"):
         delivered(Smooth(), [Increasing(0), LinearProperty([{0: 0}, {0: 10}], [[-1, 0], [0, 1]], [-2, -3])])
-    with pytest.raises(
-        InputError, match=r"asks for increasing in 0 and for at least 2 at 0=0 and for values in \[-inf, 1\]"
-    ):
+    with pytest.raises(InputError, match=r"increasing in 0, and at least 2 at 0=0, and values in \[-inf, 1\]"):
         delivered(Smooth(), [Increasing(0), Bounded(2, where={0: 0}), Bounded(hi=1)])
 
 

@@ -238,7 +238,7 @@ def test_coincidences_name_the_first_equal_row() -> None:
         (lambda: LinearProperty([None], [[1], [1]], [[1], [1]]), "bound has shape"),
         (
             lambda: LinearProperty([{0: 1.0}, None], [[1, 0], [0, 1], [-1, 0]], [0, 5, -1]),
-            r"asks for g\(0=1.0\) <= 0 and -g\(0=1.0\) <= -1, which no function has together",
+            r"g\(0=1.0\) <= 0 and -g\(0=1.0\) <= -1, which no function has together",
         ),
         (lambda: Rule([None], "accept"), "accept must be a function"),
         (lambda: Rule([None], at_most_double, 3), "project must be a function"),
@@ -523,7 +523,7 @@ def test_a_probability_within_limits() -> None:
     assert (p[:, 1] >= 0.1).all()
     assert (p[:, 1] <= 0.8).all()
     np.testing.assert_allclose(p.sum(axis=1), 1)
-    with pytest.raises(InputError, match=r"at least 2 and for values in \[0, 1\], which no function has both"):
+    with pytest.raises(InputError, match=r"at least 2, and values in \[0, 1\], which no function has both"):
         AlignedClassifier(model, Bounded(2), pos_label=1, alpha=0).calibrate(X[300:600])
     symmetric = AlignedClassifier(model, InvariantUnder([swap]), pos_label=1, alpha=0).calibrate(X[300:600])
     np.testing.assert_array_equal(symmetric.predict_proba(X)[:, 1], symmetric.predict_proba(swap(X))[:, 1])
@@ -531,7 +531,7 @@ def test_a_probability_within_limits() -> None:
 
 def test_limits_that_no_value_keeps_are_named() -> None:
     with pytest.raises(
-        InputError, match="asks for between 2 and 3 and for between 0 and 1, which no function has both"
+        InputError, match="contradict each other: between 2 and 3, and between 0 and 1, which no function has both"
     ):
         AlignedRegressor(WAVE, [Bounded(0, 1), Bounded(2, 3)], alpha=0).calibrate(X)
     touching = AlignedRegressor(WAVE, [Bounded(0, 1), Bounded(1, 3)], alpha=0).calibrate(X[:99])

@@ -14,10 +14,12 @@ from alignconf.queries.placement import QUERY_LAWS, REFERENCES
 
 __all__ = ["parser"]
 
-CODES = """exit codes: 0 holds, or none tolerated and none seen; 1 violated; 2 bad input; 3 undecided, give more rows
+CODES = """exit codes: 0 holds, or none tolerated and none seen; 1 violated; 2 bad input; 3 undecided, give
+more rows
 
-A .joblib or .pkl file can run any code when it is loaded: check only files that you trust. A .skops file runs none; types that
-it holds and skops does not know are refused unless you --trust them by name."""
+A .joblib or .pkl file can run any code when it is loaded: check only files that you trust. A .skops
+file runs none; types that it holds and skops does not know are refused unless you --trust them by
+name."""
 
 
 class _Declare(Action):

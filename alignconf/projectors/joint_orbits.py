@@ -50,6 +50,6 @@ def common_limits(declared: Property, limits: tuple[float, float]) -> tuple[floa
             str(part) if part is not None else f"values in [{limits[0]:g}, {limits[1]:g}]" for part in (lowest, highest)
         ]
         raise InputError(
-            f"the property asks for {named[0]} and for {named[1]}, which no function has both; drop one of them."
+            f"rules contradict each other: {named[0]}, and {named[1]}, which no function has both; drop one of them."
         )
     return low, high

@@ -134,8 +134,8 @@ def _joined(along: Sequence[AlongOutputs]) -> list[LineProperty]:
         return lines
     A, b = (np.concatenate(stated) for stated in zip(*(part.inequalities for part in along), strict=True))
     if colliding(A, b):
-        named = " and for ".join(str(part.declared) for part in along)
-        raise InputError(f"the property asks for {named}, which no outputs have together; drop one of them.")
+        named = ", and ".join(str(part.declared) for part in along)
+        raise InputError(f"rules contradict each other: {named}, which no outputs have together; drop one of them.")
     return [OutputRule(coefficients=tuple(map(tuple, A.tolist())), bounds=tuple(b.tolist()))]
 
 

@@ -148,6 +148,8 @@ def _check_possible(line: LimitedLine, limits: AxisLimits, law: ReferenceLaw, wi
     bounds = np.concatenate([b, within[1] * ones, -within[0] * ones])
     stated = np.isfinite(bounds)
     if colliding(np.concatenate([A, identity, -identity])[stated], bounds[stated]):
-        named = " and for ".join(map(str, (*line.members, *limits.rules)))
-        kept = f" and for values in [{within[0]:g}, {within[1]:g}]" if np.isfinite(within).any() else ""
-        raise InputError(f"the property asks for {named}{kept}, which no function has together; drop one of them.")
+        named = ", and ".join(map(str, (*line.members, *limits.rules)))
+        kept = f", and values in [{within[0]:g}, {within[1]:g}]" if np.isfinite(within).any() else ""
+        raise InputError(
+            f"rules contradict each other: {named}{kept}, which no function has together; drop one of them."
+        )

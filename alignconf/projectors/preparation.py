@@ -177,8 +177,8 @@ def _planes(
         projector = PlaneProjection(laws, linear, norm, limits, tuple(plane for plane, _ in group))
         clash = colliding(*projector.inequalities) if linear else ()
         if clash:
-            named = " and for ".join(map(str, (*(part.declared for part in linear), *projector.planes)))
-            raise InputError(f"the property asks for {named}, which no function has together; drop one of them.")
+            named = ", and ".join(map(str, (*(part.declared for part in linear), *projector.planes)))
+            raise InputError(f"rules contradict each other: {named}, which no function has together; drop one of them.")
         projectors.append(projector)
     return projectors
 

@@ -101,7 +101,7 @@ def _check_compatible(first: Part, second: Part, laws: tuple[ReferenceLaw, ...],
     pair = LineProjection((laws[first.axis],), (replace(first, axis=0), replace(second, axis=0)), norm)
     if not pair.is_member(pair.project(flat).values, flat.rounding)[0]:
         raise InputError(
-            f"the property asks for {first.declared} and for {second.declared}, which no function has both; drop one of them."
+            f"rules contradict each other: {first.declared}, and {second.declared}, which no function has both; drop one of them."
         )
 
 
