@@ -411,7 +411,7 @@ def test_a_mapping_from_levels_to_models_is_a_model_with_as_many_outputs() -> No
 def test_models_of_trees_are_projected_on_the_pieces_of_all_of_them(norm: str, named: Any) -> None:
     X, y = rows(300, 0), np.random.default_rng(1).normal(size=300)
     models = {
-        level: HistGradientBoostingRegressor(loss="quantile", quantile=level, max_iter=8, random_state=0).fit(X, y)
+        level: HistGradientBoostingRegressor(loss="quantile", quantile=level, max_iter=40, random_state=0).fit(X, y)
         for level in LEVELS
     }
     rules = [NonCrossing(), Increasing(0, outputs=named)]
@@ -424,6 +424,10 @@ def test_models_of_trees_are_projected_on_the_pieces_of_all_of_them(norm: str, n
     positions = [LEVELS.index(label) for label in named or LEVELS]
     assert (np.diff(values[..., positions], axis=1) >= -1e-14).all()
     f = np.column_stack([model.predict(dense) for model in models.values()]).reshape(15, 400, 4)
+    assert (np.diff(f, axis=2) < -0.01).any(axis=2).mean() > 0.02, (
+        "the models cross, so that there is something to repair"
+    )
+    assert (np.diff(f[..., positions], axis=1) < -0.01).any()
     still = (aligned.alignment_.predict(dense)[0].reshape(f.shape) == values).all(axis=2)
     assert (values[still] == f[still]).all()
     pieces: Any = aligned.alignment_.chain.stages[0]
@@ -447,6 +451,15 @@ def test_models_of_trees_are_projected_on_the_pieces_of_all_of_them(norm: str, n
         nearest = np.sort(risen, axis=1)
         row = asked[: ends.size]
         np.testing.assert_allclose(aligned.alignment_.predict(row)[1], nearest, rtol=0, atol=1e-9)
+    uniforms = np.random.default_rng(0).uniform(size=(60, 1, 2))
+    some = rows(60, 5)
+    queries = place_queries_at(aligned.alignment_.tester.parts, some, uniforms)
+    scores = np.maximum.reduce(aligned.alignment_.at_queries(some, queries, _delivered_scores()))[:, 0]
+    for half_width in (0.0, 0.05, 0.2, 0.6):
+        failed = asked_again(aligned, some, half_width, uniforms)[:, 0]
+        assert (failed <= (half_width < scores + 1e-9)).all()
+        clearly = (np.abs(scores - half_width) > 1e-9) & (half_width == 0)
+        assert (failed == (half_width < scores))[clearly].all()
 
 
 @pytest.mark.parametrize("is_mapping", [True, False])

@@ -134,7 +134,7 @@ class OutputPieces(GridProjector):
         f = np.take_along_axis(values, numbers, axis=1)
         if self.is_by_place:
             along_feature = np.take_along_axis(self.steps.repair(values, (0,), weights), numbers, axis=1)
-            repaired = self.steps.repair(along_feature, (1,), weights)
+            repaired = self.steps.repair(along_feature.reshape(-1, f.shape[-1]), (1,), weights).reshape(f.shape)
         else:
             repaired = np.take_along_axis(self.steps.repair(values, (0, 1), weights), numbers, axis=1)
         size = SNAP * self.rounding.of(values)[:, None, None]
