@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(alignconf.__path__, "alignconf.") if "__main__" not in module.name
 )
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("name", ["alignconf", *MODULES])
@@ -70,9 +70,10 @@ def test_links_between_pages_exist(page: Path) -> None:
 
 
 def test_every_page_has_a_place_in_the_contents() -> None:
-    listed = re.findall(r"^([a-z-]+)$", (ROOT / "docs" / "index.md").read_text(), re.MULTILINE)
+    contents = [ROOT / "docs" / "index.md", ROOT / "docs" / "reference" / "index.rst"]
+    listed = [name for page in contents for name in re.findall(r"^ *([a-z-]+)$", page.read_text(), re.MULTILINE)]
     missing = {page.stem for page in PAGES[1:]} - {"index", *listed}
-    assert not missing, f"add to a list of docs/index.md: {missing}"
+    assert not missing, f"add to a list of docs/index.md or docs/reference/index.rst: {missing}"
 
 
 def test_pages_say_for_whom_they_are_and_what_comes_next() -> None:

@@ -34,7 +34,7 @@ from alignconf.properties import PerDoubling, declare
 
 table = np.exp(np.random.default_rng(0).normal(size=(200, 2)))
 assert read_properties([("per-doubling", "a:0.5")], Columns(table, ("a", "b"))) == [PerDoubling(0, 0.5)]
-entry = {"type": "per doubling", "feature": 0, "number": 0.5}
+entry = {"type": "per-doubling", "feature": 0, "number": 0.5}
 assert read_specifications(json.dumps([entry]))[0].declared == PerDoubling(0, 0.5)
 assert declare({0: PerDoubling(0, 0.5)}) == PerDoubling(0, 0.5)
 

@@ -47,7 +47,7 @@ def test_formulas_are_drawn_by_the_browser(site: Path) -> None:
 def names_in_blocks() -> set[str]:
     """Return the full names of what the pages import from this package."""
     found = set()
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
             for node in ast.walk(ast.parse(block)):
                 if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "alignconf":
