@@ -192,3 +192,11 @@ def test_survival_curves_of_one_classifier_for_each_time() -> None:
     curves = aligned.predict(fresh)
     assert (np.diff(curves, axis=1) <= 0).all()
     assert ((curves >= 0) & (curves <= 1)).all()
+
+
+def test_seeds_are_as_large_as_those_of_64_bits() -> None:
+    table = features(rows(80, 0))
+    for seed in (2**31, 2**63):
+        check(lambda X: np.asarray(X)[:, 0], table, {"a": 1}, random_state=seed)
+    with pytest.raises(InputError, match="random_state must be at most"):
+        check(lambda X: np.asarray(X)[:, 0], table, {"a": 1}, random_state=2**64)

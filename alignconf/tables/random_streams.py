@@ -25,6 +25,9 @@ __all__ = [
 #: What estimators draw random numbers for.
 SPLIT, CALIBRATE, CERTIFY, CONDITION, SCORE = range(5)
 
+#: Seeds are at most this, as those of numpy's generators in 64 bits.
+LARGEST_SEED = 2**64 - 1
+
 #: The share of all rows that gives the reference law, and how many rows at most.
 REFERENCE_SHARE = 0.2
 MAX_REFERENCE = 2000
@@ -38,13 +41,17 @@ def generator(random_state: RandomState, purpose: int) -> np.random.Generator:
         return np.random.default_rng([int(random_state.randint(2**31 - 1)), purpose])
     if random_state is None:
         return np.random.default_rng()
-    return np.random.default_rng([check_count("random_state", random_state, at_least=0), purpose])
+    return np.random.default_rng([_checked_seed(random_state), purpose])
 
 
 def check_random_state(random_state: RandomState) -> None:
     """Refuse a value that seeds no random numbers, also where nothing will be drawn."""
     if not isinstance(random_state, (np.random.Generator, np.random.RandomState, type(None))):
-        check_count("random_state", random_state, at_least=0)
+        _checked_seed(random_state)
+
+
+def _checked_seed(random_state: int) -> int:
+    return check_count("random_state", random_state, at_least=0, at_most=LARGEST_SEED)
 
 
 def set_aside(n_samples: int, random: np.random.Generator, *, keep: int) -> tuple[IntArray, IntArray]:
