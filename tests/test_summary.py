@@ -158,3 +158,13 @@ def test_none_seen_is_no_proof() -> None:
     audit = check(Rising(), FRESH, ONE, X_reference=X, random_state=0)
     assert str(audit).startswith("NONE SEEN in 400 questions; at most 0.92% broken")
     assert "no proof" in str(audit)
+
+
+@pytest.mark.parametrize("rows_of", [slice(300, 700), slice(1, None, 2)])
+def test_rows_of_a_slice_keep_their_labels(rows_of: slice) -> None:
+    """A slice of a frame with a default index has labels, whatever pandas makes of them when rows are taken."""
+    table = rows(800, 4).reset_index(drop=True)[rows_of]
+    worst = check(Wavy(), table, ONE, random_state=0).worst
+    assert worst is not None
+    assert worst.label == table.index[worst.row]
+    assert f"row {worst.label} (position {worst.row})" in worst.in_words

@@ -151,7 +151,9 @@ def unit_of(table: Table, position: int) -> str:
 def label_of(table: Table, row: int) -> Hashable | None:
     """Return the label of a row in the index of a data frame; None where rows have no labels but their positions."""
     index: Any = getattr(table, "index", None)
-    if not hasattr(table, "iloc") or type(index).__name__ == "RangeIndex":
+    if not hasattr(table, "iloc"):
+        return None
+    if type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1):
         return None
     label: Hashable = index[row]
     return label
