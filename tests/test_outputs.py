@@ -481,6 +481,21 @@ def test_a_row_alone_gets_the_bits_that_it_gets_among_others(rules: Any, is_mapp
     assert (band == np.concatenate([aligned.predict_band(X[i : i + 1]) for i in range(60)])).all()
 
 
+@pytest.mark.parametrize(
+    "settings", [{"reference_law": "conditional"}, {"query_law": "line"}, {"loss": "line"}], ids=str
+)
+def test_pieces_of_all_outputs_serve_other_laws_and_losses(settings: dict[str, Any]) -> None:
+    X, y = rows(300, 0), np.random.default_rng(1).normal(size=300)
+    models = {
+        level: HistGradientBoostingRegressor(loss="quantile", quantile=level, max_iter=8, random_state=0).fit(X, y)
+        for level in LEVELS
+    }
+    aligned = AlignedRegressor(models, [NonCrossing(), Increasing(0)], alpha=0.3, random_state=0, **settings)
+    certificate = aligned.calibrate(rows(200, 1), X_reference=X).certify(rows(200, 4))
+    assert certificate.full_strength.rate == 0
+    assert certificate.delivered.rate < 0.3 < certificate.before.rate
+
+
 def test_a_model_that_was_fitted_again_is_refused() -> None:
     X, y = rows(200, 0), np.random.default_rng(1).normal(size=200)
     models = {

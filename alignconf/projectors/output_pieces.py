@@ -17,6 +17,7 @@ import numpy as np
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf.lines.evaluation import Lines, PlacedRows, moving_laws
 from alignconf.lines.exact_lines import ExactLine, ExactLines, Move, piece_of
+from alignconf.lines.reference_law import ReferenceLaw
 from alignconf.lines.routes import Route
 from alignconf.projectors.grid import GridProjector
 from alignconf.projectors.line_projection import SNAP, LineProjection
@@ -42,11 +43,14 @@ class OutputPieces(GridProjector):
         Of each output, at the ends of its own pieces.
     pieces : tuple of (n_pieces,)
         The piece of each output's own that every common piece lies in.
+    own_laws : tuple of ReferenceLaw
+        Of each output, on its own pieces: least squares there and on the common pieces are the same.
     """
 
     steps: LineProjection
     tree_lines: tuple[ExactLine, ...]
     pieces: tuple[IntArray, ...]
+    own_laws: tuple[ReferenceLaw, ...]
 
     @property
     def path(self) -> str:
@@ -129,6 +133,9 @@ class OutputPieces(GridProjector):
 
     def _at_places(self, function: Model, rows: PlacedRows, places: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the lines and their projections at places (n_samples, n_places): two (n_samples, n_places, n_outputs)."""
+        direction = self._order
+        if direction is not None:
+            return self._in_one_walk(rows.table, places, increasing=direction == 1)
         numbers = piece_of(self.steps.laws[0].knots, places)[..., None]
         values, weights = self._walked(rows.table), self.steps.weights_at(rows.table)
         f = np.take_along_axis(values, numbers, axis=1)
@@ -138,6 +145,27 @@ class OutputPieces(GridProjector):
         else:
             repaired = np.take_along_axis(self.steps.repair(values, (0, 1), weights), numbers, axis=1)
         size = SNAP * self.rounding.of(values)[:, None, None]
+        return f, np.clip(np.where(np.abs(repaired - f) > size, repaired, f), *self.steps.limits)
+
+    @property
+    def _order(self) -> int | None:
+        """The order along the feature, if nothing else is demanded of it: then each line is projected as its trees are walked."""
+        along = [part.declared for part in self.steps.parts if part.axis == 0]
+        is_only = len(along) == 1 and along[0].compares_pairs and self.is_by_place
+        return along[0].direction if is_only else None
+
+    def _in_one_walk(self, table: Table, places: FloatArray, *, increasing: bool) -> tuple[FloatArray, FloatArray]:
+        """Return the lines and their projections at places, each output's line projected on its own pieces."""
+        looked_up = [
+            line.project(table, piece_of(law.knots, places), law.weights_at(table), increasing=increasing)
+            for line, law in zip(self.tree_lines, self.own_laws, strict=True)
+        ]
+        f, fitted = (
+            np.stack([getattr(of_line, name) for of_line in looked_up], axis=-1) for name in ("values", "fitted")
+        )
+        of_outputs = self.steps.repair(fitted.reshape(-1, f.shape[-1]), (1,), self.steps.weights_at(table))
+        size = SNAP * self.rounding.of(f)[:, None, None]
+        repaired = of_outputs.reshape(f.shape)
         return f, np.clip(np.where(np.abs(repaired - f) > size, repaired, f), *self.steps.limits)
 
     @property
@@ -205,4 +233,11 @@ def _on_pieces(asked: GridProjector, models: Sequence[ExactLines], route: Route)
     on_pieces = law.on_pieces(places, piece_of(places, law.places))
     parts = tuple(replace(part, law=on_pieces) if part.law is law else part for part in asked.projector.parts)
     steps = replace(asked.projector, laws=(on_pieces, of_outputs), parts=parts)
-    return OutputPieces(asked.projector, steps, lines, pieces)
+    own_laws = tuple(
+        replace(
+            law.on_pieces(of_model, piece_of(of_model, law.places)),
+            weights=np.bincount(numbers, on_pieces.weights, of_model.size).astype(np.float64),
+        )
+        for of_model, numbers in zip(own, pieces, strict=True)
+    )
+    return OutputPieces(asked.projector, steps, lines, pieces, own_laws)
