@@ -175,7 +175,7 @@ def test_shapes_names_the_missing_data(tmp_path: Path) -> None:
 
 
 def test_the_page_of_shapes_declares_what_is_run_in_five_lines() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "shapes.md").read_text()
+    page = (Path(__file__).parent.parent / "docs" / "benchmarks.md").read_text()
     shown: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
         assert len(re.findall(r"^.+$", block, re.MULTILINE)) <= 5

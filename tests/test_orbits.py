@@ -468,7 +468,7 @@ def test_renamed_columns_are_refused(forest) -> None:
 def test_orbits_whose_points_have_other_orbits_are_counted() -> None:
     """``g(x) <= g(x + 1)`` has an orbit from each point: repaired row by row it need not hold, and that is said."""
     declared = LinearProperty([None, shift], [1, -1])
-    with pytest.raises(CalibrationError, match="the points of an orbit have other orbits"):
+    with pytest.raises(CalibrationError, match="or a group of rows leads out of itself"):
         AlignedRegressor(WAVE, declared, alpha=0.1, random_state=0, confidence=None).calibrate(X[:300])
     aligned = AlignedRegressor(WAVE, declared, alpha=0, random_state=0).calibrate(X[:300])
     certificate = aligned.certify(X[300:])

@@ -582,7 +582,7 @@ def test_audits(query_law: str) -> None:
     assert found.worst.excess == pytest.approx(-np.diff(found.worst.predictions)[0])
     assert {"iid": "two different places", "path": "binary search among all 40", "line": "all together"}[
         query_law
-    ] in str(found)
+    ] in found.sentence
     assert check(Sum(), X_NEW, {0: 1}, query_law=query_law).violations.n_rejected == 0
 
 

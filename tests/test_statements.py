@@ -96,7 +96,7 @@ def test_rows_that_a_joint_repair_leaves_without_the_property_count_as_failures(
     aligned = AlignedRegressor(
         wave, declared, alpha=0.1, loss="displacement", n_knots=9, random_state=0, confidence=None
     )
-    with pytest.raises(CalibrationError, match="could not be repaired jointly"):
+    with pytest.raises(CalibrationError, match="rules of different kinds were declared together"):
         aligned.calibrate(X[:300])
 
 
@@ -211,4 +211,4 @@ def test_missing_rows_are_mentioned() -> None:
     aligned = AlignedRegressor(model, {0: 1}, random_state=0, confidence=None).calibrate(rows, X_reference=X[:100])
     assert "each with a constrained feature present" in aligned.calibration_.statement
     assert "500 rows lacked all constrained features" in str(aligned.calibration_)
-    assert "500 rows" in str(check(model, rows, {0: 1}, X_reference=X[:100], random_state=0))
+    assert "500 are not asked" in str(check(model, rows, {0: 1}, X_reference=X[:100], random_state=0))

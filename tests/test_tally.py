@@ -139,7 +139,7 @@ def test_finite_and_infinite_half_widths_together_are_not_full_strength() -> Non
         return tallied(aligned.alignment_, half_widths, X[100:], RowDraws.of(X[100:], np.random.default_rng(1)))
 
     def claims(tally: Tally) -> bool:
-        certificate = certify(aligned.alignment_, aligned.calibration_, tally, 0.95)
+        certificate = certify(aligned.alignment_, aligned.calibration_, tally, 0.95, of_rows="")
         assert ("By construction" in certificate.sentence) == certificate.by_construction
         return certificate.by_construction
 

@@ -148,12 +148,13 @@ class Ensemble:
 
         Columns behind those that the trees know are not the model's, and are left out.
         """
-        numbers = tables.as_numbers(tables.as_table(X))
-        if numbers.shape[1] < self.n_features:
+        table = tables.as_table(X)
+        if table.shape[1] < self.n_features:
             raise InputError(
-                f"X has shape {numbers.shape}; expected rows of {self.n_features} features, as the trees have."
+                f"X has shape {table.shape}; expected rows of {self.n_features} features, as the trees have."
             )
-        compared = np.ascontiguousarray(self._compared(numbers[:, : self.n_features]))
+        of_fit = table if table.shape[1] == self.n_features else tables.select(table, range(self.n_features))
+        compared = np.ascontiguousarray(self._compared(tables.as_numbers(of_fit)))
         if self.categories.sizes:
             compared = compared.copy()
             for j in self.categories.sizes:

@@ -118,7 +118,7 @@ class LinearLines:
         return replace(self, coefficients=weights), added
 
     def _margins(self, table: Table) -> FloatArray:
-        numbers = tables.as_numbers(tables.as_table(table))[:, : self.coefficients.size]
+        numbers = tables.as_numbers(tables.select(tables.as_table(table), range(self.coefficients.size)))
         return inner(numbers, self.coefficients) + self.intercept
 
 

@@ -148,7 +148,7 @@ TIED = "z h(x) at 12 places, one of which has 97 % of the reference rows, z expo
 SEEDED = "sin(7 x0) + x1 with 60 reference places; counted are samples of rows, all with the same integer seed,"
 
 MODES = (
-    Mode("tied features, 94 % coincidences", ALPHA, N_TIED, partial(_tied, confidence=None), note=TIED),
+    Mode("tied features, 94% coincidences", ALPHA, N_TIED, partial(_tied, confidence=None), note=TIED),
     Mode(
         "tied features, confidence 0.95",
         1 - CONFIDENCE,
