@@ -207,6 +207,10 @@ def _walk_tree(forest: Forest, root: int, n_rows: int, block: Block, by_steps: b
         split, number, right = nodes[i]["split"], nodes[i]["number"], np.uintp(nodes[i]["right"])
         if split >= 0 or split <= CATEGORY:
             column, middle, n_right = np.uintp(split if split >= 0 else CATEGORY - split), start, 0
+            if stop - start == 1:
+                value = columns[column, np.uintp(listed[np.uintp(start)])]
+                i = i + next_one if (value <= number if split >= 0 else goes_left(bits, number, value)) else right
+                continue
             for k in range(start, stop):
                 row = listed[np.uintp(k)]
                 value = columns[column, np.uintp(row)]
