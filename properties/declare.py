@@ -106,7 +106,9 @@ def declare(properties: Declaration, special: Sequence[Any] = ()) -> Property:
             f"got {quoted(properties)} of type {type(properties).__name__}."
         )
     if not members:
-        raise InputError(f"properties declares nothing, got {quoted(properties)}; write for example {{'v': 'decreasing'}}.")
+        raise InputError(
+            f"properties declares nothing, got {quoted(properties)}; write for example {{'v': 'decreasing'}}."
+        )
     declared = members[0] if len(members) == 1 and isinstance(members[0], Property) else AllOf(*members)
     return _with_codes_of_features(declared).with_special(codes)
 
@@ -171,6 +173,4 @@ def _remedy(feature: Feature, word: str) -> str:
         return f"which is not about a feature alone; write the property, {named}(...), from alignconf.properties."
     near = f" Did you mean {ELSEWHERE[word]!r}?" if word in ELSEWHERE else meant(word, list(words())) if word else ""
     choices = ", ".join(map(repr, [*words(), *SIGNS]))
-    return (
-        f"which is no rule.{near} Write one of {choices}, 0 for nothing, or a property such as Increasing({quoted(feature)})."
-    )
+    return f"which is no rule.{near} Write one of {choices}, 0 for nothing, or a property such as Increasing({quoted(feature)})."

@@ -39,9 +39,7 @@ class Decreasing(LineProperty):
     Decreasing('v')
     """
 
-    spelling: ClassVar[Spelling | None] = Spelling(
-        "decreasing", Form.FEATURE, "predictions never rise as it grows"
-    )
+    spelling: ClassVar[Spelling | None] = Spelling("decreasing", Form.FEATURE, "predictions never rise as it grows")
 
     adjective: ClassVar[str] = "decreasing"
     n_points: ClassVar[int] = 2

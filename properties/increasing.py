@@ -42,9 +42,7 @@ class Increasing(LineProperty):
     increasing in 'bmi'
     """
 
-    spelling: ClassVar[Spelling | None] = Spelling(
-        "increasing", Form.FEATURE, "predictions never fall as it grows"
-    )
+    spelling: ClassVar[Spelling | None] = Spelling("increasing", Form.FEATURE, "predictions never fall as it grows")
 
     adjective: ClassVar[str] = "increasing"
     n_points: ClassVar[int] = 2

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from alignconf._typing import Feature, FloatArray, IntArray, Table
-from alignconf.contract.outputs import OUTPUTS, Outputs
 from alignconf.contract.orbit import OrbitProperty, PlaceLimit, Setting, as_point, label, moved
+from alignconf.contract.output_rule import OutputRule
+from alignconf.contract.outputs import OUTPUTS, Outputs
 from alignconf.errors import InputError, quoted
 from alignconf.kernels.polyhedron import colliding, polyhedron_least_squares, polyhedron_midpoint
 from alignconf.kernels.sums import products
-from alignconf.contract.output_rule import OutputRule
 
 __all__ = ["LinearProperty"]
 

@@ -42,9 +42,7 @@ class Unimodal(LineProperty):
     unimodal in 'temperature' / unimodal with its peak at 21 in 'temperature'
     """
 
-    spelling: ClassVar[Spelling | None] = Spelling(
-        "unimodal", Form.FEATURE_PLACE, "one peak, anywhere or known"
-    )
+    spelling: ClassVar[Spelling | None] = Spelling("unimodal", Form.FEATURE_PLACE, "one peak, anywhere or known")
 
     peak: float | None = field(default=None, kw_only=True)
 

@@ -38,9 +38,7 @@ class Valley(LineProperty):
     a valley in 'bmi' / a valley with its bottom at 22 in 'bmi'
     """
 
-    spelling: ClassVar[Spelling | None] = Spelling(
-        "valley", Form.FEATURE_PLACE, "one bottom, anywhere or known"
-    )
+    spelling: ClassVar[Spelling | None] = Spelling("valley", Form.FEATURE_PLACE, "one bottom, anywhere or known")
 
     bottom: float | None = field(default=None, kw_only=True)
 

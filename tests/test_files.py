@@ -64,6 +64,7 @@ def printed(capsys: Any) -> tuple[str, str]:
 
 
 HOUSES = ["check", "houses.joblib", "houses.csv", "--ordered", "g:NA,Fa,Gd"]
+ALIGNING = ["align", *HOUSES[1:3], "--ordered", "g:NA,Fa,Gd", "--alpha", "0.3", "-o", "aligned.pkl"]
 
 
 # Categories are as they are written -----------------------------------------------------------------------------------
@@ -294,18 +295,7 @@ def test_a_verdict_survives_a_full_output_and_what_was_stored_is_said(
     error = printed(capsys)[1]
     assert "standard output cannot be written ([Errno 28] No space left on device). Violated: " in error
     assert "Written: page.html" in error
-    aligning = [
-        "align",
-        "houses.joblib",
-        "houses.csv",
-        "--ordered",
-        "g:NA,Fa,Gd",
-        "--alpha",
-        "0.3",
-        "-o",
-        "aligned.pkl",
-    ]
-    assert main(aligning) == 0
+    assert main(ALIGNING) == 0
     assert "Stored as aligned.pkl" in printed(capsys)[1]
 
 
@@ -398,20 +388,9 @@ def test_a_feature_that_is_nearly_right_is_named(capsys: Any) -> None:
 def test_calibration_rows_need_no_column_of_labels(capsys: Any) -> None:
     fresh = houses(3).assign(price=1.0)
     fresh.to_csv("fresh.csv", index=False)
-    aligning = [
-        "align",
-        "houses.joblib",
-        "houses.csv",
-        "--ordered",
-        "g:NA,Fa,Gd",
-        "--alpha",
-        "0.3",
-        "-o",
-        "aligned.pkl",
-    ]
-    assert main([*aligning, "--target", "price", "--certify-data", "fresh.csv"]) == 0
+    assert main([*ALIGNING, "--target", "price", "--certify-data", "fresh.csv"]) == 0
     assert "squared error" in printed(capsys)[0]
-    assert main([*aligning, "--target", "prize", "--certify-data", "fresh.csv"]) == 2
+    assert main([*ALIGNING, "--target", "prize", "--certify-data", "fresh.csv"]) == 2
     assert "has no column 'prize' for --target" in printed(capsys)[1]
 
 
