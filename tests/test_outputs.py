@@ -491,9 +491,10 @@ def test_pieces_of_all_outputs_serve_other_laws_and_losses(settings: dict[str, A
         for level in LEVELS
     }
     aligned = AlignedRegressor(models, [NonCrossing(), Increasing(0)], alpha=0.3, random_state=0, **settings)
-    certificate = aligned.calibrate(rows(200, 1), X_reference=X).certify(rows(200, 4))
+    certificate = aligned.calibrate(rows(200, 1), X_reference=X).certify(rows(200, 4), confidence=0.999)
     assert certificate.full_strength.rate == 0
-    assert certificate.delivered.rate < 0.3 < certificate.before.rate
+    # Calibration may miss in one draw of twenty, and these rows a kept promise in one of a thousand.
+    assert certificate.delivered.lower_bound < 0.3 < certificate.before.lower_bound
 
 
 def test_a_model_that_was_fitted_again_is_refused() -> None:
