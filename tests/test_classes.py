@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.datasets import load_wine
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 from alignconf import AlignedClassifier, AlignedRegressor, InputError, PredictionError, check
 from alignconf.lines.classes_function import class_function
@@ -189,3 +190,18 @@ def test_bad_input_is_refused_in_a_sentence() -> None:
     for call, kind, message in cases:
         with pytest.raises(kind, match=message):
             call()
+
+
+def test_all_classes_are_checked_before_they_are_aligned() -> None:
+    """What check counts of all classes is what they change by, one by one."""
+    X, y = load_wine(return_X_y=True)
+    forest = RandomForestClassifier(10, random_state=0).fit(X[::2], y[::2])
+    audit = check(forest, X[1::2], {0: "invariant"}, classes="all", X_reference=X[::2], random_state=0)
+    alone = [
+        check(
+            forest, X[1::2], {0: "invariant"}, pos_label=label, X_reference=X[::2], random_state=0
+        ).violations.n_rejected
+        for label in forest.classes_
+    ]
+    assert max(alone) <= audit.violations.n_rejected <= sum(alone)
+    assert audit.violations.n_rejected > 0

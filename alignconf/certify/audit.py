@@ -186,6 +186,7 @@ def check(
     *,
     outputs: Any = None,
     pos_label: Any = None,
+    classes: Any = None,
     confidence: float = 0.95,
     query_law: str = "iid",
     X_reference: Table | None = None,
@@ -209,6 +210,8 @@ def check(
         The outputs of a model with several, as for :class:`~alignconf.AlignedRegressor`; a query is asked of all of them.
     pos_label : label, optional
         The class of a classifier. With two classes the second one by default; with more it must be given.
+    classes : "all" or sequence, optional
+        All classes of a classifier, as for :class:`~alignconf.AlignedClassifier`; a query is asked of all of them.
     confidence : float in (0, 1), default=0.95
         Of the two-sided Clopper-Pearson interval.
     query_law : {"iid", "path", "line"}, default="iid"
@@ -248,7 +251,7 @@ def check(
     check_switch("verbose", verbose)
     if n_jobs is not None:
         check_jobs(n_jobs)
-    function = class_or_model(model, pos_label)
+    function = class_or_model(model, pos_label, classes)
     asking = place_rows(
         function, X, properties, outputs=outputs, query_law=query_law, reference_law=reference_law, random_state=random_state,
         verbose=verbose, X_reference=in_memory(X_reference, name="X_reference", verbose=verbose),
