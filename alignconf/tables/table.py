@@ -58,7 +58,7 @@ def as_table(X: Any, *, name: str = "X") -> Table:
         raise InputError(
             f"{name} has {len(table.shape)} dimension(s), shape {table.shape}; expected rows and columns, "
             "(n_samples, n_features). Reshape your data: X.reshape(-1, 1) for a single feature, X.reshape(1, -1) for a single "
-            "row."
+            "row; of a data frame take X.iloc[[0]], of a dict pd.DataFrame([row])."
         )
     if table.shape[1] == 0:
         raise InputError(
