@@ -9,6 +9,7 @@ steeper.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -46,12 +47,12 @@ class Joining(Protocol):
         """Return how far values move with each member's answer, at most: (n_members, n_samples) from answers (n_samples,)."""
 
 
-class MeasuredJoining:
+class MeasuredJoining(ABC):
     """A joining whose slopes are measured."""
 
+    @abstractmethod
     def of(self, answers: Sequence[FloatArray]) -> FloatArray:
         """Return values from the answers of the members."""
-        raise NotImplementedError
 
     def slopes(self, answers: Sequence[FloatArray]) -> FloatArray:
         """Return :data:`FACTOR` times the steepest secants at answers (n_samples,): (n_members, n_samples)."""

@@ -232,27 +232,15 @@ class PipedGrids:
     inner: ExactGrids
 
     def values(self, table: Table) -> FloatArray:
-        """Return the values, (n_samples, n_places_1, n_places_2)."""
+        """Return the values, (n_samples, n_places) or (n_samples, n_places_1, n_places_2)."""
         return self.inner.values(self.model.transformed(table))
 
 
 @dataclass(frozen=True, eq=False)
-class PipedLine:
-    """Lines of a model behind steps.
+class PipedLine(PipedGrids):
+    """Lines of a model behind steps."""
 
-    Parameters
-    ----------
-    model : PipedLines
-    inner : ExactLine
-        Of rows behind the steps.
-    """
-
-    model: PipedLines
     inner: ExactLine
-
-    def values(self, table: Table) -> FloatArray:
-        """Return the values, (n_samples, n_places)."""
-        return self.inner.values(self.model.transformed(table))
 
     def project(
         self,
