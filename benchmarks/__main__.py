@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from benchmarks.companions.command import PARTS as COMPANIONS
 from benchmarks.declarations import SHAPES
 from benchmarks.many import command as many_rules
 from benchmarks.outputs.command import PARTS as OUTPUTS
@@ -38,6 +39,7 @@ TAKES = {
     "paper": ("data", "dataset", "model", "seeds", "output"),
     "sizes": ("data", "dataset", "seeds", "output"),
     "risk": ("only", "seeds", "output"),
+    "companions": ("data", "only", "seeds", "output"),
     "outputs": ("data", "only", "seeds", "output"),
     "unchanged": ("requests", "refits", "only", "output"),
     "big": ("rows", "partition", "workers", "output"),
@@ -99,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     if given.command == "many":
         many_rules.run(given)
         return
-    of_package = ".command" if given.command in ("risk", "outputs") else ""
+    of_package = ".command" if given.command in ("risk", "outputs", "companions") else ""
     benchmark = import_module(f"benchmarks.{given.command}{of_package}")
     benchmark.run(*(getattr(given, name) for name in TAKES[given.command]))
 
@@ -169,11 +171,17 @@ def _add_deployment(commands: Any) -> list[argparse.ArgumentParser]:
     risk = commands.add_parser("risk", help="search, slices, forecast, rare, propose: their acceptance figures")
     risk.add_argument("--only", nargs="+", choices=RISKS, help="default: all")
     risk.add_argument("--seeds", type=int, help="number of seeds; default: as many as the figures ask for")
+    companions = commands.add_parser("companions", help="four systems of the sources, at toy size, with controls")
+    companions.add_argument(
+        "--data", type=Path, help="directory with the data sets as CSV files; none: what is bundled"
+    )
+    companions.add_argument("--only", nargs="+", choices=list(COMPANIONS), help="default: all")
+    companions.add_argument("--seeds", type=int, default=10, help="number of seeds")
     unchanged = commands.add_parser("unchanged", help="the same model is never refused, another fit always is")
     unchanged.add_argument("--requests", type=int, default=300_000, help="single rows that unchanged models are asked")
     unchanged.add_argument("--refits", type=int, default=1000, help="calibrated models that are fitted again")
     unchanged.add_argument("--only", nargs="+", help="beginnings of names of models; default: all")
-    return [big, risk, unchanged]
+    return [big, risk, companions, unchanged]
 
 
 if __name__ == "__main__":
