@@ -12,6 +12,7 @@ from benchmarks.companions.command import PARTS as COMPANIONS
 from benchmarks.declarations import SHAPES
 from benchmarks.many import command as many_rules
 from benchmarks.outputs.command import PARTS as OUTPUTS
+from benchmarks.pricing.portfolios import PORTFOLIOS
 from benchmarks.probabilities import METHODS, RULES
 from benchmarks.problems import PROBLEMS
 from benchmarks.risk.command import PARTS as RISKS
@@ -38,12 +39,16 @@ TAKES = {
     "published": ("data", "tasks", "seeds", "output"),
     "paper": ("data", "dataset", "model", "seeds", "output"),
     "sizes": ("data", "dataset", "seeds", "output"),
+    "pricing": ("data", "only", "rows", "seeds", "download", "output"),
     "risk": ("only", "seeds", "output"),
     "companions": ("data", "only", "seeds", "output"),
     "outputs": ("data", "only", "seeds", "output"),
     "unchanged": ("requests", "refits", "only", "output"),
     "big": ("rows", "partition", "workers", "output"),
 }
+
+#: Benchmarks that are packages.
+PACKAGES = ("risk", "outputs", "pricing", "companions")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -101,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
     if given.command == "many":
         many_rules.run(given)
         return
-    of_package = ".command" if given.command in ("risk", "outputs", "companions") else ""
+    of_package = ".command" if given.command in PACKAGES else ""
     benchmark = import_module(f"benchmarks.{given.command}{of_package}")
     benchmark.run(*(getattr(given, name) for name in TAKES[given.command]))
 
@@ -129,7 +134,17 @@ def _add_rows_of_data(commands: Any) -> tuple[argparse.ArgumentParser, ...]:
     outputs.add_argument("--data", type=Path, help="directory with the data sets as CSV files; none: what is bundled")
     outputs.add_argument("--only", nargs="+", choices=OUTPUTS, help="default: all")
     outputs.add_argument("--seeds", type=int, default=3, help="number of seeds")
-    return dial, shapes, reference, rows, outputs
+    pricing = commands.add_parser(
+        "pricing", help="motor tariffs: deviance with exposure, rules and totals, before and after"
+    )
+    pricing.add_argument(
+        "--data", type=Path, help="directory with freMTPL2freq.csv and freMTPL2sev.csv, gzipped or not"
+    )
+    pricing.add_argument("--only", nargs="+", choices=list(PORTFOLIOS), help="default: all that can be had")
+    pricing.add_argument("--rows", type=int, default=60_000, help="policies of each seed")
+    pricing.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    pricing.add_argument("--download", action="store_true", help="ask OpenML for freMTPL2")
+    return dial, shapes, reference, rows, outputs, pricing
 
 
 def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:
@@ -152,11 +167,11 @@ def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:
     published.add_argument("--seeds", type=int, default=5, help="number of seeds")
     paper = commands.add_parser("paper", help="the paper's three tables, existence rule next to delivered rule")
     sizes = commands.add_parser("sizes", help="violations against trees, depth and width")
-    for command, n_seeds in ((paper, 5), (sizes, 3)):
+    three = ["power_plant", "abalone", "concrete"]
+    five = [*three, "airfoil_self_noise", "wine_quality_red"]
+    for command, datasets, n_seeds in ((paper, three, 5), (sizes, five, 10)):
         command.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
-        command.add_argument(
-            "--dataset", nargs="+", choices=sorted(PROBLEMS), default=["power_plant", "abalone", "concrete"]
-        )
+        command.add_argument("--dataset", nargs="+", choices=sorted(PROBLEMS), default=datasets)
         command.add_argument("--seeds", type=int, default=n_seeds, help="number of seeds")
     paper.add_argument("--model", default="xgboost", help="one with a constraint of its own")
     return [bias, probabilities, published, paper, sizes]

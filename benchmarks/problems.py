@@ -64,6 +64,10 @@ PROBLEMS = {
         Problem(
             "concrete", "compressive_strength", {"cement": +1}, "Overman, Vallon and Bayati (2024), Table 3", "MPa"
         ),
+        Problem(
+            "airfoil_self_noise", "scaled_sound_pressure_level", {"free_stream_velocity": +1}, "domain knowledge", "dB"
+        ),
+        Problem("wine_quality_red", "quality", {"alcohol": +1}, "domain knowledge"),
     )
 }
 

@@ -1,9 +1,10 @@
-"""Does a bigger model violate more? Violations of one rule against trees, depth and width, on three data sets.
+"""Does a bigger model violate more? Violations of one rule against trees, depth and width, on five data sets.
 
 Three families grow one after the other: a forest by its trees, boosted trees by their depth, a neural network by its width. Each
 model is fitted on 70 % of the rows and asked, at the other rows, fresh pairs from the training law of the feature: which
 share is in wrong order, which share by more than 1 % of the standard deviation of the labels (tiny wiggles aside), and what its
-error is. Sizes are fixed beforehand; nothing is stopped early and nothing is chosen.
+error is. Sizes are fixed beforehand; nothing is stopped early and nothing is chosen. Whether violations rise with size is
+tested by slopes over seeds for each data set, and over data sets for each family (:mod:`benchmarks.trend`).
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tqdm import tqdm
 
+from benchmarks import journal
 from benchmarks.measures import mean_squared_error, pairs, violated
 from benchmarks.problems import PROBLEMS, load, split
 from benchmarks.tables import environment, markdown, write_json
+from benchmarks.trend import of_slopes, trend
 
 __all__ = ["FAMILIES", "Family", "Result", "material", "run", "summary"]
 
@@ -93,11 +94,15 @@ def run(
     output: Path,
     families: Sequence[Family] = FAMILIES,
 ) -> list[Result]:
-    """Fit every size, print a table, draw it and write both."""
-    jobs = [(name, seed) for name in datasets for seed in range(n_seeds)]
-    results = [
-        result for name, seed in tqdm(jobs, desc="data x seed") for result in _measured(name, directory, seed, families)
-    ]
+    """Fit every size, print a table, draw it and write both; what the journal ``sizes.jsonl`` holds is not fitted again."""
+
+    def measure(name: str, seed: int) -> list[dict[str, Any]]:
+        return [asdict(result) for result in _measured(name, directory, seed, families)]
+
+    jobs = [(name, seed) for seed in range(n_seeds) for name in datasets]
+    grown = "; ".join(f"{family.name} {family.sizes}" for family in families)
+    stored = journal.complete(output / "sizes.jsonl", jobs, measure, settings=grown, unit="data set x seed")
+    results = sorted((Result(**result) for result in stored), key=lambda result: datasets.index(result.dataset))
     report = summary(results)
     print(f"\n{n_seeds} seeds, mean +- s.d.; shares of pairs in percent\n\n{report}\n")
     write_json(output / "sizes.json", [asdict(result) for result in results])
@@ -118,8 +123,8 @@ def material(model: Any, X: pd.DataFrame, feature: str, sign: int, asked: np.nda
 
 
 def summary(results: Sequence[Result]) -> str:
-    """Return the table by data set, family and size, and a sentence for each family on whether it grows."""
-    rows, sentences = [], []
+    """Return the table by data set, family and size, and that of the trends."""
+    rows = []
     for dataset, family in dict.fromkeys((one.dataset, one.family) for one in results):
         growing = [one for one in results if (one.dataset, one.family) == (dataset, family)]
         for size in dict.fromkeys(one.size for one in growing):
@@ -128,12 +133,32 @@ def summary(results: Sequence[Result]) -> str:
                 _spread([scale * getattr(one, name) for one in group], digits)
                 for name, scale, digits in (("violations", 100, ".2f"), ("material", 100, ".2f"), ("error", 1, ".4f"))
             )))  # fmt: skip
-        sentences.append(
-            f"- {dataset}, {family}: rank correlation of size with violations {_rank(growing, 'violations')}, with those "
-            f"above 1 % {_rank(growing, 'material')}."
-        )
     header = ("data", "family", "size", "violated", "by > 1 % of s.d.", "error / variance")
-    return markdown(header, rows) + "\n\n" + "\n".join(sentences)
+    return markdown(header, rows) + "\n\n" + trends(results)
+
+
+def trends(results: Sequence[Result]) -> str:
+    """Return slopes, in percentage points a step of size, for each family and data set and over data sets."""
+    rows = []
+    for family in dict.fromkeys(one.family for one in results):
+        measures = ("violations", "material")
+        slopes: dict[str, list[float]] = {measure: [] for measure in measures}
+        for dataset in dict.fromkeys(one.dataset for one in results):
+            tests = []
+            for measure in measures:
+                mine = [one for one in results if (one.dataset, one.family) == (dataset, family)]
+                curves = [
+                    [100 * getattr(one, measure) for one in sorted(mine, key=lambda one: one.size) if one.seed == seed]
+                    for seed in dict.fromkeys(one.seed for one in mine)
+                ]
+                tests.append(trend(curves) if len(curves[0]) > 1 else None)
+            if all(tests):
+                rows.append((family, dataset, *(test.words for test in tests if test)))
+                for measure, test in zip(measures, tests, strict=True):
+                    slopes[measure] += [test.slope] if test else []
+        if slopes["violations"]:
+            rows.append((family, "over data sets", *(of_slopes(slopes[measure]).words for measure in measures)))
+    return markdown(("family", "data", "slope of violated", "slope of those by > 1 % of s.d."), rows)
 
 
 def _measured(name: str, directory: Path | None, seed: int, families: Sequence[Family]) -> list[Result]:
@@ -158,14 +183,6 @@ def _measured(name: str, directory: Path | None, seed: int, families: Sequence[F
     return found
 
 
-def _rank(growing: Sequence[Result], name: str) -> str:
-    """Return the rank correlation of size with a measure, where both vary."""
-    sizes, values = [one.size for one in growing], [getattr(one, name) for one in growing]
-    if min(sizes) == max(sizes) or min(values) == max(values):
-        return "undefined"
-    return f"{float(spearmanr(sizes, values).statistic):+.2f}"
-
-
 def _spread(values: Sequence[float], digits: str) -> str:
     return f"{np.mean(values):{digits}} +- {np.std(values, ddof=min(1, len(values) - 1)):{digits}}"
 
@@ -174,7 +191,7 @@ def _figure(results: Sequence[Result], families: Sequence[Family], path: Path) -
     figure, axes = plt.subplots(1, len(families), figsize=(4 * len(families), 3.8), layout="constrained", squeeze=False)
     for ax, family in zip(axes[0], families, strict=True):
         for color, dataset in zip(
-            ("C0", "C1", "C2", "C3"), dict.fromkeys(one.dataset for one in results), strict=False
+            ("C0", "C1", "C2", "C3", "C4"), dict.fromkeys(one.dataset for one in results), strict=False
         ):
             mine = [one for one in results if (one.dataset, one.family) == (dataset, family.name)]
             for name, style in (("violations", "o-"), ("material", "s:")):
@@ -186,6 +203,6 @@ def _figure(results: Sequence[Result], families: Sequence[Family], path: Path) -
         ax.minorticks_off()
     axes[0][0].set_ylabel("violated fresh pairs, %")
     handles = axes[0][0].get_lines()
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=7, frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=7, frameon=False)
     figure.savefig(path, dpi=130)
     plt.close(figure)
