@@ -10,8 +10,9 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Table
 from alignconf.contract.orbit import OrbitProperty, label, moved
-from alignconf.errors import InputError, quoted
+from alignconf.errors import InputError
 from alignconf.properties.linear_property import as_points
+from alignconf.tables.checks import check_function
 
 __all__ = ["Rule"]
 
@@ -56,11 +57,8 @@ class Rule(OrbitProperty):
         super().__post_init__()
         object.__setattr__(self, "points", as_points(self.points))
         for name, function in (("accept", self.accept), ("project", self.project)):
-            if not callable(function) and not (name == "project" and function is None):
-                raise InputError(
-                    f"{name} must be a function of values (n_rows, n_points), got {quoted(function)} of type "
-                    f"{type(function).__name__}."
-                )
+            if not (name == "project" and function is None):
+                check_function(name, function, "values (n_rows, n_points)")
         if self.tol:
             raise InputError(f"Rule takes no tolerance, got tol={self.tol:g}; let accept forgive what may be forgiven.")
 

@@ -620,7 +620,7 @@ VECTOR_ENTRIES: dict[str, tuple[str, Any, Callable[[Any], Any], bool]] = {
 
 #: Where a refusal may say more than the name of the parameter.
 SAID_OTHERWISE = {
-    "estimator": "estimator|predict",
+    "estimator": "estimator|predict|returned",
     "properties": "propert|conjunction|feature",
     "groups": "groups|feature",
 }
@@ -651,7 +651,8 @@ VALUE_ENTRIES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "predict_outcome_quantile(side)": (
         "side", method("predict_outcome_quantile", with_outcome, "side", ROWS, 0.5), "side"),
     "predict_outcome_cdf(y)": ("y", method("predict_outcome_cdf", with_outcome, "y", ROWS), "y "),
-    "check(model)": ("model", lambda value: function(check, "model", X=FRESH, properties={0: 1})(value), "model|predict"),
+    "check(model)": (
+        "model", lambda value: function(check, "model", X=FRESH, properties={0: 1})(value), "model|predict|returned"),
     "check(properties)": ("properties", function(check, "properties", Elementwise(), FRESH), "propert|conjunction|feature"),
     **{
         f"check({name})": (name, function(check, name, Elementwise(), FRESH, {0: 1}), name)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from alignconf.tables.encoding import LARGEST, Encoder
+from alignconf.tables.encoding import LARGEST, LIMIT, Encoder, as_floats
 
 FRAME = pd.DataFrame(
     {
@@ -93,3 +95,14 @@ def test_the_table_is_left_alone() -> None:
     Encoder.of_table(table, (0, 1))(table)
     pd.testing.assert_frame_equal(FRAME, before)
     assert table[0, 0] == 1e300
+
+
+@pytest.mark.parametrize("kind", [Fraction, Decimal])
+def test_exact_numbers_are_numbers(kind: Any) -> None:
+    table = np.array([[kind(1) / kind(4)], [kind(3)], [None]], dtype=object)
+    np.testing.assert_array_equal(Encoder.of_table(np.zeros((1, 1)), (0,))(table), [[0.25], [3], [np.nan]])
+    np.testing.assert_array_equal(Encoder.of_table(table, (0,))(table), [[0.25], [3], [np.nan]])
+
+
+def test_numbers_beyond_floats_are_the_largest() -> None:
+    np.testing.assert_array_equal(as_floats([10**400, Fraction(1, 2), -(10**400)]), [LIMIT, 0.5, -LIMIT])

@@ -122,7 +122,9 @@ def same(one: Any, other: Any) -> bool:
         return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
     if isinstance(one, BaseEstimator):
         return one.lambda_ == other.lambda_ and same(one.calibration_scores_, other.calibration_scores_)
-    return str(one) == str(other)
+    # A row of a frame is named by its label, and its position is told beside it.
+    positions = [re.sub(r"row [^:]+ \(position (\d+)\)", r"row \1", str(answer)) for answer in (one, other)]
+    return positions[0] == positions[1]
 
 
 # The corpus -----------------------------------------------------------------------------------------------------------
@@ -387,3 +389,28 @@ def test_tables_of_any_kind_are_answered_alike(table: Any) -> None:
 @for_all(tables())
 def test_many_tables_of_any_kind_are_answered_alike(table: Any) -> None:
     assert_the_same_answers(table)
+
+
+#: Calls at which a whole run of the corpus once found an error that was no sentence, or an answer that was wrong.
+MENDED = [
+    "regressor.certify-X-int",
+    "check-X-index of pairs",
+    "plotting.line-X-all nan",
+    "EstimatedRatio-X_deployment-fractions",
+    "EstimatedRatio-X_deployment-decimals",
+    "regressor(estimator)-estimator-dict",
+    "regressor(estimator)-estimator-function of none",
+    "regressor(outputs)-outputs-no dimension",
+    "regressor(special)-special-numpy false",
+    "forecast-scores-nested",
+    "search_slices-X-rows: huge integers",
+    "find_slices-n_jobs-huge int",
+    "harmful_laws-simulate-class",
+    "harmful_laws-simulate-function of nothing",
+]
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_calls_once_answered_wrongly(name: str) -> None:
+    [call] = [call for call in CALLS if str(call) == name]
+    assert problem(call) is None

@@ -77,7 +77,7 @@ def test_refusals(rows: np.ndarray, arguments: dict[str, int], message: str) -> 
 def test_a_row_without_a_place_has_no_line(rows: np.ndarray) -> None:
     aligned = AlignedRegressor(Wave(), {0: "increasing"}, alpha=0).calibrate(rows)
     rows[3, 0] = np.nan
-    with pytest.raises(InputError, match="row 3 has no place on the line of 0"):
+    with pytest.raises(InputError, match="X has no value of 0 in row 3"):
         plotting.line(aligned, rows, row=3)
 
 

@@ -110,7 +110,11 @@ def special_values(special: Any, name: str = "special") -> tuple[Any, ...]:
     InputError
         If they are no list of numbers or categories.
     """
-    if isinstance(special, (str, bytes)) or not (isinstance(special, Sequence) or hasattr(special, "tolist")):
+    if (
+        isinstance(special, (str, bytes))
+        or not (isinstance(special, Sequence) or hasattr(special, "tolist"))
+        or not np.iterable(special)
+    ):
         raise InputError(
             f"{name} must list the values that are outside the order, got {quoted(special)}; write for example "
             "special=[-9, -8]."

@@ -9,7 +9,7 @@ outputs are counted from 0.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
@@ -72,24 +72,29 @@ class Outputs:
     kept: Kept = field(default=Kept.NOTHING, compare=False)
 
     @classmethod
-    def of(cls, written: Any) -> Outputs:
+    def of(cls, written: Any, *, verb: str = "outputs must list") -> Outputs:
         """Return the outputs that a user lists.
+
+        Parameters
+        ----------
+        written : list of levels or names
+        verb : str
+            Whose list it is, for messages.
 
         Raises
         ------
         InputError
             If they are fewer than two, repeated, or numbers that do not increase.
         """
-        if isinstance(written, (str, bytes)) or not isinstance(written, Iterable):
+        if isinstance(written, (str, bytes)) or not np.iterable(written):
             raise InputError(
                 f"outputs must list the outputs of the model, got {quoted(written)}; write for example outputs=[0.05, 0.5, 0.95]."
             )
         labels = tuple(label.item() if isinstance(label, np.generic) else label for label in written)
         if not all(isinstance(label, Hashable) for label in labels) or len(set(labels)) < max(2, len(labels)):
             raise InputError(
-                f"outputs must list at least two levels or names, each once, got {quoted(list(labels))}; for a "
-                "model with one output "
-                "leave outputs out."
+                f"{verb} at least two levels or names, each once, got {quoted(list(labels))}; a "
+                "model with one output needs none."
             )
         if all(isinstance(label, Real) for label in labels):
             for level, after in pairwise(labels):
@@ -145,7 +150,7 @@ class Outputs:
 
 def named_outputs(written: Any) -> tuple[Any, ...]:
     """Return the outputs that a property names, each once; refuse what is no list of them."""
-    if isinstance(written, (str, bytes)) or not isinstance(written, Iterable) or not (labels := tuple(written)):
+    if isinstance(written, (str, bytes)) or not np.iterable(written) or not (labels := tuple(written)):
         raise InputError(
             f"outputs of a property must list outputs of the model, got {quoted(written)}; write for example "
             "outputs=[0.05, 0.95]."

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from alignconf._typing import Table
-from alignconf.errors import InputError
 from alignconf.estimators.aligned import AlignedEstimator
 from alignconf.lines.fitted_model import N_ALONE, N_TWICE
 from alignconf.lines.unchanged import N_ASKED, N_REMEMBERED
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import table as tables
-from alignconf.tables.checks import check_count, check_rows
+from alignconf.tables.checks import check_count, check_function, check_rows
 
 __all__ = ["Cost", "FunctionModel", "cost_of"]
 
@@ -61,11 +60,7 @@ class FunctionModel(RegressorMixin, BaseEstimator):
         InputError
             If the function cannot be called, or the size of a batch is no whole number of at least 1.
         """
-        if not callable(self.function):
-            raise InputError(
-                f"function must be a function from rows to numbers, got {self.function!r} of type "
-                f"{type(self.function).__name__}."
-            )
+        check_function("function", self.function, "rows that returns numbers")
         n_rows = X.shape[0]
         size = n_rows if self.batch_size is None else check_count("batch_size", self.batch_size, at_least=1)
         if n_rows <= size:

@@ -127,7 +127,7 @@ def outputs_of(estimator: Any, outputs: Any) -> Outputs | None:
     if not isinstance(estimator, Mapping):
         told = getattr(estimator, "outputs_", None) if outputs is None else outputs
         return None if told is None else Outputs.of(told)
-    levels = Outputs.of(list(estimator))
+    levels = Outputs.of(list(estimator), verb="estimator must map to models")
     if outputs is not None and Outputs.of(outputs) != levels:
         raise InputError(
             f"outputs lists {list(outputs)!r} and estimator maps {list(estimator)!r} to models; expected the same levels in the "

@@ -10,13 +10,13 @@ import numpy as np
 
 from alignconf._typing import FloatArray, Table
 from alignconf.calibration.loss_family import LossTable
-from alignconf.errors import InputError, quoted
+from alignconf.errors import InputError
 from alignconf.kernels.sums import total
 from alignconf.losses.loss import Loss, _check_inequalities
 from alignconf.projectors.alignment import Alignment, Answers
 from alignconf.queries.row_draws import RowDraws
 from alignconf.tables import table as tables
-from alignconf.tables.checks import check_choice, check_count, check_number
+from alignconf.tables.checks import check_choice, check_count, check_function, check_number
 
 __all__ = ["BoundedLoss"]
 
@@ -58,10 +58,7 @@ class BoundedLoss(Loss):
 
     def __post_init__(self) -> None:
         """Refuse arguments that are no loss."""
-        if not callable(self.of):
-            raise InputError(
-                f"of must be a function from sizes to losses, got {quoted(self.of)} of type {type(self.of).__name__}."
-            )
+        check_function("of", self.of, "sizes that returns losses")
         check_number("bound", self.bound, above=0)
         check_choice("monotone", self.monotone, ("refuse", "envelope"))
         check_count("n_half_widths", self.n_half_widths, at_least=2)

@@ -66,7 +66,10 @@ def line(
         raise InputError(f"feature {feature!r} is not constrained; expected one of {named}.")
     single = tables.take(table, np.array([row]))
     if np.isnan(laws[axis].axis.places(single)[0]) or not alignment.askable(single)[0]:
-        raise InputError(f"row {row} has no place on the line of {laws[axis].axis.feature!r}; choose another row.")
+        raise InputError(
+            f"X has no value of {laws[axis].axis.feature!r} in row {row} that the rule is about, so there is "
+            "no line; choose another row."
+        )
     half_width = aligned.threshold_.of_rows(single, groups)
     seen = of_alignment(alignment, half_width, single, 0, laws[axis], n_points=n_points)
     ax = new_axes() if ax is None else ax

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from decimal import Decimal
+from inspect import signature
 from math import isfinite
 from numbers import Integral, Real
 from pathlib import Path
@@ -22,6 +23,7 @@ __all__ = [
     "check_choice",
     "check_count",
     "check_entries",
+    "check_function",
     "check_jobs",
     "check_level",
     "check_list",
@@ -43,6 +45,9 @@ __all__ = [
 
 #: No number of rows, queries or steps is larger.
 LARGEST_COUNT = 10**9
+
+#: No machine has more cores.
+MOST_JOBS = 10**6
 
 
 def check_level(name: str, value: Any, *, zero: bool = False) -> float:
@@ -91,6 +96,23 @@ def is_row_function(value: Any) -> bool:
     return (
         (callable(value) or hasattr(value, "apply")) and not isinstance(value, type) and not hasattr(value, "__array__")
     )
+
+
+def check_function(name: str, value: Any, takes: str, n_arguments: int = 1) -> None:
+    """Refuse what is no function of so many arguments, and classes, which make objects instead of answers."""
+    if not callable(value) or isinstance(value, type) or not _takes(value, n_arguments):
+        raise InputError(f"{name} must be a function of {takes}, got {quoted(value)} of type {type(value).__name__}.")
+
+
+def _takes(function: Any, n_arguments: int) -> bool:
+    """Return whether a function can be called with so many arguments; those that do not tell are taken to."""
+    try:
+        signature(function).bind(*range(n_arguments))
+    except TypeError:
+        return False
+    except ValueError:
+        return True
+    return True
 
 
 def check_list(name: str, values: Any, expected: str) -> list[Any]:
@@ -203,6 +225,8 @@ def check_jobs(value: Any) -> int:
     """Return a number of jobs as joblib counts them: positive, or negative counted from the number of cores."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, Integral) or value == 0:
         raise InputError(f"n_jobs must be None or a whole number other than 0 (-1: all cores), got {quoted(value)}.")
+    if abs(int(value)) > MOST_JOBS:
+        raise InputError(f"n_jobs must be at most {MOST_JOBS:,}, got {quoted(value)}; -1 stands for all cores.")
     return int(value)
 
 

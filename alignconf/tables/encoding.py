@@ -8,7 +8,10 @@ made and reads any further rows the same way.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,7 @@ from numpy.typing import NDArray
 from alignconf._typing import FloatArray, Table
 from alignconf.tables import table as tables
 
-__all__ = ["Encoder"]
+__all__ = ["Encoder", "as_floats"]
 
 #: Numbers are cut off here, so that trees of single precision can take them.
 LARGEST = float(np.finfo(np.float32).max)
@@ -84,6 +87,14 @@ class Encoder:
         return np.full(values.shape, np.nan) if numbers is None else numbers
 
 
+def as_floats(numbers: Sequence[Any]) -> FloatArray:
+    """Return real numbers of any type as floats, (n_numbers,); those beyond floats are cut off at the largest."""
+    try:
+        return np.array(numbers, dtype=np.float64)
+    except OverflowError:
+        return np.array([max(-LIMIT, min(LIMIT, number)) for number in numbers], dtype=np.float64)
+
+
 def _numbers(values: NDArray[Any]) -> FloatArray | None:
     """Return a column as numbers, dates counted from their origin; None if it holds something else."""
     if values.dtype.kind in "biuf":
@@ -91,13 +102,9 @@ def _numbers(values: NDArray[Any]) -> FloatArray | None:
     if values.dtype.kind in "mM":
         return np.where(np.isnat(values), np.nan, values.view(np.int64).astype(np.float64))
     missing = np.array([tables.is_missing(value) for value in values.tolist()], dtype=bool)
-    if not all(isinstance(value, (int, float, np.number, np.bool_)) for value in values[~missing].tolist()):
+    present = values[~missing].tolist()
+    if not all(isinstance(value, (Real, Decimal, np.bool_)) for value in present):
         return None
     numbers = np.full(values.shape, np.nan)
-    present = values[~missing]
-    try:
-        numbers[~missing] = present.astype(np.float64)
-    except OverflowError:
-        # Whole numbers beyond floats are cut off, as all large numbers are in the end.
-        numbers[~missing] = [max(-LIMIT, min(LIMIT, value)) for value in present.tolist()]
+    numbers[~missing] = as_floats(present)
     return numbers

@@ -124,6 +124,10 @@ def answered_numbers(
 
 def as_answer(name: str, answer: Any) -> NDArray[Any]:
     """Return what a model answered as an array of any shape and type; refuse what is none, or hides some entries."""
+    if answer is None:
+        raise PredictionError(
+            f"{name} returned None; expected one number for each row. Let it return what it computes."
+        )
     if np.ma.isMaskedArray(answer) and np.ma.getmaskarray(answer).any():
         raise PredictionError(f"{name} returned a masked array with masked values; expected one number for each row.")
     try:
@@ -166,7 +170,7 @@ def row_numbers(name: str, function: Any, table: Table) -> FloatArray:
     InputError
         If it is not one number for each row.
     """
-    answer = np.asarray(row_answers(function, table))
+    answer = as_answer(name, row_answers(function, table))
     if answer.shape != (table.shape[0],) or answer.dtype.kind not in "biuf":
         raise InputError(
             f"{name} returned shape {answer.shape} of type {answer.dtype} for {table.shape[0]} rows; expected one number for "

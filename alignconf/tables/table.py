@@ -155,8 +155,13 @@ def label_of(table: Table, row: int) -> Hashable | None:
         return None
     if type(index).__name__ == "RangeIndex" and (index.start, index.step) == (0, 1):
         return None
-    label: Hashable = index[row]
-    return label
+    label = index[row]
+    return tuple(map(_plain_label, label)) if isinstance(label, tuple) else label
+
+
+def _plain_label(part: Any) -> Any:
+    """Return a number of numpy's as one of Python's, which prints without its type."""
+    return part.item() if isinstance(part, np.generic) else part
 
 
 def take(table: Table, rows: IntArray) -> Table:

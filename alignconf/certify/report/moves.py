@@ -43,7 +43,12 @@ def moves_of(moved: FloatArray) -> Moves:
     changed = moved[moved != 0]
     if not changed.size:
         return Moves((), (), moved.size)
-    counts, edges = np.histogram(changed, min(N_BINS, max(4, int(np.sqrt(changed.size)))))
+    # Moves that differ by rounding only have no bins between them.
+    differ = np.ptp(changed) > 1e-9 * np.abs(changed).max()
+    n_bins = min(N_BINS, max(4, int(np.sqrt(changed.size)))) if differ else 1
+    middle = changed.mean()
+    ends = None if differ else (middle - abs(middle) / 2, middle + abs(middle) / 2)
+    counts, edges = np.histogram(changed, n_bins, ends)
     return Moves(tuple(edges.tolist()), tuple(counts.tolist()), moved.size - changed.size)
 
 

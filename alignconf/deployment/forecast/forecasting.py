@@ -25,7 +25,7 @@ from alignconf.deployment.forecast.finite_sample import visible_weight
 from alignconf.deployment.forecast.statements import BackTest, Exceedances, Forecast, Region
 from alignconf.deployment.forecast.tails import FEWEST, JONES_LARGEST, Tail, n_largest, tail_of
 from alignconf.errors import InputError, quoted
-from alignconf.tables.checks import check_choice, check_level, check_list, check_number
+from alignconf.tables.checks import check_choice, check_entries, check_level, check_list, check_number
 from alignconf.tables.random_streams import generator
 
 __all__ = ["METHODS", "forecast", "read_tail"]
@@ -243,7 +243,7 @@ def _back_test(method: str, values: FloatArray, random: np.random.Generator) -> 
 
 def _check_scores(scores: Any) -> FloatArray:
     """Return scores as (n_scores,) finite numbers."""
-    values = np.asarray(scores)
+    values = check_entries("scores", scores)
     if values.ndim != 1 or values.size < 2 or values.dtype.kind not in "biuf":
         raise InputError(
             f"scores must be one-dimensional numbers, at least two, one for each row, got shape {values.shape} of type "

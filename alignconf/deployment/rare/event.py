@@ -20,9 +20,9 @@ from alignconf._typing import FloatArray, RandomState
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.deployment.finding import Finding, Kind
 from alignconf.deployment.rare.splitting import Run, Score, subset_simulation
-from alignconf.errors import InputError, quoted
+from alignconf.errors import InputError
 from alignconf.tables import printed
-from alignconf.tables.checks import check_count, check_level, check_number
+from alignconf.tables.checks import check_count, check_function, check_level, check_number
 from alignconf.tables.random_streams import generator
 
 __all__ = ["RareEvent", "estimate", "rare_event"]
@@ -198,10 +198,7 @@ def rare_event(
     """
     check_count("n_dimensions", n_dimensions, at_least=1)
     threshold = check_number("threshold", threshold)
-    if not callable(score):
-        raise InputError(
-            f"score must be a function of points, (n, {n_dimensions}), got {quoted(score)} of type {type(score).__name__}."
-        )
+    check_function("score", score, f"points, (n, {n_dimensions})")
     return estimate(
         score,
         n_dimensions,

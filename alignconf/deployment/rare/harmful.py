@@ -34,7 +34,7 @@ from alignconf.deployment.finding import Finding, Kind
 from alignconf.deployment.rare.event import SIMULATE, RareEvent
 from alignconf.errors import InputError, quoted
 from alignconf.tables import printed
-from alignconf.tables.checks import check_count, check_level, check_list, check_number
+from alignconf.tables.checks import check_count, check_function, check_level, check_list, check_number
 from alignconf.tables.random_streams import generator
 
 __all__ = ["HarmfulLaws", "Tilt", "harmful_laws", "largest_probability"]
@@ -172,11 +172,7 @@ def harmful_laws(
     """
     radii = check_divergences(divergences)
     check_count("n_movable", n_movable, at_least=1, at_most=MOST_MOVABLE)
-    if not callable(simulate):
-        raise InputError(
-            f"simulate must be a function of a shift and a Generator that returns a RareEvent, got {quoted(simulate)} of type "
-            f"{type(simulate).__name__}."
-        )
+    check_function("simulate", simulate, "a shift and a Generator that returns a RareEvent", 2)
     random = generator(random_state, SIMULATE + 2)
     declared = simulate(np.zeros(n_movable), random)
     if not isinstance(declared, RareEvent):

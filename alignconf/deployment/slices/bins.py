@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
@@ -19,6 +20,7 @@ from alignconf._typing import BoolArray, Feature, IntArray, Table
 from alignconf.errors import InputError, quoted
 from alignconf.tables import table as tables
 from alignconf.tables.checks import check_count, check_positions, check_rows
+from alignconf.tables.encoding import as_floats
 from alignconf.tables.fitted_columns import FittedColumns
 
 __all__ = ["Bins", "Condition"]
@@ -232,9 +234,11 @@ def _comparable(column: NDArray[Any]) -> tuple[NDArray[Any], BoolArray]:
         return column, np.zeros(column.shape[0], dtype=bool)
     missing = np.array([tables.is_missing(value) for value in column.tolist()], dtype=bool)
     present = column[~missing].tolist()
-    if present and all(isinstance(value, Real) and not isinstance(value, (bool, np.bool_)) for value in present):
+    if present and all(
+        isinstance(value, (Real, Decimal)) and not isinstance(value, (bool, np.bool_)) for value in present
+    ):
         numbers = np.full(column.shape[0], np.nan)
-        numbers[~missing] = np.array(present, dtype=np.float64)
+        numbers[~missing] = as_floats(present)
         return numbers, missing
     return column, missing
 
