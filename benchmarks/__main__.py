@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.companions.command import PARTS as COMPANIONS
 from benchmarks.declarations import SHAPES
 from benchmarks.many import command as many_rules
+from benchmarks.models import MODELS
 from benchmarks.outputs.command import PARTS as OUTPUTS
 from benchmarks.pricing.portfolios import PORTFOLIOS
 from benchmarks.probabilities import METHODS, RULES
@@ -37,7 +38,7 @@ TAKES = {
     "rows": ("data", "models", "seeds", "output"),
     "probabilities": ("data", "cases", "methods", "seeds", "output"),
     "published": ("data", "tasks", "seeds", "output"),
-    "paper": ("data", "dataset", "model", "seeds", "output"),
+    "paper": ("data", "dataset", "models", "seeds", "output"),
     "sizes": ("data", "dataset", "seeds", "output"),
     "pricing": ("data", "only", "rows", "seeds", "download", "output"),
     "risk": ("only", "seeds", "output"),
@@ -116,7 +117,7 @@ def _add_rows_of_data(commands: Any) -> tuple[argparse.ArgumentParser, ...]:
     dial = commands.add_parser("dial", help="error against violations over alpha, next to the rivals")
     dial.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
     dial.add_argument("--dataset", choices=sorted(PROBLEMS), default="power_plant")
-    dial.add_argument("--models", nargs="+", default=["xgboost", "hist_gradient_boosting", "random_forest", "mlp"])
+    dial.add_argument("--models", nargs="+", default=list(MODELS))
     dial.add_argument("--seeds", type=int, default=5, help="number of seeds")
     shapes = commands.add_parser("shapes", help="the vocabulary on real data: violations and error, one table")
     shapes.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
@@ -173,7 +174,7 @@ def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:
         command.add_argument("--data", type=Path, help="directory with the data sets as CSV files")
         command.add_argument("--dataset", nargs="+", choices=sorted(PROBLEMS), default=datasets)
         command.add_argument("--seeds", type=int, default=n_seeds, help="number of seeds")
-    paper.add_argument("--model", default="xgboost", help="one with a constraint of its own")
+    paper.add_argument("--models", nargs="+", default=list(MODELS), help="default: all four")
     return [bias, probabilities, published, paper, sizes]
 
 

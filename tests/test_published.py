@@ -143,7 +143,7 @@ def test_paper_fills_both_rules(tmp_path: Path, capsys: pytest.CaptureFixture[st
     X = pd.DataFrame(random.uniform(0, 1, (900, 3)), columns=["cement", "water", "age"])
     strength = X.cement + np.sin(12 * X.cement) / 4 - X.water + random.normal(0, 0.1, 900)
     X.assign(compressive_strength=strength).to_csv(tmp_path / "concrete.csv", index=False)
-    options = ["--dataset", "concrete", "--model", "hist_gradient_boosting", "--seeds", "2"]
+    options = ["--dataset", "concrete", "--models", "hist_gradient_boosting", "--seeds", "2"]
     main(["paper", "--data", str(tmp_path), *options, "--output", str(tmp_path / "results")])
     printed = capsys.readouterr().out
     results = json.loads((tmp_path / "results" / "paper.json").read_text())["results"]
@@ -163,4 +163,4 @@ def test_paper_fills_both_rules(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert f"| delivered | 0.01  | {mean:.3g} +- " in printed
     assert "What differs from the paper" in (tmp_path / "results" / "paper.md").read_text()
     with pytest.raises(SystemExit, match="model 'none' is not one of"):
-        main(["paper", "--model", "none"])
+        main(["paper", "--models", "none"])
