@@ -58,7 +58,7 @@ class Rule(OrbitProperty):
         object.__setattr__(self, "points", as_points(self.points))
         for name, function in (("accept", self.accept), ("project", self.project)):
             if not (name == "project" and function is None):
-                check_function(name, function, "values (n_rows, n_points)")
+                check_function(name, function, "of values (n_rows, n_points)")
         if self.tol:
             raise InputError(f"Rule takes no tolerance, got tol={self.tol:g}; let accept forgive what may be forgiven.")
 

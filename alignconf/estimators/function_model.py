@@ -60,7 +60,7 @@ class FunctionModel(RegressorMixin, BaseEstimator):
         InputError
             If the function cannot be called, or the size of a batch is no whole number of at least 1.
         """
-        check_function("function", self.function, "rows that returns numbers")
+        check_function("function", self.function, "from rows to numbers")
         n_rows = X.shape[0]
         size = n_rows if self.batch_size is None else check_count("batch_size", self.batch_size, at_least=1)
         if n_rows <= size:

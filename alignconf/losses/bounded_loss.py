@@ -58,7 +58,7 @@ class BoundedLoss(Loss):
 
     def __post_init__(self) -> None:
         """Refuse arguments that are no loss."""
-        check_function("of", self.of, "sizes that returns losses")
+        check_function("of", self.of, "from sizes to losses")
         check_number("bound", self.bound, above=0)
         check_choice("monotone", self.monotone, ("refuse", "envelope"))
         check_count("n_half_widths", self.n_half_widths, at_least=2)

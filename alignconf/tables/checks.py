@@ -101,7 +101,7 @@ def is_row_function(value: Any) -> bool:
 def check_function(name: str, value: Any, takes: str, n_arguments: int = 1) -> None:
     """Refuse what is no function of so many arguments, and classes, which make objects instead of answers."""
     if not callable(value) or isinstance(value, type) or not _takes(value, n_arguments):
-        raise InputError(f"{name} must be a function of {takes}, got {quoted(value)} of type {type(value).__name__}.")
+        raise InputError(f"{name} must be a function {takes}, got {quoted(value)} of type {type(value).__name__}.")
 
 
 def _takes(function: Any, n_arguments: int) -> bool:

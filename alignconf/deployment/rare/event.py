@@ -198,7 +198,7 @@ def rare_event(
     """
     check_count("n_dimensions", n_dimensions, at_least=1)
     threshold = check_number("threshold", threshold)
-    check_function("score", score, f"points, (n, {n_dimensions})")
+    check_function("score", score, f"of points, (n, {n_dimensions})")
     return estimate(
         score,
         n_dimensions,

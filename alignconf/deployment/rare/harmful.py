@@ -172,7 +172,7 @@ def harmful_laws(
     """
     radii = check_divergences(divergences)
     check_count("n_movable", n_movable, at_least=1, at_most=MOST_MOVABLE)
-    check_function("simulate", simulate, "a shift and a Generator that returns a RareEvent", 2)
+    check_function("simulate", simulate, "of a shift and a Generator that returns a RareEvent", 2)
     random = generator(random_state, SIMULATE + 2)
     declared = simulate(np.zeros(n_movable), random)
     if not isinstance(declared, RareEvent):
