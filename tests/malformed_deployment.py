@@ -84,6 +84,8 @@ PLAIN: dict[str, tuple[Callable[..., Any], Callable[[], Mapping[str, Any]]]] = {
     "forecast_half_width": (forecast.forecast_half_width, lambda: {"aligned": calibrated(), "X": FRESH, "n_rows": 1000.0}),
     "forecast_worst_probability": (
         forecast.forecast_worst_probability, lambda: {"probabilities": [0.1, 0.2, 0.3], "n_queries": 100.0, "n_draws": 100}),
+    "forecastability_error": (
+        forecast.forecastability_error, lambda: {"scores": LABELS, "m": 20, "n": 20, "k": 5, "n_splits": 2}),
     "from_psi": (forecast.from_psi, lambda: {"psi": LABELS}),
     "to_psi": (forecast.to_psi, lambda: {"probabilities": [0.1, 0.5]}),
     "visible_weight": (forecast.visible_weight, lambda: {"n_scores": 100}),

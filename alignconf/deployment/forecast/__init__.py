@@ -8,6 +8,7 @@ from alignconf.deployment.forecast.finite_sample import (
     extrapolation_bias,
     visible_weight,
 )
+from alignconf.deployment.forecast.forecastability import forecastability_error
 from alignconf.deployment.forecast.forecasting import METHODS, forecast
 from alignconf.deployment.forecast.statements import BackTest, Exceedances, Forecast, Region
 
@@ -24,6 +25,7 @@ __all__ = [
     "forecast_half_width",
     "forecast_violations",
     "forecast_worst_probability",
+    "forecastability_error",
     "from_psi",
     "to_psi",
     "visible_weight",

@@ -28,7 +28,7 @@ from alignconf.errors import InputError, quoted
 from alignconf.tables.checks import check_choice, check_entries, check_level, check_list, check_number
 from alignconf.tables.random_streams import generator
 
-__all__ = ["METHODS", "forecast", "read_tail"]
+__all__ = ["METHODS", "check_scores", "forecast", "read_tail"]
 
 METHODS = ("averaged", "selected", "pareto", "exponential", "unbiased", "jones2025")
 
@@ -91,7 +91,7 @@ def forecast(
     >>> 1e-6 < found.rate < 1e-4, found.exceedances.counted.upper_bound < 0.002
     (True, True)
     """
-    values = _check_scores(scores)
+    values = check_scores(scores)
     n_rows = check_number("n_rows", n_rows, at_least=1.0)
     check_choice("method", method, METHODS)
     confidence, level = check_level("confidence", confidence), check_level("level", level)
@@ -241,7 +241,7 @@ def _back_test(method: str, values: FloatArray, random: np.random.Generator) -> 
     return BackTest(values.size // PARTS, values.size, tuple(errors))
 
 
-def _check_scores(scores: Any) -> FloatArray:
+def check_scores(scores: Any) -> FloatArray:
     """Return scores as (n_scores,) finite numbers."""
     values = check_entries("scores", scores)
     if values.ndim != 1 or values.size < 2 or values.dtype.kind not in "biuf":
