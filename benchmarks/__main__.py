@@ -184,7 +184,9 @@ def _add_deployment(commands: Any) -> list[argparse.ArgumentParser]:
     big.add_argument("--rows", type=int, default=10_000_000, help="how many calibrate and are predicted")
     big.add_argument("--partition", type=int, default=100_000, help="rows of a partition")
     big.add_argument("--workers", type=int, default=2, help="worker processes")
-    risk = commands.add_parser("risk", help="search, slices, forecast, rare, propose: their acceptance figures")
+    risk = commands.add_parser(
+        "risk", help="search, its gradient, slices, forecast, rare, propose: their acceptance figures"
+    )
     risk.add_argument("--only", nargs="+", choices=RISKS, help="default: all")
     risk.add_argument("--seeds", type=int, help="number of seeds; default: as many as the figures ask for")
     companions = commands.add_parser("companions", help="four systems of the sources, at toy size, with controls")

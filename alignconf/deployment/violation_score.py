@@ -59,7 +59,12 @@ class CountedModel:
 
     def check_is_function(self, table: Table) -> None:
         """Refuse a model whose answers depend on chance or on other rows; count the rows that it was sent for that."""
-        self.n_rows += self.fitted_model.check_is_function(table)
+        self.count(self.fitted_model.check_is_function(table))
+
+    def count(self, n_rows: int) -> None:
+        """Count rows that the model was sent by another way than :meth:`predict`."""
+        with self._lock:
+            self.n_rows += n_rows
 
     def predict(self, X: Any, /) -> FloatArray:
         """Return the model's predictions, (n_samples,), and count the rows."""
@@ -67,8 +72,7 @@ class CountedModel:
 
     def with_rounding(self, table: Table) -> tuple[FloatArray, Rounding]:
         """Return the model's predictions, (n_samples,), and what of them is rounding; count the rows."""
-        with self._lock:
-            self.n_rows += int(table.shape[0])
+        self.count(int(table.shape[0]))
         return predictions(self.model, table)
 
 

@@ -15,7 +15,7 @@ from benchmarks.tables import markdown, write_json
 __all__ = ["PARTS", "run"]
 
 #: Each part is a module of this package with ``checks(seeds) -> sequence of Check``; ``seeds`` None is the full size.
-PARTS = ("search", "slices", "forecast", "rare", "propose")
+PARTS = ("search", "gradient", "slices", "forecast", "rare", "propose")
 
 
 def run(only: Sequence[str] | None, seeds: int | None, output: Path) -> None:

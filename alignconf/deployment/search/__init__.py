@@ -4,7 +4,8 @@
 a portfolio of methods on one budget of model rows (:mod:`alignconf.deployment.search.portfolio`). Where the model is a small
 tree ensemble all of its cells are enumerated (:mod:`alignconf.deployment.search.all_cells`), and the maximum over the box
 is known. Witnesses are of different regions, and as plausible under the data as asked for
-(:mod:`alignconf.deployment.plausibility`). *A search that finds nothing has shown nothing.*
+(:mod:`alignconf.deployment.plausibility`). A model that tells its gradient, as :func:`network_gradient` does for networks of
+scikit-learn's, is searched with it. *A search that finds nothing has shown nothing.*
 
 Witnesses were sought because they are violated. They must never calibrate, certify, or count in a rate.
 """
@@ -12,6 +13,7 @@ Witnesses were sought because they are violated. They must never calibrate, cert
 from __future__ import annotations
 
 from alignconf.deployment.search.hunt import search
+from alignconf.deployment.search.network_gradient import network_gradient
 from alignconf.deployment.search.witnesses import FoundQuery, Witnesses
 
-__all__ = ["FoundQuery", "Witnesses", "search"]
+__all__ = ["FoundQuery", "Witnesses", "network_gradient", "search"]

@@ -22,6 +22,7 @@ from alignconf.deployment.search.archive import Archive, Find
 from alignconf.deployment.search.box import Box
 from alignconf.deployment.search.portfolio import evolve, polish, screen
 from alignconf.deployment.search.target import Target
+from alignconf.deployment.search.uphill import Gradient
 from alignconf.deployment.search.witnesses import FoundQuery, Witnesses
 from alignconf.deployment.violation_score import CountedModel, ViolationScore, part_margins
 from alignconf.errors import InputError, quoted
@@ -59,6 +60,7 @@ def search(
     n_witnesses: int = 5,
     naturalness: float = 0.05,
     read_trees: bool = True,
+    gradient: Gradient | None = None,
     random_state: RandomState = None,
 ) -> Witnesses:
     """Search for the worst violation of a property by a fitted model.
@@ -75,7 +77,7 @@ def search(
     input_law : InputLaw, optional
         Which values columns may have; by default those of ``X``, numbers anywhere between the smallest and the largest.
     max_rows : int, default=50,000
-        Rows that are sent to ``predict`` at most, everything included.
+        Rows that are sent to ``predict`` at most, everything included, those of ``gradient`` too.
     n_witnesses : int, default=5
         Violations of different regions that are shown at most.
     naturalness : float in [0, 1), default=0.05
@@ -84,6 +86,10 @@ def search(
         witnesses at 0.01 are often rarer than that. 0 for any query of the box.
     read_trees : bool, default=True
         Whether to read the trees of scikit-learn, XGBoost and LightGBM models: all cells of small ones are enumerated.
+    gradient : callable, optional
+        ``gradient(rows)`` returns the partial derivatives of ``model.predict`` by each column, (n_samples, n_features), with 0
+        where there is none: ``network_gradient(model)`` for a network of scikit-learn's. It only proposes where to look, so a
+        wrong one finds less and claims no more. A row of it counts as two model rows, there and back.
     random_state : int, Generator, RandomState or None
 
     Returns
@@ -115,6 +121,7 @@ def search(
     table = counted.fitted_model.arranged(check_rows(X))
     check_count("n_witnesses", n_witnesses, at_least=1)
     check_switch("read_trees", read_trees)
+    _check_gradient(gradient)
     level = check_level("naturalness", naturalness, zero=True)
     check_random_state(random_state)
     law = _checked_law(input_law, table)
@@ -126,7 +133,8 @@ def search(
     few = tables.take(table, np.arange(min(ASKED_AGAIN, table.shape[0])))
     _check_budget(max_rows, kept_back + 3 * few.shape[0])
     counted.check_is_function(few)
-    hunt = _Hunt(targets, table, generator(random_state, 10), level, max_rows - kept_back - counted.n_rows)
+    limit = max_rows - kept_back - counted.n_rows
+    hunt = _Hunt(targets, table, generator(random_state, 10), level, limit, gradient)
     archives, enumerated = hunt.run(cells, ensemble)
     finds = [(find, archive.target) for archive in archives for find in archive.finds.values()]
     witnesses = _chosen(sorted(finds, key=lambda pair: -pair[0].margin), n_witnesses, plausibility, law)
@@ -160,6 +168,7 @@ class _Hunt:
         The plausibility asked for.
     limit : int
         Rows that may be sent to the model before witnesses are evaluated once more.
+    gradient : callable, optional
     """
 
     targets: Sequence[Target]
@@ -167,6 +176,7 @@ class _Hunt:
     random: np.random.Generator
     level: float
     limit: int
+    gradient: Gradient | None = None
     rounding: Rounding = field(default_factory=lambda: Rounding(0.0))
 
     def run(
@@ -217,7 +227,7 @@ class _Hunt:
         data = target.box.points(rows, self.random)[:, target.free]
         screen(archive, data, int(SCREENING * n_rows), self.random)
         evolve(archive, int(EVOLUTION * n_rows), self.random)
-        polish(archive, self.random)
+        polish(archive, self.random, self.gradient)
 
 
 def _checked_law(input_law: InputLaw | None, table: Table) -> InputLaw:
@@ -235,6 +245,14 @@ def _checked_law(input_law: InputLaw | None, table: Table) -> InputLaw:
             "expected the same columns, in a table of the same kind."
         )
     return input_law
+
+
+def _check_gradient(gradient: Gradient | None) -> None:
+    if gradient is not None and not callable(gradient):
+        raise InputError(
+            f"gradient must be a function of rows, got {quoted(gradient)} of type {type(gradient).__name__}; expected one that "
+            "returns the partial derivative of predict by each column."
+        )
 
 
 def _check_budget(max_rows: int, kept_back: int) -> None:

@@ -6,11 +6,12 @@
 2. **Differential evolution** [1]_ from the best of them, over columns and places together, by :mod:`scipy.optimize`. Its
    moves are differences of queries that were good, so columns that must move together do.
 3. **Polish.** From the best queries of different regions: one column at a time at many values at once, then the whole line
-   again at places that are dense around the old ones. It ends with the budget.
+   again at places that are dense around the old ones. It ends with the budget. Where the model tells its gradient, some moves
+   uphill come first (:mod:`alignconf.deployment.search.uphill`), and fewer values are tried.
 
 On tree ensembles plain coordinate ascent is little better than random queries, because nothing changes within a piece and
 violations need several columns to be right. That is what the coordinate search of prompts known as ARCA [2]_ amounts to
-where there is no gradient; what it has that helps here is to score many candidates of one coordinate in one batch.
+where there is no gradient; what it has that helps there is to score many candidates of one coordinate in one batch.
 
 References
 ----------
@@ -22,12 +23,15 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.optimize import differential_evolution
 
 from alignconf._typing import FloatArray, IntArray
 from alignconf.deployment.search.archive import Archive
 from alignconf.deployment.search.box import BELOW_ONE
+from alignconf.deployment.search.uphill import GRADIENT_ROWS, N_LENGTHS, Gradient, uphill
 
 __all__ = ["evolve", "polish", "screen"]
 
@@ -35,11 +39,10 @@ __all__ = ["evolve", "polish", "screen"]
 SCREEN_PLACES = 8
 POLISH_PLACES = 32
 
-#: In polish: values of a column tried at once, starts at the beginning if the budget lasts for ``ROUNDS``, starts at the end.
-POLISH_VALUES = 16
+#: In polish: starts at the beginning if the budget lasts for ``ROUNDS``, and moves uphill from each before its columns are tried.
 N_STARTS = 40
-N_FINALISTS = 8
 ROUNDS = 2
+CLIMBS = 5
 
 #: Local moves go about ``NEAR`` far, or less by a factor of up to ``exp(FINER)``.
 NEAR = 0.05
@@ -49,6 +52,19 @@ POPULATION = 200
 
 #: What the ranking of a query that cannot be asked counts as; infinities have no differences.
 WORST = -1e100
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """How columns are tried: ``n_values`` of a column at once, for no fewer than ``n_points`` points."""
+
+    n_values: int
+    n_points: int
+
+
+#: Without a gradient the values that are tried must find the way; with one they only try what it does not tell.
+BLIND = _Sweep(16, 8)
+STEERED = _Sweep(8, 4)
 
 
 def screen(archive: Archive, data: FloatArray, n_rows: int, random: np.random.Generator) -> None:
@@ -103,28 +119,46 @@ def evolve(archive: Archive, n_rows: int, random: np.random.Generator) -> None:
     )
 
 
-def polish(archive: Archive, random: np.random.Generator) -> None:
+def polish(archive: Archive, random: np.random.Generator, gradient: Gradient | None = None) -> None:
     """Improve the best points of different regions until the budget is spent; the worse half drops out each time."""
-    target = archive.target
-    cost = 2 * POLISH_VALUES * target.n_sites * target.n_dims
-    points, ranking = archive.starts(min(N_STARTS, max(N_FINALISTS, archive.left // (ROUNDS * cost))))
+    target, sweep = archive.target, BLIND if gradient is None else STEERED
+    cost = 2 * sweep.n_values * target.n_sites * target.n_dims
+    points, ranking = archive.starts(min(N_STARTS, max(sweep.n_points, archive.left // (ROUNDS * cost))))
     while len(points) and archive.left >= max(POLISH_PLACES, target.n_sites):
         before = target.model.n_rows
-        points, ranking = _improved(archive, points, ranking, random)
-        best = np.argsort(-ranking, kind="stable")[: max(N_FINALISTS, len(ranking) // 2)]
+        if gradient is not None:
+            points, ranking = _climbed(archive, points, ranking, gradient)
+        points, ranking = _improved(archive, points, ranking, sweep.n_values, random)
+        best = np.argsort(-ranking, kind="stable")[: max(sweep.n_points, len(ranking) // 2)]
         points, ranking = points[best], ranking[best]
         if target.model.n_rows == before:
             return
 
 
+def _climbed(
+    archive: Archive, points: FloatArray, ranking: FloatArray, gradient: Gradient
+) -> tuple[FloatArray, FloatArray]:
+    """Return points, (n_points, n_dims), that are no worse than given ones: some moves uphill from each."""
+    of_point = np.repeat(np.arange(len(points)), N_LENGTHS)
+    for _ in range(CLIMBS):
+        if archive.left < (1 + GRADIENT_ROWS) * archive.target.n_sites * len(points):
+            break
+        moves = uphill(archive.target, gradient, points).reshape(len(of_point), -1)
+        before = ranking
+        points, ranking = _better(points, ranking, moves, archive.ask(moves), of_point)
+        if np.array_equal(ranking, before):
+            break
+    return points, ranking
+
+
 def _improved(
-    archive: Archive, points: FloatArray, ranking: FloatArray, random: np.random.Generator
+    archive: Archive, points: FloatArray, ranking: FloatArray, n_values: int, random: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
     """Return points, (n_points, n_dims), that are no worse than given ones: each column in turn, then the places."""
     target = archive.target
     moved = len(target.free) if target.is_line else target.n_dims
     for k in random.permutation(moved):
-        tried = [_values_to_try(archive, int(k), coordinate, random) for coordinate in points[:, k]]
+        tried = [_values_to_try(archive, int(k), coordinate, n_values, random) for coordinate in points[:, k]]
         moves = np.repeat(points, [values.size for values in tried], axis=0)
         moves[:, k] = np.concatenate(tried)
         of_point = np.repeat(np.arange(len(points)), [values.size for values in tried])
@@ -154,14 +188,15 @@ def _places_to_try(places: FloatArray, random: np.random.Generator) -> FloatArra
     return np.concatenate([_spread_out(1, POLISH_PLACES, random)[0], places, near])
 
 
-def _values_to_try(archive: Archive, k: int, coordinate: float, random: np.random.Generator) -> FloatArray:
+def _values_to_try(
+    archive: Archive, k: int, coordinate: float, n_values: int, random: np.random.Generator
+) -> FloatArray:
     """Return coordinates of a column: all of its candidates if they are few, else some anywhere and some near by."""
-    target = archive.target
-    candidates = target.box.columns[target.free[k]] if k < len(target.free) else target.places[k - len(target.free)]
-    if candidates.size is not None and candidates.size <= 2 * POLISH_VALUES:
+    candidates = archive.target.candidates[k]
+    if candidates.size is not None and candidates.size <= 2 * n_values:
         return np.asarray((np.arange(candidates.size) + 0.5) / candidates.size)
-    near = _near(np.full(POLISH_VALUES // 2, coordinate), random)
-    return np.concatenate([_spread_out(1, POLISH_VALUES, random)[0], near])
+    near = _near(np.full(n_values // 2, coordinate), random)
+    return np.concatenate([_spread_out(1, n_values, random)[0], near])
 
 
 def _near(points: FloatArray, random: np.random.Generator) -> FloatArray:

@@ -91,6 +91,11 @@ class Target:
         return tuple(candidates for candidates in along for _ in range(self.part.n_uniforms // len(laws)))
 
     @property
+    def candidates(self) -> tuple[Candidates, ...]:
+        """The candidates of each coordinate: those of the columns that matter, then those of the places."""
+        return (*(self.box.columns[i] for i in self.free), *self.places)
+
+    @property
     def n_dims(self) -> int:
         """Coordinates of a query."""
         return len(self.free) + len(self.places)
@@ -120,7 +125,7 @@ class Target:
         values, size = self._answers(queries, sites)
         margins = part_margins(queries, values, size)[:, 0]
         margins = np.where(self._can_be_asked(table), margins, -np.inf)
-        return QueriesWithMargins(points, margins, ranked(margins, _spread(queries)), self._beyond(sites, len(points)))
+        return QueriesWithMargins(points, margins, self.ranking(queries, margins), self._beyond(sites, len(points)))
 
     def ask_lines(self, points: FloatArray, coordinates: FloatArray) -> QueriesWithMargins:
         """Ask whole lines: return at each point's row the worst query with places at coordinates, (n_queries, n_places).
@@ -144,7 +149,11 @@ class Target:
             [points[:, : len(self.free)], np.take_along_axis(coordinates, positions, axis=1)], axis=1
         )
         beyond = self._beyond(queries.sites(table) if self.plausibility is not None else [], len(points))
-        return QueriesWithMargins(worst, margins, ranked(margins, _spread(queries)), beyond)
+        return QueriesWithMargins(worst, margins, self.ranking(queries, margins), beyond)
+
+    def ranking(self, queries: PartQueries, margins: FloatArray) -> FloatArray:
+        """Return the ranking of queries with given margins, (n_queries,)."""
+        return ranked(margins, np.ones(1) if queries.spread is None else queries.spread[:, 0])
 
     def _answers(self, queries: PartQueries, sites: list[Table]) -> tuple[FloatArray, FloatArray]:
         """Return the model's values at the points of queries, (n_queries, 1, n_points), and what of them is rounding."""
@@ -163,8 +172,3 @@ class Target:
             return np.zeros(n_queries)
         distances = [self.plausibility.distances(site).reshape(n_queries, -1) for site in sites]
         return np.asarray(np.concatenate(distances, axis=1).max(axis=1) / self.farthest)
-
-
-def _spread(queries: PartQueries) -> FloatArray:
-    """Return how far apart the places of queries are, (n_queries,); 1 for all where there are none."""
-    return np.ones(1) if queries.spread is None else queries.spread[:, 0]

@@ -98,7 +98,7 @@ class Witnesses(Finding):
     why_not : str
         Why the cells were not enumerated, empty if they were.
     n_rows : int
-        Rows that were sent to ``predict``.
+        Rows that were sent to ``predict``; one that was sent to a gradient counts as two.
     max_rows : int
         Rows that could have been sent.
     progress : tuple of (int, float)
