@@ -69,7 +69,9 @@ def checks(seeds: int | None) -> Sequence[Check]:
     n_models = seeds or 10
     for case in tqdm(_cases(n_models), total=4 * n_models, desc="search with a gradient"):
         for level in LEVELS:
-            found = np.array([[_largest(case, level, budget, how) for how in (None, case.gradient)] for budget in BUDGETS])
+            found = np.array(
+                [[_largest(case, level, budget, how) for how in (None, case.gradient)] for budget in BUDGETS]
+            )
             worst = max(case.worst, found.max())
             if worst > 0:
                 for budget, pair in zip(BUDGETS, found / worst, strict=True):
