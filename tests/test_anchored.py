@@ -120,7 +120,7 @@ def test_few_features_are_exact_between_knots_where_a_grid_is_not() -> None:
         moved[:, 0] += 0.02
         rates.append(float((aligned.predict(moved) < aligned.predict(rows) - 1e-9).mean()))
     assert rates[0] > 0 == rates[1]
-    assert "by a monotone surrogate" in aligned.calibration_.repair
+    assert "by a monotone stand-in" in aligned.calibration_.repair
     assert "held-out reference rows, with anchors" in aligned.calibration_.repair
 
 

@@ -22,7 +22,7 @@ from alignconf.lines.category_sets import CategorySet, CategorySets
 from alignconf.lines.composition import read_lines
 from alignconf.lines.exact_lines import Move, piece_of
 from alignconf.lines.routes import Route
-from alignconf.properties import Decreasing, Increasing
+from alignconf.properties import Bounded, Decreasing, Increasing, Invariant, Ordered, Unimodal
 
 #: LightGBM gives names to the columns of arrays and older versions then miss them.
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
@@ -324,3 +324,75 @@ def test_leaves_of_categories_are_not_ordered() -> None:
     model = fitted("lightgbm")
     aligned = AlignedRegressor(model, {"a": +1, "b": +1}, alpha=0.1, random_state=0).calibrate(X[:400])
     assert "splits on categories; only splits on numbers can be read" in aligned.calibration_.repair
+
+
+class OfTexts:
+    """A model that nobody can read, of a grade, a number and a town."""
+
+    def predict(self, rows: pd.DataFrame) -> np.ndarray:
+        grade = rows["grade"].astype(object).map({"low": 1.0, "some": 0.2, "much": 1.7, "most": 0.9}).to_numpy(float)
+        town = rows["town"].astype(object).map({name: float(k % 7) for k, name in enumerate(TOWNS)}).to_numpy(float)
+        return np.sin(3 * rows["a"].to_numpy()) * grade + np.nan_to_num(town) * (grade - 1)
+
+
+AT_ALL_PLACES: dict[str, Any] = {
+    "ordered": Ordered("grade", GRADES),
+    "invariant": Invariant("grade", order=GRADES),
+    "peaked": Unimodal("grade", order=GRADES),
+    "two": [Ordered("grade", GRADES), Invariant("town", order=TOWNS)],
+    "within limits": [Ordered("grade", GRADES), Bounded(-1, 1)],
+}
+
+
+def lines_in_all_categories(model: Any, rows: pd.DataFrame) -> np.ndarray:
+    """Predictions at every pair of a grade and a town, (n_rows, n_grades, n_towns)."""
+    by_town = [
+        asked(model, rows.assign(town=pd.Categorical([town] * len(rows), rows["town"].cat.categories)), "grade", GRADES)
+        for town in TOWNS
+    ]
+    return np.stack(by_town, axis=2)
+
+
+@pytest.mark.parametrize("name", AT_ALL_PLACES)
+@pytest.mark.parametrize("model", ["read", "unread"])
+def test_rules_of_categories_that_are_all_tried_are_proved(name: str, model: str) -> None:
+    """Referee: the delivered function at every category, of rows that nothing was fitted to."""
+    function = fitted("histogram") if model == "read" else OfTexts()
+    aligned = AlignedRegressor(function, AT_ALL_PLACES[name], alpha=0, random_state=0).calibrate(X)
+    assert "No question is left broken." in str(aligned.calibration_)
+    certificate = aligned.certify(FRESH)
+    assert certificate.by_construction
+    assert certificate.before.n_rejected > 0 == certificate.delivered.n_rejected
+    assert str(certificate).startswith("PROVED: no question can be broken")
+    values = lines_in_all_categories(aligned, FRESH[FRESH["town"].notna()][:12])
+    size = 1e-12 * np.abs(values).max()
+    steps = np.diff(values, axis=1)
+    if name == "invariant":
+        assert np.ptp(values, axis=1).max() <= size
+    elif name == "peaked":
+        falls = np.maximum.accumulate(steps < -size, axis=1)
+        assert not (falls & (steps > size)).any()
+    else:
+        assert steps.min() >= -size
+    if name == "two":
+        assert np.ptp(values, axis=2).max() <= size
+    if name == "within limits":
+        assert np.abs(values).max() <= 1
+
+
+def test_categories_that_reference_rows_lack_are_not_said_to_be_tried() -> None:
+    rare = [*GRADES[:2], "rare", "never", *GRADES[2:]]
+    aligned = AlignedRegressor(OfTexts(), Ordered("grade", rare), alpha=0, random_state=0).calibrate(X)
+    assert not aligned.certify(FRESH).by_construction
+    assert "certify counts them" in str(aligned.calibration_)
+    beside = AlignedRegressor(OfTexts(), [Ordered("grade", GRADES), Increasing("a")], alpha=0, random_state=0)
+    assert not beside.calibrate(X).certify(FRESH).by_construction
+
+
+def test_limits_alone_are_proved() -> None:
+    aligned = AlignedRegressor(OfTexts(), Bounded(-0.5, 0.5), alpha=0, random_state=0).calibrate(X)
+    certificate = aligned.certify(FRESH)
+    assert certificate.by_construction
+    assert str(certificate).startswith("PROVED: no question can be broken, whatever the row")
+    assert "Question   the prediction of a fresh row\n" in str(certificate)
+    assert np.abs(aligned.predict(FRESH)).max() == 0.5

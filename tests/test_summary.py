@@ -168,3 +168,43 @@ def test_rows_of_a_slice_keep_their_labels(rows_of: slice) -> None:
     assert worst is not None
     assert worst.label == table.index[worst.row]
     assert f"row {worst.label} (position {worst.row})" in worst.in_words
+
+
+def test_a_question_of_many_rules_is_shorter_by_words() -> None:
+    named = {f"{name}_{'x' * 60}": +1 for name in NAMES[:2]}
+    long, fresh = (table[NAMES[:2]].set_axis(list(named), axis=1) for table in (X, FRESH))
+    aligned = AlignedRegressor(Wavy(), named, alpha=0.1, random_state=0, n_knots=8).calibrate(long)
+    assert "Question   2 at each row, one for each rule; broken if any is" in assert_short(str(aligned.certify(fresh)))
+    shown = r"Question   5 at each row, such as two values of \w+ as in 100 reference rows; broken if any is"
+    assert re.search(shown, str(certified("five", FRESH)))
+
+
+def test_a_promise_about_several_rules_is_shown_beside_an_error() -> None:
+    lines = assert_short(str(certified("five", FRESH, Y)))
+    assert sum(line.startswith("Promised   at most 10%, with 95% confidence") for line in lines) == 1
+
+
+def test_a_stand_in_is_named_where_moves_are() -> None:
+    certificate = certified("five", FRESH)
+    (moved,) = [line for line in str(certificate).split("\n") if line.startswith("Moved")]
+    assert moved.endswith("; every row moved, by a stand-in model")
+    assert "\nRepaired by a monotone stand-in" in certificate.sentence
+    assert "stand-in" not in str(certified("one", FRESH))
+
+
+def test_rows_that_stay_are_said_in_words() -> None:
+    certificate = certified("one", FRESH)
+    for stayed, words in (
+        (0.0, "; every row moved"),
+        (0.25, "; 25.0% of rows stayed"),
+        (1.0, "nothing: no prediction "),
+    ):
+        (moved,) = [row for row in str(replace(certificate, share_unmoved=stayed)).split("\n") if row[:5] == "Moved"]
+        assert words in moved
+
+
+def test_a_line_that_is_too_long_ends_with_a_word() -> None:
+    words = "increasing in 'a' and " * 20
+    (rule,) = [line for line in str(replace(certified("one", FRESH), property=words)).split("\n") if line[:4] == "Rule"]
+    assert len(rule) <= WIDTH
+    assert re.fullmatch(r"Rule       (increasing in 'a' and )+(increasing |in |'a' )*\.\.\.", rule)

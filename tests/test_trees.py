@@ -477,7 +477,8 @@ REFUSED = {
     ),
     "HistGradientBoostingRegressor splits on categories": lambda: categories("sklearn"),
     "LGBMRegressor splits on categories": lambda: categories("lightgbm"),
-    "XGBRegressor splits on categories; only splits on numbers can be read.": lambda: categories("xgboost"),
+    "XGBRegressor splits on categories; only splits on numbers can be read: "
+    "encode categories in a Pipeline in front of it.": lambda: categories("xgboost"),
     "XGBClassifier turns sums of leaves into predictions by 'hinge'": lambda: fitted(
         xgb("Classifier", objective="binary:hinge"), y=classes(2)
     ),

@@ -106,7 +106,8 @@ class Promise:
         )
 
 
-#: What full strength says where places between those looked at may differ.
+#: What full strength says where it is not known that nothing is broken, and where places between those looked at may differ.
+COUNTED = "Some questions may stay broken: certify counts them."
 BETWEEN = (
     "Questions about two values between the same two places that were looked at may stay broken: certify counts them."
 )
@@ -235,8 +236,9 @@ class Calibration:
     @property
     def _guarantee(self) -> str:
         if self.alpha == 0:
+            left = BETWEEN if "knots" in self.repair else COUNTED
             return "Full strength: the aligned model is the projection itself; nothing was calibrated. " + (
-                "No question is left broken." if self.repair.startswith("exact") else BETWEEN
+                "No question is left broken." if self.repair.startswith("exact") else left
             )
         use = "were used neither to fit the model nor as reference"
         groups = dict.fromkeys(claim.group for claim in self.claims if claim.group is not None)
@@ -286,16 +288,12 @@ class Calibration:
         ]
         scaled = f" The half-width at a row is lambda_ times the scale ({self.scale})." if self.scale else ""
         weighed = f" The weights leave {self.effective_rows:.1f} effective rows." if self.shift else ""
-        return "\n".join(
-            [
-                self.statement,
-                *(several if len(several) > 1 else ()),
-                f"lambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self._losses_in_words}{scaled}{weighed} "
-                f"Reference law from {self.n_reference} rows; {self.n_missing} rows lacked all constrained features and were "
-                "left out. "
-                f"{repaired}".strip(),
-            ]
+        figures = (
+            f"lambda_ = {self.lambda_:.6g} from {self.n_rows} rows with {self._losses_in_words}{scaled}{weighed} "
+            f"Reference law from {self.n_reference} rows; {self.n_missing} rows lacked all constrained features and were left "
+            "out."
         )
+        return "\n".join([self.statement, *(several if len(several) > 1 else ()), figures, repaired]).strip()
 
 
 def calibrate(

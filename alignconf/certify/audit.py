@@ -26,7 +26,7 @@ from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.pictured_line import PicturedLine, lines_of_model
 from alignconf.certify.report.report import audit_page
 from alignconf.certify.report.wording import coverage_in_words, coverage_of, model_in_words, plain, versions
-from alignconf.certify.summary import audit_summary
+from alignconf.certify.summary import audit_summary, questions_in_words
 from alignconf.certify.verdict import Verdict, check_max_rate
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.certify.witness import N_WITNESSES, Witness, found_at
@@ -63,7 +63,7 @@ class Audit:
     by_rule : tuple of (str, ViolationRate or None)
         The same queries, counted for each part of the property by itself; None for a part that no row was asked about.
     question : tuple of str
-        What a query of each part is, in a few words.
+        What a query is, in a few words; of each part where they differ.
     own_constraints : tuple of str
         Constraints that the model was trained with, beside the rules that are opposite to them or the same.
     digests : tuple of (str, str)
@@ -301,7 +301,7 @@ def check(
             (rule, ViolationRate(int(n_rejected), n_asked, level) if n_asked else None)
             for (rule, n_asked), n_rejected in zip(coverage, counts[1], strict=True)
         ),
-        question=tuple(part.question for part in asking.part_queries),
+        question=questions_in_words(asking.part_queries, f"each of {violated.size:,} rows"),
         own_constraints=tuple(map(str, own_constraints(asking.function, asking.part_queries))),
         digests=asking.digests,
     )

@@ -28,7 +28,7 @@ from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.report import certificate_page
 from alignconf.certify.report.wording import coverage_of, names_of, plain
 from alignconf.certify.statement import claim_of, half_width_note, promise_in_words, statement_of
-from alignconf.certify.summary import RuleRate, certificate_summary
+from alignconf.certify.summary import RuleRate, certificate_summary, questions_in_words
 from alignconf.certify.tally import Evidence, Tally, evidence_of
 from alignconf.certify.verdict import Verdict, check_max_rate
 from alignconf.certify.violation_rate import ViolationRate, rate_of
@@ -105,7 +105,11 @@ class Certificate:
     by_rule : tuple of RuleRate
         How often each part of the property was broken, before and now.
     question : tuple of str
-        What a query of each part is, in a few words.
+        What a query is, in a few words; of each part where they differ.
+    repair : str
+        How the delivered function is made, in words.
+    is_stand_in : bool
+        Whether another model, fitted to this one's predictions, takes its place.
     share_unmoved : float
         Of all rows, those whose prediction is the model's own.
     promise_in_words : str
@@ -145,6 +149,8 @@ class Certificate:
     promised_separately: tuple[float | None, ...] = ()
     by_rule: tuple[RuleRate, ...] = ()
     question: tuple[str, ...] = ()
+    repair: str = ""
+    is_stand_in: bool = False
     share_unmoved: float = 0.0
     promise_in_words: str = ""
     evidence: Evidence = field(default_factory=Evidence)
@@ -330,7 +336,9 @@ def certify(
             RuleRate(name, tally.share_failed(i, 1), tally.share_failed(i, 0))
             for i, name in enumerate(names_of([part.declared for part in alignment.tester.parts]))
         ),
-        question=tuple(part.question for part in alignment.tester.parts),
+        question=questions_in_words(alignment.tester.parts, "a fresh row"),
+        repair=alignment.chain.path,
+        is_stand_in=alignment.chain.is_stand_in,
         share_unmoved=tally.share_unmoved,
         promise_in_words=promise_in_words(calibration),
         evidence=evidence_of(alignment, calibration, tally.seen, of_rows),

@@ -45,6 +45,8 @@ def statement_of(certificate: Any) -> str:
             f"displacement {certificate.rms_displacement:.4g} root mean square, {largest} at most."
         ),
     ]
+    if certificate.repair:
+        facts.append(f"Repaired {certificate.repair.rstrip('.')}.")
     if certificate.by_construction:
         facts.append(f"By construction no query fails: {certificate.construction}.")
     facts += [

@@ -10,15 +10,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR
+from textwrap import shorten
 from typing import Any
 
 from alignconf.certify.error_change import ErrorChange
 from alignconf.certify.verdict import HOLDS, UNDECIDED, UNSEEN
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.lines.own_constraints import WARNING
+from alignconf.queries.queries import PartQueries
 from alignconf.tables.printed import figure, level_in_percent, share
 
-__all__ = ["N_LINES", "POINTER", "WIDTH", "RuleRate", "Summary", "audit_summary", "certificate_summary"]
+__all__ = [
+    "N_LINES",
+    "POINTER",
+    "WIDTH",
+    "RuleRate",
+    "Summary",
+    "audit_summary",
+    "certificate_summary",
+    "questions_in_words",
+]
 
 #: Columns of a line, and lines.
 WIDTH, N_LINES = 100, 8
@@ -65,14 +76,15 @@ def certificate_summary(certificate: Any) -> Summary:
             f"{share(before.rate)} before, {share(now.rate)} now ({now.n_rejected:,} of {now.n_queries:,}), at most "
             f"{share(now.upper_bound, ROUND_CEILING)} with {level_in_percent(now.confidence)} confidence"
         )
-    facts = _rules(certificate.by_rule, certificate.property, len(certificate.separately))
+    has_one_line = bool(certificate.separately) or bool(certificate.promise_in_words and error is not None)
+    facts = _rules(certificate.by_rule, certificate.property, n_lines=1 if has_one_line else 2)
     facts.append(("Broken", seen))
     if certificate.separately:
         facts.append(("Each", _each(certificate.separately)))
     facts.append(("Moved", _moved(certificate)))
     if error is not None:
         facts.append(("Error", _error(error)))
-    facts.append(("Question", _question(certificate.question, "put into a fresh row")))
+    facts.append(("Question", _question(certificate.question)))
     facts.append(("Valid if", _valid(certificate)))
     if certificate.promise_in_words and len(facts) + 2 <= N_LINES:
         facts.insert(len(facts) - 3 - (error is not None), ("Promised", certificate.promise_in_words))
@@ -95,7 +107,7 @@ def audit_summary(audit: Any) -> Summary:
             f"{share(low, ROUND_FLOOR)} and {share(high, ROUND_CEILING)} {sure}"
         )
     rates = [RuleRate(rule, of_rule.rate, float("nan")) for rule, of_rule in audit.by_rule if of_rule is not None]
-    facts = _rules(rates, audit.property, 0)
+    facts = _rules(rates, audit.property, n_lines=2)
     if audit.is_proved:
         facts.append(("Why", audit.proof.text))
     opposed = [line for line in audit.own_constraints if line.startswith(WARNING)]
@@ -110,7 +122,7 @@ def audit_summary(audit: Any) -> Summary:
         )
     if audit.worst is not None:
         facts.append(("Worst", audit.worst.in_words))
-    facts.append(("Question", _question(audit.question, f"put into each of {rate.n_queries:,} rows")))
+    facts.append(("Question", _question(audit.question)))
     missing = f"; {audit.n_missing:,} are not asked" if audit.n_missing else ""
     valid = "the model is not fitted again" if audit.is_proved else VALID
     facts.append(("Valid if", f"{valid}{missing}"))
@@ -127,7 +139,8 @@ COST = "  ! COST"
 def _headline(certificate: Any) -> str:
     """Return the verdict on the promise, or the effect where this function was asked to keep to nothing."""
     if certificate.by_construction:
-        return "PROVED: no question can be broken, in any row that has a place on its line"
+        where = "whatever the row" if certificate.covers_missing else "in any row that has the features of the rules"
+        return f"PROVED: no question can be broken, {where}"
     rate, verdict = certificate.delivered, certificate.verdict()
     sure = f"with {level_in_percent(rate.confidence)} confidence"
     if verdict is None:
@@ -143,7 +156,7 @@ def _headline(certificate: Any) -> str:
     return f"NOT KEPT: {promised}, measured {measured}"
 
 
-def _rules(rates: Sequence[RuleRate], words: str, n_beside: int) -> list[tuple[str, str]]:
+def _rules(rates: Sequence[RuleRate], words: str, *, n_lines: int) -> list[tuple[str, str]]:
     """Return the rule in words, or several with their rates, the most broken first, in two lines or in one."""
     if len(rates) < 2:
         return [("Rule", f"{words}, all else equal")]
@@ -152,7 +165,7 @@ def _rules(rates: Sequence[RuleRate], words: str, n_beside: int) -> list[tuple[s
         f"{rate.rule} {share(rate.before)}" + (f" -> {share(rate.now)}" if rate.now == rate.now else "")
         for rate in ordered
     ]
-    lines, n_lines = [""], 1 if n_beside else 2
+    lines = [""]
     room = WIDTH - LABEL - len(", and 99 more")
     for k, text in enumerate(named):
         joined = f"{lines[-1]}; {text}" if lines[-1] else text
@@ -183,9 +196,12 @@ def _moved(certificate: Any) -> str:
     """Return how far predictions moved, in the unit of the prediction: at most as promised, where that is one number."""
     is_bounded = certificate.lambda_ != float("inf") and not certificate.half_width_note
     most = certificate.lambda_ if is_bounded else certificate.max_displacement
+    if certificate.share_unmoved == 1:
+        return "nothing: no prediction changed in these rows"
     largest = f"at most {figure(most, ROUND_CEILING)}{'' if is_bounded else ' here'}"
-    unmoved = f"{share(certificate.share_unmoved)} of rows not at all"
-    return f"{largest}, {figure(certificate.rms_displacement)} root mean square; {unmoved}"
+    stayed = f"{share(certificate.share_unmoved)} of rows stayed" if certificate.share_unmoved else "every row moved"
+    by = ", by a stand-in model" if certificate.is_stand_in else ""
+    return f"{largest}, {figure(certificate.rms_displacement)} root mean square; {stayed}{by}"
 
 
 def _error(error: ErrorChange) -> str:
@@ -199,11 +215,19 @@ def _error(error: ErrorChange) -> str:
     return f"{figures}: {'clearly better' if high < 0 else 'no clear change'} ({between})"
 
 
-def _question(questions: Sequence[str], where: str) -> str:
-    distinct = list(dict.fromkeys(questions))
-    if len(distinct) == 1:
-        return f"{distinct[0]}, {where}"
-    return f"{len(distinct)} at each row, for example {distinct[0]}; broken if any is"
+def questions_in_words(parts: Sequence[PartQueries], row: str) -> tuple[str, ...]:
+    """Return what is asked at a row, in a few words: once if it is the same of all parts, else of each of them."""
+    distinct = tuple(dict.fromkeys(part.question for part in parts))
+    return distinct if len(distinct) > 1 else (parts[0].question_at(row),)
+
+
+def _question(questions: Sequence[str]) -> str:
+    """Return the question, or how many there are with one of those that leave room for it."""
+    if len(questions) == 1:
+        return questions[0]
+    shown = [f"{len(questions)} at each row, such as {question}; broken if any is" for question in questions]
+    shown.append(f"{len(questions)} at each row, one for each rule; broken if any is")
+    return next(text for text in shown if len(text) <= WIDTH - LABEL)
 
 
 def _valid(certificate: Any) -> str:
@@ -216,5 +240,5 @@ def _valid(certificate: Any) -> str:
 
 
 def _fitted(text: str, width: int = WIDTH - LABEL) -> str:
-    """Return text that fits a line, cut off where it is longer."""
-    return text if len(text) <= width else f"{text[: width - 3].rstrip()}..."
+    """Return text that fits a line; where it is longer, the words that do."""
+    return text if len(text) <= width else shorten(text, width, placeholder=" ...")

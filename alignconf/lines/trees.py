@@ -102,7 +102,10 @@ def read_sum(model: Any, *, column: int = 1) -> Ensemble | str:
 def _with_numbers_only(model: Any, column: int) -> Ensemble | str:
     ensemble = read_trees(model, column=column)
     if isinstance(ensemble, Ensemble) and ensemble.categories.sizes:
-        return f"{type(model).__name__} splits on categories; only splits on numbers can be read."
+        return (
+            f"{type(model).__name__} splits on categories; only splits on numbers can be read: encode categories in a Pipeline "
+            "in front of it."
+        )
     return ensemble
 
 

@@ -22,9 +22,10 @@ from alignconf.lines.fitted_model import function_of
 from alignconf.lines.unchanged import Watch
 from alignconf.lines.watched import watched
 from alignconf.projectors.band import Scale, clip_to_band
+from alignconf.projectors.known_rounding import WithRounding
 from alignconf.projectors.leaves.leaf_path import LeafMoves, LeafPath
 from alignconf.projectors.margins import Margins
-from alignconf.projectors.projector import FEW_ROWS, Chain, WithRounding
+from alignconf.projectors.projector import FEW_ROWS, Chain
 from alignconf.queries.excess import excess
 from alignconf.queries.queries import PartQueries, Queries, Tester, askable_parts
 from alignconf.tables import table as tables
@@ -187,7 +188,8 @@ class Alignment:
     def why_not_native(self) -> str:
         """Why the delivered function is no model by itself, in words."""
         if self.chain.native is None:
-            return f"the delivered function is made row by row ({self.chain.path}); projector='leaves' makes a model"
+            path = self.chain.path.rstrip(".")
+            return f"the delivered function is made row by row ({path}); projector='leaves' makes a model where trees can be read"
         if self.leaf_path is None:
             return "the answer is clipped to a band around the model; give alpha=0, or path='leaves'"
         return "lambda_ differs from row to row; leave groups and shift out"
@@ -207,11 +209,9 @@ class Alignment:
         """
         path = self.chain.leaf_path
         if path is None:
-            path_taken = self.chain.path.rstrip(".")
-            raise InputError(
-                f"path='leaves' needs a projection by the leaves of the model's own trees alone; here it is {path_taken}. "
-                "Leave path out, and the answer is clipped."
-            )
+            taken = self.chain.path.rstrip(".")
+            alone = "path='leaves' needs a projection by the leaves of the model's own trees alone"
+            raise InputError(f"{alone}; here it is {taken}. Leave path out, and the answer is clipped.")
         if not self.scale.is_plain:
             raise InputError(f"path='leaves' has no scale, got {self.scale}; leave difficulty and ray out, or path.")
         return replace(self, scale=path)

@@ -80,7 +80,7 @@ class MonotoneProjector(Imitation):
     @property
     def path(self) -> str:
         """The way to repaired values, in words."""
-        return "by a monotone surrogate"
+        return "by a monotone stand-in"
 
     def count_sites(self, n_points: int) -> int:
         """Return the number of points plus that of anchors: points that differ in constrained features only share them."""
@@ -130,7 +130,7 @@ class AnchoredProjector(MonotoneProjector):
     @property
     def path(self) -> str:
         """The way to repaired values, in words."""
-        name = f"by a monotone surrogate, held to the model at {self.n_anchors} anchors"
+        name = f"by a monotone stand-in, held to the model at {self.n_anchors} anchors"
         return f"{name} ({self.reason})" if self.reason else name
 
     def explained(self, reason: str) -> AnchoredProjector:

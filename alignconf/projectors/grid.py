@@ -46,8 +46,9 @@ from alignconf.lines.evaluation import (
     moving_laws,
 )
 from alignconf.lines.reference_law import ReferenceLaw
+from alignconf.projectors.known_rounding import rounding_of
 from alignconf.projectors.line_projection import SNAP, LineProjection, Part, Projection
-from alignconf.projectors.projector import AtPoints, Projector, rounding_of
+from alignconf.projectors.projector import AtPoints, Projector
 from alignconf.queries.queries import PartQueries
 
 __all__ = ["GridProjector", "extend"]
@@ -88,11 +89,20 @@ class GridProjector(Projector):
 
     @property
     def construction(self) -> str:
-        """Why at full strength no query can fail: there is no place but the outputs, all of which are repaired together."""
-        is_known = not moving_laws(self.laws) and all(
-            part.declared.direction is not None for part in self.projector.parts
+        """Why at full strength no query can fail: every place there is, an output or a category, is a knot; empty elsewhere.
+
+        Several parts about order are projected onto a member, and so is one that compares the order of places only.
+        """
+        moving, parts = moving_laws(self.laws), self.projector.parts
+        are_ordered = all(part.declared.direction is not None for part in parts)
+        are_members = are_ordered or (len(parts) == 1 and parts[0].cuts is not None)
+        if not are_members or not all(law.is_complete for law in moving):
+            return ""
+        if not moving:
+            return "all outputs of a row are repaired together"
+        return "the function is repaired at every category together" + " with all outputs" * (
+            len(moving) < len(self.laws)
         )
-        return "all outputs of a row are repaired together" if is_known else ""
 
     @property
     def laws(self) -> tuple[ReferenceLaw, ...]:

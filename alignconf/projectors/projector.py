@@ -21,17 +21,12 @@ import numpy as np
 from alignconf._typing import BoolArray, FloatArray, Model, Table
 from alignconf.errors import InputError
 from alignconf.lines.axis import Axis
-from alignconf.lines.composition import exact_lines_of
-from alignconf.lines.ensemble import Ensemble
 from alignconf.lines.evaluation import PlacedRows
-from alignconf.lines.exact_lines import ExactLines
 from alignconf.lines.reference_law import ReferenceLaw
-from alignconf.lines.trees import trees_of
 from alignconf.queries.queries import PartQueries
-from alignconf.tables import table as tables
 from alignconf.tables.predictions import Rounding, predictions
 
-__all__ = ["FEW_ROWS", "AtPoints", "Chain", "Projected", "Projector", "WithRounding", "rounding_of"]
+__all__ = ["FEW_ROWS", "AtPoints", "Chain", "Projected", "Projector"]
 
 #: So few rows are asked together with all that their projection asks; with more of them, a call costs what its rows cost.
 FEW_ROWS = 16
@@ -43,6 +38,11 @@ AtPoints = tuple[FloatArray, FloatArray, FloatArray]
 
 class Projector(ABC):
     """A change of a function that gives it a property."""
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether another function takes the place of the one that is projected."""
+        return False
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -244,8 +244,15 @@ class Chain(Projector):
 
     @property
     def construction(self) -> str:
-        """What the only stage says."""
+        """What the only stage says; values that are cut off alone keep within their limits."""
+        if not self.stages:
+            return "predictions are cut off at the limits"
         return "" if self._only is None else self._only.construction
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether one of the stages is."""
+        return any(stage.is_stand_in for stage in self.stages)
 
     @property
     def native(self) -> Model | None:
@@ -358,40 +365,3 @@ class Projected:
     def predict(self, table: Table) -> FloatArray:
         """Return projected values, (n_samples,)."""
         return self.with_rounding(table)[0]
-
-
-def rounding_of(function: Model, table: Table) -> Rounding:
-    """Return the rounding of a function: that of the calibration where it is known, otherwise that of an answer to one row."""
-    if isinstance(function, WithRounding):
-        return function.rounding
-    return predictions(function, tables.take(table, np.arange(1)))[1]
-
-
-@dataclass(frozen=True)
-class WithRounding:
-    """A model with the account of its rounding that is fixed at calibration.
-
-    Parameters
-    ----------
-    model : Model
-    rounding : Rounding
-    """
-
-    model: Model
-    rounding: Rounding
-
-    def trees(self) -> Ensemble | str:
-        """Return the trees of the model, or why they cannot be read."""
-        return trees_of(self.model)
-
-    def exact_lines(self, reference: Table) -> ExactLines | str:
-        """Return the exact lines of the model, or a sentence that says why they are not known."""
-        return exact_lines_of(self.model, reference)
-
-    def with_rounding(self, table: Table) -> tuple[FloatArray, Rounding]:
-        """Return the model's predictions, (n_samples,), and their rounding."""
-        return predictions(self.model, table)[0], self.rounding
-
-    def predict(self, table: Table) -> FloatArray:
-        """Return the model's predictions, (n_samples,)."""
-        return predictions(self.model, table)[0]

@@ -109,6 +109,8 @@ class Imitation(Projector):
 
     constrained: tuple[Axis, ...]
 
+    is_stand_in = True
+
     @property
     def axes(self) -> tuple[Axis, ...]:
         """The axes of the constrained features."""
@@ -195,9 +197,7 @@ class SurrogateProjector(Imitation):
     @property
     def path(self) -> str:
         """The way to repaired values, in words."""
-        name = (
-            "by a monotone surrogate" if self.estimator is None else f"by a surrogate, {type(self.estimator).__name__}"
-        )
+        name = "by a monotone stand-in" if self.estimator is None else f"by a stand-in, {type(self.estimator).__name__}"
         return f"{name} ({self.reason})" if self.reason else name
 
     @property

@@ -276,7 +276,11 @@ class AlongOutputs(PartQueries):
     @property
     def question(self) -> str:
         """All outputs at once."""
-        return f"all {self.law.knots.size} outputs together"
+        return self.question_at("the row")
+
+    def question_at(self, row: str) -> str:
+        """Return whose outputs are asked for."""
+        return f"all {self.law.knots.size} outputs of {row} together"
 
     def __str__(self) -> str:
         """Return the query law in words."""

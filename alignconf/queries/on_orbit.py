@@ -108,12 +108,14 @@ class OrbitQueries(PartQueries):
     @property
     def question(self) -> str:
         """The prediction at the row, or at points made from it."""
+        return self.question_at("the row")
+
+    def question_at(self, row: str) -> str:
+        """Return whose prediction, or predictions, are asked for."""
         labels = self.part.labels(self.n_points)
-        return (
-            "the prediction"
-            if labels == ("the row itself",)
-            else f"the predictions at {len(labels)} points made from the row"
-        )
+        if labels == ("the row itself",):
+            return f"the prediction of {row}"
+        return f"the predictions at {len(labels)} points made from {row}"
 
     def __str__(self) -> str:
         """Return the query law in words."""

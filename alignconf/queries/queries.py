@@ -59,6 +59,10 @@ class PartQueries(ABC):
     def question(self) -> str:
         """What a query is, in a few words of everyday language; ``str`` names its law."""
 
+    def question_at(self, row: str) -> str:
+        """Return what is asked at a row, which words such as "a fresh row" name."""
+        return f"{self.question}, put into {row}"
+
     @property
     @abstractmethod
     def n_sites(self) -> int:

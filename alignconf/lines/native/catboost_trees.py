@@ -44,7 +44,10 @@ def catboost_sums(model: Any, *, column: int = 1) -> tuple[Ensemble, ...] | tupl
     export = _export(model)
     trees = export.get("oblivious_trees", export.get("trees"))
     if any(split["split_type"] != "FloatFeature" for tree in trees for split in _splits(tree)):
-        return f"{name} splits on categories, texts or embeddings by figures of its own; only splits on numbers can be read."
+        return (
+            f"{name} splits on categories, texts or embeddings by figures of its own; only splits on numbers can be read: encode "
+            "categories in a Pipeline in front of it."
+        )
     scale, biases = export["scale_and_bias"]
     is_classifier, is_single_sum = hasattr(model, "predict_proba"), len(biases) == 1
     if not is_classifier and not is_single_sum:
