@@ -19,6 +19,7 @@ from benchmarks.problems import PROBLEMS
 from benchmarks.risk.command import PARTS as RISKS
 from benchmarks.tabular.command import add_arguments
 from benchmarks.tabular.command import run as run_tabular
+from benchmarks.tabular.models import UNCONSTRAINABLE
 
 #: What ``run`` of each benchmark takes, in this order.
 TAKES = {
@@ -41,6 +42,7 @@ TAKES = {
     "paper": ("data", "dataset", "models", "seeds", "output"),
     "sizes": ("data", "dataset", "seeds", "output"),
     "pricing": ("data", "only", "rows", "seeds", "download", "output"),
+    "unconstrainable": ("data", "models", "seeds", "output"),
     "risk": ("only", "seeds", "output"),
     "companions": ("data", "only", "seeds", "output"),
     "outputs": ("data", "only", "seeds", "output"),
@@ -145,7 +147,11 @@ def _add_rows_of_data(commands: Any) -> tuple[argparse.ArgumentParser, ...]:
     pricing.add_argument("--rows", type=int, default=60_000, help="policies of each seed")
     pricing.add_argument("--seeds", type=int, default=5, help="number of seeds")
     pricing.add_argument("--download", action="store_true", help="ask OpenML for freMTPL2")
-    return dial, shapes, reference, rows, outputs, pricing
+    free = commands.add_parser("unconstrainable", help="networks, stacks, AutoML and others, before and after")
+    free.add_argument("--data", type=Path, help="directory with the data sets as CSV files; none: bundled ones only")
+    free.add_argument("--models", nargs="+", choices=UNCONSTRAINABLE, help="default: all that can be had")
+    free.add_argument("--seeds", type=int, default=3, help="number of seeds")
+    return dial, shapes, reference, rows, outputs, pricing, free
 
 
 def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:

@@ -7,8 +7,6 @@ same version of this library.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from alignconf import __version__
+from benchmarks import journal
 from benchmarks.many.measured import Measurement, Run, measure
 
 __all__ = ["Records", "Results", "complete"]
@@ -33,13 +32,7 @@ class Records:
     def read(self) -> Results:
         """Return what is there."""
         results: Results = {}
-        whole = 0
-        for line in self.path.read_bytes().splitlines(keepends=True) if self.path.is_file() else ():
-            if not line.endswith(b"\n"):
-                os.truncate(self.path, whole)
-                break
-            whole += len(line)
-            stored = json.loads(line)
+        for stored in journal.lines(self.path):
             if stored["size"] == self._size:
                 methods = {name: Measurement(**measured) for name, measured in stored["methods"].items()}
                 results.setdefault(Run(**stored["run"]), {}).update(methods)
@@ -48,12 +41,7 @@ class Records:
     def add(self, run: Run, measured: dict[str, Measurement]) -> None:
         """Write a line, through to the disk."""
         methods = {name: asdict(measurement) for name, measurement in measured.items()}
-        line = json.dumps({"run": asdict(run), "size": self._size, "methods": methods}) + "\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as lines:
-            lines.write(line.encode())
-            lines.flush()
-            os.fsync(lines.fileno())
+        journal.append(self.path, {"run": asdict(run), "size": self._size, "methods": methods})
 
     @property
     def _size(self) -> str:

@@ -43,7 +43,13 @@ DIALS = (
     ("existence band {}", "s:", "C1"),
 )
 SHOWN = tuple(alpha for alpha in ALPHAS if alpha != 0.01)
-POINTS = (("retrained", "C0D"), ("retrained + calibration rows", "C9d"), ("EBM monotonize", "C5P"), ("ICE loop", "C2v"))
+POINTS = (
+    ("retrained", "C0D"),
+    ("retrained + calibration rows", "C9d"),
+    ("EBM monotonize", "C5P"),
+    ("ICE loop", "C2v"),
+    ("rearranged", "C8X"),
+)
 
 #: Lines are drawn at this many places, of the row among so many that alignment moves most.
 N_PLACES, N_ROWS = 200, 40
@@ -63,20 +69,24 @@ def dials(found: dict[tuple[str, str, str], Cell], path: Path) -> None:
         problems = [p for p in dict.fromkeys(p for p, of, _ in found if of == model)
                     if all((p, model, name) in found for name in named)]  # fmt: skip
         ax.set(title=f"{model.replace('_', ' ')} ({len(problems)} problems)", xlabel="violated fresh queries, %")
+        ax.axhline(1, color="0.8", lw=1, zorder=0)
         if not problems:
             continue
         for pattern, line, color in DIALS:
             points = {alpha: _point(found, problems, model, pattern.format(f"{alpha:g}")) for alpha in SHOWN}
             there = {alpha: point for alpha, point in points.items() if point is not None}
+            if not there:
+                continue
             ax.plot(*np.array([*there.values()]).T, line, color=color, ms=4, label=pattern.replace(" {}", ""))
             for alpha, point in there.items() if pattern == DIALS[0][0] else ():
                 ax.annotate(f"{alpha:g}", point, (4, 4), textcoords="offset points", fontsize=7, color=color)
         for name, marker in (("unaligned", "k*"), *POINTS):
             rival = _point(found, problems, model, name)
             if rival is not None:
-                ax.plot(*rival, marker, label=name)
+                ax.plot(*rival, marker, ms=8, label=name)
     axes[0][0].set_ylabel("error / unaligned, geometric mean")
-    handles = {handle.get_label(): handle for ax in axes.flat for handle in ax.get_lines()}
+    handles = {handle.get_label(): handle for ax in axes.flat for handle in ax.get_lines()
+               if not str(handle.get_label()).startswith("_")}  # fmt: skip
     if handles:
         figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=4, frameon=False)
     _save(figure, path)

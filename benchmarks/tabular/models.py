@@ -13,40 +13,42 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.impute import SimpleImputer
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, SVR
 
 from benchmarks.models import Recipe
+from benchmarks.tabular.free_models import FREE_BUILDERS, unavailable
+from benchmarks.tabular.smooth import scaled
 
-__all__ = ["LIBRARIES", "MAX_TRAIN", "MODELS", "TREES", "missing_library", "recipe"]
+__all__ = ["LIBRARIES", "MAX_TRAIN", "MODELS", "TREES", "UNCONSTRAINABLE", "recipe", "why_missing"]
 
 #: What must be installed.
 LIBRARIES = {"xgboost": "xgboost", "lightgbm": "lightgbm", "ebm": "interpret"}
 
 MODELS = ("xgboost", "lightgbm", "hist_gradient_boosting", "random_forest", "ebm", "mlp", "svr")
+#: Those without a constraint of their own, in :data:`MODELS` and beside them.
+UNCONSTRAINABLE = ("mlp", "svr", *FREE_BUILDERS)
 TREES = ("xgboost", "lightgbm", "hist_gradient_boosting", "random_forest")
 
 #: Training rows of models whose cost grows faster than their number.
-MAX_TRAIN = {"svr": 2000}
+MAX_TRAIN = {"svr": 2000, "gaussian_process": 800, "tabpfn": 1000}
 
 #: Trees, rounds and iterations for a quick look, and otherwise.
 SMALL, FULL = 30, 100
 
 
-def missing_library(name: str) -> str | None:
-    """Return the library of a model that is not installed, None if all is there."""
+def why_missing(name: str) -> str | None:
+    """Return why a model cannot be fitted here, None if all is there."""
     library = LIBRARIES.get(name)
-    return library if library is not None and find_spec(library) is None else None
+    if library is not None and find_spec(library) is None:
+        return f"{library} is not installed"
+    return unavailable(name)
 
 
 def recipe(name: str, kind: str, nominal: tuple[str, ...], *, quick: bool = False) -> Recipe:
@@ -107,23 +109,13 @@ def _ebm(seed: int, is_classifier: bool, size: int, _: tuple[str, ...], **constr
 def _network(seed: int, is_classifier: bool, size: int, nominal: tuple[str, ...]) -> Any:
     family = MLPClassifier if is_classifier else MLPRegressor
     network = family(hidden_layer_sizes=(64, 64), early_stopping=True, max_iter=2 * size, random_state=seed)
-    return _scaled(network, nominal, is_classifier)
+    return scaled(network, nominal, is_classifier)
 
 
 def _vectors(seed: int, is_classifier: bool, _: int, nominal: tuple[str, ...]) -> Any:
     if is_classifier:
-        return _scaled(_with_probabilities(SVC(C=1.0, random_state=seed)), nominal, is_classifier)
-    return _scaled(SVR(C=10.0), nominal, is_classifier)
-
-
-def _scaled(model: Any, nominal: tuple[str, ...], is_classifier: bool) -> Any:
-    columns = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    pipeline = make_pipeline(
-        make_column_transformer((columns, list(nominal)), remainder=StandardScaler()) if nominal else StandardScaler(),
-        SimpleImputer(),
-        model,
-    )
-    return pipeline if is_classifier else TransformedTargetRegressor(pipeline, transformer=StandardScaler())
+        return scaled(_with_probabilities(SVC(C=1.0, random_state=seed)), nominal, is_classifier)
+    return scaled(SVR(C=10.0), nominal, is_classifier)
 
 
 def _with_probabilities(vectors: Any) -> Any:
@@ -141,4 +133,5 @@ _BUILDERS: dict[str, tuple[Callable[..., Any], Callable[[dict[str, int], list[st
     "ebm": (_ebm, partial(_in_order, "monotone_constraints")),
     "mlp": (_network, None),
     "svr": (_vectors, None),
+    **{name: (build, None) for name, build in FREE_BUILDERS.items()},
 }

@@ -6,24 +6,24 @@ rows; the other choices stand beside it. What falls short of a target is said wi
 
 from __future__ import annotations
 
-import html
 import os
-from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.tables import environment, markdown, write_json
+from benchmarks.tables import environment, write_json
 from benchmarks.tabular.cells import Row
 from benchmarks.tabular.figures import MATRIX, dials, lines, matrix
+from benchmarks.tabular.losses import NAMED, Loss, losses_of_cells, losses_of_problems
+from benchmarks.tabular.page import Section, write_page
 from benchmarks.tabular.problems import PROBLEMS
 from benchmarks.tabular.runner import Plan
 from benchmarks.tabular.summary import Cell, Compared, cells, compared, of_trees, over_seeds, promises, wins
 
-__all__ = ["Section", "sections", "write"]
+__all__ = ["sections", "write"]
 
 FULL = "aligned 0 l2 marginal"
 CONDITIONAL = "aligned 0 l2 conditional"
@@ -40,7 +40,7 @@ SHOWN = (
 
 #: Comparison, method, rival, which cells, and the largest ratio that was hoped for.
 TARGETS = (
-    ("aligned, alpha 0 / retrained, all models", FULL, "retrained", None, 1.00),
+    ("aligned, alpha 0 / retrained, all models", FULL, "retrained", None, 0.97),
     ("aligned, alpha 0 / retrained, trees", FULL, "retrained", of_trees, 0.98),
     ("aligned, alpha 0 / unaligned, all models", FULL, "unaligned", None, 0.995),
     ("conditional, alpha 0 / retrained, all models", CONDITIONAL, "retrained", None, 1.00),
@@ -54,41 +54,7 @@ TARGETS = (
     ("aligned, alpha 0 / EBM monotonize", FULL, "EBM monotonize", None, None),
 )
 
-STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:auto;padding:1rem}"
-    "table{border-collapse:collapse;font-size:.8rem;display:block;overflow-x:auto}"
-    "td,th{border:1px solid #ccc;padding:.2rem .5rem;text-align:left}img{max-width:100%}"
-)
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading, a paragraph, and a table (no rows: none) or a figure."""
-
-    title: str
-    text: str
-    header: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    figure: str = ""
-
-    def as_markdown(self) -> str:
-        parts = [f"## {self.title}", self.text]
-        if self.rows:
-            parts.append(markdown(self.header, self.rows))
-        if self.figure:
-            parts.append(f"![{self.title}]({self.figure})")
-        return "\n\n".join(parts)
-
-    def as_html(self, directory: Path) -> str:
-        parts = [f"<h2>{html.escape(self.title)}</h2><p>{html.escape(self.text)}</p>"]
-        if self.rows:
-            parts.append(f"<table><tr>{_cells('th', self.header)}</tr>")
-            parts += [f"<tr>{_cells('td', row)}</tr>" for row in self.rows]
-            parts.append("</table>")
-        if self.figure:
-            picture = b64encode((directory / self.figure).read_bytes()).decode()
-            parts.append(f'<img alt="{html.escape(self.title)}" src="data:image/png;base64,{picture}">')
-        return "".join(parts)
+LOSING = ("where", "against", "ratio [95 % interval]", "aligned / own", "retrained / own", "why")
 
 
 def write(rows: Sequence[Row], done: Plan, output: Path) -> list[Section]:
@@ -114,15 +80,7 @@ def write(rows: Sequence[Row], done: Plan, output: Path) -> list[Section]:
             "rows": [asdict(row) for row in rows],
         },
     )
-    title = "Tabular benchmark"
-    body = "\n\n".join(section.as_markdown() for section in told)
-    (output / "tabular.md").write_text(f"# {title}\n\n{body}\n")
-    page = "".join(section.as_html(output) for section in told)
-    (output / "tabular.html").write_text(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>{page}</body></html>\n"
-    )
+    write_page("Does alignment work, and what does it cost?", told, output, "tabular")
     return told
 
 
@@ -130,28 +88,95 @@ def sections(rows: Sequence[Row], done: Plan) -> list[Section]:
     """Return what the report says, in its order."""
     found = cells(rows)
     return [
-        _run_section(rows, done),
+        _short_section(found),
         _headline_section(found),
-        _promise_section(found),
-        _exact_section(found),
-        _promise_cells(found),
+        _loss_section(found),
         Section(
             "The dial",
-            "Error over the unaligned model's, against violated fresh queries; labels are alpha, of the first dial. Each panel "
-            "averages over the problems that all its methods have.",
+            "Error over the unaligned model's, against violated fresh queries; labels are alpha, of the first dial. Left is "
+            "fewer violations, down is a lower error. Each panel averages over the problems that all its methods have.",
             figure="tabular_dials.png",
         ),
-        _matrix_section(found),
-        Section("The matrix as a picture", "Blue: lower errors in most cells.", figure="tabular_matrix.png"),
+        Section(
+            "Who wins against whom",
+            "Cells in which the row's method has the lower error, of those that both have. Blue: in most of them.",
+            figure="tabular_matrix.png",
+        ),
+        _promise_section(found),
+        _exact_section(found),
         Section(
             "Lines before and after",
             "For histogram boosting: the test row that alignment moves most, among 40.",
             figure="tabular_lines.png",
         ),
-        _cost_section(found),
-        _error_section(found),
-        _refusal_section(rows),
+        *(
+            replace(section, is_detail=True)
+            for section in (
+                _losing_cells(found),
+                _run_section(rows, done),
+                _promise_cells(found),
+                _left_section(found),
+                _matrix_section(found),
+                _cost_section(found),
+                _error_section(found),
+                _refusal_section(rows),
+            )
+        ),
     ]
+
+
+def _short_section(found: dict[tuple[str, str, str], Cell]) -> Section:
+    """Return the answers that a hurried reader wants."""
+    own, free = compared(found, FULL, "retrained"), compared(found, FULL, "unaligned")
+    made = [promise for promise in promises(found) if promise.cell.method.startswith("aligned")]
+    n_broken = sum(promise.is_broken for promise in made)
+    exact, broken, _ = _exact_cells(found)
+    named = [loss.where for loss in losses_of_problems(found) if loss.ratio > NAMED]
+    if free.high < 1:
+        gain = "lower in general: the interval is below 1"
+    elif free.low > 1:
+        gain = "HIGHER in general: the interval is above 1"
+    else:
+        gain = "neither higher nor lower in general: the interval holds 1"
+    rows = (
+        ("Error at full strength, over that of the library's own constraint", own.words),
+        ("Error at full strength, over that of the model as it is", f"{free.words}; {gain}"),
+        ("Promised rates of violation that were broken", f"{n_broken} of {len(made)} cells"),
+        ("Cells said to be exact in which a fresh query failed", f"{len(broken)} of {len(exact)}"),
+        (f"Problems on whose mean it loses by more than {NAMED - 1:.0%}", "; ".join(named) or "none"),
+    )
+    text = "A cell is a data set with a rule, and a model. Ratios below 1 speak for alignment; intervals resample data sets."
+    return Section("In short", text, ("question", "answer"), rows)
+
+
+def _loss_section(found: dict[tuple[str, str, str], Cell]) -> Section:
+    losses = losses_of_problems(found)
+    n_problems = len({problem for problem, _, name in found if name == FULL})
+    text = (
+        f"Of {n_problems} problems, these have a higher error when aligned at alpha 0, on the mean over models and seeds. They "
+        "are compared with the library's own constraint, or with the model as it is where no library has one. The largest loss "
+        "comes first. Intervals are over fits, which share rows, and so rather narrow."
+    )
+    return Section("Where it loses", text, LOSING, tuple(_losing(loss) for loss in losses))
+
+
+def _losing_cells(found: dict[tuple[str, str, str], Cell]) -> Section:
+    text = "The same for each model, intervals over seeds."
+    return Section(
+        "Where it loses, cell by cell", text, LOSING, tuple(_losing(loss) for loss in losses_of_cells(found))
+    )
+
+
+def _losing(loss: Loss) -> tuple[str, ...]:
+    above = f" ABOVE {NAMED:g}" if loss.ratio > NAMED else ""
+    return (
+        loss.where,
+        loss.rival,
+        _interval((loss.ratio, loss.low, loss.high)) + above,
+        f"{loss.of_own:.3f}",
+        "" if np.isnan(loss.retrained_of_own) else f"{loss.retrained_of_own:.3f}",
+        loss.reason,
+    )
 
 
 def _run_section(rows: Sequence[Row], done: Plan) -> Section:
@@ -172,8 +197,10 @@ def _headline_section(found: dict[tuple[str, str, str], Cell]) -> Section:
     table = []
     for words, method, rival, keep, target in TARGETS:
         result = _compared(found, method, rival, keep)
+        if not result.n_cells:
+            continue
         verdict = ""
-        if target is not None and result.n_cells:
+        if target is not None:
             short = result.ratio - target
             verdict = f"at most {target:g}: met" if short <= 0 else f"at most {target:g}: FALLS SHORT by {short:.4f}"
         table.append((words, result.words, verdict))
@@ -189,17 +216,27 @@ def _compared(found: dict[tuple[str, str, str], Cell], method: str, rival: str, 
     return compared(found, method, rival, keep) if callable(keep) else compared(found, method, rival)
 
 
-def _exact_section(found: dict[tuple[str, str, str], Cell]) -> Section:
+def _exact_cells(found: dict[tuple[str, str, str], Cell]) -> tuple[list[Cell], list[Cell], list[Cell]]:
+    """Return the cells at full strength that are said to be exact, those of them with a violated query, and all that have one."""
     full = [cell for cell in found.values() if cell.rows[0].alpha == 0]
     exact = [cell for cell in full if all(row.exact for row in cell.rows)]
     left = [cell for cell in full if cell.mean("violation_rate") > 0]
-    broken = [cell for cell in left if cell in exact]
+    return exact, [cell for cell in left if cell in exact], left
+
+
+def _exact_section(found: dict[tuple[str, str, str], Cell]) -> Section:
+    exact, broken, left = _exact_cells(found)
+    n_full = sum(cell.rows[0].alpha == 0 for cell in found.values())
     text = (
-        f"At alpha 0 the library says of {len(exact)} of {len(full)} cells that no query can fail; {len(broken)} of these had a "
-        f"violated fresh query{' (the target of none FALLS SHORT)' if broken else ''}. Of the other {len(full) - len(exact)} "
-        f"(several features on one grid, or lines that are known at knots only), "
-        f"{len(left) - len(broken)} had. All of them, worst first:"
+        f"At alpha 0 the library says of {len(exact)} of {n_full} cells that no query can fail; {len(broken)} of these had a "
+        f"violated fresh query{' (the target of none FALLS SHORT)' if broken else ''}. Of the other {n_full - len(exact)} "
+        f"(several features on one grid, or lines that are known at knots only), {len(left) - len(broken)} had: see below."
     )
+    return Section("Full strength", text)
+
+
+def _left_section(found: dict[tuple[str, str, str], Cell]) -> Section:
+    exact, _, left = _exact_cells(found)
     table = [
         (
             cell.problem,
@@ -212,7 +249,7 @@ def _exact_section(found: dict[tuple[str, str, str], Cell]) -> Section:
         for cell in sorted(left, key=lambda cell: -cell.mean("violation_rate"))
     ]
     header = ("problem", "model", "method", "claimed", "violated", "mean size")
-    return Section("Full strength", text, header, tuple(table))
+    return Section("Full strength: cells with a violated query", "The worst first.", header, tuple(table))
 
 
 def _promise_section(found: dict[tuple[str, str, str], Cell]) -> Section:
@@ -335,7 +372,3 @@ def _by_cell(found: dict[tuple[str, str, str], Cell]) -> pd.DataFrame:
 def _interval(found: tuple[float, float, float]) -> str:
     ratio, low, high = found
     return f"{ratio:.3f}" if np.isnan(low) else f"{ratio:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _cells(tag: str, row: Sequence[str]) -> str:
-    return "".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in row)

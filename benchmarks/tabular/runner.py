@@ -9,8 +9,6 @@ Data sets and models that cannot be had are named once, before anything runs, an
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields
@@ -20,12 +18,13 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from alignconf import __version__
+from benchmarks import journal
 from benchmarks.tabular.cells import Job, Row, Settings, run
-from benchmarks.tabular.models import missing_library
+from benchmarks.tabular.models import why_missing
 from benchmarks.tabular.problems import PROBLEMS, load
 from benchmarks.tabular.sources import MissingData
 
-__all__ = ["Plan", "Skipped", "complete", "named", "plan", "read_rows"]
+__all__ = ["Plan", "Skipped", "complete", "finished", "named", "plan", "read_rows"]
 
 RESULTS = "tabular.jsonl"
 
@@ -68,11 +67,11 @@ def plan(
             skipped.append(Skipped(name, str(missing)))
     usable = []
     for model in models:
-        library = missing_library(model)
-        if library is None:
+        reason = why_missing(model)
+        if reason is None:
             usable.append(model)
         else:
-            skipped.append(Skipped(model, f"{library} is not installed"))
+            skipped.append(Skipped(model, reason))
     jobs = tuple(Job(name, model, seed) for seed in range(n_seeds) for name in there for model in usable)
     return Plan(jobs, tuple(skipped), settings, directory, download)
 
@@ -85,34 +84,28 @@ def complete(todo: Plan, output: Path, n_jobs: int) -> list[Row]:
     missing = [job for job in todo.jobs if _key(job, todo.settings) not in done]
     work = (delayed(run)(job, todo.directory, todo.settings, download=todo.download) for job in missing)
     with parallel_config(backend="loky", inner_max_num_threads=1) if n_jobs > 1 else nullcontext():
-        finished = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)(work)
-        shown = tqdm(finished, total=len(todo.jobs), initial=len(todo.jobs) - len(missing), desc="jobs", unit="job")
+        measured = Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)(work)
+        shown = tqdm(measured, total=len(todo.jobs), initial=len(todo.jobs) - len(missing), desc="jobs", unit="job")
         for rows in shown:
             _append(path, rows)
             done[_key(Job(rows[0].problem, rows[0].model, rows[0].seed), todo.settings)] = rows
     return [row for job in todo.jobs for row in done[_key(job, todo.settings)]]
 
 
+def finished(todo: Plan, output: Path) -> list[Row]:
+    """Return the rows of the jobs of a plan that the results file holds, without running any."""
+    done = read_rows(output / RESULTS)
+    keys = [_key(job, todo.settings) for job in todo.jobs]
+    return [row for key in keys if key in done for row in done[key]]
+
+
 def read_rows(path: Path) -> dict[str, list[Row]]:
     """Return the rows in a results file by job; a torn end of the file, left by a kill, is cut off."""
-    if not path.is_file():
-        return {}
-    done = {}
-    whole = 0
-    with path.open("rb") as lines:
-        for line in lines:
-            try:
-                stored = json.loads(line) if line.endswith(b"\n") else None
-            except ValueError:
-                stored = None
-            if stored is None:
-                break
-            whole += len(line)
-            known = {field.name for field in fields(Row)}
-            done[stored["key"]] = [Row(**{name: row[name] for name in known & set(row)}) for row in stored["rows"]]
-    if whole < path.stat().st_size:
-        os.truncate(path, whole)
-    return done
+    known = {field.name for field in fields(Row)}
+    return {
+        stored["key"]: [Row(**{name: row[name] for name in known & set(row)}) for row in stored["rows"]]
+        for stored in journal.lines(path)
+    }
 
 
 def _key(job: Job, settings: Settings) -> str:
@@ -122,11 +115,7 @@ def _key(job: Job, settings: Settings) -> str:
 def _append(path: Path, rows: Sequence[Row]) -> None:
     first = rows[0]
     key = "|".join((first.problem, first.model, str(first.seed), first.settings, __version__))
-    line = json.dumps({"key": key, "rows": [asdict(row) for row in rows]}) + "\n"
-    with path.open("ab") as results:
-        results.write(line.encode())
-        results.flush()
-        os.fsync(results.fileno())
+    journal.append(path, {"key": key, "rows": [asdict(row) for row in rows]})
 
 
 def named(problems: Iterable[str], only: Sequence[str] | None, what: str = "problem") -> list[str]:

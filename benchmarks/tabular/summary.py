@@ -29,7 +29,19 @@ from benchmarks.tabular.cells import Row
 from benchmarks.tabular.lineup import labelled
 from benchmarks.tabular.models import TREES
 
-__all__ = ["Cell", "Compared", "Promise", "cells", "compared", "label", "over_seeds", "promises", "wins"]
+__all__ = [
+    "Cell",
+    "Compared",
+    "Promise",
+    "cells",
+    "compared",
+    "interval_of",
+    "label",
+    "log_ratios",
+    "over_seeds",
+    "promises",
+    "wins",
+]
 
 #: Cells further above alpha than this many standard errors break their promise.
 N_ERRORS = 3.0
@@ -116,7 +128,7 @@ def compared(
     for (problem, model, name), cell in found.items():
         rival = found.get((problem, model, other))
         if name == method and rival is not None and keep(cell):
-            logs = _log_ratios(cell, rival)
+            logs = log_ratios(cell, rival)
             if logs.size:
                 of_datasets.setdefault(cell.dataset, []).append(float(logs.mean()))
     groups = [np.array(group) for group in of_datasets.values()]
@@ -129,7 +141,11 @@ def compared(
 
 def over_seeds(cell: Cell, rival: Cell) -> tuple[float, float, float]:
     """Return the geometric mean of the ratio of errors over seeds, and its paired 95 % interval (NaN for one seed)."""
-    logs = _log_ratios(cell, rival)
+    return interval_of(log_ratios(cell, rival))
+
+
+def interval_of(logs: np.ndarray) -> tuple[float, float, float]:
+    """Return the geometric mean of ratios given their logarithms, and Student's 95 % interval (NaN for one)."""
     reach = _half_interval(logs)
     return float(np.exp(logs.mean())), float(np.exp(logs.mean() - reach)), float(np.exp(logs.mean() + reach))
 
@@ -163,7 +179,8 @@ def of_trees(cell: Cell) -> bool:
     return cell.model in TREES
 
 
-def _log_ratios(cell: Cell, rival: Cell) -> np.ndarray:
+def log_ratios(cell: Cell, rival: Cell) -> np.ndarray:
+    """Return the logarithms of the ratios of two cells' errors, for each seed that both have."""
     other = {row.seed: row.error for row in rival.rows}
     pairs = [(row.error, other[row.seed]) for row in cell.rows if row.seed in other]
     logs = [np.log(one / two) for one, two in pairs if one and two]

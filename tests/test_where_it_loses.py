@@ -1,0 +1,54 @@
+"""Where alignment loses is told with the largest loss first, and the reason follows from the ratios."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.tabular.cells import Row
+from benchmarks.tabular.losses import FULL, Loss, losses_of_cells, losses_of_problems
+from benchmarks.tabular.summary import cells
+
+
+def rows(problem: str, model: str, errors: dict[str, tuple[float, ...]]) -> list[Row]:
+    made = []
+    for name, of_seeds in errors.items():
+        for seed, error in enumerate(of_seeds):
+            settings = (0.0, "l2", "marginal") if name == FULL else (None, "", "")
+            method = "aligned" if name == FULL else name
+            made.append(Row(problem, problem, "regression", model, seed, "s", method, *settings, error=error))
+    return made
+
+
+def test_losses_are_those_of_the_rows_and_sorted() -> None:
+    found = cells([
+        *rows("A", "m", {"unaligned": (1, 1), "retrained": (1, 2), FULL: (1.2, 2.6)}),
+        *rows("A", "k", {"unaligned": (1, 1), "retrained": (1, 1), FULL: (1, 1)}),
+        *rows("B", "m", {"unaligned": (1, 1), "retrained": (2, 2), FULL: (1, 1)}),
+        *rows("C", "m", {"unaligned": (1, 1), FULL: (1.5, 1.5)}),
+    ])  # fmt: skip
+    by_problem = losses_of_problems(found)
+    assert [loss.where for loss in by_problem] == ["C", "A"]
+    assert [loss.rival for loss in by_problem] == ["unaligned", "retrained"]
+    assert by_problem[0].ratio == pytest.approx(1.5)
+    assert by_problem[1].ratio == pytest.approx((1.2 * 1.3) ** 0.25)
+    assert by_problem[1].of_own == pytest.approx((1.2 * 2.6) ** 0.25)
+    assert by_problem[1].retrained_of_own == pytest.approx(2**0.25)
+    assert [loss.where for loss in losses_of_cells(found)] == ["C, m", "A, m"]
+
+
+@pytest.mark.parametrize(
+    ("low", "of_own", "retrained_of_own", "rival", "words"),
+    [
+        (0.99, 1.2, 1.0, "retrained", "Not told from chance"),
+        (np.nan, 1.2, 1.0, "retrained", "Not told from chance"),
+        (1.01, 1.0, 0.9, "retrained", "keeps what was fitted"),
+        (1.01, 1.2, 1.1, "retrained", "every way to obey it costs"),
+        (1.01, 1.2, 0.98, "retrained", "finds another way"),
+        (1.01, 1.2, np.nan, "unaligned", "has no such constraint"),
+    ],
+)
+def test_reasons_follow_from_the_ratios(
+    low: float, of_own: float, retrained_of_own: float, rival: str, words: str
+) -> None:
+    assert words in Loss("A", rival, 1.1, low, 1.3, of_own, retrained_of_own).reason
