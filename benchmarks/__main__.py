@@ -47,7 +47,7 @@ TAKES = {
     "companions": ("data", "only", "seeds", "output"),
     "outputs": ("data", "only", "seeds", "output"),
     "unchanged": ("requests", "refits", "only", "output"),
-    "big": ("rows", "partition", "workers", "output"),
+    "big": ("rows", "partition", "workers", "kill_after", "output"),
 }
 
 #: Benchmarks that are packages.
@@ -190,6 +190,9 @@ def _add_deployment(commands: Any) -> list[argparse.ArgumentParser]:
     big.add_argument("--rows", type=int, default=10_000_000, help="how many calibrate and are predicted")
     big.add_argument("--partition", type=int, default=100_000, help="rows of a partition")
     big.add_argument("--workers", type=int, default=2, help="worker processes")
+    big.add_argument(
+        "--kill-after", type=float, default=20, help="seconds of calibration until a worker is killed; 0: none"
+    )
     risk = commands.add_parser(
         "risk", help="search, its gradient, slices, forecast, rare, propose: their acceptance figures"
     )

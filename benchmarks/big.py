@@ -2,16 +2,20 @@
 
 Rows are made on the workers, partition by partition, and never exist all at once. A gradient boosting model is calibrated on
 them, certified on as many others divided by ten, and asked to predict all of them. What is kept on the client is a score and a
-mark of each row; what a worker holds is a few partitions. For up to ``COMPARED`` rows the same calibration is done in memory
-too, and ``lambda_`` must be the same number.
+mark of each row; what a worker holds is a few partitions. During calibration a worker is killed: another one is started, and
+makes its partitions again. For up to ``COMPARED`` rows the same calibration is done in memory too, and ``lambda_`` must be
+the same number.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
+from signal import SIGKILL
+from threading import Timer
 from time import perf_counter
 from typing import Any
 
@@ -54,8 +58,8 @@ def largest_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MEGABYTE
 
 
-def run(n_rows: int, n_in_partition: int, n_workers: int, output: Path) -> None:
-    """Measure and print; save the figures."""
+def run(n_rows: int, n_in_partition: int, n_workers: int, kill_after: float, output: Path) -> None:
+    """Measure and print; save the figures. So many seconds into calibration a worker is killed, with 0 none."""
     from distributed import Client, LocalCluster
     from lightgbm import LGBMRegressor
 
@@ -81,7 +85,13 @@ def run(n_rows: int, n_in_partition: int, n_workers: int, output: Path) -> None:
             print(f"{stage}: {seconds[stage]} s; client {largest_memory():.0f} MB, workers {workers} MB", flush=True)
             return found
 
+        processes = client.run(os.getpid)
+        killer = Timer(kill_after, os.kill, (next(iter(processes.values())), SIGKILL))
+        if kill_after:
+            killer.start()
         timed("calibrate", lambda: aligned.calibrate(X, X_reference=X_training[:5000]))
+        killer.cancel()
+        n_lost = len(set(processes.values()) - set(client.run(os.getpid).values()))
         certificate = timed("certify a tenth", lambda: aligned.certify(X_fresh))
         mean = timed("predict, averaged", lambda: float(aligned.predict(X).mean().compute()))
         workers = sorted(client.run(largest_memory).values())
@@ -93,6 +103,7 @@ def run(n_rows: int, n_in_partition: int, n_workers: int, output: Path) -> None:
         "rows": n_rows,
         "partitions": X.numblocks[0],
         "workers": n_workers,
+        "workers killed": n_lost,
         "seconds": seconds,
         "lambda_": aligned.lambda_,
         "violated in calibration": aligned.calibration_.positive_rate,
