@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from functools import cache
 from numbers import Real
@@ -139,7 +140,19 @@ def _with_codes_of_features(declared: Property) -> Property:
 def _of_feature(feature: Feature, spec: Any) -> list[Property]:
     """Return what a mapping declares of a feature: one rule, or a list of them."""
     rules = spec if isinstance(spec, (list, tuple)) else [spec]
+    if len(rules) > 1 and not any(_is_known(rule) for rule in rules):
+        raise InputError(
+            f"properties maps feature {quoted(feature)} to {quoted(spec)}, none of which is a rule. If these are its categories "
+            f"from the lowest to the highest, write Ordered({quoted(feature)}, {quoted(spec)})."
+        )
     return [member for rule in rules for member in _of_rule(feature, rule)]
+
+
+def _is_known(rule: Any) -> bool:
+    """Return whether a rule of a feature is one, or a word that somebody could take for one."""
+    word = rule.lower() if isinstance(rule, str) else ""
+    near = [*words(), *ELSEWHERE, *(spelling.option for spelling in spelled())]
+    return isinstance(rule, (Property, type)) or _is_direction(rule) or word in near or bool(word and meant(word, near))
 
 
 def _of_rule(feature: Feature, spec: Any) -> list[Property]:
@@ -148,7 +161,7 @@ def _of_rule(feature: Feature, spec: Any) -> list[Property]:
         if elsewhere:
             raise InputError(
                 f"properties maps feature {quoted(feature)} to {quoted(spec)}, which is about {quoted(elsewhere[0].feature)}; "
-                "use the same feature in both places."
+                f"{_with_feature(feature, spec)}."
             )
         if spec.orbits or spec.planes:
             raise InputError(
@@ -163,6 +176,17 @@ def _of_rule(feature: Feature, spec: Any) -> list[Property]:
     if word in words():
         return [words()[word](feature)]
     raise InputError(f"properties maps feature {quoted(feature)} to {quoted(spec)}, {_remedy(feature, word)}")
+
+
+def _with_feature(feature: Feature, spec: Property) -> str:
+    """Return what to write instead of a property of another feature: with the feature in front, where that was left out."""
+    if isinstance(spec, LineProperty) and isinstance(spec.feature, (Real, np.number)) and isinstance(feature, str):
+        names = own_parameters(type(spec))
+        given = [spec.feature, *(getattr(spec, name) for name in names)][: len(names)]
+        with suppress(InputError, TypeError):
+            meant_rule = type(spec)(feature, **dict(zip(names, given, strict=True)))
+            return f"a property names its feature first: write {quoted(meant_rule)}"
+    return "use the same feature in both places"
 
 
 def _remedy(feature: Feature, word: str) -> str:

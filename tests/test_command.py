@@ -234,6 +234,48 @@ def test_fresh_rows_certify(at: Path, capsys: Any) -> None:
     assert without_files == certificate.to_html()
 
 
+def test_a_promise_that_fresh_rows_contradict_ends_with_1(at: Path, capsys: Any) -> None:
+    """Calibration rows of another law than the fresh ones: the model falls in v for small doses only."""
+    train, model = rows(0), at / "turning.joblib"
+    turning = train["v"] * np.where(train["dose"] < 0.5, -1, 1)
+    joblib.dump(DecisionTreeRegressor(max_depth=6, random_state=0).fit(train[["v", "dose"]], turning), model)
+    small = pd.concat([rows(1), rows(3)])
+    small[small["dose"] < 0.4].to_csv(at / "small.csv", index=False)
+    arguments = ["align", str(model), str(at / "small.csv"), "--decreasing", "v", "--certify-data", "fresh.parquet",
+                 "--target", "y", "--reference-data", "train.csv"]  # fmt: skip
+    for promise, code in (["--alpha", "0.1"], 1), (["--alpha", "0.1", "--on-average"], 0), (["--alpha", "0"], 0):
+        target = at / f"{code}.joblib"
+        assert main([*arguments, *promise, "-o", str(target)]) == code
+        said = said_of(capsys).out
+        assert target.exists()
+        assert ("NOT KEPT" in said) == (", although its promise is not kept" in said) == (code == 1)
+    xml = at / "verdict.xml"
+    assert main([*arguments, "--alpha", "0.1", "-o", str(target), "--junit", str(xml)]) == 1
+    assert "<failure " in xml.read_text(encoding="utf-8")
+
+
+def test_a_page_or_test_cases_go_to_standard_output(at: Path, capsys: Any) -> None:
+    before = listing(Path())
+    for option, start, end in (("--html", "<!DOCTYPE html>", "</html>"), ("--junit", "<?xml", "</testsuites>")):
+        target = at / "aligned.joblib"
+        for command in (
+            ["check", *WAVE, "--decreasing", "v"],
+            ["align", *WAVE, "--decreasing", "v", "--alpha", "0.2", "-o", str(target), "--certify-data", "fresh.parquet",
+             "--target", "y"],
+        ):  # fmt: skip
+            code = main([*command, option, "-"])
+            printed = capsys.readouterr()
+            assert code == (1 if command[0] == "check" else 0)
+            assert printed.out.lower().startswith(start.lower())
+            assert printed.out.rstrip().endswith(end)
+            assert "Question   " in printed.err
+    assert main(["check", *WAVE, "--decreasing", "v", "--html", "-", "--junit", "-"]) == 2
+    assert "--html and --junit cannot both be standard output" in said_of(capsys).err
+    assert main(["check", *WAVE, "--decreasing", "v", "--junit", "-", "--json"]) == 2
+    assert "--junit and --json cannot both be standard output" in said_of(capsys).err
+    assert listing(Path()) == before
+
+
 def test_classifiers_are_aligned(at: Path) -> None:
     target = at / "aligned.joblib"
     flowers = ["align", "flowers.joblib", "flowers.csv", "--decreasing", "sepal width (cm)"]
@@ -343,7 +385,7 @@ def test_stored_boosters_are_handed_their_own_columns(capsys: Any) -> None:
     assert found[0] == found[1]
 
 
-def test_argparse_ends_with_2_too(capsys: Any) -> None:
+def test_what_cannot_be_read_is_one_sentence_without_the_usage(capsys: Any) -> None:
     for arguments in (
         [],
         ["check"],
@@ -351,9 +393,11 @@ def test_argparse_ends_with_2_too(capsys: Any) -> None:
         ["align", *WAVE, "--decreasing", "v"],
         ["dance"],
     ):
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        assert ended.value.code == 2
+        assert main(arguments) == 2
+        said = said_of(capsys)
+        assert said.out == ""
+        assert "usage" not in said.err
+        assert re.fullmatch(r"alignconf: .+\. See alignconf[a-z ]* --help\.", said.err)
     with pytest.raises(SystemExit) as ended:
         main(["check", "--help"])
     assert ended.value.code == 0

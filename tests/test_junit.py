@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,9 +15,10 @@ import pytest
 from scipy.stats import beta
 from sklearn.linear_model import LinearRegression
 
-from alignconf import InputError, check
+from alignconf import AlignedRegressor, InputError, check
 from alignconf.certify.audit import Audit
 from alignconf.certify.report.junit import _text
+from alignconf.certify.violation_rate import ViolationRate
 from alignconf.command import main
 from alignconf.properties import Bounded, Decreasing, Increasing
 
@@ -221,3 +223,40 @@ def test_the_command_line_writes_it_next_to_any_verdict(tmp_path: Path, monkeypa
         audited([Increasing("v")]).to_junit(tmp_path / "no" / "such.xml")
     with pytest.raises(InputError, match="max_rate must be a number in"):
         audited([Increasing("v")]).to_junit(max_rate=1)
+
+
+def certified(n_broken: int, **settings: Any) -> Any:
+    """A certificate whose delivered function broke a number of 200 questions."""
+    random = np.random.default_rng(0)
+    rows = pd.DataFrame({"v": random.random(600), "w": random.random(600)})
+    model = LinearRegression().fit(rows, -rows["v"])
+    settings = {"alpha": 0.1, "confidence": 0.9, "random_state": 0} | settings
+    certificate = AlignedRegressor(model, {"v": 1}, **settings).calibrate(rows[:400]).certify(rows[400:])
+    return replace(certificate, delivered=ViolationRate(n_broken, 200, 0.95))
+
+
+@pytest.mark.parametrize(
+    ("n_broken", "max_rate", "fails"),
+    [(5, None, False), (20, None, False), (60, None, True), (20, 0.1, True), (60, 0.5, False), (1, 0.0, True)],
+)
+def test_a_certificate_fails_where_its_promise_does(n_broken: int, max_rate: float | None, fails: bool) -> None:
+    """Undecided rows leave a promise, which calibration gave, as it is; they do not show that a rate is kept to."""
+    suites = ElementTree.fromstring(certified(n_broken).to_junit(max_rate=max_rate))
+    assert complaints(suites) == []
+    (case,) = suites.iter("testcase")
+    assert (case.find("failure") is not None) == fails == (suites.get("failures") == "1")
+    figures = case.findtext("system-out")
+    assert f"n_rejected: {n_broken}\n" in figures
+    assert f"max_rate: {0.1 if max_rate is None else max_rate}\n" in figures
+
+
+def test_a_certificate_without_a_promise_is_skipped_and_groups_have_their_own(tmp_path: Path) -> None:
+    (case,) = ElementTree.fromstring(certified(20, confidence=None).to_junit()).iter("testcase")
+    assert case.find("skipped").get("message") == "nothing was promised of this one function"
+    certificate = certified(5, groups=lambda table: np.where(table["w"] > 0.5, "high", "low"))
+    contradicted = tuple((what, ViolationRate(60, 100, 0.95)) for what, _ in certificate.separately)
+    path = tmp_path / "verdict.xml"
+    assert replace(certificate, separately=contradicted).to_junit(path) == str(path)
+    cases = list(ElementTree.parse(path).getroot().iter("testcase"))
+    assert [case.find("failure") is not None for case in cases] == [False, True, True]
+    assert [case.get("name") for case in cases[1:]] == ["group 'high'", "group 'low'"]

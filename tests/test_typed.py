@@ -25,7 +25,9 @@ import alignconf
 from alignconf import AlignedClassifier, AlignedRegressor, InputError, PredictionError, check
 from alignconf.calibration.levels import read_levels
 from alignconf.command.arguments import parser
-from alignconf.properties import Decreasing, Increasing, Invariant, Ordered, declare
+from alignconf.deployment.search import search
+from alignconf.deployment.slices import find_slices
+from alignconf.properties import Decreasing, Elasticity, Increasing, Invariant, Ordered, Unimodal, declare
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.random((400, 3))
@@ -326,3 +328,64 @@ def test_a_gate_hides_its_own_frames(tmp_path: Any) -> None:
     )  # fmt: skip
     assert "NotShown" in done.stdout
     assert "raise NotShown" not in done.stdout
+
+
+# Swapped, and left out ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rules", [{0: "increasing"}, Increasing(0), [Increasing(0), Decreasing(1)]], ids=str)
+def test_swapped_arguments_are_named(rules: Any) -> None:
+    for kind, model in ((AlignedRegressor, TREE), (AlignedClassifier, LogisticRegression())):
+        with pytest.raises(
+            InputError, match=rf"swapped: got rules for estimator and a model for .*{kind.__name__}\(model, rules\)"
+        ):
+            kind(rules, model).calibrate(X)
+        with pytest.raises(InputError, match="swapped"):
+            kind(rules, model).fit(X, Y)
+    with pytest.raises(
+        InputError, match=r"swapped: got rules for X and rows for properties\. Write check\(model, X, rules\)"
+    ):
+        check(TREE, rules, X)
+    with pytest.raises(InputError, match="swapped: got rules for model and a model for X and rows for properties"):
+        check(rules, TREE, X)
+    for find in (search, find_slices):
+        with pytest.raises(InputError, match=rf"swapped: got rows for model and a model for X\. Write {find.__name__}"):
+            find(X, TREE, rules)
+
+
+def test_what_is_in_its_place_is_not_said_to_be_swapped() -> None:
+    quantiles = {0.1: TREE, 0.9: TREE}
+    AlignedRegressor(quantiles, {0: 1}, alpha=0, random_state=0).calibrate(X[150:300])
+    for wrong in ("rules", 3, None, X):
+        with pytest.raises(InputError) as refused:
+            check(TREE, X, wrong)
+        assert "swapped" not in str(refused.value)
+
+
+def test_categories_in_place_of_rules_are_said_to_be_ordered() -> None:
+    with pytest.raises(InputError, match=r"none of which is a rule.*write Ordered\('g', \['A', 'B', 'C'\]\)\."):
+        declare({"g": ["A", "B", "C"]})
+    with pytest.raises(InputError, match=r"to 'increasin', which is no rule\. Did you mean 'increasing'\?"):
+        declare({"g": ["increasin", "konvex"]})
+    assert declare({"g": [Ordered("g", ["A", "B"]), 0]}) == Ordered("g", ["A", "B"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "meant"),
+    [
+        (Elasticity(-2, -0.5), "Elasticity('price', -2, -0.5)"),
+        (Unimodal(21), "Unimodal('price', peak=21)"),
+    ],
+    ids=str,
+)
+def test_a_feature_that_was_left_out_is_put_in_front(rule: Any, meant: str) -> None:
+    with pytest.raises(InputError) as refused:
+        declare({"price": rule})
+    assert f"a property names its feature first: write {meant}" in str(refused.value)
+
+
+def test_another_feature_is_another_feature() -> None:
+    with pytest.raises(InputError, match="about 'age'; use the same feature in both places"):
+        declare({"price": Increasing("age")})
+    with pytest.raises(InputError, match="about 2; use the same feature in both places"):
+        declare({1: Increasing(2)})

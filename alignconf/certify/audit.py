@@ -21,7 +21,7 @@ from alignconf._typing import FloatArray, IntArray, Model, RandomState, Table
 from alignconf.certify.agreement import own_constraints
 from alignconf.certify.asking import Answered, place_rows
 from alignconf.certify.proof import Proof
-from alignconf.certify.report.junit import junit_xml
+from alignconf.certify.report.junit import audit_junit
 from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.pictured_line import PicturedLine, lines_of_model
 from alignconf.certify.report.report import audit_page
@@ -30,6 +30,7 @@ from alignconf.certify.summary import audit_summary, questions_in_words
 from alignconf.certify.verdict import Verdict, check_max_rate
 from alignconf.certify.violation_rate import ViolationRate
 from alignconf.certify.witness import N_WITNESSES, Witness, found_at
+from alignconf.contract.argument_order import refuse_swapped
 from alignconf.contract.property import Declaration
 from alignconf.errors import DefectError
 from alignconf.lines.classes_function import class_or_model
@@ -148,7 +149,7 @@ class Audit:
         return json.dumps(plain(self.to_dict()), indent=2, allow_nan=False)
 
     def to_html(self, path: Any = None, *, max_rate: float = 0.0) -> str:
-        """Return the report as one page of HTML that needs no network, and write it to a file if one is given.
+        """Return the report as one page of HTML that needs no network, or write it to a file and return the file's path.
 
         Parameters
         ----------
@@ -167,13 +168,13 @@ class Audit:
         return save_text(audit_page(self, max_rate).html(), path)
 
     def to_junit(self, path: Any = None, *, max_rate: float = 0.0) -> str:
-        """Return the verdict as JUnit XML, a test case for each rule, and write it to a file if one is given.
+        """Return the verdict as JUnit XML, a test case for each rule, or write it to a file and return the file's path.
 
         See :mod:`alignconf.certify.report.junit`; parameters and errors as for :meth:`to_html`.
         """
         check_max_rate(max_rate)
         check_path(path)
-        return save_text(junit_xml(self, max_rate), path)
+        return save_text(audit_junit(self, max_rate), path)
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
@@ -247,6 +248,7 @@ def check(
     >>> check(model, X, {0: "increasing"}, random_state=0).violations.n_rejected
     0
     """
+    refuse_swapped("check(model, X, rules)", model=model, X=X, properties=properties)
     level = check_level("confidence", confidence)
     check_switch("verbose", verbose)
     if n_jobs is not None:

@@ -24,6 +24,7 @@ from alignconf.calibration.claim import Calibration
 from alignconf.calibration.levels import Level
 from alignconf.certify.distance import distance_bounds
 from alignconf.certify.error_change import ErrorChange, change_of
+from alignconf.certify.report.junit import certificate_junit
 from alignconf.certify.report.page import check_path, save_text
 from alignconf.certify.report.report import certificate_page
 from alignconf.certify.report.wording import coverage_of, names_of, plain
@@ -246,7 +247,7 @@ class Certificate:
         return json.dumps(plain(self.to_dict()), indent=2, allow_nan=False)
 
     def to_html(self, path: Any = None, *, max_rate: float | None = None) -> str:
-        """Return the report as one page of HTML that needs no network, and write it to a file if one is given.
+        """Return the report as one page of HTML that needs no network, or write it to a file and return the file's path.
 
         The verdict is whether this delivered function keeps to ``max_rate``, or else to the ``alpha`` that was calibrated with
         confidence. Without either the headline is what alignment did.
@@ -267,6 +268,16 @@ class Certificate:
             check_max_rate(max_rate)
         check_path(path)
         return save_text(certificate_page(self, max_rate).html(), path)
+
+    def to_junit(self, path: Any = None, *, max_rate: float | None = None) -> str:
+        """Return the verdict as JUnit XML, or write it to a file and return the file's path.
+
+        See :mod:`alignconf.certify.report.junit`; parameters and errors as for :meth:`to_html`.
+        """
+        if max_rate is not None:
+            check_max_rate(max_rate)
+        check_path(path)
+        return save_text(certificate_junit(self, max_rate), path)
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"

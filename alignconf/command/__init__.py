@@ -15,8 +15,11 @@ code  meaning
 3     ``undecided``: the rows leave open whether the rate exceeds ``--max-rate``; give more of them
 ====  ==========================================================================================================
 
-``align`` and ``demo`` end with 0 when they did what was asked, and with 2 otherwise. A model that fails while it is asked is
-bad input too, whatever it raises: 1 always means that violations were found.
+``-`` in place of a file of ``--html`` or ``--junit`` means standard output, and what is printed otherwise goes to standard error.
+
+``align`` ends with 1 where fresh rows, given with ``--certify-data``, show that its promise is not kept; the model is stored all
+the same. Otherwise ``align`` and ``demo`` end with 0 when they did what was asked, and with 2 otherwise. A model that fails while
+it is asked is bad input too, whatever it raises: 1 always means that violations were found.
 """
 
 from __future__ import annotations
@@ -41,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         Without the name of the program; those of the process by default.
     """
-    given = parser().parse_args(arguments)
+    try:
+        given = parser().parse_args(arguments)
+    except AlignConfError as error:
+        complain(str(error))
+        return BAD_INPUT
     try:
         with aside():
             ending: Ending = given.run(given)

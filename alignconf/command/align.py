@@ -1,6 +1,7 @@
 """``alignconf align``: calibrate a stored model on rows without labels, certify it if fresh rows are given, and store the result.
 
-The certificate states what fresh rows show, whatever it is; the model is stored either way. A failed run stores nothing.
+The certificate states what fresh rows show, whatever it is; the model is stored either way, and the exit code says whether the
+rows contradict the promise. A failed run stores nothing.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import Any
 
 from alignconf.certify.agreement import own_constraints
 from alignconf.certify.certificate import Certificate
-from alignconf.certify.report.page import save_text
 from alignconf.certify.report.wording import plain
-from alignconf.command.check import check_class, check_given, classes_of, label_of, reference_rows
+from alignconf.certify.verdict import VIOLATED
+from alignconf.command.check import CODES, check_class, check_given, classes_of, label_of, reference_rows
 from alignconf.command.declarations import read_codes, read_properties
-from alignconf.command.ending import Ending
+from alignconf.command.ending import Ending, put
 from alignconf.command.file_digests import digests_of_files
 from alignconf.command.files import check_output, load_model, load_rows, save_model
 from alignconf.errors import InputError
@@ -46,15 +47,21 @@ def run(given: Namespace) -> Ending:
         outputs = aligned._outputs
         compared = outputs is None or outputs.are_probabilities or hasattr(model, "predict_proba")
         certificate = _with_files(aligned.certify(fresh.X, fresh.y if compared else None), given)
-    page = "" if certificate is None else certificate.to_html()
+    is_kept, texts = True, {}
+    if certificate is not None:
+        verdict = certificate.verdict()
+        is_kept = verdict is None or verdict.word != VIOLATED
+        if given.html is not None:
+            texts[given.html] = certificate.to_html()
+        if given.junit is not None:
+            texts[given.junit] = certificate.to_junit()
     save_model(aligned, target)
-    stored = f"Stored as {given.output}"
-    if given.html is not None:
-        try:
-            save_text(page, given.html)
-        except InputError as error:
-            raise InputError(f"{error} {stored}.") from error
-    return Ending(0, _said(given, aligned, certificate, stored), is_figures=given.json, summary=stored)
+    stored = f"Stored as {given.output}" + ("" if is_kept else ", although its promise is not kept")
+    said = _said(given, aligned, certificate, stored)
+    try:
+        return put(texts, Ending(0 if is_kept else CODES[VIOLATED], said, is_figures=given.json, summary=stored))
+    except InputError as error:
+        raise InputError(f"{error} {stored}.") from error
 
 
 def _with_files(certificate: Certificate, given: Namespace) -> Certificate:
@@ -71,10 +78,12 @@ def _check(given: Namespace) -> dict[str, list[str]]:
     check_count("--n-knots", given.n_knots, at_least=2, at_most=MOST)
     if given.max_half_width is not None:
         check_number("--max-half-width", given.max_half_width, at_least=0.0)
-    if given.html is not None and given.certify_data is None:
-        raise InputError("--html writes a certificate, which needs fresh rows; give them with --certify-data.")
+    written = {"--html": given.html, "--junit": given.junit}
+    for option, path in written.items():
+        if path is not None and given.certify_data is None:
+            raise InputError(f"{option} writes a certificate, which needs fresh rows; give them with --certify-data.")
     check_output(given.output)
-    return check_given(given, written={"--output": given.output, "--html": given.html}, further=["--certify-data"])
+    return check_given(given, written={"--output": given.output} | written, further=["--certify-data"])
 
 
 def _aligned(given: Namespace, model: Any, properties: list[Any]) -> Any:

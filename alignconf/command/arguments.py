@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from typing import Any
+from typing import Any, NoReturn
 
 import alignconf
 from alignconf.command.align import run as run_align
 from alignconf.command.check import run as run_check
 from alignconf.command.demo import run as run_demo
+from alignconf.errors import InputError
 from alignconf.properties.declare import spelled
 from alignconf.queries.placement import QUERY_LAWS, REFERENCES
 
 __all__ = ["parser"]
 
 CODES = """exit codes: 0 holds, or none tolerated and none seen; 1 violated; 2 bad input; 3 undecided, give
-more rows
+more rows. align: 1 if fresh rows show that the promise is not kept, which is stored all the same
 
 A .joblib or .pkl file can run any code when it is loaded: check only files that you trust. A .skops
 file runs none; types that it holds and skops does not know are refused unless you --trust them by
@@ -30,9 +31,17 @@ class _Declare(Action):
         namespace.declared = [*declared, (str(option_string).lstrip("-"), str(values or ""))]
 
 
+class _Parser(ArgumentParser):
+    """A reader whose refusals are sentences of this package, without the usage, which ``--help`` shows."""
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse a command line."""
+        raise InputError(f"{message}. See {self.prog} --help.")
+
+
 def parser() -> ArgumentParser:
-    """Return the reader of command lines."""
-    whole = ArgumentParser(
+    """Return the reader of command lines; what it cannot read it refuses with an :class:`~alignconf.InputError`."""
+    whole = _Parser(
         prog="alignconf", description="Check a fitted model against a declared property, or align it with one."
     )
     whole.add_argument("--version", action="version", version=f"alignconf {alignconf.__version__}")
@@ -46,7 +55,6 @@ def parser() -> ArgumentParser:
     _add_files(check)
     check.add_argument("--confidence", type=float, default=0.95, help="of every bound; default: 0.95")
     check.add_argument("--max-rate", type=float, default=0.0, help="violation rate that is tolerated; default: 0, none")
-    check.add_argument("--junit", metavar="FILE", help="write the verdict as JUnit XML, a test case for each rule")
     check.set_defaults(run=run_check)
 
     align = commands.add_parser(
@@ -83,7 +91,7 @@ def parser() -> ArgumentParser:
     align.set_defaults(run=run_align)
 
     demo = commands.add_parser("demo", help="offline: a forest on the diabetes data, increasing in body mass index")
-    demo.add_argument("--html", help="write the certificate as a page")
+    demo.add_argument("--html", metavar="FILE", help="write the certificate as a page; - for standard output")
     demo.add_argument("--random-state", type=int, default=0)
     demo.set_defaults(run=run_demo)
     return whole
@@ -135,7 +143,12 @@ def _add_files(command: ArgumentParser) -> None:
     command.add_argument(
         "--trust", action="append", default=[], metavar="TYPE", help="a type that a .skops file may hold; repeat"
     )
-    command.add_argument("--html", help="write the report as one page")
+    command.add_argument("--html", metavar="FILE", help="write the report as one page; - for standard output")
+    command.add_argument(
+        "--junit",
+        metavar="FILE",
+        help="write the verdict as JUnit XML, a test case for each rule; - for standard output",
+    )
     command.add_argument(
         "--json", action="store_true", help="print the figures as JSON, and nothing else, on standard output"
     )

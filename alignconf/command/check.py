@@ -12,7 +12,7 @@ from alignconf.certify.audit import check
 from alignconf.certify.report.wording import plain
 from alignconf.certify.verdict import UNDECIDED, VIOLATED, check_max_rate
 from alignconf.command.declarations import check_declared, listed_categories, read_codes, read_properties
-from alignconf.command.ending import Ending
+from alignconf.command.ending import Ending, check_standard, files_of, put
 from alignconf.command.file_digests import digests_of_files
 from alignconf.command.files import MODELS, load_model, load_rows
 from alignconf.command.table_file import check_file, names_of_columns, no_column
@@ -32,7 +32,8 @@ def run(given: Namespace) -> Ending:
     """Check, write the page and the test cases that are asked for, and return the verdict with its exit code."""
     check_level("--confidence", given.confidence)
     check_max_rate(given.max_rate)
-    categories = check_given(given, written={"--html": given.html, "--junit": given.junit})
+    written = {"--html": given.html, "--junit": given.junit}
+    categories = check_given(given, written=written)
     model = load_model(given.model, given.trust)
     rows = load_rows(given.data, model, given.target, categories=categories)
     reference = reference_rows(given, model, categories)
@@ -52,17 +53,18 @@ def run(given: Namespace) -> Ending:
     audit = replace(audit, digests=(*audit.digests, *digests_of_files(given)))
     verdict = audit.verdict(given.max_rate)
     code = CODES.get(verdict.word, 0)
+    texts = {}
     if given.html is not None:
-        audit.to_html(given.html, max_rate=given.max_rate)
+        texts[given.html] = audit.to_html(max_rate=given.max_rate)
     if given.junit is not None:
-        audit.to_junit(given.junit, max_rate=given.max_rate)
-    written = [path for path in (given.html, given.junit) if path is not None]
-    summary = f"{verdict} Written: {', '.join(written)}" if written else str(verdict)
-    if not given.json:
-        return Ending(code, "\n".join([str(verdict), str(audit), *audit.own_constraints]), summary=summary)
-    output = {"verdict": verdict.to_dict(), "exit_code": code, "model": given.model, "data": given.data}
-    figures = json.dumps(plain(output | {"audit": audit.to_dict()}), indent=2, allow_nan=False)
-    return Ending(code, figures, is_figures=True, summary=summary)
+        texts[given.junit] = audit.to_junit(max_rate=given.max_rate)
+    files = files_of(written).values()
+    summary = f"{verdict} Written: {', '.join(files)}" if files else str(verdict)
+    said = "\n".join([str(verdict), str(audit), *audit.own_constraints])
+    if given.json:
+        output = {"verdict": verdict.to_dict(), "exit_code": code, "model": given.model, "data": given.data}
+        said = json.dumps(plain(output | {"audit": audit.to_dict()}), indent=2, allow_nan=False)
+    return put(texts, Ending(code, said, is_figures=given.json, summary=summary))
 
 
 def check_given(given: Namespace, *, written: dict[str, Any], further: Sequence[str] = ()) -> dict[str, list[str]]:
@@ -72,7 +74,7 @@ def check_given(given: Namespace, *, written: dict[str, Any], further: Sequence[
     ----------
     given : Namespace
     written : dict
-        The files that are to be written, by option.
+        The files that are to be written, by option, and what goes to standard output.
     further : sequence of str
         Options of tables besides those of :func:`run`.
 
@@ -85,10 +87,11 @@ def check_given(given: Namespace, *, written: dict[str, Any], further: Sequence[
     check_random_state(given.random_state)
     tables = {"--reference-data": given.reference_data}
     tables |= {option: getattr(given, option.lstrip("-").replace("-", "_")) for option in further}
-    for option, path in written.items():
-        if path is not None:
-            check_target(path, option)
-    check_apart(written, {"data": given.data, "model": given.model, "--rules": given.rules} | tables)
+    check_standard(written, json=given.json)
+    files = files_of(written)
+    for option, path in files.items():
+        check_target(path, option)
+    check_apart(files, {"data": given.data, "model": given.model, "--rules": given.rules} | tables)
     check_file(given.model, MODELS, "model")
     names = {
         option: names_of_columns(path, option)

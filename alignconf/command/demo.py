@@ -9,7 +9,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from alignconf.certify.audit import check
 from alignconf.certify.report.page import check_path
-from alignconf.command.ending import Ending
+from alignconf.command.ending import Ending, files_of, put
 from alignconf.estimators.regressor import AlignedRegressor
 
 __all__ = ["run"]
@@ -17,7 +17,9 @@ __all__ = ["run"]
 
 def run(given: Namespace) -> Ending:
     """Check a forest, align it and certify it on fresh rows."""
-    check_path(given.html)
+    files = list(files_of({"--html": given.html}).values())
+    for path in files:
+        check_path(path)
     X, y = load_diabetes(return_X_y=True, as_frame=False)
     bmi, seed = 2, given.random_state
     model = RandomForestRegressor(60, random_state=seed).fit(X[:200], y[:200])
@@ -29,8 +31,6 @@ def run(given: Namespace) -> Ending:
         f"{audit.verdict(0.05)}\n{audit}",
         f"Aligned at alpha = 0.05 on 130 rows without labels, certified on {certificate.n_rows} fresh ones:\n{certificate}",
     ]
-    summary = ""
-    if given.html is not None:
-        certificate.to_html(given.html)
-        summary = f"Written: {given.html}"
-    return Ending(0, "\n\n".join(said) + (f"\n{summary}" if summary else ""), summary=summary)
+    texts = {} if given.html is None else {given.html: certificate.to_html()}
+    summary = f"Written: {given.html}" if files else ""
+    return put(texts, Ending(0, "\n\n".join(said) + (f"\n{summary}" if summary else ""), summary=summary))

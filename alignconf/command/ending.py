@@ -10,14 +10,21 @@ import io
 import os
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-__all__ = ["Ending", "aside", "complain", "conclude"]
+from alignconf.certify.report.page import save_text
+from alignconf.errors import InputError
+
+__all__ = ["STANDARD", "Ending", "aside", "check_standard", "complain", "conclude", "files_of", "put"]
 
 COLUMNS = 100
+
+
+#: In place of a file: standard output.
+STANDARD = "-"
 
 
 @dataclass(frozen=True)
@@ -31,19 +38,51 @@ class Ending:
     text : str
         For standard output.
     is_figures : bool
-        Whether the text is JSON, whose lines are as they are.
+        Whether the text is for other programs, so that its lines are as they are.
     summary : str
         The verdict and what was stored, in one sentence: what must not be lost with the text.
+    aside : str
+        For standard error, where the text is for other programs.
     """
 
     code: int
     text: str
     is_figures: bool = False
     summary: str = ""
+    aside: str = ""
+
+
+def check_standard(written: Mapping[str, Any], *, json: bool) -> None:
+    """Refuse more than one text for standard output: pages and test cases whose file is ``-``, and figures as JSON.
+
+    Raises
+    ------
+    InputError
+    """
+    taking = [option for option, path in written.items() if path == STANDARD] + ["--json"] * json
+    if len(taking) > 1:
+        raise InputError(f"{' and '.join(taking)} cannot both be standard output; name a file for all but one.")
+
+
+def files_of(written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the files that are to be written, by option: those that are given and not standard output."""
+    return {option: path for option, path in written.items() if path not in (None, STANDARD)}
+
+
+def put(texts: Mapping[str, str], ending: Ending) -> Ending:
+    """Write texts to files, by their paths; return the ending with the text for standard output, if any, in place of its own."""
+    for path, text in texts.items():
+        if path == STANDARD:
+            ending = replace(ending, text=text.rstrip("\n"), is_figures=True, aside=ending.text)
+        else:
+            save_text(text, path)
+    return ending
 
 
 def conclude(ending: Ending) -> int:
     """Print an ending and return its exit code, whether it could be printed or not."""
+    if ending.aside:
+        _printed(_wrapped(ending.aside), sys.stderr)
     text = ending.text if ending.is_figures else _wrapped(ending.text)
     reason = _printed(text, sys.stdout)
     if reason:

@@ -28,6 +28,12 @@ __all__ = ["MODELS", "RowsOfFile", "check_output", "load_model", "load_rows", "s
 
 MODELS = (".joblib", ".pkl", ".pickle", ".skops")
 
+#: What to do about a pickle that names what a notebook or a script defined.
+DEFINED_ELSEWHERE = (
+    " It names what was defined in a notebook or a script, and a pickle holds the names of functions only: define it in a "
+    "module that can be imported here, and store the model again."
+)
+
 
 @dataclass(frozen=True)
 class RowsOfFile:
@@ -73,7 +79,8 @@ def load_model(path: str, trusted: Sequence[str] = ()) -> Any:
     try:
         model = joblib.load(file)
     except Exception as error:
-        raise InputError(f"model {path!r} could not be loaded: {type(error).__name__}: {error}") from error
+        reason = f"model {path!r} could not be loaded: {type(error).__name__}: {error}"
+        raise InputError(f"{reason.rstrip('.')}.{DEFINED_ELSEWHERE if '__main__' in reason else ''}") from error
     models = list(model.values()) if isinstance(model, Mapping) and model else [model]
     if not all(hasattr(predictor, "predict") for predictor in models):
         raise InputError(

@@ -62,7 +62,8 @@ def risk_page(
     Returns
     -------
     str
-        A page that holds its style and pictures itself: it fetches nothing and runs nothing.
+        A page that holds its style and pictures itself: it fetches nothing and runs nothing. Where it was written to a file, the
+        file's path.
 
     Raises
     ------

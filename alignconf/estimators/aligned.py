@@ -23,6 +23,7 @@ from alignconf.calibration.levels import read_levels
 from alignconf.calibration.loss_family import Scores
 from alignconf.calibration.shift import EstimatedRatio, LikelihoodRatio
 from alignconf.calibration.threshold import Fixed, Threshold
+from alignconf.contract.argument_order import refuse_swapped
 from alignconf.contract.property import Declaration
 from alignconf.errors import CalibrationError, InputError
 from alignconf.estimators.conventions import ConventionalEstimator
@@ -302,6 +303,8 @@ class AlignedEstimator(DeliveringEstimator, ConventionalEstimator):
         )
 
     def _check_parameters(self) -> None:
+        call = f"{type(self).__name__}(model, rules)"
+        refuse_swapped(call, estimator=self.estimator, properties=self.properties)
         self._check_estimator()
         check_parameters(self, is_full=self._request.is_full)
 

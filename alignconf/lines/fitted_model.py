@@ -36,6 +36,7 @@ from alignconf.tables.checks import check_rows
 from alignconf.tables.fitted_columns import FittedColumns, columns_of_fit, native_booster
 from alignconf.tables.missing_codes import MissingCodes, missing_codes
 from alignconf.tables.predictions import Rounding, answered_numbers, as_answer
+from alignconf.tables.unknown_categories import naming_unknown_categories
 
 __all__ = ["FittedModel", "declared_features", "function_of"]
 
@@ -106,9 +107,16 @@ class FittedModel:
         return missing_codes(self.estimator, self._own(table))
 
     def answers(self, table: Table) -> NDArray[Any]:
-        """Return what the model answers to arranged rows, as an array of any shape and type; the rows stay as they are."""
+        """Return what the model answers to arranged rows, as an array of any shape and type; the rows stay as they are.
+
+        Raises
+        ------
+        InputError
+            If rows hold a category that the model's encoder refuses as unknown.
+        """
         # A copy: some models answer in the same memory every time.
-        return np.array(as_answer(self.name, self._ask(self._own(table))))
+        with naming_unknown_categories(table):
+            return np.array(as_answer(self.name, self._ask(self._own(table))))
 
     def with_rounding(self, table: Table) -> tuple[FloatArray, Rounding]:
         """Return one finite number for each row, (n_samples,), and the rounding of these numbers.

@@ -21,6 +21,7 @@ from alignconf.lines.exact_lines import ExactGrids, ExactLine, ExactLines, Move,
 from alignconf.lines.routes import ROUNDING, Route, route_through_all
 from alignconf.tables import table as tables
 from alignconf.tables.predictions import Rounding
+from alignconf.tables.unknown_categories import naming_unknown_categories
 
 __all__ = ["N_MOVED", "N_PLACES", "PipedLines", "transformed_by"]
 
@@ -31,8 +32,9 @@ N_PLACES, N_MOVED = 64, 8
 def transformed_by(steps: tuple[Any, ...], table: Table) -> Any:
     """Return rows as fitted transformers hand them on, one after the other; a sparse matrix if the last one does so."""
     rows: Any = tables.copied(table) if steps else table
-    for step in steps:
-        rows = step.transform(rows)
+    with naming_unknown_categories(table):
+        for step in steps:
+            rows = step.transform(rows)
     return rows
 
 
@@ -58,6 +60,10 @@ class PipedLines:
     n_columns: int
     reference: Table
     of_model: bool = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out reference rows, which have been looked at: formats of plain values take no data frames."""
+        return {**vars(self), "reference": np.zeros((0, self.n_columns))}
 
     @property
     def rounding(self) -> Rounding:

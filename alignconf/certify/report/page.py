@@ -156,12 +156,13 @@ def check_path(path: Any) -> Path | None:
 
 
 def save_text(text: str, path: Any) -> str:
-    """Write text to a file, whole or not at all, and return it; without a path only return it."""
+    """Write text to a file, whole or not at all, and return the file's path as text; without a path return the text."""
     target = check_path(path)
-    if target is not None:
-        with replacing(target) as file:
-            file.write(text.encode("utf-8"))
-    return text
+    if target is None:
+        return text
+    with replacing(target) as file:
+        file.write(text.encode("utf-8"))
+    return str(path)
 
 
 def _summary(facts: Sequence[tuple[str, str]]) -> str:

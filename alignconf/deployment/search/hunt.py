@@ -14,6 +14,7 @@ from itertools import accumulate
 import numpy as np
 
 from alignconf._typing import FloatArray, Model, RandomState, Table
+from alignconf.contract.argument_order import refuse_swapped
 from alignconf.contract.property import Declaration
 from alignconf.deployment.input_law import InputLaw
 from alignconf.deployment.plausibility import Plausibility
@@ -117,6 +118,7 @@ def search(
     >>> found.kind, 0.98 < found.largest <= 1
     ('lower bound', True)
     """
+    refuse_swapped("search(model, X, rules)", model=model, X=X, properties=properties)
     counted = CountedModel(check_model("model", model))
     table = counted.fitted_model.arranged(check_rows(X))
     check_count("n_witnesses", n_witnesses, at_least=1)

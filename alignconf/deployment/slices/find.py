@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from alignconf._typing import Feature, FloatArray, IntArray, Model, RandomState, Table
+from alignconf.contract.argument_order import refuse_swapped
 from alignconf.contract.property import Declaration
 from alignconf.deployment.slices.bins import Bins
 from alignconf.deployment.slices.confirm import ConfirmedSlices, confirmed
@@ -104,6 +105,7 @@ def find_slices(
     >>> [one.found.conditions[0].feature for one in found.confirmed]
     [1]
     """
+    refuse_swapped("find_slices(model, X, rules)", model=model, X=X, properties=properties)
     counted = CountedModel(check_model("model", model))
     check_choice("loss", loss, tuple(LOSSES))
     check_count("n_queries", n_queries, at_least=1)
