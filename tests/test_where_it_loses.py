@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from benchmarks.tabular.cells import Row
+from benchmarks.__main__ import main
+from benchmarks.tabular import runner
+from benchmarks.tabular.cells import Job, Row, Settings
 from benchmarks.tabular.losses import FULL, Loss, losses_of_cells, losses_of_problems
+from benchmarks.tabular.runner import plan
 from benchmarks.tabular.summary import cells
 
 
@@ -40,8 +46,8 @@ def test_losses_are_those_of_the_rows_and_sorted() -> None:
 @pytest.mark.parametrize(
     ("low", "of_own", "retrained_of_own", "rival", "words"),
     [
-        (0.99, 1.2, 1.0, "retrained", "Not told from chance"),
-        (np.nan, 1.2, 1.0, "retrained", "Not told from chance"),
+        (0.99, 1.2, 1.0, "retrained", "the interval holds 1"),
+        (np.nan, 1.2, 1.0, "retrained", "one fit has no interval"),
         (1.01, 1.0, 0.9, "retrained", "keeps what was fitted"),
         (1.01, 1.2, 1.1, "retrained", "every way to obey it costs"),
         (1.01, 1.2, 0.98, "retrained", "finds another way"),
@@ -52,3 +58,21 @@ def test_reasons_follow_from_the_ratios(
     low: float, of_own: float, retrained_of_own: float, rival: str, words: str
 ) -> None:
     assert words in Loss("A", rival, 1.1, low, 1.3, of_own, retrained_of_own).reason
+
+
+def test_what_is_finished_can_be_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is stopped in its second job leaves the rows of the first, and a report runs none."""
+    todo = plan(["diabetes: increasing in bmi"], ["xgboost", "mlp"], 1, Settings(quick=True, max_rows=250), None)
+
+    def stopped(job: Job, *_: object, **__: object) -> list[Row]:
+        if job.model == "mlp":
+            raise KeyboardInterrupt
+        return [replace(row, settings=todo.settings.key) for row in rows(job.problem, job.model, {"unaligned": (1.0,)})]
+
+    monkeypatch.setattr(runner, "run", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        runner.complete(todo, tmp_path, 1)
+    assert [row.model for row in runner.finished(todo, tmp_path)] == ["xgboost"]
+    options = ["--quick", "--only", "in bmi", "--finished", "--output", str(tmp_path / "empty")]
+    with pytest.raises(SystemExit, match="holds no finished job with these settings"):
+        main(["tabular", *options])

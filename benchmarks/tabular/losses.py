@@ -43,7 +43,9 @@ class Loss:
     @property
     def reason(self) -> str:
         """Why, in a sentence."""
-        if not self.low > 1:
+        if np.isnan(self.low):
+            return "Not told from chance: one fit has no interval."
+        if self.low <= 1:
             return "Not told from chance: the interval holds 1."
         if self.rival == "unaligned":
             return "Labels agree with what the rule forbids; the model's library has no such constraint."
