@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.companions.command import PARTS as COMPANIONS
+from benchmarks.credit import command as credit
 from benchmarks.declarations import SHAPES
 from benchmarks.many import command as many_rules
 from benchmarks.models import MODELS
@@ -39,6 +40,7 @@ TAKES = {
     "rows": ("data", "models", "seeds", "output"),
     "probabilities": ("data", "cases", "methods", "seeds", "output"),
     "published": ("data", "tasks", "seeds", "output"),
+    "reshaping": ("seeds", "output"),
     "paper": ("data", "dataset", "models", "seeds", "output"),
     "sizes": ("data", "dataset", "seeds", "output"),
     "pricing": ("data", "only", "rows", "seeds", "download", "output"),
@@ -84,6 +86,8 @@ def main(arguments: list[str] | None = None) -> None:
     add_arguments(tabular)
     many = commands.add_parser("many", help="many rules on tree ensembles: error, violations and cost at full strength")
     many_rules.add_arguments(many)
+    everyone = commands.add_parser("credit", help="two credit data sets, every model, everyone who could repair it")
+    credit.add_arguments(everyone)
     of_publications = _add_published_work(commands)
     for command in (
         demo,
@@ -97,6 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
         pitfalls,
         tabular,
         many,
+        everyone,
         *of_publications,
         *_add_deployment(commands),
     ):
@@ -108,6 +113,9 @@ def main(arguments: list[str] | None = None) -> None:
         return
     if given.command == "many":
         many_rules.run(given)
+        return
+    if given.command == "credit":
+        credit.run(given)
         return
     of_package = ".command" if given.command in PACKAGES else ""
     benchmark = import_module(f"benchmarks.{given.command}{of_package}")
@@ -170,8 +178,12 @@ def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:
     probabilities.add_argument("--seeds", type=int, default=3, help="number of seeds")
     published = commands.add_parser("published", help="published splits: tuned on train, aligned, against networks")
     published.add_argument("--data", type=Path, help="directory with the data sets as CSV files, and splits/")
-    published.add_argument("--tasks", nargs="+", default=["compas", "blog_feedback", "auto_mpg", "heart_comet"])
+    published.add_argument(
+        "--tasks", nargs="+", default=["compas", "blog_feedback", "auto_mpg", "auto_mpg_random", "heart_comet"]
+    )
     published.add_argument("--seeds", type=int, default=5, help="number of seeds")
+    reshaping = commands.add_parser("reshaping", help="a rival on its authors' data: forests, increasing in bmi")
+    reshaping.add_argument("--seeds", type=int, default=50, help="number of random cuts")
     paper = commands.add_parser("paper", help="the paper's three tables, existence rule next to delivered rule")
     sizes = commands.add_parser("sizes", help="violations against trees, depth and width")
     three = ["power_plant", "abalone", "concrete"]
@@ -181,7 +193,7 @@ def _add_published_work(commands: Any) -> list[argparse.ArgumentParser]:
         command.add_argument("--dataset", nargs="+", choices=sorted(PROBLEMS), default=datasets)
         command.add_argument("--seeds", type=int, default=n_seeds, help="number of seeds")
     paper.add_argument("--models", nargs="+", default=list(MODELS), help="default: all four")
-    return [bias, probabilities, published, paper, sizes]
+    return [bias, probabilities, published, reshaping, paper, sizes]
 
 
 def _add_deployment(commands: Any) -> list[argparse.ArgumentParser]:

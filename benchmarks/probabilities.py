@@ -28,7 +28,7 @@ from sklearn.metrics import log_loss
 from tqdm import tqdm
 
 from alignconf import AlignedClassifier
-from benchmarks.credit import FICO_CODES, HELOC, LATE, PAY_STATUSES, TAIWAN, UNKNOWN_STATUS
+from benchmarks.credit.dictionary import FICO_CODES, HELOC, LATE, PAY_STATUSES, TAIWAN, UNKNOWN_STATUS
 from benchmarks.problems import Problem, Rows, Split, load, split
 from benchmarks.tables import markdown, write_json
 

@@ -35,13 +35,13 @@ from alignconf import AlignedClassifier, check
 from alignconf.errors import RepeatedRowsWarning
 from alignconf.lines.classes_function import class_function
 from alignconf.properties import Decreasing, Increasing
-from benchmarks.credit import FICO_CODES, HELOC, HELOC_RANGES
+from benchmarks.credit.dictionary import FICO_CODES, HELOC, HELOC_RANGES
 from benchmarks.many.boosted import LIBRARIES, values
 from benchmarks.many.ruled_data import CODED, load, parts
 from benchmarks.problems import Split
 from benchmarks.tables import markdown, write_json
 
-__all__ = ["MODELS", "Result", "heloc_rules", "moved_pairs", "run", "violated"]
+__all__ = ["MODELS", "Result", "heloc_rules", "moved_pairs", "rows_in_domain", "run", "violated"]
 
 N_PAIRS, ALPHA = 10, 0.05
 
@@ -118,7 +118,7 @@ def moved_pairs(
     X: pd.DataFrame, reference: pd.DataFrame, rules: Mapping[str, Any], random: np.random.Generator
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Yield the single and the joint pairs of rows, of those rows that have a feature; the second may not have less."""
-    present = _present(X, rules)
+    present = rows_in_domain(X, rules)
     some = present.any(axis=1)
     X, present = X[some].reset_index(drop=True), present[some]
     chosen = np.where(present, random.random(present.shape), -1).argmax(axis=1)
@@ -191,7 +191,7 @@ def summary(results: Sequence[Result]) -> str:
     return markdown(("model", "method", "log-loss", "single pairs", "joint pairs", "queries", "rows covered"), lines)
 
 
-def _present(X: pd.DataFrame, rules: Mapping[str, Any]) -> np.ndarray:
+def rows_in_domain(X: pd.DataFrame, rules: Mapping[str, Any]) -> np.ndarray:
     """Return which features rows have in the domain of their rule, (n_rows, n_rules)."""
     return np.stack([rule.domain.holds(X[name].to_numpy(dtype=float)) for name, rule in rules.items()], axis=1)
 
@@ -209,7 +209,7 @@ def _figures(made: Any, rows: Split, rules: Mapping[str, Any], seed: int) -> tup
     single, joint = (violated(made, *ends) for ends in pairs)
     audit = check(probability, test.X, list(rules.values()), X_reference=rows.train.X, random_state=seed)
     loss = float(log_loss(test.y, values(made, test.X).astype(float)))
-    covered = _present(test.X, rules).any(axis=1).mean()
+    covered = rows_in_domain(test.X, rules).any(axis=1).mean()
     return loss, single, joint, float(audit.violations.rate), float(covered)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.credit import HELOC, HELOC_RANGES
+from benchmarks.credit.dictionary import HELOC, HELOC_RANGES
 from benchmarks.rows import heloc_rules, moved_pairs, violated
 
 

@@ -18,7 +18,7 @@ from scipy.stats import gmean
 
 from alignconf.properties import Concave, Decreasing, Increasing, Invariant
 from benchmarks.__main__ import main
-from benchmarks.credit import HELOC, PAY_STATUSES
+from benchmarks.credit.dictionary import HELOC, PAY_STATUSES
 from benchmarks.many.ruled_data import RULED
 from benchmarks.methods import IceLoop, Rearranged
 from benchmarks.models import Recipe

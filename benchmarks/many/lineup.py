@@ -10,22 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from alignconf import AlignedClassifier, AlignedRegressor
-from alignconf.kernels.leaf_fit import isotonic_leaves
-from alignconf.lines.ensemble import Ensemble
-from alignconf.lines.native_leaves import with_leaves
-from alignconf.lines.trees import read_ensemble
-from alignconf.projectors.leaves.joint_fit import leaves_of
-from alignconf.projectors.leaves.partial_order import LeafOrder
 from benchmarks.many.boosted import Library
+from benchmarks.methods.reshaped import reshape
 from benchmarks.problems import Rows
 
 __all__ = ["METHODS", "YARDSTICK", "Case", "aligned"]
-
-#: Sweeps of the isotonic regression of a single tree: more change nothing that is seen here.
-N_SWEEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -66,15 +56,7 @@ def retrained(case: Case) -> Any:
 
 def reshaped(case: Case) -> Any:
     """Each tree on its own (Bonakdarpour et al., 2018): isotonic regression of leaves, by the training rows that reach them."""
-    ensemble = read_ensemble(case.model)
-    assert isinstance(ensemble, Ensemble)
-    columns = list(case.train.X.columns)
-    order = LeafOrder.of(ensemble, {columns.index(name): sign for name, sign in case.signs.items()})
-    reached = leaves_of(ensemble, case.train.X.to_numpy())
-    mass = np.maximum(np.bincount(reached.ravel(), minlength=order.group.size), 1).astype(float)
-    of_groups = np.bincount(order.group, mass, order.n_groups).astype(float)
-    fitted = isotonic_leaves(order.edges, order.of_groups(order.values, mass), of_groups, N_SWEEPS)
-    return with_leaves(case.model, order.in_order(fitted))
+    return reshape(case.model, case.train.X, case.signs)
 
 
 def aligned(case: Case, projector: str, *, y_reference: Any = None, path: str = "answer") -> Any:

@@ -27,7 +27,7 @@ from benchmarks.many.lineup import METHODS, Case
 from benchmarks.many.ruled_data import RULED, load, parts
 from benchmarks.problems import Rows
 
-__all__ = ["Measurement", "Run", "measure"]
+__all__ = ["Measurement", "Run", "measure", "predict_ratio"]
 
 N_PAIRS = 2000
 
@@ -103,7 +103,7 @@ def _of_method(method: Callable[[Case], Any], case: Case, test: Rows, pairs: Pai
     return Measurement(
         _error(values(made, test.X), test.y, case.is_classification),
         int((high < low).sum()),
-        _predict_ratio(made, case.model, test.X),
+        predict_ratio(made, case.model, test.X),
         seconds,
     )
 
@@ -113,7 +113,7 @@ def _error(predicted: np.ndarray, y: np.ndarray, is_classification: bool) -> flo
     return float(log_loss(y, predicted) if is_classification else np.mean((predicted - y) ** 2))
 
 
-def _predict_ratio(made: Any, model: Any, X: Any) -> float:
+def predict_ratio(made: Any, model: Any, X: Any) -> float:
     """Return how much longer a prediction takes than the model's own."""
     spent: list[tuple[float, float]] = []
     for answering in (made, model):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.credit import FICO_CODES, HELOC, LATE, PAY_STATUSES, TAIWAN
+from benchmarks.credit.dictionary import FICO_CODES, HELOC, LATE, PAY_STATUSES, TAIWAN
 from benchmarks.probabilities import RULES
 from benchmarks.problems import Problem, Rows, Split, read, split
 from benchmarks.tabular.problems import CLARITY, COLOR, COMET, CUT, DOMAIN, MONOTONE_NETWORKS, OVERMAN

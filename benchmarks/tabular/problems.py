@@ -20,7 +20,7 @@ import pandas as pd
 
 from alignconf.contract.property import Declaration
 from alignconf.properties import Concave, Convex, Increasing, Invariant, declare
-from benchmarks.credit import FICO_CODES, HELOC, LATE, PAY_STATUSES, TAIWAN, UNKNOWN_STATUS
+from benchmarks.credit.dictionary import FICO_CODES, HELOC, LATE, PAY_STATUSES, TAIWAN, UNKNOWN_STATUS
 from benchmarks.problems import Rows
 from benchmarks.tabular.sources import SOURCES, obtain
 
