@@ -16,7 +16,10 @@ __all__ = ["PARTS", "run"]
 
 #: Each part is a module with ``tables(n_seeds, directory) -> iterable of PartTable``, imported when it is asked for: they
 #: need torch.
-PARTS: dict[str, str] = {}
+PARTS = {
+    "catastrophe": "benchmarks.companions.catastrophe",
+    "forecastability": "benchmarks.companions.forecastability",
+}
 
 
 def run(directory: Path | None, only: Sequence[str] | None, n_seeds: int, output: Path) -> None:
