@@ -14,11 +14,14 @@ from benchmarks.tables import markdown, write_json
 
 __all__ = ["PARTS", "run"]
 
-#: Each part is a module with ``tables(n_seeds, directory) -> iterable of PartTable``, imported when it is asked for: they
+#: Each part is a module with ``tables(n_seeds, directory) -> iterable of PartTable``, imported when it is asked for: some
 #: need torch.
 PARTS = {
     "catastrophe": "benchmarks.companions.catastrophe",
     "forecastability": "benchmarks.companions.forecastability",
+    "arca": "benchmarks.companions.arca",
+    "evaluations": "benchmarks.companions.evaluations",
+    "inverse-scaling": "benchmarks.companions.inverse_scaling",
 }
 
 

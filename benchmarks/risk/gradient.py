@@ -29,9 +29,10 @@ __all__ = ["bump_gradient", "checks", "network"]
 
 BUDGETS = (1000, 3000, 10_000, 50_000)
 LEVELS = (0.0, 0.05)
+REPETITIONS = 3
 
 #: Seeds from here on chose nothing: how the gradient is used was tried out on smaller ones.
-FIRST_SEED = 200
+FIRST_SEED = 300
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def checks(seeds: int | None) -> Sequence[Check]:
             )
             worst = max(case.worst, found.max())
             if worst > 0:
-                for budget, pair in zip(BUDGETS, found / worst, strict=True):
-                    shares.setdefault((case.family, level, budget), []).append(pair)
+                for budget, runs in zip(BUDGETS, found / worst, strict=True):
+                    shares.setdefault((case.family, level, budget), []).append(runs.mean(axis=-1))
     return [_check(*key, np.array(pairs)) for key, pairs in sorted(shares.items())]
 
 
@@ -95,23 +96,29 @@ def _of(bump: Bump) -> Gradient:
     return lambda rows: bump_gradient(bump, rows)
 
 
-def _largest(case: _Case, level: float, budget: int, gradient: Gradient | None) -> float:
-    found = search(
-        case.model,
-        case.rows,
-        {0: "increasing"},
-        max_rows=budget,
-        naturalness=level,
-        gradient=gradient,
-        random_state=0,
-    )
-    return found.largest
+def _largest(case: _Case, level: float, budget: int, gradient: Gradient | None) -> list[float]:
+    """Return the largest violations that searches of several seeds find."""
+    return [
+        search(
+            case.model,
+            case.rows,
+            {0: "increasing"},
+            max_rows=budget,
+            naturalness=level,
+            gradient=gradient,
+            random_state=repetition,
+        ).largest
+        for repetition in range(REPETITIONS)
+    ]
 
 
 def _check(family: str, level: float, budget: int, pairs: FloatArray) -> Check:
     without, with_it = pairs.mean(axis=0)
-    better, worse = (int(np.sum(sign * (pairs[:, 1] - pairs[:, 0]) > 1e-3)) for sign in (1, -1))
-    measured = f"{with_it:.3f} with, {without:.3f} without; better in {better}, worse in {worse} of {len(pairs)}"
+    gain = pairs[:, 1] - pairs[:, 0]
+    error = float(gain.std(ddof=min(1, gain.size - 1)) / np.sqrt(gain.size))
+    better, worse = int(np.sum(gain > 1e-3)), int(np.sum(gain < -1e-3))
+    shares = f"{with_it:.3f} with, {without:.3f} without, difference +- {error:.3f}"
     name = f"{family}, plausible at {level:g}, {budget:,} rows: mean share of the worst known"
     # Where both find all there is, a thousandth is noise.
-    return Check(name, measured, "at least as much", bool(with_it >= without - 1e-3))
+    met = bool(gain.mean() >= -2 * error - 1e-3)
+    return Check(name, f"{shares}; better in {better}, worse in {worse} of {len(pairs)}", "no less, by two errors", met)

@@ -229,7 +229,10 @@ class _Hunt:
         data = target.box.points(rows, self.random)[:, target.free]
         screen(archive, data, int(SCREENING * n_rows), self.random)
         evolve(archive, int(EVOLUTION * n_rows), self.random)
-        polish(archive, self.random, self.gradient)
+        if self.gradient is not None:
+            polish(archive, self.random, self.gradient)
+        # Where the gradient leads no farther, there may be more elsewhere.
+        polish(archive, self.random)
 
 
 def _checked_law(input_law: InputLaw | None, table: Table) -> InputLaw:

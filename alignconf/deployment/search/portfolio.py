@@ -44,6 +44,9 @@ N_STARTS = 40
 ROUNDS = 2
 CLIMBS = 5
 
+#: With a gradient, a round that improves the best by a smaller share than this is the last.
+STALLED = 1e-3
+
 #: Local moves go about ``NEAR`` far, or less by a factor of up to ``exp(FINER)``.
 NEAR = 0.05
 FINER = 5.0
@@ -120,18 +123,23 @@ def evolve(archive: Archive, n_rows: int, random: np.random.Generator) -> None:
 
 
 def polish(archive: Archive, random: np.random.Generator, gradient: Gradient | None = None) -> None:
-    """Improve the best points of different regions until the budget is spent; the worse half drops out each time."""
+    """Improve the best points of different regions until the budget is spent; the worse half drops out each time.
+
+    With a gradient it ends, too, where that leads no farther.
+    """
     target, sweep = archive.target, BLIND if gradient is None else STEERED
     cost = 2 * sweep.n_values * target.n_sites * target.n_dims
     points, ranking = archive.starts(min(N_STARTS, max(sweep.n_points, archive.left // (ROUNDS * cost))))
     while len(points) and archive.left >= max(POLISH_PLACES, target.n_sites):
-        before = target.model.n_rows
+        before, reached = target.model.n_rows, ranking.max()
         if gradient is not None:
             points, ranking = _climbed(archive, points, ranking, gradient)
         points, ranking = _improved(archive, points, ranking, sweep.n_values, random)
         best = np.argsort(-ranking, kind="stable")[: max(sweep.n_points, len(ranking) // 2)]
         points, ranking = points[best], ranking[best]
-        if target.model.n_rows == before:
+        if target.model.n_rows == before or (
+            gradient is not None and ranking.max() - reached <= STALLED * abs(reached)
+        ):
             return
 
 
