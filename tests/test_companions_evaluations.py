@@ -83,7 +83,7 @@ def test_a_file_of_anyone_is_read_as_data_and_nothing_in_it_runs(tmp_path, monke
     ]
     questions = ask_at(statements, frame(), 2, np.random.default_rng(0))
     words = questions.words(Of(lambda x: np.asarray(x["a"])), 0)
-    assert words.startswith("Does it hold between ")
+    assert words.startswith("increasing in 'a': does it hold between ")
     assert not (tmp_path / "ran").exists()
 
 

@@ -111,11 +111,8 @@ class Questions:
         (part,) = score.placed(self.uniforms[[number], : score.n_uniforms], row).parts
         points = ", ".join(_shown(label) for label in part.labels(row, 0))
         others = ", ".join(f"{name}={_shown(value)}" for name, value in row.iloc[0].items())
-        return (
-            f"Does it hold between {points} that predictions are {statement.declared}, in the row {others}?".translate(
-                ESCAPED
-            )
-        )
+        question = f"{statement.declared}: does it hold between {points}, in the row {others}?"
+        return question.translate(ESCAPED)
 
 
 def written_by_templates(X: pd.DataFrame, y: FloatArray) -> str:
