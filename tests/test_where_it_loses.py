@@ -40,14 +40,16 @@ def test_losses_are_those_of_the_rows_and_sorted() -> None:
     assert by_problem[1].ratio == pytest.approx((1.2 * 1.3) ** 0.25)
     assert by_problem[1].of_own == pytest.approx((1.2 * 2.6) ** 0.25)
     assert by_problem[1].retrained_of_own == pytest.approx(2**0.25)
+    assert by_problem[1].worst == f"m {(1.2 * 1.3) ** 0.5:.3f}"
     assert [loss.where for loss in losses_of_cells(found)] == ["C, m", "A, m"]
 
 
 @pytest.mark.parametrize(
     ("low", "of_own", "retrained_of_own", "rival", "words"),
     [
-        (0.99, 1.2, 1.0, "retrained", "the interval holds 1"),
-        (np.nan, 1.2, 1.0, "retrained", "one fit has no interval"),
+        (0.99, 1.2, 1.1, "retrained", "every way to obey it costs"),
+        (0.99, 1.2, 1.1, "retrained", "The interval holds 1."),
+        (np.nan, 1.2, 1.0, "retrained", "finds another way. One fit: it may be chance."),
         (1.01, 1.0, 0.9, "retrained", "keeps what was fitted"),
         (1.01, 1.2, 1.1, "retrained", "every way to obey it costs"),
         (1.01, 1.2, 0.98, "retrained", "finds another way"),

@@ -29,7 +29,8 @@ FULL = "aligned 0 l2 marginal"
 class Loss:
     """A ratio of errors above 1, and its interval over seeds (and models, of a problem).
 
-    ``of_own`` is aligned over the model as it is, ``retrained_of_own`` retrained over it (NaN where there is no such constraint).
+    ``of_own`` is aligned over the model as it is, ``retrained_of_own`` retrained over it (NaN where there is no such constraint),
+    ``worst`` the model on which the loss is largest, with its ratio.
     """
 
     where: str
@@ -39,16 +40,19 @@ class Loss:
     high: float
     of_own: float
     retrained_of_own: float
+    worst: str = ""
 
     @property
     def reason(self) -> str:
         """Why, in a sentence."""
-        if np.isnan(self.low):
-            return "Not told from chance: one fit has no interval."
-        if self.low <= 1:
-            return "Not told from chance: the interval holds 1."
+        if self.low > 1:
+            return self._mechanism
+        return self._mechanism + (" One fit: it may be chance." if np.isnan(self.low) else " The interval holds 1.")
+
+    @property
+    def _mechanism(self) -> str:
         if self.rival == "unaligned":
-            return "Labels agree with what the rule forbids; the model's library has no such constraint."
+            return "The model gains from what the rule forbids; its library has no such constraint."
         if self.of_own <= KEPT:
             return "The rule helps in training, where it smooths; the aligned model keeps what was fitted."
         if self.retrained_of_own > 1:
@@ -85,11 +89,13 @@ def _losses(found: dict[tuple[str, str, str], Cell], place: Callable[[Cell], str
         ):
             if there:
                 ratio, low, high = interval_of(_logs(found, there, FULL, rival))
-                retrained = _logs(found, constrained, "retrained", "unaligned") if rival == "retrained" else np.zeros(0)
-                own = float(np.exp(_logs(found, there, FULL, "unaligned").mean()))
-                yield Loss(
-                    where, rival, ratio, low, high, own, float(np.exp(retrained.mean())) if retrained.size else np.nan
+                own, retrained = (
+                    float(np.exp(_logs(found, keys_of, method, "unaligned").mean())) if keys_of else np.nan
+                    for method, keys_of in ((FULL, there), ("retrained", constrained if rival == "retrained" else []))
                 )
+                ratios = {key[1]: float(np.exp(_logs(found, [key], FULL, rival).mean())) for key in there}
+                worst = max(ratios, key=lambda model: ratios[model])
+                yield Loss(where, rival, ratio, low, high, own, retrained, f"{worst} {ratios[worst]:.3f}")
 
 
 def _logs(

@@ -54,7 +54,7 @@ TARGETS = (
     ("aligned, alpha 0 / EBM monotonize", FULL, "EBM monotonize", None, None),
 )
 
-LOSING = ("where", "against", "ratio [95 % interval]", "aligned / own", "retrained / own", "why")
+LOSING = ("where", "against", "ratio [95 % interval]", "worst model", "aligned / own", "retrained / own", "why")
 
 
 def write(rows: Sequence[Row], done: Plan, output: Path) -> list[Section]:
@@ -173,6 +173,7 @@ def _losing(loss: Loss) -> tuple[str, ...]:
         loss.where,
         loss.rival,
         _interval((loss.ratio, loss.low, loss.high)) + above,
+        loss.worst,
         f"{loss.of_own:.3f}",
         "" if np.isnan(loss.retrained_of_own) else f"{loss.retrained_of_own:.3f}",
         loss.reason,
