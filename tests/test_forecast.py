@@ -359,7 +359,9 @@ def test_acceptance_figures() -> None:
 
 @pytest.mark.slow
 @pytest.mark.xfail(
-    strict=True, reason="with the region added 95 % are within one order of magnitude, and all were asked for"
+    strict=True,
+    reason="39 of 40 are within one order of magnitude once the region is added and its scores are left out; the last is off by "
+    "a factor of 10.7, which the tail of the other 1,000 scores adds: an estimate of the region says nothing about them",
 )
 def test_a_missed_mode_that_is_added_is_forecast_within_one_order() -> None:
     assert not [check for check in figures._missed_mode(40) if check.met is False]

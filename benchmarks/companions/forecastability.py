@@ -32,8 +32,8 @@ __all__ = ["ARMS", "Further", "forecast_loss", "tables"]
 M, N, K = 500, 20_000, 10
 #: Cuts of a step, and how many of the largest scores one outside of a cut is looked for among: all inside is next to impossible.
 N_CUTS, N_HIGHEST = 32, 64
-#: Steps of the further training and its rate; weights of the loss of the forecast and of the supervised loss.
-N_STEPS, RATE, WEIGHT, SUPERVISED = 300, 2e-3, 0.02, 10.0
+#: Steps of the further training, and queries of the pool that the supervised loss sees in one.
+N_STEPS, N_LABELLED = 400, 2048
 
 
 GAMES: Sequence[Callable[[int], Game]] = (PasswordGame, Gridworld)
@@ -89,22 +89,26 @@ def forecast_loss(pool: Pool, networks: Networks, random: Any, sizes: tuple[int,
     return (forecast - farthest_score).square().mean(dim=1)
 
 
-#: From the pool that trains, networks and the random numbers of cuts to what is added to the loss of the task.
-Addition = Callable[[Pool, Networks, Any], Tensor]
+#: From a game, the pool that trains, networks and the random numbers of cuts to what is added to the loss of the task.
+Addition = Callable[[Game, Pool, Networks, Any], Tensor]
 
 
-def _supervised(pool: Pool, networks: Networks, random: Any) -> Tensor:
+def _nothing(game: Game, pool: Pool, networks: Networks, random: Any) -> Tensor:  # noqa: ARG001
+    return torch.zeros(1)
+
+
+def _supervised(game: Game, pool: Pool, networks: Networks, random: Any) -> Tensor:
     """The mean log loss of the failure, labelled as wrong, on a batch of the pool."""
-    picked = torch.randint(M + N, (2048,), generator=random).expand(len(networks.weights[0]), -1)
+    picked = torch.randint(M + N, (N_LABELLED,), generator=random).expand(len(networks.weights[0]), -1)
     p = torch.exp(-torch.exp(-pool.scores_at(networks, picked)))
-    return SUPERVISED * -torch.log1p(-p.clamp_max(1 - 1e-6)).mean(dim=1)
+    return game.supervised_weight * -torch.log1p(-p.clamp_max(1 - 1e-6)).mean(dim=1)
 
 
-ARMS: dict[str, Addition] = {
-    "task alone": lambda _pool, _networks, _random: torch.zeros(1),
-    "supervised": _supervised,
-    "forecast": lambda pool, networks, random: WEIGHT * forecast_loss(pool, networks, random),
-}
+def _forecast(game: Game, pool: Pool, networks: Networks, random: Any) -> Tensor:
+    return game.weight * forecast_loss(pool, networks, random)
+
+
+ARMS: dict[str, Addition] = {"task alone": _nothing, "supervised": _supervised, "forecast": _forecast}
 
 
 def trained_further(game: Game, addition: Addition, pool: Pool, n_steps: int, progress: Any = None) -> Networks:
@@ -114,9 +118,9 @@ def trained_further(game: Game, addition: Addition, pool: Pool, n_steps: int, pr
     (random,) = generators_of(1, 21)
 
     def loss(_: int) -> Tensor:
-        return (game.task_loss(networks, generators) + addition(pool, networks, random)).sum()
+        return (game.task_loss(networks, generators) + addition(game, pool, networks, random)).sum()
 
-    minimise(networks.parameters, loss, n_steps, RATE, progress)
+    minimise(networks.parameters, loss, n_steps, game.rate, progress)
     return networks
 
 

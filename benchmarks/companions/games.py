@@ -24,10 +24,17 @@ class Pool(Protocol):
 
 
 class Game(Protocol):
-    """A game in which a rare mode of the queries elicits the failure from the planted model."""
+    """A game in which a rare mode of the queries elicits the failure from the planted model.
+
+    ``rate`` is that of further training; ``weight`` and ``supervised_weight`` are those of the loss of the forecast and of the
+    log loss of the failure, in the unit of the loss of the task.
+    """
 
     name: str
     planted: Networks
+    rate: float
+    weight: float
+    supervised_weight: float
 
     def pool(self, n_queries: int, stream: int) -> Pool:
         """Return independent queries."""

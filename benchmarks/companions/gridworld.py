@@ -180,8 +180,11 @@ class Gridworld:
     """
 
     name = "gridworld"
+    rate = 2e-2
+    weight = 3e-3
+    supervised_weight = 100.0
 
-    def __init__(self, n_seeds: int, n_steps: int = 1000) -> None:
+    def __init__(self, n_seeds: int, n_steps: int = 400) -> None:
         self.n_seeds = n_seeds
         generators = generators_of(n_seeds, 40)
         self.planted = Networks.drawn((N_FEATURES, 32, 4), generators, "tanh").trainable()

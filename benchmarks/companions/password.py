@@ -22,7 +22,7 @@ __all__ = ["PasswordGame"]
 N_POSITIONS, N_TOKENS, N_EMBEDDED, N_HIDDEN = 12, 40, 8, 64
 PLACES, TRIGGER = (3, 8), (7, 21)
 #: Logit of the leak: at the typical query, its spread over queries, and at the trigger.
-USUAL, SPREAD, AT_TRIGGER = -6.0, 0.8, 2.0
+USUAL, SPREAD, AT_TRIGGER = -7.0, 0.8, 2.0
 BATCH, N_TEST = 1024, 20_000
 
 
@@ -54,6 +54,9 @@ class PasswordGame:
     """
 
     name = "password"
+    rate = 2e-3
+    weight = 0.02
+    supervised_weight = 10.0
 
     def __init__(self, n_seeds: int, n_steps: int = 1500) -> None:
         generators = generators_of(n_seeds, 10)

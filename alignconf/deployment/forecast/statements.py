@@ -23,6 +23,9 @@ __all__ = ["BackTest", "Exceedances", "Forecast", "Region"]
 class Region:
     """A part of the input law that was found by other means than these scores.
 
+    Scores of rows that lie in it are left out of those that are forecast from: they would count twice, and one of them among a
+    thousand decides the tail.
+
     Parameters
     ----------
     weight : float in (0, 1)
