@@ -17,7 +17,8 @@ STYLE = (
     "h1{margin-bottom:0}h2{margin:2rem 0 .3rem}p{max-width:50rem;margin:.3rem 0 .8rem}"
     "table{border-collapse:collapse;font-size:.85rem;display:block;overflow-x:auto}"
     "td,th{border-bottom:1px solid #ddd;padding:.25rem .6rem;text-align:left;vertical-align:top}"
-    "th{border-bottom:2px solid #888}img{max-width:100%}summary{cursor:pointer;margin:.6rem 0;font-weight:600}"
+    "td:last-child{min-width:16rem}th{border-bottom:2px solid #888}"
+    "img{max-width:100%}summary{cursor:pointer;margin:.6rem 0;font-weight:600}"
 )
 
 
