@@ -17,7 +17,9 @@ from alignconf.kernels.order import (
     increments_upper,
     isotonic_least_squares,
     isotonic_midpoint,
+    per_line,
 )
+from alignconf.kernels.tree_projection import project_values
 
 N_LINES = 34  # times 6 kinds and 5 lengths: 1,020 lines
 LENGTHS = (1, 2, 5, 33, 64)
@@ -48,6 +50,38 @@ def envelopes(line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 # Least squares ------------------------------------------------------------------------------------------------------
+
+
+@every_kind
+@every_length
+@pytest.mark.parametrize("noise", [0.0, 1e-15])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_one_place_alone_is_projected_as_the_whole_line_is(kind: str, n_knots: int, noise: float, sign: float) -> None:
+    """Bit for bit, whichever way is taken, in order to the last bit, and the least-squares projection up to rounding."""
+    lines, weights = random_lines(kind, n_knots)
+    lines = lines * (1 + noise * np.random.default_rng(n_knots).integers(-3, 4, lines.shape))
+    size = np.abs(lines).max()
+    rule = per_line(weights), True, sign, 0.0, 1e-12 * size
+
+    def projected(values: np.ndarray, pieces: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, ...]:
+        lookups = tuple(np.empty(pieces.shape) for _ in range(4))
+        project_values(values, rule, pieces, predicted, lookups)
+        return lookups
+
+    everywhere = np.tile(np.arange(n_knots), (len(lines), 1))
+    of_one, place = np.repeat(lines, n_knots, axis=0), everywhere.reshape(-1, 1)
+    for predicted in (lines, np.full(lines.shape, np.nan)):
+        values, fitted, _, _ = projected(lines, everywhere, predicted)
+        alone = projected(of_one, place, predicted.reshape(-1, 1))
+        assert values.tobytes() == alone[0].tobytes() == lines.tobytes()
+        assert fitted.tobytes() == alone[1].tobytes()
+        assert (sign * np.diff(fitted) >= 0).all()
+        expected = sign * isotonic_least_squares(sign * lines, weights)
+        np.testing.assert_allclose(fitted, expected, rtol=0, atol=1e-12 * size)
+        # What one call says of limits is farther than rounding where the other says nothing.
+        for limit, end in zip(alone[2:], (-1, 1), strict=True):
+            kept = (alone[1] == alone[0]) & np.isfinite(limit)
+            assert (end * (limit - alone[1])[kept] >= 0).all()
 
 
 @every_kind

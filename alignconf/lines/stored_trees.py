@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignconf._typing import IntArray
-from alignconf.kernels.tree_walk import CATEGORY, LEAF, NODE, depth_first
+from alignconf.kernels.depth_first import depth_first
+from alignconf.kernels.tree_walk import CATEGORY, LEAF, NODE
 from alignconf.lines.category_sets import CategorySet, CategorySets
 from alignconf.lines.single_precision import at_most_float32
 

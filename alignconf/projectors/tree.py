@@ -120,8 +120,8 @@ class TreeProjector(WalkingProjector):
         return self.tree_lines.model.rounding
 
     def count_sites(self, n_points: int) -> int:
-        """Return the number of points plus a quarter of that of pieces: few enough blocks, enough to be spread over threads."""
-        return n_points + self.places.size // 4
+        """Return the number of points plus a sixteenth of that of pieces: few enough blocks, enough to be spread over threads."""
+        return n_points + self.places.size // 16
 
     @property
     def where(self) -> str:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignconf._typing import FloatArray, IntArray
-from alignconf.kernels.tree_walk import LEAF, NODE, depth_first
+from alignconf.kernels.depth_first import depth_first
+from alignconf.kernels.tree_walk import LEAF, NODE
 
 __all__ = ["Change", "StoredTree", "changed_leaves"]
 
