@@ -165,6 +165,34 @@ def test_other_rules_hold_beside_the_point_too(rules: list[LineProperty]) -> Non
     assert check(aligned, FRESH, declared, X_reference=REFERENCE, random_state=0).violations.rate <= 0.02
 
 
+class Dosed:
+    """Above the limit at dose 0, with ups and downs from there."""
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return 1.0 + np.sin(4 * X[:, 0]) + 0.3 * X[:, 0] * X[:, 1]
+
+
+@pytest.mark.parametrize("norm", ["l2", "sup"])
+@pytest.mark.parametrize("beside", [[], [Increasing(1)], [Decreasing(1)]], ids=str)
+@pytest.mark.parametrize("limit", [Bounded(0, 0, where={0: 0}), Bounded(hi=-6, where={0: 0})], ids=str)
+def test_a_curved_line_starts_at_its_limit_without_a_jump(
+    limit: Bounded, beside: list[LineProperty], norm: str
+) -> None:
+    values = along(delivered(Dosed(), [Increasing(0), Concave(0), *beside, limit], projection=norm))
+    at_point, next_to_it = values[:, PLACES == 0], values[:, PLACES == 1e-9]
+    assert (at_point <= (0 if limit.lo is not None else -6) + 1e-9).all()
+    assert np.abs(next_to_it - at_point).max() < 1e-5
+    assert np.diff(values, axis=1).min() > -1e-9
+
+
+def test_an_order_alone_may_step_beside_its_limit() -> None:
+    """The nearest line that is in order leaves the model where it is, whatever the limit at the point."""
+    values = along(delivered(Dosed(), [Increasing(0), Bounded(0, 0, where={0: 0})]))
+    step = values[:, PLACES == 1e-9] - values[:, PLACES == 0]
+    assert step.min() > 0.5
+    assert np.diff(values, axis=1).min() >= 0
+
+
 def test_rules_beyond_order_have_few_knots_beside_the_limits() -> None:
     """Their projection costs the cube of the number of knots; an order keeps all that are asked for."""
     limit = Bounded(-3, where={0: 0})

@@ -149,9 +149,9 @@ def left_violated(n_infinite: int, n_scores: int, allowed: str, alpha: float) ->
     """
     return (
         f"{n_infinite} of {n_scores} calibration queries stay violated at any half-width, {allowed} for "
-        f"alpha={printed.level(alpha)}. Most often their two values lie between the same two of the places looked at: raise "
-        "n_knots. Otherwise rules of different kinds were declared together, or a group of rows leads out of itself: declare "
-        "fewer, or raise alpha."
+        f"alpha={printed.level(alpha)}. If the rule is about points made from a row, they do not lead back to each other: a "
+        "warning names it. If two values lie between the same two of the places looked at, raise n_knots. If rules of different "
+        "kinds were declared together, declare fewer. Or raise alpha."
     )
 
 

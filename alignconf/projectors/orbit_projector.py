@@ -8,15 +8,19 @@ import numpy as np
 
 from alignconf._typing import BoolArray, FloatArray, IntArray, Model, Table
 from alignconf.contract.orbit import OrbitProperty, at_home, coincidences
-from alignconf.errors import PredictionError
+from alignconf.errors import PredictionError, PropertyWarning
 from alignconf.kernels.sums import products
 from alignconf.lines.evaluation import PlacedRows
 from alignconf.projectors.line_projection import SNAP
 from alignconf.projectors.projector import Projected, Projector
 from alignconf.tables import table as tables
+from alignconf.tables.checks import warn
 from alignconf.tables.predictions import Rounding, predictions
 
 __all__ = ["OrbitProjector"]
+
+#: Whether orbits are closed is tried at so many rows, over the square of the number of points; of large orbits it is not.
+N_TRIED = 512
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,21 @@ class OrbitProjector(Projector):
     def where(self) -> str | None:
         """The points of the orbit; None for an opaque property, which has no smallest band."""
         return None if self.declared.is_opaque else "at the points made from a fresh row"
+
+    def fitted(self, function: Model, reference: Table) -> OrbitProjector:
+        """Return the projector itself; warn where points of reference rows have other points, so that no repair serves all."""
+        n_rows = min(reference.shape[0], N_TRIED // self.n_points**2)
+        if n_rows:
+            rows = tables.take(reference, np.linspace(0, reference.shape[0] - 1, n_rows).astype(np.intp))
+            n_broken = int((~self.repairs_exactly(function, PlacedRows.of(rows, ()))).sum())
+            if n_broken:
+                warn(
+                    f"the repaired model still breaks the rule {str(self.declared)!r} at {n_broken} of {n_rows} reference rows. "
+                    "From each point that is made from a row the same points must be made again: give transforms that lead back, "
+                    "such as a swap, list every value of a column that is set, and declare inequalities from each point.",
+                    PropertyWarning,
+                )
+        return self
 
     def within(self, limits: tuple[float, float]) -> OrbitProjector:
         """Return the repair for values that are clipped at other limits afterwards."""
