@@ -19,6 +19,7 @@ from alignconf.kernels.order import (
     isotonic_midpoint,
     per_line,
 )
+from alignconf.kernels.symmetric_walk import FEW_BORDERS, rank_values
 from alignconf.kernels.tree_projection import project_values
 
 N_LINES = 34  # times 6 kinds and 5 lengths: 1,020 lines
@@ -47,6 +48,24 @@ def envelopes(line: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     upper = np.array([line[: k + 1].max() for k in range(line.size)])
     lower = np.array([line[k:].min() for k in range(line.size)])
     return upper, lower
+
+
+# Ranks --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_borders", [1, 7, 254, FEW_BORDERS - 1, FEW_BORDERS, 5000])
+def test_ranks_count_the_borders_that_values_exceed(n_borders: int) -> None:
+    """Against numpy's search, counted one by one and searched in halves, on the borders and beside them."""
+    rng = np.random.default_rng(n_borders)
+    borders = np.sort(rng.normal(size=n_borders))
+    padded = np.full(1 << n_borders.bit_length(), np.nan)
+    padded[:n_borders] = borders
+    beside = np.nextafter(borders, np.inf)
+    values = np.concatenate([rng.normal(size=1500), borders, beside, [-np.inf, np.inf, np.nan]])
+    ranks = np.empty(values.size, np.uint16)
+    rank_values(padded, values, 3, ranks)
+    np.testing.assert_array_equal(ranks[:-1], np.searchsorted(borders, values[:-1]))
+    assert ranks[-1] == 3
 
 
 # Least squares ------------------------------------------------------------------------------------------------------

@@ -23,6 +23,9 @@ __all__ = ["Questions", "Ranks", "Runs", "Sums", "rank_values", "walk_symmetric"
 #: Rows to which a question is put at once, at most, and places that their lines may have together.
 N_BLOCK, N_BLOCK_PLACES = 512, 2**16
 
+#: So few borders are counted one by one, many values at once, before a search in halves is as fast.
+FEW_BORDERS = 1024
+
 #: Rows whose lines are written together.
 N_TOGETHER = 16
 
@@ -42,8 +45,14 @@ Sums: TypeAlias = tuple[FloatArray, float, int, float]
 @compiled
 def rank_values(borders: FloatArray, values: FloatArray, of_missing: int, ranks: Ranks) -> None:
     """Fill in how many borders values exceed, (n_values,); the borders, increasing, are followed by NaN up to a power of two."""
-    half = borders.size // 2
     ranks[:] = 0
+    is_counted = borders.size <= FEW_BORDERS
+    for start in range(0, values.size if is_counted else 0, N_BLOCK):
+        part, counts = values[start : start + N_BLOCK], ranks[start : start + N_BLOCK]
+        for border in borders:
+            for m in range(part.size):
+                counts[m] += np.uint16(border < part[m])
+    half = 0 if is_counted else borders.size // 2
     while half > 0:
         before = borders[half - 1 :]
         for m in range(values.size):

@@ -326,14 +326,14 @@ def _runs_of_steps(steps: FloatArray, start: float, values: FloatArray, first: I
 @compiled
 def runs_of_values(line: FloatArray, values: FloatArray, first: IntArray) -> int:
     """Fill in the runs of a line that is known as :func:`take_runs` does; return how many there are."""
-    run = 0
+    run, next_one = np.uintp(0), np.uintp(1)
     values[0], first[0] = line[0], 0
     for k in range(1, line.size):
-        if line[k] != line[k - 1]:
-            run += 1
-            values[run], first[run] = line[k], k
-    first[run + 1] = line.size
-    return run + 1
+        values[run + next_one], first[run + next_one] = line[k], k
+        run += np.uintp(line[k] != line[k - 1])
+    n_runs = int(run) + 1
+    first[n_runs] = line.size
+    return n_runs
 
 
 @compiled

@@ -24,6 +24,9 @@ from alignconf.tables.predictions import Rounding
 
 __all__ = ["SymmetricLines", "SymmetricTrees"]
 
+#: So many lines are stored at once before they are projected: they stay near the processor.
+N_AT_ONCE = 2048
+
 
 @dataclass(frozen=True, eq=False)
 class SymmetricTrees:
@@ -172,10 +175,12 @@ class SymmetricLines:
 
     def values(self, table: Any) -> FloatArray:
         """Return the line of each row, (n_samples, n_places)."""
-        rows = self.model.rows(table)
+        return self._values(self.model.rows(table))
+
+    def _values(self, rows: FloatArray) -> FloatArray:
         ranks = np.zeros((rows.shape[1], len(rows)), np.uint16)
-        for column in np.unique(self.questions[1]):
-            ranks[column] = self.trees.ranks(int(column), rows[:, column])
+        for column in self._columns:
+            ranks[column] = self.trees.ranks(column, rows[:, column])
         lines = np.empty((len(rows), self.walked.n_places))
         walk_symmetric(self.questions, self.runs, self._sums, ranks, lines)
         return lines
@@ -190,7 +195,24 @@ class SymmetricLines:
         predicted: FloatArray | None = None,
     ) -> ProjectedAt:
         """Project the line of each row, and look both up; see :meth:`ExactLine.project`."""
-        return self.walked.projected(self.values(table), pieces, weights, increasing=increasing, predicted=predicted)
+        rows, projected = self.model.rows(table), ProjectedAt.empty(pieces)
+        for start in range(0, len(rows), N_AT_ONCE):
+            some = slice(start, start + N_AT_ONCE)
+            of_some = self.walked.projected(
+                self._values(rows[some]),
+                pieces[some],
+                weights if weights is None or weights.ndim == 1 else weights[some],
+                increasing=increasing,
+                predicted=None if predicted is None else predicted[some],
+            )
+            for whole, part in zip(projected.lookups, of_some.lookups, strict=True):
+                whole[some] = part
+        return projected
+
+    @cached_property
+    def _columns(self) -> list[int]:
+        """The columns that are asked about and do not move."""
+        return [int(column) for column in np.unique(self.questions[1])]
 
     @cached_property
     def _sums(self) -> Sums:
