@@ -4,10 +4,12 @@ import json
 import re
 from dataclasses import replace
 
+import dask.array as da
 import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression, linprog
 from scipy.stats import binom, binomtest, ttest_rel
+from sklearn.linear_model import LinearRegression
 
 from alignconf import AlignedRegressor, Certificate
 from alignconf.certify.error_change import ErrorChange, paired_change
@@ -405,3 +407,26 @@ def test_one_row_says_nothing_of_the_change(aligned):
     assert error.change != 0
     low, high = error.interval
     assert not low == high == error.change
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_totals_are_the_sums_of_what_is_predicted(weighted: bool) -> None:
+    """Against numpy, in and out of partitions, and with several outputs there is none."""
+    random = np.random.default_rng(5)
+    X = random.random((500, 2))
+    y, weights = random.random(200), random.random(200) if weighted else None
+    model = LinearRegression().fit(X, 5 - X[:, 0] + X[:, 1])
+    aligned = AlignedRegressor(model, {0: 1}, alpha=0, random_state=0).calibrate(X[:300])
+    certificate = aligned.certify(X[300:], y, sample_weight=weights)
+    counts = np.ones(200) if weights is None else weights
+    sums = [float((counts * fitted.predict(X[300:])).sum()) for fitted in (model, aligned)]
+    assert certificate.totals == pytest.approx(sums, rel=1e-12)
+    assert json.loads(certificate.to_json())["totals"] == pytest.approx(sums)
+    change = f"({(sums[1] - sums[0]) / sums[0]:+.2%})"
+    assert f"{'Weighted sum' if weighted else 'Sum'} of predictions " in certificate.sentence
+    assert change in certificate.sentence
+    both = AlignedRegressor({0.1: model, 0.9: model}, {0: 1}, alpha=0, random_state=0).calibrate(X[:300])
+    assert both.certify(X[300:]).totals == ()
+    if not weighted:
+        rows = da.from_array(X[300:], chunks=(70, 2))
+        assert aligned.certify(rows).totals == pytest.approx(sums, rel=1e-12)

@@ -111,6 +111,8 @@ class Certificate:
         How the delivered function is made, in words.
     is_stand_in : bool
         Whether another model, fitted to this one's predictions, takes its place.
+    totals : (float, float), or empty
+        Sums of all predictions before and after, each row counted by its ``sample_weight``; empty with several outputs.
     share_unmoved : float
         Of all rows, those whose prediction is the model's own.
     promise_in_words : str
@@ -153,6 +155,7 @@ class Certificate:
     repair: str = ""
     is_stand_in: bool = False
     share_unmoved: float = 0.0
+    totals: tuple[float, ...] = ()
     promise_in_words: str = ""
     evidence: Evidence = field(default_factory=Evidence)
 
@@ -351,6 +354,7 @@ def certify(
         repair=alignment.chain.path,
         is_stand_in=alignment.chain.is_stand_in,
         share_unmoved=tally.share_unmoved,
+        totals=tally.totals,
         promise_in_words=promise_in_words(calibration),
         evidence=evidence_of(alignment, calibration, tally.seen, of_rows),
     )

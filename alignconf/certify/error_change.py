@@ -36,10 +36,14 @@ ErrorOf = Callable[[Any, FloatArray], Any]
 
 @dataclass(frozen=True)
 class RowErrors:
-    """How wrong values of a function are at labelled rows: ``of`` maps (n_samples,) values to (n_samples,) errors."""
+    """How wrong values of a function are at labelled rows: ``of`` maps (n_samples,) values to (n_samples,) errors.
+
+    ``weights`` are what rows count in sums, (n_samples,); None if all count the same.
+    """
 
     measure: str
     of: Callable[[FloatArray], FloatArray]
+    weights: FloatArray | None = None
 
     def weighted(self, weights: FloatArray) -> RowErrors:
         r"""Return errors whose mean is that with weights :math:`w_i`, (n_samples,), and whose spread is that of this mean.
@@ -54,7 +58,7 @@ class RowErrors:
             mean = (shares * errors).mean()
             return np.asarray(mean + shares * (errors - mean))
 
-        return RowErrors(f"weighted {self.measure}", linear_part)
+        return RowErrors(f"weighted {self.measure}", linear_part, weights)
 
 
 @dataclass(frozen=True)

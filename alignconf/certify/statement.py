@@ -45,6 +45,12 @@ def statement_of(certificate: Any) -> str:
             f"displacement {certificate.rms_displacement:.4g} root mean square, {largest} at most."
         ),
     ]
+    if certificate.totals:
+        before_all, after_all = certificate.totals
+        is_weighted = certificate.error is not None and certificate.error.measure.startswith("weighted ")
+        by = f" ({(after_all - before_all) / abs(before_all):+.2%})" if before_all else ""
+        sums = f"{printed.figure(before_all, digits=4)} before, {printed.figure(after_all, digits=4)} after{by}"
+        facts.append(f"{'Weighted sum' if is_weighted else 'Sum'} of predictions {sums}.")
     if certificate.repair:
         facts.append(f"Repaired {certificate.repair.rstrip('.')}.")
     if certificate.by_construction:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
+from math import fsum
 
 import numpy as np
 
@@ -78,6 +79,9 @@ class Tally:
         Of the squared displacement, over all rows.
     n_unmoved : int
         Rows whose prediction is the model's own.
+    totals : tuple of float
+        Sums of the model's predictions and of the delivered ones over all rows, weighted as the errors are; none where a row has
+        several outputs.
     errors : tuple of Mean
         Of errors before and after, and of their difference, where there are labels.
     measure : str
@@ -95,6 +99,7 @@ class Tally:
     counts: IntArray
     moved: Mean
     n_unmoved: int
+    totals: tuple[float, ...]
     errors: tuple[Mean, ...]
     measure: str
     membership: Membership | None
@@ -130,6 +135,7 @@ class Tally:
             counts=np.sum([block.counts for block in blocks], axis=0),
             moved=reduce(Mean.joined, (block.moved for block in blocks)),
             n_unmoved=sum(block.n_unmoved for block in blocks),
+            totals=tuple(map(fsum, zip(*(block.totals for block in blocks), strict=True))),
             errors=tuple(reduce(Mean.joined, means) for means in zip(*(block.errors for block in blocks), strict=True)),
             measure=blocks[0].measure,
             membership=Membership.joined(groups) if groups else None,
@@ -197,6 +203,7 @@ def tallied(
         counts=alignment.counts(table),
         moved=Mean.of((aligned - f) ** 2),
         n_unmoved=int((aligned == f).sum()),
+        totals=_totals(f, aligned, None if errors is None else errors.weights),
         errors=() if errors is None else tuple(Mean.of(values) for values in (before, after, after - before)),
         measure="" if errors is None else errors.measure,
         membership=membership and membership.take(askable),
@@ -204,6 +211,13 @@ def tallied(
         is_same=np.ndim(half_widths) == 0,
         seen=seen,
     )
+
+
+def _totals(f: FloatArray, aligned: FloatArray, weights: FloatArray | None) -> tuple[float, ...]:
+    """Return the weighted sums of predictions (n_samples,) before and after; none where rows have several outputs."""
+    if f.ndim > 1:
+        return ()
+    return tuple(fsum(values if weights is None else weights * values) for values in (f, aligned))
 
 
 def _figures(half_widths: float | FloatArray, answers: Answers) -> FloatArray:
