@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from alignconf.contract.property import LineProperty
-from alignconf.errors import InputError
+from alignconf.errors import InputError, listed
 from alignconf.lines.axis import Axis
 from alignconf.lines.evaluation import Lines
 from alignconf.lines.reference_law import ReferenceLaw
@@ -122,11 +122,12 @@ def shared_laws(
 
 def too_many(plain: Sequence[Placed]) -> InputError:
     """Return the refusal of more features than a grid can hold."""
-    features = {axis.key: axis.feature for _, axis in plain}
+    features = list({axis.key: axis.feature for _, axis in plain}.values())
     other = next((part for part, _ in plain if part.direction is None or part.tol), None)
-    which = "" if other is None else f", which {other} is not"
+    why = "" if other is None else f"the rule {str(other)!r} is not about order alone, so "
+    left_out = "projector='lines', where it is given," if other is None else "that rule"
     return InputError(
-        f"the property constrains {len(features)} features jointly; at most {MAX_FEATURES} can be projected on a common grid, "
-        f"and for more only order and invariance can{which}. Declare fewer features, or give projector= a regressor that has "
-        "the property."
+        f"{why}{len(features)} features ({listed(features)}) would share a grid, and at most {MAX_FEATURES} can be projected on "
+        f"a common grid. Declare rules in at most {MAX_FEATURES} features; or leave {left_out} out, as order and invariance can "
+        "be had in any number of features; or give projector= a regressor that has the rules."
     )

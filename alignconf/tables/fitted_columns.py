@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alignconf._typing import Feature, Table
-from alignconf.errors import InputError
+from alignconf.errors import InputError, meant
 from alignconf.tables import table as tables
 
 __all__ = ["FittedColumns", "columns_of_fit", "native_booster", "selected"]
@@ -131,9 +131,10 @@ class FittedColumns:
         if missing:
             others = [label for label in spelled if label not in labels]
             unknown = f"; not seen before {_listed(others)}" if others else ""
+            near = meant(missing[0], others)
             raise InputError(
-                f"{name} has other columns than {self.origin} (missing {_listed(missing)}{unknown}); expected {_listed(labels)}. "
-                "Hand over these columns, in any order."
+                f"{name} has other columns than {self.origin} (missing {_listed(missing)}{unknown}).{near} Hand over the columns "
+                "that are missing, in any order."
             )
         if repeated or len(set(labels)) < len(labels):
             raise InputError(
