@@ -178,7 +178,7 @@ def tables(n_seeds: int, directory: Path | None) -> Iterator[PartTable]:
             f"{group['size'].min()} to {group['size'].max()}",
             " ".join(f"{100 * rate:.1f}%" for rate in violations.mean(axis=0)),
             words,
-            f"{p_value:.1g}",
+            f"{p_value:.2g}",
             verdicts[key, "but the smallest"][0],
             f"{error.mean(axis=0)[0]:.2f} to {error.mean(axis=0)[-1]:.2f}",
             verdicts[key, "error"][0],
