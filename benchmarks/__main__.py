@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.companions.command import PARTS as COMPANIONS
-from benchmarks.credit import command as credit
+from benchmarks.credit.command import add_arguments as add_credit
 from benchmarks.declarations import SHAPES
 from benchmarks.many import command as many_rules
 from benchmarks.models import MODELS
@@ -45,6 +45,7 @@ TAKES = {
     "sizes": ("data", "dataset", "seeds", "output"),
     "pricing": ("data", "only", "rows", "seeds", "download", "output"),
     "unconstrainable": ("data", "models", "seeds", "output"),
+    "credit": ("data", "datasets", "models", "methods", "seeds", "quick", "output"),
     "risk": ("only", "seeds", "output"),
     "companions": ("data", "only", "seeds", "output"),
     "outputs": ("data", "only", "seeds", "output"),
@@ -53,7 +54,7 @@ TAKES = {
 }
 
 #: Benchmarks that are packages.
-PACKAGES = ("risk", "outputs", "pricing", "companions")
+PACKAGES = ("credit", "risk", "outputs", "pricing", "companions")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
     many = commands.add_parser("many", help="many rules on tree ensembles: error, violations and cost at full strength")
     many_rules.add_arguments(many)
     everyone = commands.add_parser("credit", help="two credit data sets, every model, everyone who could repair it")
-    credit.add_arguments(everyone)
+    add_credit(everyone)
     of_publications = _add_published_work(commands)
     for command in (
         demo,
@@ -113,9 +114,6 @@ def main(arguments: list[str] | None = None) -> None:
         return
     if given.command == "many":
         many_rules.run(given)
-        return
-    if given.command == "credit":
-        credit.run(given)
         return
     of_package = ".command" if given.command in PACKAGES else ""
     benchmark = import_module(f"benchmarks.{given.command}{of_package}")

@@ -30,9 +30,7 @@ __all__ = [
     "logistic",
     "network",
     "scaled",
-    "stacked",
     "support_vectors",
-    "under",
     "vote",
 ]
 
@@ -103,13 +101,3 @@ def leafwise(n_leaves: int) -> Build:
         )  # fmt: skip
 
     return build
-
-
-def under(signs: dict[str, int], build: Build) -> Build:
-    """Return a model under its constraints, for menus of models that have none."""
-    return lambda seed, _: build(seed, signs)
-
-
-def stacked(family: Callable[..., Any], members: dict[str, Build]) -> Build:
-    """Return a stack, of a family, of models without constraints."""
-    return lambda seed, _: family({name: build(seed, {}) for name, build in members.items()}, seed=seed)

@@ -1,8 +1,8 @@
 """The published splits: a good model, tuned on training rows only and aligned, against networks that are monotone by design.
 
-Four data sets come with the rows on which monotone networks were tested, and one of them has a random split too that later papers
-use. For each seed a fixed menu of ordinary models, boosted trees under the constraints and a stack among them, is compared by
-cross-validation **inside the training rows**, the best one is fitted to all of them and aligned at full strength
+Four data sets come with the rows on which monotone networks were tested, and one of them has a random split too, of later papers.
+For each seed a fixed menu of ordinary models is compared by cross-validation **inside the training rows**, the best one is fitted
+to all of them and aligned at full strength
 (``alpha=0``: no calibration rows, the training rows are the reference) in all constrained features together. A grid repairs a
 few features; the library's monotone surrogate repairs any number and is exact between knots too. Which of them is judged is fixed
 beforehand: the grid for two features, the surrogate for more. Test rows are used once, for the table, next to
@@ -47,13 +47,10 @@ from benchmarks.menus import (
     logistic,
     network,
     scaled,
-    stacked,
     support_vectors,
-    under,
     vote,
 )
 from benchmarks.problems import Rows, read
-from benchmarks.stack import StackedClassifier, StackedRegressor
 from benchmarks.tables import environment, markdown, write_json
 
 __all__ = ["TASKS", "Result", "Task", "best_of", "measured", "read_split", "run"]
@@ -71,9 +68,9 @@ MAX_GRID = 2
 class Task:
     """A data set with its published rows, number and menu of models.
 
-    ``free`` are models that know no constraints, ``boosted`` those that do; where rows are few, a stack of all is on the menu.
-    ``published`` is in the unit of ``metric``, for which more is better if it is the accuracy. Without the file of a ``split`` a
-    fifth of the complete rows are for testing, as scikit-learn draws them with seed 0.
+    ``free`` are models that know no constraints, ``boosted`` those that do. ``published`` is in the unit of ``metric``, for which
+    more is better if it is the accuracy. Without the file of a ``split`` a fifth of the complete rows are for testing, as
+    scikit-learn draws them with seed 0.
     """
 
     name: str
@@ -88,21 +85,11 @@ class Task:
     categories: tuple[str, ...] = ()
     n_folds: int = 5
     y_published: float | None = None
-    is_stacked: bool = False
     dataset: str | None = None
 
     @property
     def is_classification(self) -> bool:
         return self.metric == "accuracy"
-
-    @property
-    def menu(self) -> dict[str, Build]:
-        """The models from which one is chosen: boosted trees with the constraints and without, all others, and their stack."""
-        free = {**self.free, **self.boosted}
-        constrained = {f"{name}, constrained": under(self.signs, build) for name, build in self.boosted.items()}
-        family = StackedClassifier if self.is_classification else StackedRegressor
-        stack = {"stack": stacked(family, free)} if self.is_stacked else {}
-        return {**free, **constrained, **stack}
 
 
 @dataclass(frozen=True)
@@ -136,7 +123,7 @@ CARS = Task(
         "forest": lambda seed, _: RandomForestRegressor(200, random_state=seed),
     },
     {f"boosted, depth {depth}": boosted("XGBRegressor", depth, 300) for depth in (3, 5)},
-    drop=("car_name",), categories=("origin",), is_stacked=True, dataset="auto_mpg",
+    drop=("car_name",), categories=("origin",), dataset="auto_mpg",
 )  # fmt: skip
 
 TASKS = {
@@ -172,7 +159,7 @@ TASKS = {
                 "vote of logistic, boosted and network": vote,
             },
             {"boosted, depth 2": boosted("XGBClassifier", 2, 100)},
-            categories=("cp", "restecg", "slope", "thal"), is_stacked=True,
+            categories=("cp", "restecg", "slope", "thal"),
         ),
     )
 }  # fmt: skip
@@ -237,7 +224,7 @@ def _parts(task: Task, table: pd.DataFrame, y: pd.Series, names: pd.Series) -> t
 
 def measured(task: Task, train: Rows, test: Rows, seed: int) -> list[Result]:
     """Choose on the training rows, fit, align, and measure every method on the test rows."""
-    name, build, inside = best_of(task, task.menu, train, seed, {})
+    name, build, inside = best_of(task, {**task.free, **task.boosted}, train, seed, {})
     constrained_name, constrained, inside_constrained = best_of(task, task.boosted, train, seed, task.signs)
     model = build(seed, {}).fit(train.X, train.y)
     few = len(task.signs) <= MAX_GRID

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
 
 from benchmarks import published
@@ -54,6 +55,19 @@ def test_the_split_is_read_as_published(cars: Path) -> None:
     (cars / "splits" / "auto_mpg_comet_split.csv").unlink()
     with pytest.raises(SystemExit, match=r"--data must hold splits/auto_mpg_comet_split\.csv"):
         read_split(TASKS["auto_mpg"], cars)
+
+
+def test_a_random_fifth_of_the_complete_rows_is_for_testing(cars: Path) -> None:
+    table = pd.read_csv(cars / "auto_mpg.csv")
+    table.loc[[3, 50], "horsepower"] = np.nan
+    table.to_csv(cars / "auto_mpg.csv", index=False)
+    train, test = read_split(TASKS["auto_mpg_random"], cars)
+    complete = table.dropna()
+    expected = train_test_split(complete, test_size=0.2, random_state=0)
+    assert sorted(train.y) == sorted(expected[0].mpg)
+    assert sorted(test.y) == sorted(expected[1].mpg)
+    assert len(test.y) == 39
+    assert list(test.X.columns) == list(train.X.columns)
 
 
 def test_the_model_is_chosen_by_cross_validation_inside_the_training_rows() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["add_arguments", "run"]
@@ -23,8 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="parts of their names; default: all")
 
 
-def run(given: argparse.Namespace) -> None:
-    """Run the benchmark as the command line says, print the tables and write them."""
+def run(
+    directory: Path | None,
+    datasets: Sequence[str] | None,
+    models: Sequence[str] | None,
+    methods: Sequence[str] | None,
+    n_seeds: int | None,
+    quick: bool,
+    output: Path,
+) -> None:
+    """Run what lacks, print the tables and write them."""
     from benchmarks.credit.lineup import METHODS
     from benchmarks.credit.measured import Run
     from benchmarks.credit.models import MODELS
@@ -35,22 +44,22 @@ def run(given: argparse.Namespace) -> None:
     from benchmarks.tables import environment
     from benchmarks.tabular.runner import named
 
-    datasets = named(PORTFOLIOS, given.datasets, "data set")
-    chosen = named(MODELS, given.models or (QUICK if given.quick else None), "model")
-    methods = named(METHODS, given.methods, "method")
-    models = [name for name in chosen if not MODELS[name].missing]
-    skipped = [f"{name}: {', '.join(MODELS[name].missing)} not installed" for name in chosen if name not in models]
-    n_seeds = given.seeds if given.seeds is not None else 1 if given.quick else 3
-    max_rows = QUICK_ROWS if given.quick else MAX_ROWS
-    runs = [Run(data, model, seed) for seed in range(n_seeds) for data in datasets for model in models]
-    results = complete(given.output / "credit.jsonl", runs, methods, given.data, max_rows)
+    portfolios = named(PORTFOLIOS, datasets, "data set")
+    chosen = named(MODELS, models or (QUICK if quick else None), "model")
+    methods = named(METHODS, methods, "method")
+    installed = [name for name in chosen if not MODELS[name].missing]
+    skipped = [f"{name}: {', '.join(MODELS[name].missing)} not installed" for name in chosen if name not in installed]
+    n_seeds = n_seeds if n_seeds is not None else 1 if quick else 3
+    max_rows = QUICK_ROWS if quick else MAX_ROWS
+    runs = [Run(data, model, seed) for seed in range(n_seeds) for data in portfolios for model in installed]
+    results = complete(output / "credit.jsonl", runs, methods, directory, max_rows)
     versions = ", ".join(f"{name} {version}" for name, version in environment().items())
     told = [
         f"{len(runs)} runs, {n_seeds} seeds, at most {max_rows:,} rows of a data set, cut 60/20/20",
-        *(f"{name}\n\n{by_dataset(results, name)}" for name in datasets),
+        *(f"{name}\n\n{by_dataset(results, name)}" for name in portfolios),
         *against_rivals(results),
         "\n".join(strongest_and_weakest(results)),
         *(f"left out: {words}" for words in skipped),
     ]
     print("\n" + "\n\n".join(told))
-    (given.output / "credit.md").write_text("\n\n".join([*told, versions]) + "\n")
+    (output / "credit.md").write_text("\n\n".join([*told, versions]) + "\n")
