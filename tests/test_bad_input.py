@@ -556,7 +556,7 @@ ANSWERS = {
     "some -inf": (some_bad(-np.inf), ["returned -inf in row"]),
     "(n, 1, 1)": (lambda f: f[:, None, None], ["returned shape (", ", 1, 1)", "expected one number for each row"]),
     "(n, 2)": (lambda f: np.c_[f, f], [", 2)", "expected one number for each row"]),
-    "scalar": (lambda f: 3.0, ["returned None", "expected one number for each row"]),
+    "scalar": (lambda f: 3.0, ["returned shape ()", "expected one number for each row"]),
     "None": (lambda f: None, ["returned None"]),
     "too long": (lambda f: np.r_[f, 0.0], ["expected one number for each row"]),
     "too short": (lambda f: f[1:], ["expected one number for each row"]),
