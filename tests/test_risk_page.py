@@ -47,8 +47,9 @@ def test_a_certificate_gives_the_verdict_and_a_finding_does_not_change_it(tmp_pa
     aligned.calibrate(rows[:600], X_reference=uniform_rows(200, 1))
     certificate = aligned.certify(rows[600:])
     alone = certificate.to_html()
-    page = risk_page(found_by_search(rows), certificate, path=tmp_path / "risk.html")
-    assert (tmp_path / "risk.html").read_text() == page
+    path = tmp_path / "risk.html"
+    assert risk_page(found_by_search(rows), certificate, path=path) == str(path)
+    page = path.read_text()
     verdict = alone[alone.index('<section class="verdict') : alone.index("</section>")]
     assert verdict in page
     assert page.index("</section>") < page.index("<h2>Search</h2>")
