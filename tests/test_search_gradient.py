@@ -20,6 +20,7 @@ from alignconf.deployment.search.uphill import N_LENGTHS, uphill
 from alignconf.deployment.violation_score import ViolationScore
 from alignconf.errors import InputError
 from alignconf.properties import Concave, Dominates, Increasing, Invariant, Lipschitz, SlopeAtMost
+from benchmarks.risk import gradient as measured
 from benchmarks.risk.gradient import bump_gradient, network
 from benchmarks.risk.search import Bump, bump_maximum, monotone_models
 from tests.test_search import Of, mixed_answers, mixed_rows, uniform_rows
@@ -201,3 +202,13 @@ def test_moves_go_where_a_line_falls_fastest():
 def test_what_is_no_gradient_is_refused(gradient, message):
     with pytest.raises(InputError, match=message):
         search(Of(lambda x: x[:, 0]), uniform_rows(50), {0: "increasing"}, gradient=gradient, random_state=0)
+
+
+def test_what_a_gradient_is_worth_is_measured(monkeypatch):
+    monkeypatch.setattr(measured, "BUDGETS", (400, 1000))
+    monkeypatch.setattr(measured, "LEVELS", (0.0,))
+    checks = measured.checks(1)
+    bump = next(check for check in checks if check.name.startswith("bump of half-width 0.3") and "1,000" in check.name)
+    assert bump.met
+    assert "with" in bump.measured
+    assert len(checks) % 2 == 0
