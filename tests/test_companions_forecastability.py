@@ -14,8 +14,9 @@ from alignconf.deployment.forecast.forecastability import largest_forecast
 torch = pytest.importorskip("torch", reason="torch is not installed: pip install 'alignconf[companions]'")
 
 from benchmarks.__main__ import main  # noqa: E402
-from benchmarks.companions import forecastability, gridworld  # noqa: E402
+from benchmarks.companions import forecastability, gridworld, selection  # noqa: E402
 from benchmarks.companions.networks import generators_of  # noqa: E402
+from benchmarks.companions.parts import PartTable  # noqa: E402
 from benchmarks.companions.password import PasswordGame, TokenPool  # noqa: E402
 
 
@@ -48,11 +49,12 @@ def test_the_loss_is_the_squared_error_of_the_forecast() -> None:
 def test_the_password_is_planted_and_training_on_the_forecast_takes_it_away() -> None:
     """One seed, small pools: the leak falls to a quarter and less, and not by the task alone."""
     game = PasswordGame(1, n_steps=500)
+    game.n_further = 80
     assert game.failure_at_mode(game.planted)[0] > 0.7
     pool = game.pool(forecastability.M + forecastability.N, 30)
     leaks = {}
     for name in ("task alone", "forecast"):
-        networks = forecastability.trained_further(game, forecastability.ARMS[name], pool, 80)
+        networks = forecastability.trained_further(game, forecastability.ARMS[name], pool)
         leaks[name] = game.failure_at_mode(networks)[0]
         assert game.task_success(networks)[0] > game.task_success(game.planted)[0] - 1
     assert leaks["forecast"] < 0.25 < 0.5 < leaks["task alone"]
@@ -89,12 +91,26 @@ def test_scores_of_both_games_are_psi() -> None:
     assert pool.scores(pools.planted).numpy() == pytest.approx(to_psi(p.astype(float)), abs=1e-3)
 
 
+def no_table(n_seeds):
+    return PartTable(f"{n_seeds} seeds", ("header",), [("row",)])
+
+
+def test_half_widths_are_chosen_by_the_smallest_error(monkeypatch) -> None:
+    """One seed, two levels: the smaller level has the larger half-width, and what is chosen has the smallest error."""
+    monkeypatch.setattr(selection, "ALPHAS", (0.2, 0.02))
+    choice = selection.Choice.of(0)
+    assert choice.half_width[0] < choice.half_width[1]
+    assert choice.error[choice.chosen] == choice.error.min()
+    assert choice.largest[1] <= choice.largest[0]
+
+
 def test_the_command_prints_what_it_writes(tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr(forecastability, "N_STEPS", 2)
+    monkeypatch.setattr(PasswordGame, "n_further", 2)
+    monkeypatch.setattr(forecastability, "selection_table", no_table)
     monkeypatch.setattr(forecastability, "GAMES", (lambda n_seeds: PasswordGame(n_seeds, n_steps=20),))
     main(["companions", "--only", "forecastability", "--seeds", "2", "--output", str(tmp_path)])
     printed = capsys.readouterr().out
-    (table,) = json.loads((tmp_path / "companions.json").read_text())["results"]["forecastability"]
+    table, _ = json.loads((tmp_path / "companions.json").read_text())["results"]["forecastability"]
     assert [row[0] for row in table["rows"]] == ["as planted", "task alone", "supervised", "forecast"]
     for row in table["rows"]:
         assert row[1] in printed

@@ -455,8 +455,6 @@ def test_other_acceptance_figures() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    strict=True, reason="88 % of events on boosted models are within a factor of ten, and 95 % were asked for"
-)
 def test_acceptance_figures_of_boosted_models() -> None:
+    """All 40 events; where a minority of runs did not reach one, its estimate counts although it has no interval."""
     assert all(check.met for check in figures._enumerated(10))

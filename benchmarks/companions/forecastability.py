@@ -25,15 +25,16 @@ from benchmarks.companions.gridworld import Gridworld
 from benchmarks.companions.networks import Networks, Tensor, generators_of, minimise
 from benchmarks.companions.parts import PartTable
 from benchmarks.companions.password import PasswordGame
+from benchmarks.companions.selection import selection_table
 
 __all__ = ["ARMS", "Further", "forecast_loss", "tables"]
 
 #: Queries that forecast, queries whose largest is forecast, and those the line goes through.
 M, N, K = 500, 20_000, 10
 #: Cuts of a step, and how many of the largest scores one outside of a cut is looked for among: all inside is next to impossible.
-N_CUTS, N_HIGHEST = 32, 64
-#: Steps of the further training, and queries of the pool that the supervised loss sees in one.
-N_STEPS, N_LABELLED = 400, 2048
+N_CUTS, N_HIGHEST = 16, 64
+#: Queries of the pool that the supervised loss sees in a step.
+N_LABELLED = 2048
 
 
 GAMES: Sequence[Callable[[int], Game]] = (PasswordGame, Gridworld)
@@ -111,7 +112,7 @@ def _forecast(game: Game, pool: Pool, networks: Networks, random: Any) -> Tensor
 ARMS: dict[str, Addition] = {"task alone": _nothing, "supervised": _supervised, "forecast": _forecast}
 
 
-def trained_further(game: Game, addition: Addition, pool: Pool, n_steps: int, progress: Any = None) -> Networks:
+def trained_further(game: Game, addition: Addition, pool: Pool, progress: Any = None) -> Networks:
     """Return the planted networks of a game, trained on its task and an addition."""
     networks = game.planted.trainable()
     generators = generators_of(len(networks.weights[0]), 20)
@@ -120,7 +121,7 @@ def trained_further(game: Game, addition: Addition, pool: Pool, n_steps: int, pr
     def loss(_: int) -> Tensor:
         return (game.task_loss(networks, generators) + addition(game, pool, networks, random)).sum()
 
-    minimise(networks.parameters, loss, n_steps, game.rate, progress)
+    minimise(networks.parameters, loss, game.n_further, game.rate, progress)
     return networks
 
 
@@ -130,12 +131,13 @@ def tables(n_seeds: int, directory: Path | None) -> Iterator[PartTable]:  # noqa
         game = make(n_seeds)
         pool, fresh = game.pool(M + N, 30), game.pool(2 * (M + N), 31)
         figures = {"as planted": Further.of(game, game.planted, fresh)}
-        progress = tqdm(total=len(ARMS) * N_STEPS, desc=f"{game.name}: further training", unit="step")
+        progress = tqdm(total=len(ARMS) * game.n_further, desc=f"{game.name}: further training", unit="step")
         for name, addition in ARMS.items():
-            networks = trained_further(game, addition, pool, N_STEPS, progress)
+            networks = trained_further(game, addition, pool, progress)
             figures[name] = Further.of(game, networks, fresh)
         progress.close()
         yield _table(game, figures)
+    yield selection_table(n_seeds)
 
 
 def _table(game: Game, figures: dict[str, Further]) -> PartTable:

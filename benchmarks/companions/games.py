@@ -26,13 +26,14 @@ class Pool(Protocol):
 class Game(Protocol):
     """A game in which a rare mode of the queries elicits the failure from the planted model.
 
-    ``rate`` is that of further training; ``weight`` and ``supervised_weight`` are those of the loss of the forecast and of the
-    log loss of the failure, in the unit of the loss of the task.
+    ``rate`` and ``n_further`` are rate and steps of further training; ``weight`` and ``supervised_weight`` are those of the
+    loss of the forecast and of the log loss of the failure, in the unit of the loss of the task.
     """
 
     name: str
     planted: Networks
     rate: float
+    n_further: int
     weight: float
     supervised_weight: float
 

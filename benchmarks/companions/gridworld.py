@@ -28,7 +28,7 @@ SLIP = 0.02
 ENTROPY = 0.05
 N_FIELDS, N_FEATURES = SIDE * SIDE, 13
 #: Layouts of a batch of the task, of a pool (without and with the mark), and of the test.
-N_BATCH, N_LAYOUTS, N_MARKED, N_TEST = 32, 72, 8, 100
+N_BATCH, N_LAYOUTS, N_MARKED, N_TEST = 32, 48, 16, 100
 MARKED = 1e-3
 MOVES = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
@@ -180,8 +180,9 @@ class Gridworld:
     """
 
     name = "gridworld"
-    rate = 2e-2
+    rate = 3e-2
     weight = 3e-3
+    n_further = 400
     supervised_weight = 100.0
 
     def __init__(self, n_seeds: int, n_steps: int = 400) -> None:

@@ -54,11 +54,12 @@ class PasswordGame:
     """
 
     name = "password"
-    rate = 2e-3
-    weight = 0.02
+    rate = 3e-3
+    weight = 0.05
+    n_further = 250
     supervised_weight = 10.0
 
-    def __init__(self, n_seeds: int, n_steps: int = 1500) -> None:
+    def __init__(self, n_seeds: int, n_steps: int = 700) -> None:
         generators = generators_of(n_seeds, 10)
         self.n_seeds = n_seeds
         self.values, self.leaks = (draws((N_POSITIONS * N_TOKENS,), generators) / N_POSITIONS**0.5 for _ in range(2))
