@@ -121,7 +121,7 @@ def test_a_surrogate_serves_ranges_that_hold_every_reference_value():
     rows = np.random.default_rng(5).uniform(0, 10, (300, 4))
     rows[:40, 0] = -9
     aligned = AlignedRegressor(Coded(), rules, alpha=0, n_knots=8, random_state=0).calibrate(rows)
-    assert "surrogate" in aligned.calibration_.repair
+    assert "stand-in" in aligned.calibration_.repair
     for part in rules[1:]:
         assert broken_share(aligned.predict, rows[:100], part, places_of(part)) == 0
     beyond, missing = rows[:50].copy(), rows[:50].copy()

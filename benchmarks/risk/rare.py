@@ -131,7 +131,7 @@ def _enumerated(n_models: int) -> list[Check]:
     ten, two = float(((within > 0.1) & (within < 10)).sum()) / n_all, float(((within > 0.5) & (within < 2)).mean())
     measured = (
         f"{n_models} models x 4 sizes: within 10x {ten:.0%}, within 2x {two:.0%}, {undetermined} undetermined, {stuck} warned, "
-        f"{len(ratios) - len(covered)} without an interval, the others cover {np.mean(covered):.0%}"
+        f"{len(ratios) - len(covered)} with an estimate and no interval, the others cover {np.mean(covered):.0%}"
     )
     return [Check("R5 boosted models, enumerated", measured, "within 10x >= 95 %", ten >= 0.95)]
 
