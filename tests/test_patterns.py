@@ -168,7 +168,7 @@ def test_pictures_are_of_rows_that_have_the_feature(rules):
         at[:, feature] = line.places
         np.testing.assert_allclose(line.model, Partly().predict(at), atol=1e-12)
         np.testing.assert_allclose(line.delivered, aligned.predict(at), atol=1e-12)
-    with pytest.raises(InputError, match="row 0 has no place on the line of 1"):
+    with pytest.raises(InputError, match="X has no value of 1 in row 0"):
         plot_line(aligned, fresh, feature=1, row=0)
 
 
