@@ -10,7 +10,6 @@ Times are those of the processor, one process with one thread, in units of the m
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -20,16 +19,15 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import log_loss, roc_auc_score
-from threadpoolctl import threadpool_limits
 
 from alignconf import AlignedClassifier, check
-from alignconf.errors import InputError, RepeatedRowsWarning
+from alignconf.errors import InputError
 from alignconf.lines.classes_function import class_function
 from benchmarks.credit.lineup import ALIGNED, METHODS, UNALIGNED, Case
 from benchmarks.credit.models import MODELS
 from benchmarks.credit.portfolios import PORTFOLIOS
 from benchmarks.many.boosted import values
-from benchmarks.many.measured import predict_ratio
+from benchmarks.many.measured import one_quiet_thread, predict_ratio
 from benchmarks.many.ruled_data import load, parts
 from benchmarks.problems import Rows
 from benchmarks.rows import moved_pairs, rows_in_domain
@@ -78,14 +76,7 @@ class Measurement:
 
 def measure(run: Run, methods: Sequence[str], directory: Path | None, max_rows: int) -> dict[str, Measurement]:
     """Return the measurements of those of the methods that suit the model, by name."""
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RepeatedRowsWarning)  # data sets have duplicates, and are used as they are
-        warnings.filterwarnings(
-            "ignore", message="X does not have valid feature names"
-        )  # LightGBM's own blocks of rows
-        warnings.filterwarnings(
-            "ignore", message="Missing values detected"
-        )  # explainable boosting machines do, as they say
+    with one_quiet_thread():
         return _measured(run, methods, directory, max_rows)
 
 

@@ -8,7 +8,8 @@ units of the model's own, both after a first call, in turns, medians.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -60,12 +61,18 @@ class Measurement:
 
 def measure(run: Run, methods: Sequence[str], directory: Path | None, max_rows: int) -> dict[str, Measurement]:
     """Return the measurements of methods, by name."""
+    with one_quiet_thread():
+        return _measured(run, methods, directory, max_rows)
+
+
+@contextmanager
+def one_quiet_thread() -> Iterator[None]:
+    """Measure with one thread, and without the warnings that data sets and libraries give every time."""
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", RepeatedRowsWarning)  # data sets have duplicates, and are used as they are
-        warnings.filterwarnings(
-            "ignore", message="X does not have valid feature names"
-        )  # LightGBM's own blocks of rows
-        return _measured(run, methods, directory, max_rows)
+        # LightGBM's own blocks of rows; explainable boosting machines
+        warnings.filterwarnings("ignore", message="X does not have valid feature names|Missing values detected")
+        yield
 
 
 def _measured(run: Run, methods: Sequence[str], directory: Path | None, max_rows: int) -> dict[str, Measurement]:
