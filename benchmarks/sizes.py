@@ -30,7 +30,7 @@ from benchmarks.problems import PROBLEMS, load, split
 from benchmarks.tables import environment, markdown, write_json
 from benchmarks.trend import of_slopes, trend
 
-__all__ = ["FAMILIES", "Family", "Result", "material", "run", "summary"]
+__all__ = ["FAMILIES", "Family", "Result", "material", "run", "summary", "two_layers"]
 
 N_QUERIES = 10
 MATERIAL = 0.01
@@ -68,13 +68,14 @@ def _boosted(depth: int, seed: int) -> Any:
     return XGBRegressor(n_estimators=200, learning_rate=0.1, max_depth=depth, random_state=seed, n_jobs=1)
 
 
-def _network(width: int, seed: int) -> Any:
+def two_layers(width: int, seed: int, *, n_epochs: int = 150, learning_rate: float = 0.005) -> Any:
+    """Return a network with two layers of ``width`` units behind a scaler, trained for so many epochs whatever its loss."""
     network = MLPRegressor(
         hidden_layer_sizes=(width, width),
-        learning_rate_init=0.005,
-        max_iter=150,
+        learning_rate_init=learning_rate,
+        max_iter=n_epochs,
         tol=0,
-        n_iter_no_change=150,
+        n_iter_no_change=n_epochs,
         random_state=seed,
     )
     return make_pipeline(StandardScaler(), network)
@@ -83,7 +84,7 @@ def _network(width: int, seed: int) -> Any:
 FAMILIES = (
     Family("forest", "trees", (1, 3, 10, 30, 100, 300), lambda n, seed: RandomForestRegressor(n, random_state=seed)),
     Family("boosted trees", "depth", (1, 2, 3, 4, 6, 8, 10), _boosted),
-    Family("network, two layers", "width", (4, 8, 16, 32, 64, 128), _network),
+    Family("network, two layers", "width", (4, 8, 16, 32, 64, 128), two_layers),
 )
 
 

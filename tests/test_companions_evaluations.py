@@ -8,13 +8,13 @@ from itertools import combinations, permutations
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import false_discovery_control, kendalltau
+from scipy.stats import kendalltau
 
 from alignconf.deployment.propose import Malformed, read_specifications
 from alignconf.properties import Bounded, Concave, Convex, Decreasing, Dominates, Increasing
 from benchmarks.companions import evaluations, inverse_scaling
 from benchmarks.companions.evaluations import KnownLaw, confidence, kept
-from benchmarks.companions.inverse_scaling import holm, verdict
+from benchmarks.companions.inverse_scaling import verdict
 from benchmarks.companions.questions import (
     Questions,
     Statement,
@@ -177,10 +177,7 @@ def test_the_trend_test_keeps_its_level_and_sees_a_trend():
     assert jonckheere(-rising) > 0.99
 
 
-def test_correction_and_verdicts():
-    p = np.array([0.01, 0.04, 0.03, 0.005])
-    assert holm(p) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert (holm(p) >= false_discovery_control(p) - 1e-12).all()
+def test_verdicts():
     assert verdict(0.001, 1.0) == "rises"
     assert verdict(1.0, 0.001) == "falls"
     assert verdict(0.01, 1.0) == "flat"

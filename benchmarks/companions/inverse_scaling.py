@@ -11,25 +11,24 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from statsmodels.stats.multitest import multipletests
 from tqdm import tqdm
 
 from benchmarks.companions.parts import PartTable
 from benchmarks.measures import mean_squared_error, pairs, violated
 from benchmarks.problems import PROBLEMS, Rows, load, split
+from benchmarks.sizes import two_layers
 from benchmarks.trend import jonckheere
 
-__all__ = ["FAMILIES", "Case", "Growing", "cases", "holm", "measured", "tables", "verdict"]
+__all__ = ["FAMILIES", "Case", "Growing", "cases", "measured", "tables", "verdict"]
 
 LEVEL = 0.01
 MOST_TRAIN, MOST_TEST, N_QUERIES = 800, 500, 10
@@ -54,18 +53,6 @@ class Case:
     sign: int
 
 
-def _network(width: int, seed: int) -> Any:
-    layers = MLPRegressor(
-        hidden_layer_sizes=(width, width),
-        learning_rate_init=0.01,
-        max_iter=60,
-        tol=0,
-        n_iter_no_change=60,
-        random_state=seed,
-    )
-    return make_pipeline(StandardScaler(), layers)
-
-
 FAMILIES = (
     Growing(
         "boosted trees, leaves",
@@ -79,7 +66,7 @@ FAMILIES = (
         (1, 2, 4, 8, 16),
         lambda depth, seed: RandomForestRegressor(30, max_depth=depth, random_state=seed),
     ),
-    Growing("network, width", (2, 4, 8, 16, 32), _network),
+    Growing("network, width", (2, 4, 8, 16, 32), partial(two_layers, n_epochs=60, learning_rate=0.01)),
 )
 
 
@@ -126,16 +113,6 @@ def measured(case: Case, seed: int) -> list[dict[str, Any]]:
     return records
 
 
-def holm(p_values: Any) -> np.ndarray:
-    """Return p-values corrected by Holm for all of them."""
-    p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p)
-    corrected = np.maximum.accumulate(p[order] * (p.size - np.arange(p.size)))
-    result = np.empty(p.size)
-    result[order] = np.minimum(corrected, 1.0)
-    return result
-
-
 def verdict(rises: float, falls: float) -> str:
     """Return the verdict of two corrected p-values, of no rise and of no fall; flat where neither is shown."""
     if min(rises, falls) >= LEVEL:
@@ -156,7 +133,8 @@ def tables(n_seeds: int, directory: Path | None) -> Iterator[PartTable]:
     }
     # A smallest size that can hardly break the rule would be a rise by itself.
     curves |= {(key, "but the smallest"): curves[key, "violations"][:, 1:] for key, _ in groups}
-    tests = holm([jonckheere(sign * curve) for curve in curves.values() for sign in (1, -1)]).reshape(-1, 2)
+    p_values = [jonckheere(sign * curve) for curve in curves.values() for sign in (1, -1)]
+    tests = multipletests(p_values, method="holm")[1].reshape(-1, 2)
     verdicts = {key: (verdict(*pair), float(pair.min())) for key, pair in zip(curves, tests, strict=True)}
     header = (
         "data",
